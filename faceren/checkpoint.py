@@ -1,0 +1,252 @@
+"""Generators on disk: our own ``.safetensors`` and the published HiFaceGAN state dicts.
+
+A checkpoint is one ``.safetensors`` file. Its tensors are the generator's state dict as it is
+trained: spectral normalisation stays unfolded (kernel and singular vectors), so that the same
+file can be trained further; ``load_checkpoint`` folds it unless told otherwise. Kernels are
+stored in half precision if asked, vectors always in float32. Its metadata has one key,
+``faceren`` (with more, equal weights would not give equal bytes), a JSON object of
+
+* ``format_version``: 1;
+* ``config``: the fields of ``GeneratorConfig``; one that is missing has its default;
+* ``info``: the fields of ``CheckpointInfo``; the same.
+"""
+
+import dataclasses
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from faceren.config import GeneratorConfig, nearest
+from faceren.errors import ConfigError, MachineError
+from faceren.files import atomic_write, sha256_of
+from faceren.networks.generator import Generator
+from faceren.networks.published import import_published, summary
+
+METADATA_KEY = "faceren"
+FORMAT_VERSION = 1
+PICKLES = (".pth", ".pt")
+Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointInfo:
+    """Where weights come from and what may be done with them."""
+
+    name: str = ""
+    """Short name of the model, as manifests and reports show it."""
+    recipe_sha256: str = ""
+    """SHA-256 of the resolved training recipe; empty if there was none."""
+    training_data: str = ""
+    """What the weights were trained on, in a sentence."""
+    licence: str = ""
+    """Licence of the weights."""
+    images_seen: int = 0
+    """Training images drawn so far, repetitions counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedCheckpoint:
+    """A generator ready for use, with everything the file says about it."""
+
+    network: Generator
+    """In ``eval()``, float32, channels-last."""
+    config: GeneratorConfig
+    """As stored; ``network.config`` differs in ``spectral_norm`` once that is folded."""
+    info: CheckpointInfo
+    sha256: str
+    """Of the file."""
+
+
+def save_checkpoint(
+    path: Path, network: Generator, *, info: CheckpointInfo, half: bool = True
+) -> None:
+    """Write a generator to one ``.safetensors`` file, whole or not at all.
+
+    Args:
+        path: File to write; its folder is made if needed.
+        network: Generator on any device; it stays as it is.
+        info: What to say about the weights.
+        half: Store kernels in float16; otherwise everything in float32.
+
+    Raises:
+        ConfigError: If ``path`` does not end in ``.safetensors``, or a weight is not finite or
+            too large for float16.
+        MachineError: If the disk is full or the folder cannot be written.
+    """
+    if path.suffix != ".safetensors":
+        raise ConfigError(f"expected a checkpoint name ending in .safetensors, got {path.name!r}")
+    tensors = {}
+    for key, value in network.state_dict().items():
+        kind = torch.float16 if half and value.ndim > 1 else torch.float32
+        tensors[key] = value.detach().to(device="cpu", dtype=kind).contiguous()
+        if not tensors[key].isfinite().all():
+            raise ConfigError(
+                f"{path.name}: {key!r} has values that are not finite as {kind}; "
+                f"not written (half=False stores larger values)"
+            )
+    header = {
+        "format_version": FORMAT_VERSION,
+        "config": dataclasses.asdict(network.config),
+        "info": dataclasses.asdict(info),
+    }
+    atomic_write(path, save(tensors, metadata={METADATA_KEY: json.dumps(header)}))
+
+
+def load_checkpoint(
+    path: Path, *, device: torch.device | str = "cpu", trainable: bool = False
+) -> LoadedCheckpoint:
+    """Read a checkpoint of ours, or a published HiFaceGAN generator (``.pth``, ``.pt``).
+
+    Args:
+        path: File to read.
+        device: Where the network goes.
+        trainable: Keep spectral normalisation and gradients, to train further. Otherwise the
+            normalisation is folded into the kernels and gradients are off.
+
+    Returns:
+        The network in ``eval()``, float32, channels-last, with what the file says about it.
+
+    Raises:
+        MachineError: If the file is not there or is damaged.
+        ConfigError: If its format version is unknown, or keys or shapes do not fit; the message
+            names them.
+    """
+    if not path.is_file():
+        raise MachineError(f"expected a checkpoint at {path}, but there is no such file")
+    read = _read_published if path.suffix in PICKLES else _read_safetensors
+    config, info, tensors = read(path)
+    network = _assemble(path, config, tensors)
+    if not trainable:
+        network.requires_grad_(requires_grad=False)
+        fold_spectral_norm(network)
+    network.to(device=device).to(memory_format=torch.channels_last)
+    return LoadedCheckpoint(network=network, config=config, info=info, sha256=sha256_of(path))
+
+
+def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
+    """Return what one of our checkpoints says about itself, without reading its weights.
+
+    Raises:
+        MachineError: If the file is not there or is no ``.safetensors`` file.
+        ConfigError: If it is no checkpoint of ours, or of another format version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise MachineError(
+            f"{path} cannot be read as a safetensors file ({error}); it is damaged or another kind"
+        ) from error
+    if METADATA_KEY not in metadata:
+        raise ConfigError(f"{path.name}: expected a faceren checkpoint, got other safetensors")
+    header = _json_object(path, metadata[METADATA_KEY])
+    version = header.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path.name}: expected format version {FORMAT_VERSION}, got {version!r}; "
+            f"update faceren"
+        )
+    return (
+        _from_fields(path, GeneratorConfig, header.get("config")),
+        _from_fields(path, CheckpointInfo, header.get("info")),
+    )
+
+
+def fold_spectral_norm(network: Generator) -> None:
+    """Replace spectrally normalised kernels by plain ones of the same value, in place.
+
+    The network is put in ``eval()`` first, so that its stored singular vectors are used.
+    """
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+    network.config = dataclasses.replace(network.config, spectral_norm=False)
+
+
+def _json_object(path: Path, text: str) -> dict[str, object]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
+    return values
+
+
+def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path.name}: expected the fields of {kind.__name__}, got {values!r}")
+    known = [field.name for field in dataclasses.fields(kind)]
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                f"{path.name}: {kind.__name__} has no field {name!r}{nearest(name, known)}"
+            )
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{path.name}: {error}") from error
+
+
+def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
+    config, info = read_header(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    return config, info, tensors
+
+
+def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "empty"
+        raise MachineError(
+            f"{path} cannot be read as plain tensors ({reason}); it is damaged, or holds code, "
+            f"which is never run"
+        ) from error
+    if not isinstance(state, Mapping):
+        raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
+    try:
+        config, tensors = import_published(state)
+    except ConfigError as error:
+        raise ConfigError(f"{path.name}: {error}") from error
+    info = CheckpointInfo(
+        name=path.stem,
+        training_data="unknown: a published state dict",
+        licence="unknown: the terms of whoever published the file",
+    )
+    return config, info, tensors
+
+
+def _assemble(path: Path, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> Generator:
+    """Return the generator of ``config`` with ``tensors`` as its weights, in ``eval()``."""
+    with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
+        network = Generator(config)
+    wanted = network.state_dict()
+    wrong = [
+        f"{key!r}: expected shape {tuple(value.shape)}, got "
+        + (str(tuple(tensors[key].shape)) if key in tensors else "none")
+        for key, value in wanted.items()
+        if key not in tensors or tensors[key].shape != value.shape
+    ]
+    wrong += [
+        f"{key!r}: not part of the network, got shape {tuple(value.shape)}"
+        for key, value in tensors.items()
+        if key not in wanted
+    ]
+    if wrong:
+        raise ConfigError(
+            f"{path.name}: the weights do not fit its configuration: {summary(wrong)}"
+        )
+    network.load_state_dict(tensors, assign=True)
+    return network.eval()

@@ -1,0 +1,114 @@
+"""``faceren train``: a recipe in, a run folder out; the same command goes on where it stopped."""
+
+from collections.abc import Generator as Yields
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+
+from faceren.training.events import Event, Started
+from faceren.training.folder import RunFolder
+from faceren.training.lightning import build_fabric, use_bf16
+from faceren.training.loop import Loop
+from faceren.training.recipe import Recipe
+from faceren.training.recipe_file import load_recipe
+from faceren.training.samples import SampleSet
+from faceren.training.setup import (
+    ImageSets,
+    build_stepper,
+    check_processes,
+    initial_generator,
+    notes,
+    read_sets,
+)
+from faceren.training.step import Stepper
+from faceren.training.stopping import stop_on_signals
+from faceren.training.validation import Validator, make_cases
+
+Result = TypeVar("Result")
+
+RUNS = Path("runs")
+"""Where run folders go by default."""
+
+
+def train(
+    recipe: Path,
+    *,
+    overrides: Sequence[str] = (),
+    output: Path | None = None,
+    device: str = "auto",
+    allow_change: bool = False,
+) -> Iterator[Event]:
+    """Train a network as a recipe says, or go on training it.
+
+    With ``torchrun`` every process calls this; only the first one writes and yields.
+
+    Args:
+        recipe: YAML file.
+        overrides: ``section.key=value`` each, in place of what the recipe says.
+        output: Run folder; default ``runs/NAME`` with the recipe's name. If a checkpoint is in
+            it, the run goes on from there.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        allow_change: Go on even if the recipe is not the one the run was begun with.
+
+    Yields:
+        ``Reading`` while images are read, ``Started``, then ``Progress`` for each step with
+        ``Validated`` and ``Saved`` between, at last ``Finished``; ``interrupted`` is true there if
+        SIGINT or SIGTERM ended the run, after a checkpoint.
+
+    Raises:
+        ConfigError: If the recipe, the folder, the images or ``init`` do not fit; before anything
+            is built or written.
+        MachineError: If the device or weights are missing, or the disk is full.
+        FacerenError: If too many steps in a row had gradients that are not finite.
+    """
+    plan = load_recipe(recipe, overrides)
+    folder = RunFolder(output or RUNS / plan.name)
+    folder.check(plan, allow_change=allow_change)
+    generator = initial_generator(plan)
+    cv2.setNumThreads(0)  # its threads would compete with those of torch
+    fabric = build_fabric(device, plan.train.precision)
+    check_processes(plan, fabric.world_size)
+    first = fabric.is_global_zero
+    reading = read_sets(plan)
+    sets = yield from (reading if first else _silently(reading))
+    stepper = build_stepper(plan, generator, fabric)
+    if folder.state.exists():
+        stepper.state.load(folder.state)
+    validator = Validator(make_cases(sets.validation, plan), plan, fabric.device) if first else None
+    if first:
+        folder.begin(plan)
+        yield _started(plan, folder, stepper, sets)
+    samples = SampleSet(sets.training, plan.data, plan.seed)
+    with stop_on_signals() as stop:
+        steps = Loop(plan, folder, stepper, samples, validator, stop).run()
+        yield from (steps if first else _silently(steps))
+
+
+def _silently(events: Yields[Any, None, Result]) -> Yields[Any, None, Result]:
+    """Do the work without telling."""
+    yield from ()  # so that this is a generator, too
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            return end.value
+
+
+def _started(plan: Recipe, folder: RunFolder, stepper: Stepper, sets: ImageSets) -> Started:
+    generator, fabric = stepper.state.generator, stepper.fabric
+    return Started(
+        folder=folder.path,
+        step=stepper.state.counters.step,
+        steps=plan.train.steps,
+        minutes=plan.train.minutes,
+        device=str(fabric.device),
+        processes=fabric.world_size,
+        precision="bf16" if use_bf16(plan.train.precision, fabric.device) else "fp32",
+        parameters=sum(parameter.numel() for parameter in generator.parameters()),
+        images=len(sets.training),
+        validation_images=len(sets.validation),
+        skipped=sets.training.skipped + sets.validation.skipped,
+        notes=notes(plan, sets),
+    )

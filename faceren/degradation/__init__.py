@@ -1,0 +1,37 @@
+"""The degradation simulator: ``draw`` what to do to a clean photo, then ``apply`` it.
+
+A drawn ``Degradation`` holds every parameter; applying it depends on nothing else, so that writing
+it down is enough to make the same pixels again.
+"""
+
+from faceren.degradation.degradation import Degradation, apply
+from faceren.degradation.dice import item_seed
+from faceren.degradation.drawing import (
+    NATIVE_SIZE,
+    PAPER_TASKS,
+    TASKS,
+    Pair,
+    check_task,
+    draw,
+    draw_pair,
+)
+from faceren.degradation.paper import COMPAT
+from faceren.degradation.presets import PRESETS
+from faceren.degradation.resampling import Filter, resize
+
+__all__ = [
+    "COMPAT",
+    "NATIVE_SIZE",
+    "PAPER_TASKS",
+    "PRESETS",
+    "TASKS",
+    "Degradation",
+    "Filter",
+    "Pair",
+    "apply",
+    "check_task",
+    "draw",
+    "draw_pair",
+    "item_seed",
+    "resize",
+]

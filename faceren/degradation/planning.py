@@ -1,0 +1,184 @@
+"""Decide what a run of ``degrade`` will make, before any work starts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL
+
+import faceren
+from faceren.degradation.degradation import Degradation
+from faceren.degradation.dice import item_seed
+from faceren.degradation.files import Job, Recipe, Resize
+from faceren.errors import ConfigError
+from faceren.images import Found
+from faceren.manifest import MANIFEST_NAME, Line, read_manifest
+
+COMMAND = "degrade"
+"""What the header of our manifests says."""
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what the bytes of an output depend on."""
+    return {
+        "faceren": faceren.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def plan_draws(found: Sequence[Found], target: Path, options: Recipe, copies: int) -> list[Job]:
+    """Return a job for each copy of each photo.
+
+    Args:
+        found: The clean photos.
+        target: Folder of the outputs.
+        options: What to do; its seed is the run's, each job gets its own.
+        copies: Outputs per photo.
+
+    Raises:
+        ConfigError: If two photos have the same place below their folders, or the same output.
+    """
+    _check_distinct(found)
+    jobs = []
+    for item in found:
+        for copy in range(copies):
+            number = 0 if "offline-once" in options.compat else copy
+            seed = item_seed(options.seed, item.relative.as_posix(), number)
+            name = item.relative.stem + (f"_{copy + 1}.png" if copies > 1 else ".png")
+            key = item.relative.with_name(name)
+            jobs.append(
+                Job(
+                    source=item.path,
+                    output=target / key,
+                    key=key.as_posix(),
+                    relative=item.relative.as_posix(),
+                    copy=copy,
+                    recipe=replace(options, seed=seed),
+                )
+            )
+    _check_collisions(jobs)
+    return jobs
+
+
+def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[Job], str]:
+    """Return a job for each output that a manifest describes, and a warning if versions differ.
+
+    A photo that the manifest does not know, or one of the manifest that was not found, gives a job
+    that is refused, so that it is reported.
+
+    Args:
+        found: The clean photos.
+        target: Folder of the outputs.
+        path: The manifest of an earlier run.
+
+    Raises:
+        ConfigError: If the file is no manifest of ``degrade``, or photos collide.
+    """
+    if not path.is_file():
+        raise ConfigError(f"--replay {path}: no such file; expected a {MANIFEST_NAME} of degrade")
+    manifest = read_manifest(path)
+    if manifest.header.get("command") != COMMAND:
+        raise ConfigError(f"--replay {path}: expected a manifest of 'degrade', got something else")
+    _check_distinct(found)
+    places = {item.relative.as_posix(): item for item in found}
+    lines = [line for line in manifest.items.values() if line.get("degradation")]
+    jobs = [_replay_job(places, target, line, path) for line in lines]
+    known = {job.relative for job in jobs}
+    jobs += [_unknown(item, target, path) for name, item in places.items() if name not in known]
+    _check_collisions(jobs)
+    return jobs, _version_warning(manifest.header)
+
+
+def made_before(path: Path) -> dict[str, tuple[str, str, str]]:
+    """Return hash of input, hash of output and settings of all that an earlier run made, by key.
+
+    Args:
+        path: The manifest in the output folder; it need not exist.
+
+    Raises:
+        ConfigError: If it is the manifest of another command.
+    """
+    if not path.exists():
+        return {}
+    manifest = read_manifest(path)
+    command = manifest.header.get("command", COMMAND)
+    if command != COMMAND:
+        raise ConfigError(f"{path} is the manifest of '{command}'; choose another output folder")
+    return {
+        key: (str(line["input_sha256"]), str(line["output_sha256"]), str(line.get("settings")))
+        for key, line in manifest.items.items()
+        if line.get("status") == "degraded"
+    }
+
+
+def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) -> Job:
+    try:
+        key, relative = str(line["key"]), str(line["relative"])
+        item = places.get(relative)
+        job = Job(
+            source=item.path if item else Path(str(line["input"])),
+            output=_inside(target, key),
+            key=key,
+            relative=relative,
+            copy=int(line["copy"]),
+            input_sha256=str(line["input_sha256"]),
+            expected_sha256=str(line["output_sha256"]),
+        )
+        task, seed = str(line["task"]), int(line["seed"])
+        resize, operations = line["resize"], line["degradation"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: not as degrade writes it ({error!r}): {line!r:.120}") from error
+    if item is None:
+        return replace(job, refusal=f"{relative}: in the manifest, but not among the inputs")
+    try:
+        known, scaling = Degradation.from_json(task, operations), Resize.from_json(resize)
+    except ConfigError as error:
+        return replace(job, refusal=f"{relative}: {error}")
+    return replace(job, recipe=Recipe(task=task, seed=seed, degradation=known, resize=scaling))
+
+
+def _unknown(item: Found, target: Path, path: Path) -> Job:
+    key = item.relative.with_suffix(".png").as_posix()
+    refusal = f"{item.path}: the manifest {path} does not say what to do to it"
+    output, relative = target / key, item.relative.as_posix()
+    return Job(source=item.path, output=output, key=key, relative=relative, refusal=refusal)
+
+
+def _inside(target: Path, key: str) -> Path:
+    """Return the output of a key that a file names; it must lie in the output folder."""
+    output = target / key
+    if not output.resolve().is_relative_to(target.resolve()):
+        raise ConfigError(f"the manifest's output {key!r} would lie outside {target}")
+    return output
+
+
+def _check_distinct(found: Sequence[Found]) -> None:
+    seen: dict[str, Path] = {}
+    for item in found:
+        other = seen.setdefault(item.relative.as_posix(), item.path)
+        if other != item.path:
+            raise ConfigError(
+                f"{other} and {item.path} have the same place below their folders; "
+                f"degrade them into different folders"
+            )
+
+
+def _check_collisions(jobs: Sequence[Job]) -> None:
+    seen: dict[str, Job] = {}
+    for job in jobs:
+        other = seen.setdefault(job.key.casefold(), job)  # A.png and a.png are one on many disks
+        if other is not job:
+            raise ConfigError(
+                f"{other.source} and {job.source} would both be written to {job.output}; "
+                f"rename one, or degrade them into different folders"
+            )
+
+
+def _version_warning(header: Line) -> str:
+    then, now = header.get("libraries", {}), library_versions()
+    changed = [f"{k} {then.get(k, '?')}, here {v}" for k, v in now.items() if then.get(k) != v]
+    return f"the manifest was made with {'; '.join(changed)}: bytes may differ" if changed else ""

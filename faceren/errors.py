@@ -1,0 +1,46 @@
+"""Every error that faceren raises on purpose.
+
+FacerenError                exit status 1: one item failed, the others go on
+├── ImageError              a file that is no readable image, or one we refuse to read
+├── ShapeError              a tensor of another shape than the function documents
+├── FaceError               a face that cannot be aligned, restored or pasted back
+├── ConfigError             exit status 2: options, recipes and configurations that make no sense
+├── NothingToDoError        exit status 3: no readable image among the inputs
+└── MachineError           exit status 4: weights missing or wrong, device not there, disk full
+"""
+
+
+class FacerenError(Exception):
+    """Base of all expected errors; the message says what was expected, what came, what to do."""
+
+    exit_status = 1
+
+
+class ImageError(FacerenError):
+    """A file cannot be read as an image, or is refused (too large, empty, changed meanwhile)."""
+
+
+class ShapeError(FacerenError):
+    """A tensor has another shape, range or type than the function documents."""
+
+
+class FaceError(FacerenError):
+    """One face could not be aligned, restored or pasted back."""
+
+
+class ConfigError(FacerenError):
+    """Options, a recipe or a configuration cannot be used as given."""
+
+    exit_status = 2
+
+
+class NothingToDoError(FacerenError):
+    """There is no readable image among the inputs."""
+
+    exit_status = 3
+
+
+class MachineError(FacerenError):
+    """The machine lacks something: weights, a device, a library, disk space."""
+
+    exit_status = 4

@@ -1,0 +1,103 @@
+"""Crop faces in the pose the network knows: the FFHQ five-point template.
+
+A crop is described by the similarity transform from photo pixels to crop pixels; pixel (0, 0) has
+its centre at coordinate (0, 0), as in OpenCV.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.errors import FaceError
+
+TEMPLATE = np.array(
+    [
+        [192.98138, 239.94708],
+        [318.90277, 240.19360],
+        [256.63416, 314.01935],
+        [201.26117, 371.41043],
+        [313.08905, 371.15118],
+    ]
+)
+"""Where eyes, nose tip and mouth corners lie in a 512-pixel crop aligned as FFHQ is."""
+
+Matrix = NDArray[np.float64]
+Pixels = NDArray[np.float32]
+
+
+def similarity(source: Matrix, target: Matrix) -> Matrix:
+    """Return the (2, 3) rotation, uniform scale and shift that best map points to points.
+
+    Least squares in closed form (Umeyama 1991, without reflection).
+
+    Args:
+        source: (N, 2) points.
+        target: (N, 2) points.
+
+    Raises:
+        FaceError: If the source points coincide.
+    """
+    mean_source, mean_target = source.mean(0), target.mean(0)
+    a = (source - mean_source) @ np.array([1, 1j])
+    b = (target - mean_target) @ np.array([1, 1j])
+    energy = float(np.vdot(a, a).real)
+    if energy < 1e-9:
+        raise FaceError("the five landmarks of a face coincide; it cannot be aligned")
+    turn = np.vdot(a, b) / energy  # scale and rotation as one complex number
+    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    return np.column_stack([linear, mean_target - linear @ mean_source])
+
+
+def crop_transform(landmarks: Matrix, size: int) -> Matrix:
+    """Return the (2, 3) transform from the photo to an aligned crop.
+
+    Args:
+        landmarks: (5, 2), in photo pixels.
+        size: Side of the crop in pixels.
+    """
+    target = (TEMPLATE + 0.5) * (size / 512) - 0.5  # pixel centres, not corners, scale about -0.5
+    return similarity(landmarks, target)
+
+
+def native_side(landmarks: Matrix) -> float:
+    """Return how many photo pixels the side of the face's aligned crop covers."""
+    matrix = crop_transform(landmarks, 512)
+    return 512 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """Return the (2, 3) transform back."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def crop_corners(matrix: Matrix, size: int) -> Matrix:
+    """Return the crop's four outer corners in photo pixels, (4, 2), in order around it."""
+    low, high = -0.5, size - 0.5
+    corners = np.array([[low, low], [high, low], [high, high], [low, high]])
+    back = inverse(matrix)
+    return corners @ back[:, :2].T + back[:, 2]
+
+
+def warp(image: Pixels, matrix: Matrix, size: tuple[int, int]) -> Pixels:
+    """Resample an image through a transform, antialiased when it shrinks, mirrored at its border.
+
+    Args:
+        image: (H, W) or (H, W, C) float32.
+        matrix: (2, 3) transform from ``image`` to the result.
+        size: Height and width of the result.
+    """
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if scale < 0.75:  # averaging first, so that what remains is about 1:1
+        height, width = image.shape[:2]
+        small = (max(1, round(width * scale)), max(1, round(height * scale)))
+        shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        fx, fy = small[0] / width, small[1] / height
+        to_image = np.array([[1 / fx, 0, 0.5 / fx - 0.5], [0, 1 / fy, 0.5 / fy - 0.5]])
+        linear = matrix[:, :2] @ to_image[:, :2]
+        matrix = np.column_stack([linear, matrix[:, :2] @ to_image[:, 2] + matrix[:, 2]])
+        image = np.asarray(shrunk, np.float32)
+    warped = cv2.warpAffine(
+        image, matrix, size[::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return np.asarray(warped, np.float32)

@@ -1,0 +1,26 @@
+"""Photos in files: find, read, write, with everything a file says about its picture."""
+
+from faceren.images.checks import DEFAULT_MAX_PIXELS, shown
+from faceren.images.find import Found, find_images
+from faceren.images.orientation import Box
+from faceren.images.photo import Photo, read_photo, read_rgb
+from faceren.images.tensors import to_tensor, to_uint8
+from faceren.images.write import FileFormat, write_photo, write_png
+from faceren.images.xmp import Restoration
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "Box",
+    "FileFormat",
+    "Found",
+    "Photo",
+    "Restoration",
+    "find_images",
+    "read_photo",
+    "read_rgb",
+    "shown",
+    "to_tensor",
+    "to_uint8",
+    "write_photo",
+    "write_png",
+]

@@ -1,0 +1,149 @@
+"""Colours of a file to sRGB and back.
+
+Values are float32 in [0, 1], (H, W, n): n = 1 gray, 3 RGB, 4 CMYK (1 = full ink); sRGB is
+(H, W, 3). Without a profile, gray and RGB are taken for sRGB.
+"""
+
+from functools import lru_cache
+from typing import Literal
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+Space = Literal["gray", "rgb", "cmyk"]
+Values = NDArray[np.float32]
+
+CHANNELS: dict[Space, int] = {"gray": 1, "rgb": 3, "cmyk": 4}
+SIGNATURE: dict[Space, bytes] = {"gray": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+SAME = 1.5 / 255
+"""A profile that moves no colour by more is sRGB under another name."""
+REFINEMENTS = 3
+
+
+@lru_cache(maxsize=1)
+def _srgb() -> bytes:
+    return bytes(imagecodecs.cms_profile("srgb"))
+
+
+@lru_cache(maxsize=64)
+def usable_profile(icc: bytes, space: Space) -> bytes:
+    """Return the profile, or nothing if it has to be ignored.
+
+    A profile is ignored if it is broken, belongs to another kind of pixels, or is sRGB itself.
+    """
+    if icc[16:20] != SIGNATURE[space]:
+        return b""
+    axis = np.linspace(0, 1, 9, dtype=np.float32)
+    grid = np.stack(np.meshgrid(*[axis] * CHANNELS[space], indexing="ij"), axis=-1)
+    probe = np.ascontiguousarray(grid.reshape(9, -1, CHANNELS[space]))
+    try:
+        seen = _forward(probe, space, icc)
+        _backward(seen, space, icc)
+    except (RuntimeError, ValueError):  # how the colour engine refuses a profile
+        return b""
+    if space != "cmyk" and float(np.abs(seen - probe).max()) <= SAME:
+        return b""
+    return icc
+
+
+def _forward(values: Values, space: Space, icc: bytes) -> Values:
+    shaped = values[..., 0] if space == "gray" else values
+    if space == "cmyk":  # floating-point ink is counted in percent there; 16 bits are plain
+        shaped = np.rint(shaped * 65535).astype(np.uint16)
+    out = imagecodecs.cms_transform(
+        np.ascontiguousarray(shaped),
+        icc,
+        _srgb(),
+        colorspace=space,
+        outcolorspace="rgb",
+        outdtype=np.float32,
+    )
+    return np.clip(np.asarray(out, np.float32), 0, 1)
+
+
+def _backward(srgb: Values, space: Space, icc: bytes) -> Values:
+    dtype = np.uint16 if space == "cmyk" else np.float32
+    out = imagecodecs.cms_transform(
+        np.ascontiguousarray(srgb, np.float32),
+        _srgb(),
+        icc,
+        colorspace="rgb",
+        outcolorspace=space,
+        outdtype=dtype,
+    )
+    values = np.asarray(out, np.float32) / np.float32(65535 if space == "cmyk" else 1)
+    return np.clip(values.reshape(*srgb.shape[:2], CHANNELS[space]), 0, 1)
+
+
+def to_srgb(values: Values, space: Space, icc: bytes) -> Values:
+    """Return what a file's values look like, (H, W, 3) in [0, 1].
+
+    Args:
+        values: (H, W, n).
+        space: What the channels are.
+        icc: The file's profile, or nothing.
+    """
+    profile = usable_profile(icc, space)
+    if profile:
+        return _forward(values, space, profile)
+    if space == "cmyk":
+        return (1 - values[..., :3]) * (1 - values[..., 3:])
+    return values if space == "rgb" else np.repeat(values, 3, axis=2)
+
+
+def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> NDArray[np.uint8]:
+    """Return what 8-bit values look like, (H, W, 3) uint8, computed in 8 bits where that is exact.
+
+    RGB without a profile is returned as it is, not copied.
+    """
+    profile = usable_profile(icc, space)
+    if space == "cmyk":
+        seen = to_srgb(values.astype(np.float32) / np.float32(255), space, icc)
+        return np.rint(seen * 255).astype(np.uint8)
+    if not profile:
+        return values if space == "rgb" else np.repeat(values, 3, axis=2)
+    shaped = values[..., 0] if space == "gray" else values
+    out = imagecodecs.cms_transform(
+        np.ascontiguousarray(shaped), profile, _srgb(), colorspace=space, outcolorspace="rgb"
+    )
+    return np.asarray(out, np.uint8)
+
+
+def changed(values: Values, add: Values, space: Space, icc: bytes) -> Values:
+    """Return the file's values after a change of what they look like.
+
+    The change goes through the profile as a difference, so that where nothing is added the values
+    stay, whatever the profile does to a round trip.
+
+    Args:
+        values: (H, W, n).
+        add: (H, W, 3), to add to the sRGB picture of ``values``.
+        space: What the channels are.
+        icc: The file's profile, or nothing.
+    """
+    seen = to_srgb(values, space, icc)
+    target = np.clip(seen + add, 0, 1)
+    profile = usable_profile(icc, space)
+    if space == "cmyk":
+        return _changed_cmyk(values, target, profile)
+    if profile:
+        moved = _backward(target, space, profile) - _backward(seen, space, profile)
+    elif space == "gray":
+        moved = (target - seen) @ LUMA[:, None]
+    else:
+        moved = target - seen
+    return np.clip(values + moved, 0, 1)
+
+
+def _changed_cmyk(values: Values, target: Values, profile: bytes) -> Values:
+    if not profile:  # keep the black ink where it leaves room for the colour
+        black = np.minimum(values[..., 3:], 1 - target.max(axis=2, keepdims=True))
+        inks = 1 - target / np.maximum(1 - black, 1e-6)
+        return np.clip(np.concatenate([inks, black], axis=2), 0, 1)
+    for _ in range(REFINEMENTS):  # many mixtures of inks look the same: walk, do not jump
+        seen = _forward(values, "cmyk", profile)
+        values = values + _backward(target, "cmyk", profile) - _backward(seen, "cmyk", profile)
+        values = np.clip(values, 0, 1)
+    return values

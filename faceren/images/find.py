@@ -1,0 +1,97 @@
+"""Find photos among files and folders."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif"),
+    *(".avif", ".heic", ".heif", ".hif"),
+)
+"""Suffixes, in lower case, of the files that a folder is searched for."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that should be a photo."""
+
+    path: Path
+    relative: PurePosixPath
+    """Its path below the input folder; the bare name of an input that is a file."""
+
+
+def find_images(inputs: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Found]:
+    """Yield the photos among the inputs, sorted by relative path within each input.
+
+    Folders are searched recursively for files with a known suffix; hidden names (``.trash``, the
+    ``._a.jpg`` of other systems) are left out. Linked folders are followed, but no folder is
+    visited twice, so that a loop of links ends. A file given by name is yielded whatever its
+    suffix. A folder that cannot be listed is yielded itself: reading it then tells why.
+
+    Args:
+        inputs: Files and folders.
+        exclude: Glob patterns, as of ``PurePath.match``, for relative paths to leave out; one that
+            fits a folder leaves out all below it.
+    """
+    for path in inputs:
+        if not path.is_dir():
+            yield Found(path, PurePosixPath(path.name))
+            continue
+        found = _Search(path, [pattern.rstrip("/") for pattern in exclude]).run()
+        yield from sorted(found, key=lambda item: item.relative.parts)
+
+
+class _Search:
+    def __init__(self, root: Path, exclude: list[str]) -> None:
+        self.root = root
+        self.exclude = exclude
+        self.visited: set[tuple[int, int]] = set()
+        self.linked: list[PurePosixPath] = []  # visited last, so that the real place counts
+
+    def run(self) -> Iterator[Found]:
+        yield from self._below(PurePosixPath())
+        while self.linked:
+            yield from self._below(self.linked.pop(0))
+
+    def _below(self, start: PurePosixPath) -> Iterator[Found]:
+        waiting = [start]
+        while waiting:
+            relative = waiting.pop()
+            try:
+                if self._is_new(relative):
+                    files, folders = self._listed(relative)
+                    waiting += folders
+                    yield from files
+            except OSError:
+                yield Found(self.root / relative, relative)
+
+    def _is_new(self, relative: PurePosixPath) -> bool:
+        status = (self.root / relative).stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in self.visited:
+            return False
+        self.visited.add(identity)
+        return True
+
+    def _listed(self, relative: PurePosixPath) -> tuple[list[Found], list[PurePosixPath]]:
+        files, folders = [], []
+        with os.scandir(self.root / relative) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                place = relative / entry.name
+                if entry.name.startswith(".") or any(place.match(p) for p in self.exclude):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(place)
+                elif _is_folder_link(entry):
+                    self.linked.append(place)
+                elif place.suffix.lower() in SUFFIXES:
+                    files.append(Found(self.root / place, place))
+        return files, folders
+
+
+def _is_folder_link(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

@@ -1,0 +1,123 @@
+"""One raster of a file, in its own bit depth and colours, and the way to see it upright."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.errors import ShapeError
+from faceren.images.colour import CHANNELS, Space, Values, changed, to_srgb, to_srgb8
+from faceren.images.orientation import Box, stored_box, upright_view
+
+Raster = NDArray[np.uint8] | NDArray[np.uint16]
+BAND = 512
+"""Rows whose colours are converted at a time; bounds memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A raster as it is stored: not turned, in its own colours."""
+
+    raster: NDArray[Any]
+    """(H, W, n) uint8 or uint16: the channels of ``space``, then any alpha."""
+    space: Space
+    orientation: int = 1
+    """EXIF Orientation, 1 to 8."""
+    icc: bytes = b""
+    inverted: bool = False
+    """Gray that counts from white (a TIFF's MinIsWhite)."""
+    expanded: bool = False
+    """The file stores indices into a palette or bits; the raster has the colours they mean."""
+    touched: tuple[Box, ...] = field(default=())
+    """Where, in stored pixels, the raster differs from the file's."""
+
+    @property
+    def upright_shape(self) -> tuple[int, int]:
+        """Height and width of the page as it is seen."""
+        height, width = upright_view(self.raster, self.orientation).shape[:2]
+        return height, width
+
+    def upright_rgb(self) -> NDArray[np.uint8] | Values:
+        """Return the page as it is seen, sRGB, (H, W, 3): uint8, or float32 in [0, 1] of 16 bits.
+
+        May be a read-only view of the raster.
+        """
+        if self.raster.dtype == np.uint8:
+            return self.upright_uint8()
+        height, width = self.upright_shape
+        rgb = np.empty((height, width, 3), np.float32)
+        for top in range(0, height, BAND):
+            rgb[top : top + BAND] = self.upright_region((0, top, width, min(top + BAND, height)))
+        return rgb
+
+    def upright_uint8(self) -> NDArray[np.uint8]:
+        """Return the page as it is seen, sRGB, (H, W, 3) uint8; 16 bits are rounded."""
+        view = upright_view(self.raster, self.orientation)[..., : CHANNELS[self.space]]
+        if self.raster.dtype == np.uint8:
+            values = 255 - view if self.inverted else view
+            rgb = to_srgb8(values, self.space, self.icc)
+            rgb.flags.writeable = False
+            return rgb
+        rgb = np.empty((*view.shape[:2], 3), np.uint8)
+        for top in range(0, len(view), BAND):
+            box = (0, top, view.shape[1], min(top + BAND, len(view)))
+            rgb[top : top + BAND] = np.rint(self.upright_region(box) * 255)
+        return rgb
+
+    def upright_region(self, box: Box) -> Values:
+        """Return a part of the page as it is seen, sRGB, (h, w, 3) float32 in [0, 1].
+
+        Args:
+            box: x0, y0, x1, y1 in upright pixels, inside the page.
+        """
+        return to_srgb(self._values(self._part(self.raster, box)), self.space, self.icc)
+
+    def merged(self, changes: Iterable[tuple[Box, Values]]) -> "Page":
+        """Return the page with changes written into a copy of its raster.
+
+        A pixel to which exactly zero is added keeps its stored value, and alpha is kept
+        everywhere; other pixels are rounded to the raster's own levels.
+
+        Args:
+            changes: Pairs of a box in upright pixels and what to add there to the upright sRGB
+                picture, (h, w, 3) float32; already multiplied by any mask.
+
+        Raises:
+            ShapeError: If a box leaves the page or does not fit its change.
+        """
+        raster, touched = self.raster.copy(), []
+        for box, add in changes:
+            self._check(box, add)
+            self._write(self._part(raster, box), add)
+            touched.append(stored_box(box, self.orientation, raster.shape))
+        return replace(self, raster=raster, touched=(*self.touched, *touched))
+
+    def _part(self, raster: NDArray[Any], box: Box) -> NDArray[Any]:
+        x0, y0, x1, y1 = box
+        view = upright_view(raster, self.orientation)
+        return view[y0:y1, x0:x1, : CHANNELS[self.space]]
+
+    def _values(self, part: NDArray[Any]) -> Values:
+        values = part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max)
+        return 1 - values if self.inverted else values
+
+    def _write(self, part: NDArray[Any], add: Values) -> None:
+        if not add.any():
+            return
+        new = changed(self._values(part), add, self.space, self.icc)
+        new = 1 - new if self.inverted else new
+        where = (add != 0).any(axis=2, keepdims=True)
+        levels = np.rint(new * np.iinfo(part.dtype).max).astype(part.dtype)
+        np.copyto(part, levels, where=where)
+
+    def _check(self, box: Box, add: Values) -> None:
+        (height, width), (x0, y0, x1, y1) = self.upright_shape, box
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise ShapeError(f"a change's box {box} leaves the photo of {width}×{height} pixels")
+        if add.shape != (y1 - y0, x1 - x0, 3) or not np.isfinite(add).all():
+            raise ShapeError(
+                f"expected a finite change of {(y1 - y0, x1 - x0, 3)} for the box {box}, "
+                f"got {add.shape}"
+            )

@@ -1,0 +1,111 @@
+"""A photograph as a document: its rasters, each as stored, and the file it came from."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.errors import ImageError
+from faceren.images.checks import DEFAULT_MAX_PIXELS, check_file, shown, unreadable
+from faceren.images.colour import Values
+from faceren.images.decode import decode
+from faceren.images.orientation import Box
+from faceren.images.page import Page
+from faceren.images.tiff import read_tiff
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """What a file holds, decoded; made by ``read_photo``, written by ``write_photo``."""
+
+    path: Path
+    kind: str
+    """jpeg, png, tiff, webp, bmp, gif, avif or heif."""
+    pages: tuple[Page, ...]
+    """One, or the pages of a TIFF."""
+    stamp: tuple[int, int]
+    """Size in bytes and modification time (ns) of the file when it was read."""
+
+    def upright_rgb(self, page: int = 0) -> NDArray[np.uint8] | Values:
+        """Return a page as it is seen; see ``Page.upright_rgb``."""
+        return self.pages[page].upright_rgb()
+
+    def upright_uint8(self, page: int = 0) -> NDArray[np.uint8]:
+        """Return a page as it is seen, in 8 bits; see ``Page.upright_uint8``."""
+        return self.pages[page].upright_uint8()
+
+    def upright_region(self, box: Box, page: int = 0) -> Values:
+        """Return a part of a page as it is seen; see ``Page.upright_region``."""
+        return self.pages[page].upright_region(box)
+
+    def merged(self, changes: Iterable[tuple[Box, Values]], page: int = 0) -> "Photo":
+        """Return the photo with changes written into one page; see ``Page.merged``."""
+        new = self.pages[page].merged(changes)
+        return replace(self, pages=(*self.pages[:page], new, *self.pages[page + 1 :]))
+
+    def source_bytes(self) -> bytes:
+        """Return the bytes of the file that the photo was read from.
+
+        Raises:
+            ImageError: If the file is gone or was changed since.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        self.check_unchanged()
+        return data
+
+    def check_unchanged(self) -> None:
+        """Check that the file still is the one that was read.
+
+        Raises:
+            ImageError: If it is gone or was changed.
+        """
+        try:
+            stamp = stamp_of(self.path)
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        if stamp != self.stamp:
+            raise ImageError(f"{shown(self.path)}: the file was changed during the run; run again")
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return a file's size in bytes and modification time in nanoseconds."""
+    status = os.stat(path)  # noqa: PTH116 (os, as a Path method is its only alternative)
+    return status.st_size, status.st_mtime_ns
+
+
+def read_photo(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
+    """Read and fully decode a photo, all its pages.
+
+    Args:
+        path: JPEG, PNG, TIFF, WebP, BMP, GIF, AVIF, or HEIC if its library is installed.
+        max_pixels: Refuse photos of more pixels, all pages together.
+
+    Raises:
+        ImageError: If the file is missing, no photo, damaged, truncated, animated or too large;
+            the message is one line.
+        MachineError: If memory or a library is missing.
+    """
+    kind = check_file(path)
+    try:
+        stamp = stamp_of(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    tiff = kind == "tiff"
+    pages = read_tiff(path, max_pixels) if tiff else (decode(path, kind, max_pixels),)
+    return Photo(path, kind, pages, stamp)
+
+
+def read_rgb(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Return the first page of a photo as it is seen: upright, sRGB, (H, W, 3) uint8.
+
+    Raises:
+        ImageError: As ``read_photo``.
+        MachineError: As ``read_photo``.
+    """
+    return np.array(read_photo(path, max_pixels=max_pixels).upright_uint8(), order="C")

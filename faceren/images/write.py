@@ -1,0 +1,161 @@
+"""Write pictures: plain ones, and photos with all that their files said about them."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from faceren.errors import ImageError, ShapeError
+from faceren.files import atomic_path
+from faceren.images import containers, encode, metadata
+from faceren.images.checks import shown, unreadable
+from faceren.images.page import Page
+from faceren.images.photo import Photo
+from faceren.images.tiff_directory import directories, layout_of, set_bytes, write_directory
+from faceren.images.tiff_write import XMP, store_anew, write_pages
+from faceren.images.xmp import Restoration, annotated
+
+FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
+KINDS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
+ICC_TAG, UNDEFINED = 34675, 7
+
+Edit = Callable[[bytes], bytes]
+"""Makes the new XMP packet from the old one."""
+
+
+def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write pixels as a PNG, whole or not at all.
+
+    Args:
+        path: The file; its folder is made if needed.
+        rgb: (H, W, 3) uint8.
+
+    Raises:
+        ShapeError: If ``rgb`` has another shape or type.
+        MachineError: If the disk is full or the folder cannot be written.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise ShapeError(f"expected (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.ascontiguousarray(rgb)).save(temporary, format="PNG", compress_level=4)
+
+
+def write_photo(
+    path: Path,
+    photo: Photo,
+    *,
+    format: FileFormat = "keep",  # noqa: A002 (what the command line calls it)
+    quality: int = 95,
+    note: Restoration | None = None,
+) -> None:
+    """Write a restored photo, whole or not at all, with the metadata of its original.
+
+    With ``keep`` every part of the original file but its pixels and its XMP is moved over byte by
+    byte: EXIF, its Orientation included, ICC profile, IPTC, resolution, comments, text chunks,
+    TIFF tags. The pixels keep their size, depth and stored orientation, with two exceptions:
+    palettes and bits become the gray or RGB levels that they mean. A change of format moves EXIF,
+    ICC, XMP, IPTC (not into WebP) and resolution. The note goes into the XMP only, and no time is
+    written, so that equal photos give equal files. BMP has no XMP, so no note.
+
+    A JPEG is encoded with its own quantisation tables and subsampling, so that nearly all
+    unchanged pixels stay equal; if its quality is below 75, with finer ones for the faces' sake.
+
+    Args:
+        path: The file to write.
+        photo: As read, with changes merged; its file must still be as it was.
+        format: ``keep`` the photo's, or another.
+        quality: Of lossy formats, 1 to 100; not used for a JPEG that is better than 75.
+        note: What to say in the XMP; None keeps the XMP as it is.
+
+    Raises:
+        ImageError: If the original was changed or removed meanwhile, or the format cannot hold
+            the photo: GIF (256 colours), transparency in JPEG, several pages in other than TIFF.
+        MachineError: If the disk is full or the folder cannot be written.
+    """
+    kind = photo.kind if format == "keep" else KINDS[format]
+    if kind == "gif":
+        raise ImageError(
+            f"{shown(photo.path)}: a GIF holds 256 colours, too few for a restored photo; "
+            f"use --format png"
+        )
+    if kind != "tiff" and len(photo.pages) > 1:
+        raise ImageError(
+            f"{shown(photo.path)}: only TIFF holds {len(photo.pages)} pages; use --format keep"
+        )
+    edit: Edit = bytes if note is None else partial(annotated, note=note)
+    try:
+        if kind == "tiff":
+            _write_tiff(path, photo, edit)
+            return
+        data = _encoded(photo, kind, quality, edit)
+    except ImageError as error:
+        name = shown(photo.path)
+        raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> bytes:
+    same = kind == photo.kind
+    data = b"" if photo.kind == "tiff" else photo.source_bytes()
+    photo.check_unchanged()
+    page = encode.fitted(photo.pages[0], kind)
+    known = replace(metadata.metadata_of(photo.path, photo.kind, data), icc=page.icc)
+    xmp = edit(known.xmp)
+    if kind == "jpeg":
+        pixels = encode.encode_jpeg(page, quality=quality, source=data if same else b"")
+        parts = containers.jpeg_metadata(data) if same else metadata.jpeg_parts(known)
+        return containers.joined_jpeg(pixels, parts, xmp)
+    if kind == "png":
+        chunks = containers.png_metadata(data, same_depth=not page.expanded) if same else None
+        parts = metadata.png_parts(known) if chunks is None else chunks
+        return containers.joined_png(encode.encode_png(page), parts, xmp)
+    if kind == "webp":
+        return _webp(page, data if same else b"", known, xmp, quality)
+    if kind == "bmp":
+        pixels = encode.encode_bmp(page)
+        return pixels[:38] + data[38:46] + pixels[46:]  # pixels per metre
+    return encode.encode_heif(page, kind, quality=quality, exif=known.exif, xmp=xmp)
+
+
+def _webp(page: Page, source: bytes, known: metadata.Metadata, xmp: bytes, quality: int) -> bytes:
+    chunks = list(containers.riff_chunks(source))
+    lossless = any(name == b"VP8L" for name, _ in chunks)
+    pixels = encode.encode_webp(page, quality=quality, lossless=lossless)
+    ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
+    kept = [part for part in chunks if part[0] not in ours]
+    size = (page.raster.shape[1], page.raster.shape[0])
+    parts = kept if source else metadata.webp_parts(known)
+    return containers.joined_webp(pixels, size, parts, xmp)
+
+
+def _write_tiff(path: Path, photo: Photo, edit: Edit) -> None:
+    if photo.kind == "tiff":
+        with atomic_path(path) as temporary:
+            try:
+                shutil.copyfile(photo.path, temporary)
+            except FileNotFoundError as error:
+                raise unreadable(photo.path, error) from error
+            photo.check_unchanged()
+            with temporary.open("r+b") as file:
+                write_pages(file, photo.pages, edit)
+        return
+    known = metadata.metadata_of(photo.path, photo.kind, photo.source_bytes())
+    page = photo.pages[0]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(metadata.tiff_template(known))
+        with temporary.open("r+b") as file:
+            layout = layout_of(file)
+            (directory,) = directories(file, layout)
+            store_anew(file, layout, directory, page)
+            if xmp := edit(known.xmp):
+                set_bytes(file, layout, directory, XMP, xmp)
+            if page.icc:
+                set_bytes(file, layout, directory, ICC_TAG, page.icc, kind=UNDEFINED)
+            write_directory(file, layout, directory)

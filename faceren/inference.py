@@ -1,0 +1,155 @@
+"""A loaded generator on a device: any size in, restored in [0, 1] out.
+
+Shape letters: N batch, H and W pixels.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
+from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+GPU_BATCH = 16
+"""Faces a pass on a GPU if nobody says otherwise; halved when memory runs out."""
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device of ``auto``, ``cpu``, ``cuda``, ``cuda:n`` or ``mps``.
+
+    Raises:
+        ConfigError: If the name is none of these.
+        MachineError: If this machine or this torch has no such device.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
+        raise ConfigError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {device!r}")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise MachineError(
+            f"--device {device}: torch sees {torch.cuda.device_count()} CUDA devices here; "
+            f"use --device cpu or auto"
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise MachineError("--device mps: torch sees no Apple GPU here; use --device cpu or auto")
+    return torch.device(device)
+
+
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type to compute in; ``auto`` is float32 on a CPU, else half precision."""
+    if precision != "auto" and precision not in DTYPES:
+        raise ConfigError(f"--precision: expected auto, {', '.join(DTYPES)}, got {precision!r}")
+    if precision != "auto":
+        return DTYPES[precision]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float32
+
+
+@dataclass
+class Restorer:
+    """Restore faces with a loaded generator.
+
+    On a CPU every face is a pass of its own: it costs nothing there, and the bytes of a face then
+    cannot depend on its neighbours. On a GPU they are batched.
+    """
+
+    checkpoint: LoadedCheckpoint
+    device: torch.device
+    dtype: torch.dtype
+    batch_size: int
+    """Most faces in one pass; falls when memory runs out."""
+
+    @property
+    def stride(self) -> int:
+        """Sides are padded to multiples of this many pixels inside ``restore``."""
+        return self.checkpoint.network.stride
+
+    def restore(self, faces: Tensor) -> Tensor:
+        """Return restored faces, (N, 3, H, W) in [0, 1], on the CPU in float32.
+
+        Args:
+            faces: (N, 3, H, W), RGB in [0, 1], at least 16 pixels a side.
+
+        Raises:
+            ShapeError: If ``faces`` has another shape or is not finite.
+            FaceError: If the network's output is not finite.
+            MachineError: If even one face does not fit into memory.
+        """
+        if faces.ndim != 4 or faces.shape[1] != 3 or min(faces.shape[2:]) < 16:
+            raise ShapeError(f"expected (N, 3, H, W) of 16 pixels or more, got {tuple(faces.shape)}")
+        if not bool(torch.isfinite(faces).all()):
+            raise ShapeError("expected finite values in [0, 1], got NaN or infinity")
+        done: list[Tensor] = []
+        while sum(map(len, done)) < len(faces):
+            start = sum(map(len, done))
+            size = self.batch_size if self.device.type != "cpu" else 1
+            try:
+                done.append(self._pass(faces[start : start + size]))
+            except torch.OutOfMemoryError as error:
+                if self.batch_size == 1:
+                    raise MachineError(
+                        f"one face of {tuple(faces.shape[2:])} pixels does not fit into the "
+                        f"memory of {self.device}; use --device cpu"
+                    ) from error
+                self.batch_size = max(1, self.batch_size // 2)
+                torch.cuda.empty_cache()
+        return torch.cat(done) if done else faces
+
+    @torch.inference_mode()
+    def _pass(self, faces: Tensor) -> Tensor:
+        height, width = faces.shape[2:]
+        padded = _pad(faces, self.stride)
+        batch = padded.to(self.device, self.dtype, memory_format=torch.channels_last)
+        restored: Tensor = self.checkpoint.network(batch)
+        restored = restored[:, :, :height, :width].float().cpu()
+        if not bool(torch.isfinite(restored).all()):
+            raise FaceError(
+                f"the network returned values that are not finite in {self.dtype}; "
+                f"use --precision fp32"
+            )
+        return restored.clamp(0, 1)
+
+
+def _pad(faces: Tensor, stride: int) -> Tensor:
+    """Extend the right and bottom by reflection to multiples of ``stride``, at least two."""
+    height, width = faces.shape[2:]
+    for _ in range(64):  # reflection cannot exceed the image, so small ones take several steps
+        down = max(2 * stride, -(-height // stride) * stride) - faces.shape[2]
+        right = max(2 * stride, -(-width // stride) * stride) - faces.shape[3]
+        if down == 0 and right == 0:
+            break
+        step = (0, min(right, faces.shape[3] - 1), 0, min(down, faces.shape[2] - 1))
+        faces = F.pad(faces, step, mode="reflect")
+    return faces
+
+
+def load_restorer(
+    weights: Path, *, device: str = "auto", precision: str = "auto", batch_size: int | None = None
+) -> Restorer:
+    """Load weights onto a device.
+
+    Args:
+        weights: A checkpoint (see ``checkpoint.load_checkpoint``).
+        device: See ``pick_device``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        batch_size: Most faces a pass; default GPU_BATCH.
+
+    Raises:
+        ConfigError: If an option is unknown or the weights do not fit their configuration.
+        MachineError: If the device or the weights are not there.
+    """
+    place = pick_device(device)
+    dtype = pick_dtype(precision, place)
+    checkpoint = load_checkpoint(weights)
+    checkpoint.network.to(place, dtype)
+    return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH)

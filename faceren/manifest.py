@@ -1,0 +1,105 @@
+"""The append-only record of a run: one JSON object a line, a header first.
+
+A line is written in one call and synced, so that a killed run loses at most the line it was
+writing; a torn last line is ignored by the reader and cut off by the next writer.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from faceren.errors import ConfigError
+
+MANIFEST_NAME = "manifest.jsonl"
+FORMAT_VERSION = 1
+
+Line = dict[str, Any]
+
+
+@dataclass
+class Manifest:
+    """What a manifest file holds."""
+
+    header: Line = field(default_factory=dict)
+    """Tool version, command, options, weights: of the latest run."""
+    items: dict[str, Line] = field(default_factory=dict)
+    """The latest line of each item, by its ``output`` (or ``input``, if it has none)."""
+
+
+def key_of(item: Line) -> str:
+    """Return what identifies an item: the output it made or would have made, else its input."""
+    return str(item.get("key") or item.get("output") or item["input"])
+
+
+def _parsed_lines(path: Path) -> list[Line]:
+    raw = path.read_bytes()
+    lines = raw[: raw.rfind(b"\n") + 1].splitlines()  # what follows the last newline is torn
+    parsed = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            parsed.append(json.loads(line))
+        except ValueError as error:
+            raise ConfigError(
+                f"{path}: line {number} is no JSON; a manifest has one JSON object a line "
+                f"(remove that line, or give another output folder)"
+            ) from error
+        if not isinstance(parsed[-1], dict):
+            raise ConfigError(f"{path}: line {number} is no JSON object")
+    return parsed
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest; later lines of an item replace earlier ones.
+
+    Raises:
+        ConfigError: If the file is no manifest, or was written by a newer format.
+    """
+    manifest = Manifest()
+    for line in _parsed_lines(path):
+        if "format_version" in line:
+            if line["format_version"] != FORMAT_VERSION:
+                raise ConfigError(
+                    f"{path}: manifest format {line['format_version']}, "
+                    f"this version reads {FORMAT_VERSION}"
+                )
+            manifest.header = line
+        elif "input" in line:
+            manifest.items[key_of(line)] = line
+    return manifest
+
+
+class ManifestWriter:
+    """Append to a manifest; a context manager.
+
+    Args:
+        path: The file; made if missing, continued if there.
+        header: What to record of this run; ``format_version`` is added.
+    """
+
+    def __init__(self, path: Path, header: Line) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _cut_torn_line(path)
+        self._file: TextIO = path.open("a", encoding="utf-8")
+        self.append({"format_version": FORMAT_VERSION, **header})
+
+    def append(self, line: Line) -> None:
+        """Write one line and sync it to disk."""
+        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> "ManifestWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _cut_torn_line(path: Path) -> None:
+    if path.exists():
+        raw = path.read_bytes()
+        if raw and not raw.endswith(b"\n"):
+            with path.open("r+b") as file:
+                file.truncate(raw.rfind(b"\n") + 1)

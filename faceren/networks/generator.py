@@ -1,0 +1,216 @@
+"""The generators: suppress degradation while encoding, replenish detail while decoding.
+
+Shape letters: N batch, C_l channels after l halvings, H and W pixels of the image, r the stem's
+pixel-unshuffle factor. Level l has H / (r 2^l) by W / (r 2^l) pixels; level ``depth`` is the
+coarsest. Source: HiFaceGAN (arXiv:2005.05005) section 3.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from faceren.config import GeneratorConfig, nearest
+from faceren.errors import ConfigError, ShapeError
+from faceren.networks.spade import SpadeResBlock, normalise
+from faceren.networks.suppression import build_suppression
+
+
+class Encoder(nn.Module):
+    """Content-adaptive suppressor: an image in, its features at ``depth`` + 1 scales out."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.normalisation = config.encoder_normalisation
+        self.stem_stride = config.stem_stride
+        bias = config.encoder_normalisation == "none"  # a normalisation would remove it
+        self.head = nn.Conv2d(3 * config.stem_stride**2, config.width, 3, padding=1, bias=bias)
+        self.suppress = nn.ModuleList(
+            build_suppression(
+                config.suppression,
+                config.channels(level),
+                kernel_dim=config.kernel_dim,
+                activation=config.kernel_activation,
+            )
+            for level in range(config.depth)
+        )
+        self.convs = nn.ModuleList(
+            nn.Conv2d(config.channels(level), config.channels(level + 1), 3, padding=1)
+            for level in range(config.depth)
+        )
+
+    def forward(self, faces: Tensor) -> list[Tensor]:
+        """Return the features of (N, 3, H, W) images from the finest level to the coarsest."""
+        if self.stem_stride > 1:
+            faces = F.pixel_unshuffle(faces, self.stem_stride)  # (N, 3rr, H/r, W/r)
+        x = normalise(self.head(faces), self.normalisation).relu()  # (N, C_0, H/r, W/r)
+        features = [x]
+        for level, (suppress, conv) in enumerate(zip(self.suppress, self.convs, strict=True)):
+            x = normalise(conv(suppress(x)), self.normalisation)  # (N, C_l+1, half, half)
+            if level + 1 < len(self.convs):  # the coarsest map keeps its sign
+                x = x.relu()
+            features.append(x)
+        return features
+
+
+class Generator(nn.Module):
+    """Restore faces; every variant and size of the family, as the configuration says.
+
+    Args:
+        config: Shape of the network. ``spectral_norm`` there applies to training; pass a
+            checkpoint through ``checkpoint.load`` to get it folded.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stride = config.stride
+        depth, r = config.depth, config.stem_stride
+        self.encoder = Encoder(config) if config.variant != "spade" else None
+        start = config.guidance_channels if config.variant == "spade" else 3
+        self.fc = nn.Conv2d(start, config.channels(depth), 3, padding=1)
+        self.head_0 = self._block(depth, config.channels(depth), upsample=False)
+        self.middle = nn.ModuleList(
+            self._block(depth - 1, config.channels(depth), upsample=index == 0)
+            for index in range(config.middle_blocks)
+        )
+        self.ups = nn.ModuleList(
+            self._block(level, config.channels(level), upsample=True)
+            for level in reversed(range(depth - 1))
+        )
+        self.to_rgb = nn.Conv2d(config.width, 3 * r * r, 3, padding=1)
+        # outputs of the published progressive training: never used, kept for its key map
+        self.to_rgb_unused = nn.ModuleList(
+            nn.Conv2d(config.channels(level), 3, 3, padding=1)
+            for level in (range(depth - 2, 0, -1) if config.head == "tanh" else ())
+        )
+        initialise(self)
+
+    def _block(self, level: int, channels_out: int, *, upsample: bool) -> SpadeResBlock:
+        config = self.config
+        finer = level < config.depth - 1
+        above = config.depth if level >= config.depth - 2 else level + 1
+        nested = config.variant == "hifacegan"
+        return SpadeResBlock(
+            config.channels(above) if finer else channels_out,
+            channels_out,
+            config.channels(level) if nested else config.guidance_channels,
+            hidden=config.hidden,
+            kernel=config.modulation_kernel,
+            normalisation=config.normalisation,
+            modulation=config.modulation,
+            spade_shortcut=config.shortcut == "spade",
+            spectral=config.spectral_norm,
+            upsample=upsample,
+        )
+
+    @property
+    def blocks(self) -> dict[str, nn.Module]:
+        """The decoder's blocks by name, from coarse to fine: the slots that guidance enters."""
+        named: dict[str, nn.Module] = {"head_0": self.head_0}
+        named |= {f"middle_{index}": block for index, block in enumerate(self.middle)}
+        return named | {f"ups_{index}": block for index, block in enumerate(self.ups)}
+
+    def forward(
+        self,
+        faces: Tensor,
+        guidance: Tensor | None = None,
+        *,
+        constant_guidance: Mapping[str, float] | None = None,
+    ) -> Tensor:
+        """Return restored faces, (N, 3, H, W), not clamped so that gradients survive.
+
+        Args:
+            faces: (N, 3, H, W), RGB in [0, 1], sides multiples of ``stride`` pixels.
+            guidance: (N, guidance_channels, H, W) parsing map for ``spade``; default the faces.
+            constant_guidance: Blocks (see ``blocks``) whose guidance is replaced by a constant:
+                what each stage contributes (paper, Fig. 5a).
+
+        Raises:
+            ShapeError: If ``faces`` or ``guidance`` have another shape.
+            ConfigError: If there is no block of a name in ``constant_guidance``.
+        """
+        self._check(faces, guidance)
+        x, maps = self._start(faces, faces if guidance is None else guidance)
+        constants = constant_guidance or {}
+        for name in constants:
+            if name not in self.blocks:
+                raise ConfigError(
+                    f"constant_guidance: no block {name!r}{nearest(name, self.blocks)}"
+                )
+        for (name, block), features in zip(self.blocks.items(), maps, strict=True):
+            if name in constants:
+                features = torch.full_like(features, constants[name])
+            x = block(x, features)
+        x = self.to_rgb(F.leaky_relu(x, 0.2))  # (N, 3rr, H/r, W/r)
+        if self.config.stem_stride > 1:
+            x = F.pixel_shuffle(x, self.config.stem_stride)  # (N, 3, H, W)
+        return faces + x if self.config.head == "residual" else x.tanh()
+
+    def _start(self, faces: Tensor, guidance: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the decoder's coarsest input and the guidance of each block."""
+        count = len(self.blocks)
+        if self.config.variant == "lipspade" and self.encoder is not None:
+            return self.encoder(faces)[-1], [faces] * count
+        source = guidance if self.encoder is None else faces
+        size = (faces.shape[2] // self.stride, faces.shape[3] // self.stride)
+        x = self.fc(F.interpolate(source, size=size, mode="nearest"))  # (N, C_depth, coarsest)
+        if self.encoder is None:
+            return x, [guidance] * count
+        *finer, middle, coarsest = self.encoder(faces)
+        return x, [coarsest, *[middle] * len(self.middle), *reversed(finer)]
+
+    def _check(self, faces: Tensor, guidance: Tensor | None) -> None:
+        sides = faces.shape[2:]
+        if faces.ndim != 4 or faces.shape[1] != 3 or any(n % self.stride for n in sides):
+            raise ShapeError(
+                f"expected (N, 3, H, W) with sides that are multiples of {self.stride}, "
+                f"got {tuple(faces.shape)}"
+            )
+        if min(sides) < 2 * self.stride:
+            raise ShapeError(f"expected sides of at least {2 * self.stride}, got {tuple(sides)}")
+        wanted = (faces.shape[0], self.config.guidance_channels, *sides)
+        if guidance is None and self.config.guidance_channels != 3:
+            raise ShapeError(f"this network needs a guidance of shape {wanted}, got none")
+        if guidance is not None and tuple(guidance.shape) != wanted:
+            raise ShapeError(f"expected guidance {wanted}, got {tuple(guidance.shape)}")
+
+
+def initialise(network: Generator) -> None:
+    """Set the initial weights: the published ones, or the identity for a residual head.
+
+    The published network draws every convolution from Xavier's normal with gain 0.02 and so
+    starts out black; a residual head starts with zeros, so an untrained network returns its input.
+    """
+    if network.config.head == "residual":
+        for parameter in network.encoder.parameters() if network.encoder else ():
+            if parameter.ndim == 4:  # without normalisation the features must not fade
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+        nn.init.zeros_(network.to_rgb.weight)
+        if network.to_rgb.bias is not None:
+            nn.init.zeros_(network.to_rgb.bias)
+        return
+    for name, parameter in network.named_parameters():
+        if parameter.ndim == 4:
+            nn.init.xavier_normal_(parameter, gain=0.02)
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
+
+
+def unused_parameters(network: Generator) -> list[str]:
+    """Return the names of parameters that no output depends on.
+
+    The published networks carry them: the outputs of coarser scales, for a progressive training
+    that was never used, and the first convolution of ``lipspade``, which starts from its encoder
+    instead. They are kept so that published state dicts fit; they never get a gradient.
+    """
+    prefixes: tuple[str, ...] = ("to_rgb_unused.",)
+    if network.config.variant == "lipspade":
+        prefixes += ("fc.",)
+    return [name for name, _ in network.named_parameters() if name.startswith(prefixes)]
+
+
+def build_generator(config: GeneratorConfig) -> Generator:
+    """Return an untrained generator of the given shape."""
+    return Generator(config)

@@ -1,0 +1,77 @@
+"""LPIPS on AlexNet: the perceptual distance, as a metric and as a training loss.
+
+Shape letters: N batch, H and W pixels. Source: Zhang et al., The Unreasonable Effectiveness of
+Deep Features as a Perceptual Metric (arXiv:1801.03924), version 0.1 of its weights.
+"""
+
+from pathlib import Path
+
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from faceren.errors import ShapeError
+
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+
+
+class LpipsAlexNet(nn.Module):
+    """LPIPS distance of image pairs, frozen.
+
+    Args:
+        weights: The ``lpips-alexnet`` safetensors file.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            [
+                nn.Conv2d(3, 64, 11, stride=4, padding=2),
+                nn.Conv2d(64, 192, 5, padding=2),
+                nn.Conv2d(192, 384, 3, padding=1),
+                nn.Conv2d(384, 256, 3, padding=1),
+                nn.Conv2d(256, 256, 3, padding=1),
+            ]
+        )
+        channels = (64, 192, 384, 256, 256)
+        self.weights = nn.ParameterList(nn.Parameter(Tensor(count)) for count in channels)
+        self.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        self.shift: Tensor
+        self.scale: Tensor
+        self.register_buffer("shift", Tensor(SHIFT).view(1, 3, 1, 1))
+        self.register_buffer("scale", Tensor(SCALE).view(1, 3, 1, 1))
+        self.requires_grad_(requires_grad=False)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the five ReLU maps of (N, 3, H, W) images in [0, 1], unit length per pixel."""
+        x = (2 * images - 1 - self.shift) / self.scale
+        maps = []
+        for index, conv in enumerate(self.convs):
+            if index in (1, 2):
+                x = F.max_pool2d(x, 3, stride=2)
+            x = conv(x).relu()
+            maps.append(x / (x.pow(2).sum(1, keepdim=True).add(1e-20).sqrt() + 1e-10))
+        return maps
+
+    def forward(self, images: Tensor, references: Tensor) -> Tensor:
+        """Return the distance of each pair, shape (N,); 0 is identical.
+
+        Args:
+            images: (N, 3, H, W), RGB in [0, 1], sides of at least 32 pixels.
+            references: The same shape.
+
+        Raises:
+            ShapeError: If the shapes differ or are no images.
+        """
+        if images.shape != references.shape or images.ndim != 4 or images.shape[1] != 3:
+            raise ShapeError(
+                f"expected two (N, 3, H, W) batches of one shape, "
+                f"got {tuple(images.shape)} and {tuple(references.shape)}"
+            )
+        total = images.new_zeros(len(images))
+        pairs = zip(self.features(images), self.features(references), self.weights, strict=True)
+        for ours, theirs, weight in pairs:
+            difference = (ours - theirs).pow(2)
+            total = total + F.conv2d(difference, weight.view(1, -1, 1, 1)).mean((1, 2, 3))
+        return total

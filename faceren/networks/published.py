@@ -1,0 +1,236 @@
+"""Published HiFaceGAN state dicts: which network they are, and their keys under our names.
+
+Two layouts were published: that of the paper's authors (variants ``hifacegan``, ``lipspade`` and
+``spade``) and that of BasicSR (``lipspade``, the middle blocks in lower case). Both store the
+convolutions of a SPADE layer one by one, spectral normalisation as ``weight_orig`` with its
+vectors u and v, and buffers of a batch normalisation that no face restored alone needs. Shape
+letters: n width of the network, C channels of a normalised map, S channels of the guidance.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from faceren.config import GeneratorConfig, Variant
+from faceren.errors import ConfigError
+
+DEPTH = 5
+MULTIPLIER = 16
+LIP_INDICES = (3, 7, 11, 15, 19)
+"""Places of the suppression layers in the flat encoder of ``lipspade``."""
+BATCH_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+WRAPPERS = ("params_ema", "params", "state_dict")
+SHOWN = 4
+"""Keys that an error names before it counts the rest."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One published tensor: its key and shape, and the key of ours that it is stacked into."""
+
+    published: str
+    ours: str
+    shape: tuple[int, ...]
+
+
+def import_published(state: Mapping[str, object]) -> tuple[GeneratorConfig, dict[str, Tensor]]:
+    """Return the configuration and our state dict of a published one.
+
+    Variant, width, guidance channels and spectral normalisation are read from the keys and their
+    shapes. The singular vectors take one power iteration, as in the first forward pass of the
+    published code, so that folding the result gives that pass's weights.
+
+    Args:
+        state: Published state dict; ``module.`` prefixes and the usual wrapping dicts
+            (``params_ema``, ``params``, ``state_dict``) are accepted.
+
+    Returns:
+        The configuration, and float32 tensors for ``Generator(configuration)``.
+
+    Raises:
+        ConfigError: If a key is missing, left over or of another shape; the message names them.
+    """
+    tensors = tidy(state)
+    config = detect(tensors)
+    parts = list(layout(config))
+    check(config, tensors, parts)
+    merged: dict[str, list[Tensor]] = {}
+    for part in parts:
+        merged.setdefault(part.ours, []).append(tensors[part.published].float())
+    ours = {key: torch.cat(values) for key, values in merged.items()}
+    for key in [key for key in ours if key.endswith(".weight.original")]:
+        advance_power_iteration(ours, key.removesuffix("original"))
+    return config, ours
+
+
+def tidy(state: Mapping[str, object]) -> dict[str, Tensor]:
+    """Return the tensors of a published state dict under the authors' keys, buffers dropped."""
+    inner = next((state[name] for name in WRAPPERS if isinstance(state.get(name), Mapping)), state)
+    if not isinstance(inner, Mapping) or not inner:
+        raise ConfigError("expected a dict of tensors by name, got none; is this a state dict?")
+    tensors = {}
+    for name, value in inner.items():
+        if not isinstance(value, Tensor):
+            raise ConfigError(
+                f"expected tensors only, got a {type(value).__name__} under {name!r}; "
+                f"only the generator's state dict can be imported"
+            )
+        key = str(name).removeprefix("module.").replace("g_middle_", "G_middle_")
+        key = key.replace("parametrizations.weight.original", "weight_orig")
+        key = key.replace("parametrizations.weight.0._", "weight_")
+        if not key.endswith(BATCH_BUFFERS):
+            tensors[key] = value
+    return tensors
+
+
+def detect(tensors: Mapping[str, Tensor]) -> GeneratorConfig:
+    """Return the configuration whose keys and shapes ``tensors`` (see ``tidy``) seem to have."""
+    variant: Variant = "spade"
+    if any(key.startswith("lip_encoder.") for key in tensors):
+        variant = "lipspade"
+    elif any(key.startswith("encoder.") for key in tensors):
+        variant = "hifacegan"
+    start = _first(tensors, "fc.weight")
+    shared = _first(tensors, "head_0.norm_0.mlp_shared.0.weight")
+    if start.shape[0] % MULTIPLIER:
+        raise ConfigError(
+            f"key 'fc.weight' has shape {tuple(start.shape)}; "
+            f"expected a multiple of {MULTIPLIER} channels first"
+        )
+    return GeneratorConfig(
+        variant=variant,
+        width=start.shape[0] // MULTIPLIER,
+        suppression="lip",
+        guidance_channels=shared.shape[1] if variant == "spade" else 3,
+        spectral_norm=any(key.endswith("weight_orig") for key in tensors),
+    )
+
+
+def _first(tensors: Mapping[str, Tensor], key: str) -> Tensor:
+    if key not in tensors or tensors[key].ndim != 4:
+        found = f"shape {tuple(tensors[key].shape)}" if key in tensors else "none"
+        raise ConfigError(
+            f"expected a kernel under {key!r}, got {found}; this is no published HiFaceGAN "
+            f"generator (its first key: {next(iter(tensors), None)!r})"
+        )
+    return tensors[key]
+
+
+def layout(config: GeneratorConfig) -> Iterator[Part]:
+    """Yield every tensor of the published network, in the order in which ours stacks them."""
+    n = config.width
+    start = config.guidance_channels
+    yield from _conv("fc", "fc", MULTIPLIER * n, start)
+    top = config.channels(DEPTH)
+    for name, ours, channels, level in (
+        ("head_0", "head_0", top, DEPTH),
+        ("G_middle_0", "middle.0", top, DEPTH - 1),
+        ("G_middle_1", "middle.1", top, DEPTH - 1),
+    ):
+        yield from _block(config, name, ours, (top, channels), level)
+    for index, level in enumerate(reversed(range(DEPTH - 1))):
+        ends = (config.channels(level + 1), config.channels(level))
+        yield from _block(config, f"ups.{index}", f"ups.{index}", ends, level)
+    for index, level in enumerate(reversed(range(1, DEPTH - 1))):
+        yield from _conv(f"to_rgbs.{index}", f"to_rgb_unused.{index}", 3, config.channels(level))
+    yield from _conv(f"to_rgbs.{DEPTH - 2}", "to_rgb", 3, n)
+    if config.variant != "spade":
+        yield from _encoder(config)
+
+
+def _conv(name: str, ours: str, out: int, into: int) -> Iterator[Part]:
+    yield Part(f"{name}.weight", f"{ours}.weight", (out, into, 3, 3))
+    yield Part(f"{name}.bias", f"{ours}.bias", (out,))
+
+
+def _block(
+    config: GeneratorConfig, name: str, ours: str, ends: tuple[int, int], level: int
+) -> Iterator[Part]:
+    fin, fout = ends
+    middle = min(ends)
+    guidance = config.channels(level) if config.variant == "hifacegan" else config.guidance_channels
+    layers = {"norm_0": fin, "norm_1": middle} | ({"norm_s": fin} if fin != fout else {})
+    for index, (layer, channels) in enumerate(layers.items()):
+        hidden, prefix = min(config.hidden, channels), f"{name}.{layer}"
+        kernel = (hidden, guidance, 3, 3)
+        yield Part(f"{prefix}.mlp_shared.0.weight", f"{ours}.shared.weight", kernel)
+        yield Part(f"{prefix}.mlp_shared.0.bias", f"{ours}.shared.bias", (hidden,))
+        for half in ("gamma", "beta"):
+            target = f"{ours}.modulate.{index}.weight"
+            yield Part(f"{prefix}.mlp_{half}.weight", target, (channels, hidden, 3, 3))
+    for conv, shape in {
+        "conv_0": (middle, fin, 3, 3),
+        "conv_1": (fout, middle, 3, 3),
+        **({"conv_s": (fout, fin, 1, 1)} if fin != fout else {}),
+    }.items():
+        yield from _residual_conv(
+            f"{name}.{conv}", f"{ours}.{conv}", shape, spectral=config.spectral_norm
+        )
+
+
+def _residual_conv(
+    name: str, ours: str, shape: tuple[int, int, int, int], *, spectral: bool
+) -> Iterator[Part]:
+    out, into, rows, columns = shape
+    if spectral:
+        inner = f"{ours}.parametrizations.weight"
+        yield Part(f"{name}.weight_orig", f"{inner}.original", shape)
+        yield Part(f"{name}.weight_u", f"{inner}.0._u", (out,))
+        yield Part(f"{name}.weight_v", f"{inner}.0._v", (into * rows * columns,))
+    else:
+        yield Part(f"{name}.weight", f"{ours}.weight", shape)
+    if rows == 3:  # the 1x1 shortcut has no bias
+        yield Part(f"{name}.bias", f"{ours}.bias", (out,))
+
+
+def _encoder(config: GeneratorConfig) -> Iterator[Part]:
+    flat = config.variant == "lipspade"
+    head = "lip_encoder.model.0" if flat else "encoder.head.0"
+    yield Part(f"{head}.weight", "encoder.head.weight", (config.width, 3, 3, 3))
+    for level, place in enumerate(LIP_INDICES):
+        c, out = config.channels(level), config.channels(level + 1)
+        lip = f"lip_encoder.model.{place}" if flat else f"encoder.encoder_{level}.0"
+        conv = f"lip_encoder.model.{place + 1}" if flat else f"encoder.encoder_{level}.1"
+        ours = f"encoder.suppress.{level}"
+        yield Part(f"{lip}.logit.0.weight", f"{ours}.logit.weight", (c, c, 3, 3))
+        yield Part(f"{lip}.logit.1.weight", f"{ours}.norm.weight", (c,))
+        yield Part(f"{lip}.logit.1.bias", f"{ours}.norm.bias", (c,))
+        yield from _conv(conv, f"encoder.convs.{level}", out, c)
+
+
+def check(config: GeneratorConfig, tensors: Mapping[str, Tensor], parts: list[Part]) -> None:
+    """Raise ConfigError unless ``tensors`` are exactly ``parts``."""
+    wanted = {part.published: part.shape for part in parts}
+    wrong = [
+        f"{key!r}: expected shape {shape}, got "
+        + (str(tuple(tensors[key].shape)) if key in tensors else "none")
+        for key, shape in wanted.items()
+        if key not in tensors or tuple(tensors[key].shape) != shape
+    ]
+    wrong += [
+        f"{key!r}: not part of it, got shape {tuple(value.shape)}"
+        for key, value in tensors.items()
+        if key not in wanted
+    ]
+    if wrong:
+        raise ConfigError(
+            f"this looks like a published {config.variant!r} generator of width {config.width}, "
+            f"but does not fit it: {summary(wrong)}"
+        )
+
+
+def summary(lines: list[str]) -> str:
+    """Return the first lines in one, and how many more there are."""
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
+
+
+def advance_power_iteration(state: dict[str, Tensor], prefix: str) -> None:
+    """Renew the singular vectors of one kernel: v = n(W^T u), u = n(W v), as published."""
+    matrix = state[f"{prefix}original"].flatten(1)
+    v = F.normalize(matrix.T @ state[f"{prefix}0._u"], dim=0, eps=1e-12)
+    state[f"{prefix}0._v"] = v
+    state[f"{prefix}0._u"] = F.normalize(matrix @ v, dim=0, eps=1e-12)

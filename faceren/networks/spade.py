@@ -1,0 +1,122 @@
+"""Spatially-adaptive (de)normalisation and the residual block built of it.
+
+Shape letters: N batch, C channels of the normalised map, S channels of the guidance, H and W
+pixels. Sources: SPADE (arXiv:1903.07291); HiFaceGAN (arXiv:2005.05005) section 3.3.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from faceren.config import Modulation, Normalisation
+
+
+def normalise(x: Tensor, kind: Normalisation) -> Tensor:
+    """Return ``x`` (N, C, H, W) with zero mean and unit variance (biased, eps 1e-5).
+
+    No statistics cross the batch, so a face does not depend on its neighbours.
+
+    Args:
+        x: Features.
+        kind: ``instance``: over H and W for each channel; ``layer``: over C for each pixel;
+            ``none``: nothing is done.
+    """
+    if kind == "none":
+        return x
+    if kind == "instance":
+        return F.instance_norm(x, eps=1e-5)
+    channels_last = x.permute(0, 2, 3, 1)
+    return F.layer_norm(channels_last, x.shape[1:2], eps=1e-5).permute(0, 3, 1, 2)
+
+
+def resize_nearest(x: Tensor, like: Tensor) -> Tensor:
+    """Return ``x`` resized to the sides of ``like`` by nearest neighbour; itself if they agree."""
+    if x.shape[2:] == like.shape[2:]:
+        return x
+    return F.interpolate(x, size=like.shape[2:], mode="nearest")
+
+
+class SpadeResBlock(nn.Module):
+    """Residual block of two SPADE layers, (N, C, H, W) in, (N, C', H, W) or twice the sides out.
+
+    The published block, computed the fast exact way: one convolution for the hidden maps of all
+    SPADE layers (they share the guidance), one for gamma and beta together, and normalisation
+    before the nearest-neighbour upsampling, whose statistics are the same.
+
+    Args:
+        channels_in: C.
+        channels_out: C'.
+        guidance_channels: S.
+        hidden: Upper limit of the hidden channels of each SPADE layer.
+        kernel: Side of the kernel that makes gamma and beta, 1 or 3.
+        normalisation: See ``normalise``.
+        modulation: ``plain`` multiplies by gamma, ``one-plus`` by 1 + gamma.
+        spade_shortcut: Give the learned shortcut (C != C') a SPADE layer of its own.
+        spectral: Spectral normalisation of the residual convolutions.
+        upsample: Double H and W.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        guidance_channels: int,
+        *,
+        hidden: int,
+        kernel: int,
+        normalisation: Normalisation,
+        modulation: Modulation,
+        spade_shortcut: bool,
+        spectral: bool,
+        upsample: bool,
+    ) -> None:
+        super().__init__()
+        middle = min(channels_in, channels_out)
+        learned = channels_in != channels_out
+        modulated = [channels_in, middle] + [channels_in] * (learned and spade_shortcut)
+        self.hidden_channels = [min(hidden, channels) for channels in modulated]
+        self.normalisation: Normalisation = normalisation
+        self.offset = 1.0 if modulation == "one-plus" else 0.0
+        self.upsample = upsample
+        self.shared = nn.Conv2d(guidance_channels, sum(self.hidden_channels), 3, padding=1)
+        self.modulate = nn.ModuleList(
+            nn.Conv2d(inner, 2 * channels, kernel, padding=kernel // 2, bias=False)
+            for inner, channels in zip(self.hidden_channels, modulated, strict=True)
+        )
+        self.conv_0 = nn.Conv2d(channels_in, middle, 3, padding=1)
+        self.conv_1 = nn.Conv2d(middle, channels_out, 3, padding=1)
+        self.conv_s = nn.Conv2d(channels_in, channels_out, 1, bias=False) if learned else None
+        if spectral:
+            for conv in (self.conv_0, self.conv_1, self.conv_s):
+                if conv is not None:
+                    spectral_norm(conv)
+
+    def forward(self, x: Tensor, guidance: Tensor) -> Tensor:
+        """Return the block's output.
+
+        Args:
+            x: (N, C, H, W).
+            guidance: (N, S, any, any); resized to the output's sides by nearest neighbour.
+        """
+        normal = normalise(x, self.normalisation)
+        if self.upsample:
+            normal = F.interpolate(normal, scale_factor=2, mode="nearest")  # (N, C, 2H, 2W)
+        shared = F.relu(self.shared(resize_nearest(guidance, normal)))
+        hidden = torch.split(shared, self.hidden_channels, dim=1)
+        main = self.conv_0(F.leaky_relu(self._modulated(0, normal, hidden[0]), 0.2))
+        main = normalise(main, self.normalisation)
+        main = self.conv_1(F.leaky_relu(self._modulated(1, main, hidden[1]), 0.2))
+        return self._shortcut(x, normal, hidden) + main
+
+    def _modulated(self, index: int, normal: Tensor, hidden: Tensor) -> Tensor:
+        gamma, beta = self.modulate[index](hidden).chunk(2, dim=1)
+        return normal * (gamma + self.offset) + beta
+
+    def _shortcut(self, x: Tensor, normal: Tensor, hidden: tuple[Tensor, ...]) -> Tensor:
+        if self.conv_s is not None and len(hidden) == 3:
+            shortcut: Tensor = self.conv_s(self._modulated(2, normal, hidden[2]))
+            return shortcut
+        if self.conv_s is not None:  # a 1x1 convolution commutes with nearest upsampling
+            x = self.conv_s(x)
+        return F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x

@@ -1,0 +1,131 @@
+"""Put restored faces back into their photo.
+
+What is pasted is the *difference* between the restored crop and the crop, resampled to the photo's
+own pixels: where the network changes nothing, nothing changes, and detail finer than the crop's
+resolution stays. Pixels are float32 RGB in [0, 1], (H, W, 3).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.faces.alignment import Matrix, inverse, warp
+from faceren.restoration.crops import FaceCrop
+
+Pixels = NDArray[np.float32]
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+FEATHER = 0.25
+"""Width of the mask's soft edge, as a share of half the crop's side."""
+MONOCHROME = 0.02
+"""Largest spread of chroma, about the curve that tones a print, of a photo without colours."""
+BAND = 512
+"""Rows of a photo that are merged at a time; bounds memory."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one face changes in its photo."""
+
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1 in photo pixels."""
+    difference: Pixels
+    """(h, w, 3), to add."""
+    mask: Pixels
+    """(h, w) in [0, 1], zero at the crop's border and beyond."""
+
+
+def face_mask(matrix: Matrix, size: int, shape: tuple[int, int]) -> Pixels:
+    """Return the soft mask of a crop in photo pixels: 1 over face and hair, 0 outside the crop.
+
+    A superellipse inscribed in the crop, so that no square shows and little hair is cut. It is
+    evaluated, not resampled, so it is exactly zero for pixels outside the crop.
+
+    Args:
+        matrix: (2, 3) transform from these photo pixels to crop pixels.
+        size: Side of the crop in pixels.
+        shape: Height and width of the mask.
+    """
+    x, y = np.arange(shape[1]), np.arange(shape[0])
+    centred = (matrix[:, 2] + 0.5) * (2 / size) - 1
+    turn = matrix[:, :2] * (2 / size)
+    u = turn[0, 0] * x[None, :] + turn[0, 1] * y[:, None] + centred[0]  # -1 to 1 across the crop
+    v = turn[1, 0] * x[None, :] + turn[1, 1] * y[:, None] + centred[1]
+    ramp = np.clip((1 - (u**4 + v**4) ** 0.25) / FEATHER, 0, 1)
+    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
+
+
+def is_monochrome(image: Pixels) -> bool:
+    """Say whether an image has one hue for each brightness: gray, sepia, cyanotype, …
+
+    Args:
+        image: (H, W, 3).
+    """
+    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    luma = (small @ LUMA).ravel().astype(np.float64)
+    chroma = (small - small @ LUMA[:, None] @ np.ones((1, 3))).reshape(-1, 3)[:, [0, 2]]
+    curve = np.vander(luma, 4)  # the toning of a print is a smooth curve of its brightness
+    fit, *_ = np.linalg.lstsq(curve, chroma, rcond=None)
+    return float(np.sqrt(np.mean((chroma - curve @ fit) ** 2))) < MONOCHROME
+
+
+def scaled(difference: Pixels, strength: float, *, luminance_only: bool) -> Pixels:
+    """Return ``strength`` times a difference, (h, w, 3); its luminance alone if asked."""
+    difference = difference * np.float32(strength)
+    if luminance_only:
+        difference = np.repeat(difference @ LUMA[:, None], 3, axis=2)
+    return np.asarray(difference, np.float32)
+
+
+def change_of(crop: FaceCrop, restored: Pixels, *, strength: float, luminance_only: bool) -> Change:
+    """Return what a restored face changes in its photo.
+
+    Args:
+        crop: The face as it was cut.
+        restored: (S, S, 3), the network's output for ``crop.pixels``.
+        strength: Share of the difference to apply, in [0, 1].
+        luminance_only: Keep the photo's own chroma.
+    """
+    difference = scaled(restored - crop.pixels, strength, luminance_only=luminance_only)
+    x0, y0, x1, y1 = crop.box
+    back = inverse(crop.matrix)
+    back = np.column_stack([back[:, :2], back[:, 2] - [x0, y0]])
+    size = (y1 - y0, x1 - x0)
+    mask = face_mask(inverse(back), crop.size, size)
+    return Change(crop.box, warp(difference, back, size), mask)
+
+
+def merged_bands(
+    changes: Sequence[Change],
+) -> Iterator[tuple[tuple[int, int, int, int], Pixels]]:
+    """Yield the total change of a photo in bands: a box and what to add there, (h, w, 3).
+
+    Where crops overlap, each face's difference counts by its mask's share, so that the order of
+    faces does not matter; pixels outside every mask get exactly zero.
+    """
+    if not changes:
+        return
+    boxes = np.array([change.box for change in changes])
+    left, right = int(boxes[:, 0].min()), int(boxes[:, 2].max())
+    for top in range(int(boxes[:, 1].min()), int(boxes[:, 3].max()), BAND):
+        bottom = min(top + BAND, int(boxes[:, 3].max()))
+        touching = [c for c in changes if c.box[1] < bottom and c.box[3] > top]
+        if touching:
+            yield (left, top, right, bottom), _band(touching, (left, top, right, bottom))
+
+
+def _band(changes: Sequence[Change], box: tuple[int, int, int, int]) -> Pixels:
+    left, top, right, bottom = box
+    total = np.zeros((bottom - top, right - left, 3), np.float32)
+    weight = np.zeros((bottom - top, right - left, 1), np.float32)
+    for change in changes:
+        x0, y0, x1, y1 = change.box
+        rows = slice(max(y0, top) - top, min(y1, bottom) - top)
+        inner = slice(max(y0, top) - y0, min(y1, bottom) - y0)
+        columns = slice(x0 - left, x1 - left)
+        mask = change.mask[inner, :, None]
+        total[rows, columns] += mask * mask * change.difference[inner]
+        weight[rows, columns] += mask
+    return total / np.maximum(weight, 1e-6)

@@ -1,0 +1,126 @@
+"""Decide what a run will read and write, before any work starts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceren.assets import samples_dir
+from faceren.errors import ConfigError, MachineError, NothingToDoError
+from faceren.images import find_images
+from faceren.restoration.options import Format
+
+SUFFIX_OF = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+SAMPLES = Path("sample_photos")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo to restore."""
+
+    source: Path
+    output: Path
+    key: str
+    """The output's path below the output folder, with forward slashes."""
+
+
+def resolve_inputs(inputs: Sequence[Path]) -> tuple[list[Path], bool]:
+    """Return existing inputs, and whether the shipped samples stand in for a missing one.
+
+    Raises:
+        ConfigError: If an input does not exist.
+    """
+    resolved, shipped = [], False
+    for path in inputs:
+        if path.exists():
+            resolved.append(path)
+        elif path == SAMPLES and samples_dir().is_dir():
+            resolved.append(samples_dir())
+            shipped = True
+        else:
+            raise ConfigError(f"input {path}: no such file or folder")
+    if not resolved:
+        raise ConfigError("no input given: name photos or folders")
+    return resolved, shipped
+
+
+def check_output(inputs: Sequence[Path], output: Path, exclude: Sequence[str]) -> None:
+    """Refuse an output folder in which originals could be overwritten or found as inputs.
+
+    Raises:
+        ConfigError: If ``output`` is an input, lies in one, or is a file.
+        MachineError: If it cannot be written.
+    """
+    target = output.resolve()
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"-o {output}: expected a folder, this is a file")
+    for path in inputs:
+        folder = path.resolve() if path.is_dir() else path.resolve().parent
+        if target == folder:
+            raise ConfigError(
+                f"-o {output} is the folder of the input {path}; originals are never written to, "
+                f"choose another folder"
+            )
+        if path.is_dir() and target.is_relative_to(folder) and not _excluded(folder, target, exclude):
+            raise ConfigError(
+                f"-o {output} lies inside the input {path}, so outputs would be inputs of the next "
+                f"run; choose another folder or add --exclude '{target.relative_to(folder)}'"
+            )
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        probe = output / ".faceren-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise MachineError(f"-o {output}: cannot be written ({error.strerror})") from error
+
+
+def _excluded(folder: Path, target: Path, exclude: Sequence[str]) -> bool:
+    relative = target.relative_to(folder)
+    places = [relative, *relative.parents][:-1]
+    return any(place.match(pattern.rstrip("/")) for place in places for pattern in exclude)
+
+
+def make_plan(
+    inputs: Sequence[Path], output: Path, *, file_format: Format, exclude: Sequence[str] = ()
+) -> list[Job]:
+    """Return a job for each image among the inputs, in order of their outputs.
+
+    Args:
+        inputs: Existing files and folders; folders are searched recursively and mirrored.
+        output: Folder of the outputs.
+        file_format: ``keep`` keeps each name, another format changes its suffix.
+        exclude: Glob patterns of relative paths to leave out.
+
+    Raises:
+        ConfigError: If two inputs would have the same output.
+        NothingToDoError: If there is no image.
+    """
+    jobs: dict[str, Job] = {}
+    for found in find_images(inputs, exclude):
+        name = found.relative
+        if file_format != "keep":
+            name = name.with_suffix(SUFFIX_OF[file_format])
+        key = name.as_posix()
+        folded = key.casefold()  # a.JPG and a.jpg are one file on many disks
+        if folded in jobs and jobs[folded].source.resolve() != found.path.resolve():
+            raise ConfigError(
+                f"{jobs[folded].source} and {found.path} would both be written to {output / key}; "
+                f"restore them into different folders"
+            )
+        jobs[folded] = Job(found.path, output / name, key)
+    if not jobs:
+        raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
+    return sorted(jobs.values(), key=lambda job: job.key)
+
+
+def listed(jobs: Sequence[Job], names: Sequence[str]) -> Iterator[Job]:
+    """Yield the jobs that a list names, by output key or by input path.
+
+    Raises:
+        ConfigError: If a name fits no job.
+    """
+    by_name = {job.key: job for job in jobs} | {str(job.source): job for job in jobs}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise ConfigError(f"--only: {unknown[0]!r} is none of the {len(jobs)} photos of this run")
+    yield from {by_name[name].key: by_name[name] for name in names}.values()

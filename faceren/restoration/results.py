@@ -1,0 +1,66 @@
+"""What a restoration says about each photo and face, and how it is written down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["restored", "no_face", "failed", "skipped", "planned"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceResult:
+    """One restored face, in pixels of the photo as it is seen upright."""
+
+    box: tuple[float, float, float, float]
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+    crop: int
+    """Side in pixels of the crop that the network saw."""
+    identity: float | None
+    """Distance of the dlib embeddings of input and output; None if no face was measurable."""
+    ms: float
+    """Time of the network for this face."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest's form."""
+        return {
+            "box": [round(value, 2) for value in self.box],
+            "landmarks": [[round(x, 2), round(y, 2)] for x, y in self.landmarks],
+            "score": round(self.score, 4),
+            "crop": self.crop,
+            "identity": None if self.identity is None else round(self.identity, 4),
+            "ms": round(self.ms, 1),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoResult:
+    """What became of one photo."""
+
+    source: Path
+    output: Path
+    key: str
+    status: Status
+    reason: str = ""
+    input_sha256: str = ""
+    output_sha256: str = ""
+    settings: str = ""
+    """Digest of options and weights (see ``RestoreOptions.digest``)."""
+    faces: tuple[FaceResult, ...] = ()
+    previous: str = ""
+    """Status in the manifest of a photo that is skipped because nothing changed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest's line."""
+        written = self.status in ("restored", "no_face")
+        return {
+            "key": self.key,
+            "input": str(self.source),
+            "input_sha256": self.input_sha256,
+            "output": str(self.output) if written or self.status == "skipped" else None,
+            "output_sha256": self.output_sha256 or None,
+            "status": self.status,
+            "reason": self.reason,
+            "settings": self.settings,
+            "faces": [face.to_json() for face in self.faces],
+        }

@@ -1,0 +1,161 @@
+"""The clean images of a run: found, decoded once, kept in memory if they fit.
+
+Letters: H and W are the pixels of an image, which may differ from image to image.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.errors import ConfigError, ImageError
+from faceren.images import find_images, read_rgb
+from faceren.training.events import Reading
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3), RGB."""
+
+DECODERS = 8
+"""Threads that decode; OpenCV and Pillow do so outside Python's lock."""
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One usable image."""
+
+    path: Path
+    key: str
+    """Path relative to its folder, with forward slashes: seeds fixed damage."""
+    folder: int
+    """Which of the folders it is from."""
+    short: int
+    """Shorter side after reading, pixels."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Clean images by number; ``read`` decodes again what is not in memory."""
+
+    entries: tuple[Entry, ...]
+    pixels: tuple[Pixels, ...]
+    """All of them, or none if they do not fit into memory."""
+    max_side: int
+    skipped: tuple[str, ...] = ()
+    """Unusable files: path and reason each."""
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def read(self, number: int) -> Pixels:
+        """Return image ``number``, (H, W, 3), not to be written to.
+
+        Raises:
+            ImageError: If it is not in memory and its file has become unreadable.
+        """
+        if self.pixels:
+            return self.pixels[number]
+        return read_limited(self.entries[number].path, self.max_side)
+
+    def choose(self, numbers: Sequence[int], skipped: tuple[str, ...] = ()) -> "Images":
+        """Return some of the images, in the given order, and what to say was skipped."""
+        entries = tuple(self.entries[number] for number in numbers)
+        pixels = tuple(self.pixels[number] for number in numbers) if self.pixels else ()
+        return Images(entries, pixels, self.max_side, skipped)
+
+
+def read_limited(path: Path, max_side: int) -> Pixels:
+    """Return an image, (H, W, 3), shrunk so that its shorter side is at most ``max_side``."""
+    pixels = read_rgb(path)
+    short = min(pixels.shape[:2])
+    if short <= max_side:
+        return pixels
+    height, width = (round(n * max_side / short) for n in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def read_images(
+    key: str, folders: Sequence[str], *, min_side: int, max_side: int, cache_gib: float
+) -> Generator[Reading, None, Images]:
+    """Decode every image below some folders, telling how far it is; return the usable ones.
+
+    Args:
+        key: Recipe key of the folders, for messages.
+        folders: Where to look, recursively.
+        min_side: Images with a shorter side below this many pixels are skipped.
+        max_side: Images with a shorter side above this are shrunk to it.
+        cache_gib: Keep the pixels if all of them take at most this.
+
+    Raises:
+        ConfigError: If a folder is missing, or no folder has a usable image.
+    """
+    found = list(_find(key, folders))
+    entries: list[Entry] = []
+    kept: list[Pixels] = []
+    skipped: list[str] = []
+    room = cache_gib * GIB
+    with ThreadPoolExecutor(DECODERS) as pool:
+        results = pool.map(lambda item: _decode(item[1], min_side, max_side), found)
+        for done, ((folder, path, name), result) in enumerate(zip(found, results, strict=True), 1):
+            if isinstance(result, str):
+                skipped.append(f"{path}: {result}")
+            else:
+                entries.append(Entry(path, name, folder, min(result.shape[:2])))
+                room -= result.nbytes
+                kept.append(result)
+            if room < 0:
+                kept.clear()
+            if done % 100 == 0 or done == len(found):
+                yield Reading(done=done, total=len(found))
+    if not entries:
+        raise ConfigError(_nothing(key, folders, skipped))
+    return Images(tuple(entries), tuple(kept) if room >= 0 else (), max_side, tuple(skipped))
+
+
+def _find(key: str, folders: Sequence[str]) -> Iterator[tuple[int, Path, str]]:
+    for number, folder in enumerate(folders):
+        if not Path(folder).is_dir():
+            raise ConfigError(f"{key}: expected a folder of images, but {folder} is none")
+        for image in find_images([Path(folder)]):
+            yield number, image.path, image.relative.as_posix()
+
+
+def _decode(path: Path, min_side: int, max_side: int) -> Pixels | str:
+    """Return the pixels, or why there are none."""
+    try:
+        pixels = read_limited(path, max_side)
+    except ImageError as error:
+        return str(error).removeprefix(f"{path}: ")
+    short = min(pixels.shape[:2])
+    return pixels if short >= min_side else f"shorter side {short} px, below {min_side}"
+
+
+def _nothing(key: str, folders: Sequence[str], skipped: list[str]) -> str:
+    reasons = f"; {len(skipped)} files are unusable, the first: {skipped[0]}" if skipped else ""
+    return f"{key}: expected images, found no usable one in {', '.join(folders)}{reasons}"
+
+
+def split_validation(images: Images, count: int) -> tuple[Images, Images]:
+    """Return training and validation images: ``count`` evenly chosen, at most a tenth, apart.
+
+    Raises:
+        ConfigError: If there are fewer than two images.
+    """
+    if len(images) < 2:
+        raise ConfigError(
+            "data.train: expected at least 2 images, one of them to validate on, got 1; "
+            "add images or give data.validation"
+        )
+    held = set(evenly(len(images), min(count, max(1, len(images) // 10))))
+    rest = [number for number in range(len(images)) if number not in held]
+    return images.choose(rest, images.skipped), images.choose(sorted(held))
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """Return ``count`` different numbers below ``total``, evenly spaced; all if there are fewer."""
+    count = min(count, total)
+    return [(2 * index + 1) * total // (2 * count) for index in range(count)]

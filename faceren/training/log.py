@@ -1,0 +1,107 @@
+"""The log of a run: one JSON object a line, and the same for TensorBoard where that is installed.
+
+A run that goes on from a checkpoint first drops what was logged after it, so that a log reads as
+if nothing had happened.
+"""
+
+import json
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceren.errors import MachineError
+from faceren.files import DISK_ERRORS, atomic_write
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+Line = dict[str, Any]
+
+LOG_NAME = "log.jsonl"
+
+
+class RunLog:
+    """Writes the log of one run folder; a context manager.
+
+    Args:
+        folder: The run folder.
+        step: Step from which the run goes on; later lines are dropped.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path = folder / LOG_NAME
+        lines = [json.dumps(line) + "\n" for line in read_log(self.path) if line["step"] <= step]
+        atomic_write(self.path, "".join(lines).encode())
+        self._file = self.path.open("a", encoding="utf-8")
+        self._board = _tensorboard(folder / "tensorboard", step)
+
+    def write(self, kind: str, step: int, values: Line) -> None:
+        """Append a line.
+
+        Args:
+            kind: ``train`` or ``validate``.
+            step: Steps done.
+            values: Numbers by name; nested ones get names like ``full/psnr`` in TensorBoard.
+
+        Raises:
+            MachineError: If the disk is full.
+        """
+        try:
+            self._file.write(json.dumps({"kind": kind, "step": step, **_finite(values)}) + "\n")
+            self._file.flush()
+            if self._board is not None:
+                for name, value in _flat(values).items():
+                    self._board.add_scalar(f"{kind}/{name}", value, step)
+        except OSError as error:
+            if error.errno in DISK_ERRORS:
+                raise MachineError(
+                    f"cannot write {self.path}: {error.strerror}; free space, "
+                    f"then the same command goes on from the last checkpoint"
+                ) from error
+            raise
+
+    def close(self) -> None:
+        """Finish the files."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_log(path: Path) -> list[Line]:
+    """Return the lines of a log; none if there is no file. A torn last line is ignored."""
+    if not path.exists():
+        return []
+    raw = path.read_bytes()
+    return [json.loads(line) for line in raw[: raw.rfind(b"\n") + 1].splitlines()]
+
+
+def has_tensorboard() -> bool:
+    """Return whether TensorBoard is installed."""
+    return find_spec("tensorboard") is not None
+
+
+def _tensorboard(folder: Path, step: int) -> "SummaryWriter | None":
+    if not has_tensorboard():
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    # purged is what an earlier part of the run logged from here on
+    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+
+
+def _flat(values: Line, prefix: str = "") -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}/")
+        elif isinstance(value, (int, float)):
+            flat[prefix + name] = value
+    return flat
+
+
+def _finite(value: Any) -> Any:
+    """Return values with None in place of what JSON cannot say."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

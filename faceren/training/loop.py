@@ -1,0 +1,263 @@
+"""The training loop: steps, log, validation, checkpoints, until the recipe or a signal ends it."""
+
+import time
+from collections.abc import Generator as Yields
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from faceren.checkpoint import CheckpointInfo, save_checkpoint
+from faceren.errors import FacerenError, MachineError
+from faceren.training.events import Event, Finished, Progress, Saved, Validated
+from faceren.training.folder import RunFolder
+from faceren.training.log import RunLog
+from faceren.training.optimisation import progress
+from faceren.training.recipe import Recipe
+from faceren.training.recipe_file import recipe_sha256
+from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float
+from faceren.training.state import Counters
+from faceren.training.step import Stepper, StepResult
+from faceren.training.stopping import StopRequest
+from faceren.training.validation import Validator, overall, write_sheet
+
+
+@dataclass
+class Clock:
+    """Where the time goes."""
+
+    before: float
+    """Seconds that earlier parts of the run took."""
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
+    lap: float = field(default_factory=time.monotonic)
+    """When the last line of the log was written."""
+    images: int = 0
+    """Since then."""
+    waited: float = 0.0
+    """Seconds for data, since then."""
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of training over all parts of the run."""
+        return self.before + time.monotonic() - self.started
+
+    def rates(self) -> tuple[float, float]:
+        """Return images per second and the share of time spent waiting for data, of this lap."""
+        passed = max(time.monotonic() - self.lap, 1e-9)
+        return self.images / passed, min(1.0, self.waited / passed)
+
+    def new_lap(self) -> None:
+        """Start measuring rates anew."""
+        self.lap, self.images, self.waited = time.monotonic(), 0, 0.0
+
+
+class Loop:
+    """One run, or one part of it.
+
+    Args:
+        recipe: What to do.
+        folder: Where results go.
+        stepper: Networks and optimisers, their state loaded.
+        samples: What to train on.
+        validator: What to measure on; None in all processes but the first.
+        stop: Becomes true when the run shall end early.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        stepper: Stepper,
+        samples: SampleSet,
+        validator: Validator | None,
+        stop: StopRequest,
+    ) -> None:
+        self.recipe = recipe
+        self.folder = folder
+        self.stepper = stepper
+        self.samples = samples
+        self.validator = validator
+        self.stop = stop
+        self.fabric = stepper.fabric
+        self.clock = Clock(self.counters.seconds)
+        self.sha256 = recipe_sha256(recipe)
+        self.saved_step: int | None = self.counters.step or None
+
+    @property
+    def counters(self) -> Counters:
+        """Where the run stands."""
+        return self.stepper.state.counters
+
+    def run(self) -> Yields[Event, None, None]:
+        """Train to the end, or until asked to stop; yield what happens.
+
+        Raises:
+            FacerenError: If too many steps in a row had gradients that are not finite.
+            MachineError: If the disk is full; the last checkpoint is whole.
+        """
+        log = RunLog(self.folder.path, self.counters.step) if self.fabric.is_global_zero else None
+        if log is None:
+            stopped = yield from self._steps(None)
+        else:
+            with closing(log):
+                stopped = yield from self._steps(log)
+        yield Finished(
+            step=self.counters.step,
+            images_seen=self.counters.images_seen,
+            seconds=self.counters.seconds,
+            interrupted=stopped,
+            weights=self.folder.last,
+        )
+
+    def _steps(self, log: RunLog | None) -> Yields[Event, None, bool]:
+        """Yield the events of all steps; return whether the run was asked to stop."""
+        done, stopped = self._agree()
+        if done >= 1:
+            return False
+        batches = self._batches()
+        while done < 1 and not stopped:
+            result = self._step(batches, done)
+            done, stopped = self._agree()
+            yield self._progress(result, done, log, last=done >= 1 or stopped)
+            self._guard()
+            if self.validator is not None and (done >= 1 or self._every("validate.every")):
+                yield self._validate(self.validator, log)
+            if done >= 1 or stopped or self._every("train.save_every") or self._save_late():
+                yield from self._save()
+        return stopped and done < 1
+
+    def _agree(self) -> tuple[float, bool]:
+        """Return the share done, and whether to stop, alike in all processes."""
+        seconds, stop = self.clock.seconds, float(bool(self.stop))
+        if self.fabric.world_size > 1:
+            told = torch.tensor([seconds, stop], device=self.fabric.device)
+            told = self.fabric.all_reduce(told, reduce_op="max")  # type: ignore[assignment]
+            seconds, stop = told.tolist()
+        return progress(self.recipe.train, self.counters.step, seconds), bool(stop)
+
+    def _batches(self) -> Iterator[Batch]:
+        steps = Steps(
+            first=self.counters.step,
+            batch=self.recipe.train.batch,
+            rank=self.fabric.global_rank,
+            processes=self.fabric.world_size,
+        )
+        pinned = self.fabric.device.type == "cuda"
+        return iter(build_loader(self.samples, steps, pinned=pinned))
+
+    def _step(self, batches: Iterator[Batch], done: float) -> StepResult:
+        asked = time.monotonic()
+        *pixels, unreadable = next(batches)
+        self.clock.waited += time.monotonic() - asked
+        self.counters.unreadable += int(unreadable.sum())
+        damaged, clean = (
+            to_float(images.to(self.fabric.device, non_blocking=True)) for images in pixels
+        )
+        result = self.stepper.take(damaged, clean, done=done)
+        self.clock.images += self.recipe.train.batch
+        return result
+
+    def _progress(
+        self, result: StepResult, done: float, log: RunLog | None, *, last: bool
+    ) -> Progress:
+        """Return the event of a step, and write the line of the log that is due."""
+        counters, seconds = self.counters, self.clock.seconds
+        rate, share = self.clock.rates()
+        event = Progress(
+            step=counters.step,
+            images_seen=counters.images_seen,
+            loss=result.loss,
+            parts=result.parts,
+            gradient=result.gradient,
+            lr=result.lr,
+            images_per_second=rate,
+            data_share=share,
+            eta_seconds=seconds * (1 - done) / done if done else 0.0,
+            skipped_steps=counters.skipped_steps,
+            logged=last or self._every("train.log_every"),
+        )
+        if event.logged:
+            values = asdict(event)
+            kept = ("loss", "parts", "gradient", "lr", "images_seen", "skipped_steps")
+            timed = ("images_per_second", "data_share")
+            if log is not None:
+                log.write("train", counters.step, {name: values[name] for name in kept + timed})
+            self.clock.new_lap()
+        return event
+
+    def _every(self, key: str) -> bool:
+        """Return whether the number of steps done is a multiple of a recipe's value."""
+        section, _, name = key.partition(".")
+        every: int = getattr(getattr(self.recipe, section), name)
+        return self.counters.step % every == 0
+
+    def _save_late(self) -> bool:
+        return time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
+
+    def _guard(self) -> None:
+        bad = self.counters.bad_in_a_row
+        if bad >= self.recipe.train.max_bad_steps:
+            raise FacerenError(
+                f"the gradients of the last {bad} steps, up to step {self.counters.step}, were not "
+                f"finite; lower train.lr, or set train.precision to fp32; {self._whole()}"
+            )
+
+    def _validate(self, validator: Validator, log: RunLog | None) -> Validated:
+        """Measure the averaged weights, write the sheet, and keep them if they are the best."""
+        step = self.counters.step
+        measured = validator.measure(self.stepper.state.average)
+        score = overall(measured.scores, self.recipe.validate.select)
+        best = self.counters.best is None or score > self.counters.best
+        sheet = self.folder.sheet(step) if measured.rows else None
+        if sheet is not None:
+            write_sheet(sheet, measured.rows)
+        if best:
+            self.counters.best, self.counters.best_step = score, step
+            self._write_weights(self.folder.best)
+        if log is not None:
+            log.write("validate", step, {**measured.scores, "input": validator.input_scores})
+        self.clock.new_lap()
+        return Validated(
+            step=step,
+            scores=measured.scores,
+            input_scores=validator.input_scores,
+            best=best,
+            sheet=sheet,
+        )
+
+    def _save(self) -> Iterator[Saved]:
+        """Write the weights, then the state, which so is never ahead of anything else."""
+        self.clock.saved = time.monotonic()
+        self.counters.seconds = self.clock.seconds
+        if not self.fabric.is_global_zero:
+            return
+        self._write_weights(self.folder.last)
+        try:
+            self.stepper.state.save(self.folder.state)
+        except MachineError as error:
+            raise MachineError(f"{error}; {self._whole()}") from error
+        self.saved_step = self.counters.step
+        self.clock.new_lap()
+        yield Saved(step=self.counters.step, path=self.folder.state)
+
+    def _write_weights(self, path: Path) -> None:
+        info = CheckpointInfo(
+            name=self.recipe.name,
+            recipe_sha256=self.sha256,
+            training_data=self.recipe.training_data,
+            licence=self.recipe.licence,
+            images_seen=self.counters.images_seen,
+        )
+        try:
+            save_checkpoint(path, self.stepper.state.average, info=info)
+        except MachineError as error:
+            raise MachineError(f"{error}; {self._whole()}") from error
+
+    def _whole(self) -> str:
+        """Return what is left to go on from."""
+        if self.saved_step is None:
+            return "there is no checkpoint yet"
+        return f"the checkpoint of step {self.saved_step} in {self.folder.path} is whole"

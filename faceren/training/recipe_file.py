@@ -1,0 +1,176 @@
+"""Recipes on disk: YAML to ``Recipe`` and back, overrides, inheritance, differences."""
+
+import dataclasses
+import hashlib
+import json
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from faceren.config import check_choice, nearest
+from faceren.errors import ConfigError
+from faceren.training.recipe import Recipe
+
+Tree = dict[str, Any]
+
+HARMLESS = ("data.workers", "data.cache_gib", "train.save_every", "train.save_minutes")
+"""What may change between the parts of one run: it decides how fast, never what is computed."""
+
+MAX_PARENTS = 8
+"""Recipes that ``extends`` may chain before it is taken for a circle."""
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: YAML file. Its key ``extends`` names another one, relative to it, whose values hold
+            where this one is silent.
+        overrides: ``section.key=value`` each, the value in YAML.
+
+    Raises:
+        ConfigError: If the file is not there or no YAML, a key is unknown, or a value is of
+            another type or outside its range.
+    """
+    tree = _read_tree(path, parents=0)
+    for override in overrides:
+        tree = _merge(tree, _parse_override(override))
+    try:
+        recipe: Recipe = _build(Recipe, tree, "")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return recipe
+
+
+def recipe_tree(recipe: Recipe) -> Tree:
+    """Return every field as plain values, ready for YAML and JSON."""
+    tree: Tree = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return tree
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Return the whole recipe as YAML that ``load_recipe`` reads back unchanged."""
+    return yaml.safe_dump(recipe_tree(recipe), sort_keys=False, allow_unicode=True)
+
+
+def recipe_sha256(recipe: Recipe) -> str:
+    """Return the SHA-256 of the resolved recipe, 64 hexadecimal digits."""
+    canonical = json.dumps(recipe_tree(recipe), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def difference(old: Recipe, new: Recipe) -> list[str]:
+    """Return ``key: old -> new`` for each field that differs and can change a result."""
+    before, after = _flat(recipe_tree(old), ""), _flat(recipe_tree(new), "")
+    return [
+        f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
+        for key in sorted(before | after)
+        if before.get(key) != after.get(key) and key not in HARMLESS
+    ]
+
+
+def _flat(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {key: value}
+    parts = (_flat(inner, f"{key}.{name}" if key else name) for name, inner in value.items())
+    return {name: inner for part in parts for name, inner in part.items()}
+
+
+def _read_tree(path: Path, parents: int) -> Tree:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected a recipe at {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected the keys of a recipe, got {type(tree).__name__}")
+    parent = tree.pop("extends", None)
+    if parent is None:
+        return tree
+    if parents == MAX_PARENTS or not isinstance(parent, str):
+        raise ConfigError(f"{path}: extends: expected the file name of a recipe, got {parent!r}")
+    return _merge(_read_tree(path.parent / parent, parents + 1), tree)
+
+
+def _merge(below: Any, above: Any) -> Any:
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    merged = {key: _merge(below[key], above[key]) for key in below.keys() & above.keys()}
+    return {**below, **above, **merged}
+
+
+def _parse_override(text: str) -> Tree:
+    key, equals, value = text.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise ConfigError(f"-O: expected section.key=value, got {text!r}")
+    try:
+        tree: Any = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"-O {key}: the value {value!r} is no YAML; quote it") from error
+    for name in reversed(names):
+        tree = {name: tree}
+    return tree
+
+
+def _build(kind: type[Any], tree: Any, where: str) -> Any:
+    """Return the dataclass ``kind`` with the values of ``tree``; ``where`` is its key."""
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{where}: expected a section with keys, got {tree!r}")
+    hints = get_type_hints(kind)
+    values = {}
+    for name, value in tree.items():
+        key = f"{where}.{name}" if where else str(name)
+        if name not in hints:
+            raise ConfigError(f"unknown key {key!r}{nearest(str(name), hints)}")
+        values[name] = _convert(hints[name], value, key)
+    for field in dataclasses.fields(kind):
+        needed = field.default is field.default_factory  # both are missing
+        if needed and field.name not in values:
+            raise ConfigError(f"expected the key {f'{where}.{field.name}'.strip('.')!r}, got none")
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, key: str) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        inner = next(kind for kind in get_args(hint) if kind is not type(None))
+        return None if value is None else _convert(inner, value, key)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, key)
+    if get_origin(hint) is tuple:
+        return _convert_tuple(get_args(hint), value, key)
+    if get_origin(hint) is Literal:
+        check_choice(key, value, hint)
+        return value
+    if hint is float and isinstance(value, str):
+        value = _number(value)  # YAML 1.1 reads 1e-4 as a string
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint or value != value:
+        raise ConfigError(f"{key}: expected {NAMES[hint]}, got {value!r}")
+    return value
+
+
+def _convert_tuple(hints: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
+    """One value may stand for a list of one."""
+    many = len(hints) == 2 and hints[1] is Ellipsis
+    if many and not isinstance(value, list):
+        value = [value]
+    if not isinstance(value, list) or (not many and len(value) != len(hints)):
+        raise ConfigError(f"{key}: expected a list of {len(hints)} values, got {value!r}")
+    kinds = [hints[0]] * len(value) if many else hints
+    return tuple(_convert(kind, item, key) for kind, item in zip(kinds, value, strict=True))
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+NAMES = {float: "a number", int: "an integer", bool: "true or false", str: "a text"}

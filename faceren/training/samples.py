@@ -1,0 +1,196 @@
+"""Training samples: each a pure function of (seed, index), so that runs can be repeated.
+
+Neither the batch, nor the process that makes a sample, nor what was drawn before decides anything.
+Letters: N batch, S side of the training image in pixels.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from faceren.degradation import apply, draw_pair, item_seed
+from faceren.errors import ImageError
+from faceren.training.data import Images, Pixels
+from faceren.training.recipe import DataRecipe
+
+SHRINKING = 0.75
+"""Below this scale an image is shrunk by area averaging before it is warped."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Which part of an image a sample shows."""
+
+    scale: float
+    """Output pixels per image pixel."""
+    angle: float = 0.0
+    """Degrees, counter-clockwise."""
+    right: float = 0.0
+    """Shift of the image's centre against the output's, output pixels."""
+    down: float = 0.0
+    mirrored: bool = False
+
+
+def frame(image: Pixels, framing: Framing, size: int) -> Pixels:
+    """Return the framed part, (S, S, 3); what lies outside the image is its reflection.
+
+    Args:
+        image: (H, W, 3).
+        framing: Which part; scale 1 without shift or rotation copies pixels unchanged if the
+            sides of image and output are both even or both odd.
+        size: S.
+    """
+    scale = framing.scale
+    if scale < SHRINKING:
+        sides = [max(1, round(n * scale)) for n in image.shape[1::-1]]
+        image = np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA), np.uint8)
+        scale = 1.0
+    height, width = image.shape[:2]
+    centre = ((width - 1) / 2, (height - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(centre, framing.angle, scale)
+    matrix[0, 2] += (size - 1) / 2 - centre[0] + framing.right
+    matrix[1, 2] += (size - 1) / 2 - centre[1] + framing.down
+    framed = cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return np.ascontiguousarray(framed[:, ::-1] if framing.mirrored else framed, np.uint8)
+
+
+@dataclass(frozen=True)
+class SampleSet(Dataset[tuple[Pixels, Pixels, int]]):
+    """Every sample that a recipe can draw, by index from 0 without end."""
+
+    images: Images
+    recipe: DataRecipe
+    seed: int
+
+    def __getitem__(self, index: int) -> tuple[Pixels, Pixels, int]:
+        """Return the damaged input, the clean target, both (S, S, 3), and unreadable images met."""
+        rng = np.random.default_rng([self.seed, index])
+        crop = bool(rng.random() < self.recipe.crops)
+        number = self._pick(rng, crop=crop)
+        image, number, unreadable = self._read(number)
+        framing, size = self._framing(rng, image, crop=crop)
+        clean = frame(image, framing, self.recipe.size)
+        seed = int(rng.integers(2**53))
+        if self.recipe.fixed_damage:
+            seed = item_seed(self.seed, self.images.entries[number].key)
+        pair = draw_pair(self.recipe.task, seed=seed, size=size)
+        target = apply(clean, pair.tone)
+        return apply(target, pair.damage), target, unreadable
+
+    def _pick(self, rng: np.random.Generator, *, crop: bool) -> int:
+        """Return the number of an image: a large one to crop, or one of a folder by its weight."""
+        pool: Sequence[int] = range(len(self.images))
+        if crop:
+            pool = self._large or pool
+        elif self.recipe.weights:
+            share = [w * bool(f) for w, f in zip(self.recipe.weights, self._folders, strict=True)]
+            pool = self._folders[rng.choice(len(share), p=np.array(share) / sum(share))]
+        return pool[int(rng.integers(len(pool)))]
+
+    @cached_property
+    def _large(self) -> list[int]:
+        """Numbers of the images that fill the output at every scale of a crop."""
+        wide = self.recipe.size / self.recipe.crop_zoom[0]
+        return [n for n, entry in enumerate(self.images.entries) if entry.short >= wide]
+
+    @cached_property
+    def _folders(self) -> list[list[int]]:
+        """Numbers of the images of each folder."""
+        folders: list[list[int]] = [[] for _ in self.recipe.train]
+        for number, entry in enumerate(self.images.entries):
+            folders[entry.folder].append(number)
+        return folders
+
+    def _read(self, number: int) -> tuple[Pixels, int, int]:
+        """Return an image, or the next readable one if its file broke since the run began."""
+        for unreadable in range(len(self.images)):
+            try:
+                return self.images.read(number), number, unreadable
+            except ImageError:
+                number = (number + 1) % len(self.images)
+        raise ImageError("data.train: none of the images can be read any more; is the disk there?")
+
+    def _framing(
+        self, rng: np.random.Generator, image: Pixels, *, crop: bool
+    ) -> tuple[Framing, int]:
+        """Return the framing and the shorter side that the whole image has at its scale."""
+        recipe, short = self.recipe, min(image.shape[:2])
+        least = recipe.size / short  # the whole face fills the output
+        scale = rng.uniform(*recipe.zoom) * least
+        room = [recipe.shift * recipe.size] * 2
+        if crop and short * recipe.crop_zoom[0] >= recipe.size:
+            scale = rng.uniform(*recipe.crop_zoom)
+            room = [(n * scale - recipe.size) / 2 for n in image.shape[1::-1]]
+        right, down = (float(rng.uniform(-n, n)) for n in room)
+        angle = float(rng.normal(0, recipe.rotation)) if recipe.rotation else 0.0
+        mirrored = bool(rng.random() < recipe.flip)
+        return Framing(float(scale), angle, right, down, mirrored), max(1, round(short * scale))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The sample indices of each step from ``first`` on: those of one process."""
+
+    first: int
+    batch: int
+    """Images in a step over all processes; a multiple of ``processes``."""
+    rank: int
+    processes: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share, step = self.batch // self.processes, self.first
+        while True:
+            start = step * self.batch + self.rank * share
+            yield list(range(start, start + share))
+            step += 1
+
+
+Batch = list[Tensor]
+"""Damaged and clean, (N, S, S, 3) uint8, and the number of unreadable images met for each."""
+
+
+def build_loader(samples: SampleSet, steps: Steps, *, pinned: bool) -> "DataLoader[Any]":
+    """Return the batches of the steps, in order, made by ``data.workers`` processes.
+
+    Args:
+        samples: Where they come from.
+        steps: Which of them.
+        pinned: Put them into page-locked memory, for a GPU.
+    """
+    workers = samples.recipe.workers
+    forks = workers and "fork" in multiprocessing.get_all_start_methods()
+    return DataLoader(
+        samples,
+        batch_sampler=steps,  # endless, so it has no length
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+        pin_memory=pinned,
+        # forked processes share the decoded images; others would each get a copy
+        multiprocessing_context="fork" if forks else None,
+        prefetch_factor=4 if workers else None,
+        persistent_workers=bool(workers),
+    )
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    # a signal to the whole group means the main process, which ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Return (N, S, S, 3) uint8 as (N, 3, S, S) float32 in [0, 1], channels-last in memory."""
+    return images.permute(0, 3, 1, 2).float().div(255)

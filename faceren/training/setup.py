@@ -1,0 +1,165 @@
+"""From a recipe to everything that a run needs; what can be wrong is found before it is built."""
+
+import dataclasses
+from collections.abc import Generator as Yields
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from faceren.assets import model_path
+from faceren.checkpoint import load_checkpoint
+from faceren.config import GeneratorConfig
+from faceren.errors import ConfigError, MachineError
+from faceren.networks.generator import Generator, build_generator, unused_parameters
+from faceren.training.data import Images, read_images, split_validation
+from faceren.training.events import Reading
+from faceren.training.log import has_tensorboard
+from faceren.training.objective import Objective, build_judge
+from faceren.training.optimisation import build_optimiser
+from faceren.training.recipe import Recipe
+from faceren.training.state import TrainingState, averaged_copy
+from faceren.training.step import Stepper
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class ImageSets:
+    """What is trained on and what is measured on."""
+
+    training: Images
+    validation: Images
+
+
+def initial_generator(recipe: Recipe) -> Generator:
+    """Return the generator before its first step: of ``init``, or drawn from the seed.
+
+    Raises:
+        ConfigError: If ``init`` has another shape than ``model``, or sizes do not fit the network.
+        MachineError: If ``init`` is missing or damaged.
+    """
+    generator = _from_checkpoint(recipe) if recipe.init else _from_seed(recipe)
+    for key, size in (("data.size", recipe.data.size), ("validate.size", recipe.validate.size)):
+        if size % generator.stride or size < 2 * generator.stride:
+            raise ConfigError(
+                f"{key}: expected a multiple of {generator.stride}, "
+                f"at least {2 * generator.stride}, for this network, got {size}"
+            )
+    for name in unused_parameters(generator):
+        generator.get_parameter(name).requires_grad = False
+    return generator.train()
+
+
+def _from_seed(recipe: Recipe) -> Generator:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return build_generator(recipe.model or GeneratorConfig())
+
+
+def _from_checkpoint(recipe: Recipe) -> Generator:
+    try:
+        path = model_path(recipe.init)
+    except (ConfigError, MachineError) as error:
+        raise type(error)(str(error).replace("--model", "init")) from error
+    loaded = load_checkpoint(path, trainable=True)
+    if recipe.model is not None and recipe.model != loaded.config:
+        theirs, ours = dataclasses.asdict(loaded.config), dataclasses.asdict(recipe.model)
+        different = [f"{k} {theirs[k]!r}, not {ours[k]!r}" for k in ours if ours[k] != theirs[k]]
+        raise ConfigError(
+            f"init: {recipe.init} has another shape than model: {', '.join(different)}; "
+            f"remove the section model to take the checkpoint's"
+        )
+    return loaded.network
+
+
+def read_sets(recipe: Recipe) -> Yields[Reading, None, ImageSets]:
+    """Read training and validation images, telling how far it is.
+
+    Raises:
+        ConfigError: If a folder is missing or has too few usable images.
+    """
+    data = recipe.data
+    if not data.train:
+        raise ConfigError("data.train: expected folders of images, got none; -O data.train=FOLDER")
+    training = yield from read_images(
+        "data.train",
+        data.train,
+        min_side=data.min_side,
+        max_side=data.max_side,
+        cache_gib=data.cache_gib,
+    )
+    if data.validation:
+        validation = yield from read_images(
+            "data.validation",
+            data.validation,
+            min_side=data.min_side,
+            max_side=max(data.max_side, recipe.validate.size),
+            cache_gib=0,
+        )
+        sets = ImageSets(training, validation)
+    else:
+        sets = ImageSets(*split_validation(training, recipe.validate.images))
+    if len(sets.training) < recipe.train.batch:
+        raise ConfigError(
+            f"data.train: expected at least as many images to train on as train.batch "
+            f"{recipe.train.batch}, got {len(sets.training)} "
+            f"({len(sets.training.skipped)} files skipped); add images or lower train.batch"
+        )
+    return sets
+
+
+def check_processes(recipe: Recipe, processes: int) -> None:
+    """Raise ConfigError unless the batch can be shared evenly."""
+    if recipe.train.batch % processes:
+        raise ConfigError(
+            f"train.batch: expected a multiple of the {processes} processes, "
+            f"got {recipe.train.batch}"
+        )
+
+
+def build_stepper(recipe: Recipe, generator: Generator, fabric: "Fabric") -> Stepper:
+    """Put networks and optimisers onto the devices of a run."""
+    train = recipe.train
+    layout = torch.channels_last if train.channels_last else torch.contiguous_format
+    generator = generator.to(memory_format=layout)
+    judge = build_judge(recipe.loss, recipe.seed)
+    objective = Objective(recipe.loss).to(memory_format=layout)
+    state = TrainingState(
+        generator=generator,
+        average=averaged_copy(generator).to(fabric.device),
+        optimiser=build_optimiser(generator, train, train.lr),
+    )
+    compiled: Any = torch.compile(generator) if train.compile else generator
+    wrapped, optimiser = fabric.setup(compiled, state.optimiser)
+    judge_wrapped, judge_optimiser = None, None
+    if judge is not None:
+        judge = judge.to(memory_format=layout)
+        state.discriminator = judge
+        state.discriminator_optimiser = build_optimiser(judge, train, train.lr_discriminator)
+        judge_wrapped, judge_optimiser = fabric.setup(judge, state.discriminator_optimiser)
+    return Stepper(
+        fabric=fabric,
+        recipe=recipe,
+        state=state,
+        objective=objective.to(fabric.device),
+        generator=wrapped,
+        optimiser=optimiser,
+        discriminator=judge_wrapped,
+        discriminator_optimiser=judge_optimiser,
+    )
+
+
+def notes(recipe: Recipe, sets: ImageSets) -> tuple[str, ...]:
+    """Return what a reader of the log should know of how this run differs from the paper's."""
+    found = []
+    if not recipe.loss.vgg and recipe.loss.lpips:
+        found.append("perceptual loss: LPIPS on AlexNet, in place of the paper's VGG-19")
+    if not sets.training.pixels:
+        found.append("the images do not fit into data.cache_gib: each is decoded at every use")
+    if not recipe.data.validation:
+        found.append(f"validated on {len(sets.validation)} images kept from data.train")
+    if not has_tensorboard():
+        found.append("tensorboard is not installed: the log is log.jsonl only")
+    return tuple(found)

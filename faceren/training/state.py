@@ -1,0 +1,180 @@
+"""Everything of a run that must survive a restart, and its file.
+
+The file is one ``state.safetensors``: tensors by ``part.name``, and the counters as JSON in its
+metadata. It holds no code, and whatever is random is drawn from (seed, index), so nothing else is
+needed to go on as if nothing had happened.
+"""
+
+import copy
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from faceren.errors import ConfigError, MachineError
+from faceren.files import atomic_path
+from faceren.networks.generator import Generator
+
+FORMAT_VERSION = "faceren-state-1"
+
+
+@dataclass
+class Counters:
+    """Where a run stands."""
+
+    step: int = 0
+    """Steps done."""
+    images_seen: int = 0
+    """Samples drawn."""
+    seconds: float = 0.0
+    """Of training, without reading images, validation and saving."""
+    skipped_steps: int = 0
+    """Steps whose gradient was not finite."""
+    bad_in_a_row: int = 0
+    """Of those, the ones since the last good step."""
+    unreadable: int = 0
+    """Images that broke while the run went on."""
+    best: float | None = None
+    """Best score so far, higher is better."""
+    best_step: int = 0
+
+
+@dataclass
+class TrainingState:
+    """Networks, optimisers and counters."""
+
+    generator: Generator
+    average: Generator
+    """Moving average of the generator: what is validated and saved."""
+    optimiser: Optimizer
+    discriminator: nn.Module | None = None
+    discriminator_optimiser: Optimizer | None = None
+    counters: Counters = field(default_factory=Counters)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor by its name in the file."""
+        networks = {"generator": self.generator, "average": self.average}
+        if self.discriminator is not None:
+            networks["discriminator"] = self.discriminator  # type: ignore[assignment]
+        found = {
+            f"{part}.{name}": value
+            for part, network in networks.items()
+            for name, value in network.state_dict().items()
+        }
+        for part, optimiser in self._optimisers().items():
+            for number, values in optimiser.state_dict()["state"].items():
+                found |= {f"{part}.{number}.{name}": value for name, value in values.items()}
+        return found
+
+    def _optimisers(self) -> dict[str, Optimizer]:
+        optimisers = {"optimiser": self.optimiser}
+        if self.discriminator_optimiser is not None:
+            optimisers["discriminator_optimiser"] = self.discriminator_optimiser
+        return optimisers
+
+    def save(self, path: Path) -> None:
+        """Write the state to a file, whole or not at all.
+
+        Raises:
+            MachineError: If the disk is full or the folder cannot be written; a file that was
+                there stays as it was.
+        """
+        # a copy each: in the file no two names may share memory
+        tensors = {k: v.detach().cpu().contiguous().clone() for k, v in self.tensors().items()}
+        counters = json.dumps(dataclasses.asdict(self.counters))
+        metadata = {"format_version": FORMAT_VERSION, "counters": counters}
+        with atomic_path(path) as temporary:
+            try:
+                save_file(tensors, temporary, metadata)
+            except SafetensorError as error:
+                raise MachineError(
+                    f"cannot write {path}: {error}; free space or choose another folder"
+                ) from error
+
+    def load(self, path: Path) -> None:
+        """Take over the state of a file.
+
+        Raises:
+            MachineError: If the file is damaged.
+            ConfigError: If it is of another version, or its tensors do not fit these networks.
+        """
+        counters, tensors = _read(path)
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = value
+        self._load_network(path, self.generator, parts.pop("generator", {}))
+        self._load_network(path, self.average, parts.pop("average", {}))
+        if self.discriminator is not None:
+            self._load_network(path, self.discriminator, parts.pop("discriminator", {}))
+        for part, optimiser in self._optimisers().items():
+            _load_optimiser(optimiser, parts.pop(part, {}))
+        if parts:
+            raise ConfigError(
+                f"{path}: holds {', '.join(sorted(parts))}, which this recipe does not train"
+            )
+        self.counters = counters
+
+    @staticmethod
+    def _load_network(path: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ConfigError(f"{path}: the state is of another network: {reason}") from error
+
+
+def _read(path: Path) -> tuple[Counters, dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise MachineError(
+            f"{path} cannot be read ({error}); it is damaged: remove the run folder and start anew"
+        ) from error
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path}: expected format version {FORMAT_VERSION!r}, "
+            f"got {metadata.get('format_version')!r}; finish the run with the faceren it began with"
+        )
+    return Counters(**json.loads(metadata["counters"])), tensors
+
+
+def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, _, moment = name.partition(".")
+        state.setdefault(int(number), {})[moment] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def averaged_copy(generator: Generator) -> Generator:
+    """Return a frozen copy in ``eval()`` that can follow the generator."""
+    average = copy.deepcopy(generator).eval()
+    return average.requires_grad_(requires_grad=False)
+
+
+@torch.no_grad()
+def follow(average: Generator, generator: Generator, *, decay: float, step: int) -> None:
+    """Move the average towards the generator, in place.
+
+    Args:
+        average: See ``averaged_copy``.
+        generator: The weights after a step.
+        decay: Share of the average that stays, in [0, 1); early on less, so that the random first
+            weights are forgotten: at most 1 - 1 / (step / 5 + 1).
+        step: Steps done, from 1.
+    """
+    weight = 1 - min(decay, 1 - 1 / (step / 5 + 1)) if decay else 1.0
+    targets = dict(generator.named_parameters())
+    for name, value in average.named_parameters():
+        value.lerp_(targets[name], weight)
+    for mine, theirs in zip(average.buffers(), generator.buffers(), strict=True):
+        mine.copy_(theirs)

@@ -1,0 +1,126 @@
+"""Measure the averaged weights on images that are not trained on, damaged always alike.
+
+Shape letters: N batch, S side of the validation image in pixels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceren.assets import asset
+from faceren.degradation import apply, draw_pair, item_seed
+from faceren.images import to_uint8, write_png
+from faceren.metrics.psnr import psnr
+from faceren.metrics.ssim import ssim
+from faceren.networks.generator import Generator
+from faceren.networks.perceptual import LpipsAlexNet
+from faceren.training.data import Images, Pixels
+from faceren.training.events import Scores
+from faceren.training.recipe import Recipe
+from faceren.training.samples import Framing, frame, to_float
+
+GAP = 8
+"""White pixels between the pictures of a sheet."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One validation pair."""
+
+    task: str
+    damaged: Pixels
+    """(S, S, 3)."""
+    clean: Pixels
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One validation."""
+
+    scores: dict[str, Scores]
+    """Means of the output, by task."""
+    rows: list[tuple[Pixels, Pixels, Pixels]]
+    """Input, output, clean: the rows of the sheet."""
+
+
+def make_cases(images: Images, recipe: Recipe) -> list[Case]:
+    """Return the validation pairs: every image under every task, its damage seeded by its name."""
+    size, cases = recipe.validate.size, []
+    for task in recipe.validate.tasks or (recipe.data.task,):
+        for number, entry in enumerate(images.entries):
+            clean = frame(images.read(number), Framing(size / entry.short), size)
+            pair = draw_pair(task, seed=item_seed(recipe.seed, entry.key), size=size)
+            target = apply(clean, pair.tone)
+            cases.append(Case(task, apply(target, pair.damage), target))
+    return cases
+
+
+class Validator:
+    """Measures a generator on fixed pairs.
+
+    Args:
+        cases: See ``make_cases``.
+        recipe: For the rows of the sheet.
+        device: Where to compute.
+    """
+
+    def __init__(self, cases: Sequence[Case], recipe: Recipe, device: torch.device) -> None:
+        self.cases = cases
+        self.sheet = recipe.validate.sheet
+        self.device = device
+        self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval().to(device)
+        self.input_scores = self.measure(None).scores
+        """What doing nothing would score, by task."""
+
+    @torch.no_grad()
+    def measure(self, generator: Generator | None) -> Measured:
+        """Return scores and sheet rows of a generator in ``eval()``, or of the input if None.
+
+        One image at a time, in float32, so that neither neighbours nor precision decide.
+        """
+        found: dict[str, list[Scores]] = {}
+        rows = []
+        for case in self.cases:
+            damaged, clean = (self._tensor(pixels) for pixels in (case.damaged, case.clean))
+            output = damaged if generator is None else generator(damaged).clamp(0, 1)
+            scores = found.setdefault(case.task, [])
+            if len(scores) < self.sheet and generator is not None:
+                rows.append((case.damaged, to_uint8(output.nan_to_num()), case.clean))
+            scores.append(self._scores(output, clean))
+        return Measured({task: _mean(scores) for task, scores in found.items()}, rows)
+
+    def _tensor(self, pixels: Pixels) -> Tensor:
+        return to_float(torch.from_numpy(pixels)[None].to(self.device))
+
+    def _scores(self, output: Tensor, clean: Tensor) -> Scores:
+        return {
+            "psnr": float(psnr(output, clean)),
+            "ssim": float(ssim(output, clean)),
+            "lpips": float(self.lpips(output, clean)),
+        }
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
+
+
+def overall(scores: dict[str, Scores], select: str) -> float:
+    """Return the mean over tasks of what selects the best weights; higher is better."""
+    mean = float(np.mean([one[select] for one in scores.values()]))
+    return -mean if select == "lpips" else mean
+
+
+def write_sheet(path: Path, rows: Sequence[tuple[Pixels, ...]]) -> None:
+    """Write pictures side by side, one row an image, as a PNG."""
+    height, width = rows[0][0].shape[:2]
+    across, down = width + GAP, height + GAP
+    sheet = np.full((down * len(rows) + GAP, across * len(rows[0]) + GAP, 3), 255, np.uint8)
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            top, left = y * down + GAP, x * across + GAP
+            sheet[top : top + height, left : left + width] = picture
+    write_png(path, sheet)

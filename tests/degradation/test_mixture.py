@@ -1,0 +1,60 @@
+from functools import cache
+
+import numpy as np
+import pytest
+
+from faceren.degradation import apply, draw_pair
+from faceren.degradation.drawing import Pair
+from faceren.degradation.mixture import SHARE_COLOUR, SHARE_FULL, SHARE_HISTORIC
+from faceren.degradation.resampling import Shrink
+
+from .conftest import Pixels
+
+DRAWS = 1500
+
+
+@cache
+def pairs(count: int = DRAWS) -> list[Pair]:
+    rng = np.random.Generator(np.random.PCG64(11))
+    return [draw_pair("mixed", seed=rng, size=256) for _ in range(count)]
+
+
+def is_full(pair: Pair) -> bool:
+    shrinks = [o for o in pair.damage.operations if isinstance(o, Shrink)]
+    return len(pair.damage.operations) == 4 and any(
+        o.down == "cubic" and o.up == "cubic" and 0.125 <= o.scale <= 0.25 for o in shrinks
+    )
+
+
+def test_more_than_a_quarter_is_the_papers_full() -> None:
+    share = sum(map(is_full, pairs())) / DRAWS
+    assert share == pytest.approx(SHARE_FULL, abs=0.05)
+
+
+def test_less_than_half_keeps_its_colours() -> None:
+    share = sum(not pair.tone.operations for pair in pairs()) / DRAWS
+    assert share == pytest.approx(SHARE_COLOUR * (1 - SHARE_HISTORIC), abs=0.05)
+
+
+def error(pair: Pair, face: Pixels) -> float:
+    target = apply(face, pair.tone)
+    return float(np.abs(apply(target, pair.damage).astype(float) - target).mean())
+
+
+def test_it_reaches_from_almost_clean_to_full(face: Pixels) -> None:
+    errors = np.array([error(pair, face) for pair in pairs(250)])
+    assert np.quantile(errors, 0.05) < 2.5
+    assert np.quantile(errors, 0.5) < 12
+    assert np.quantile(errors, 0.9) > 12
+
+
+def test_damage_never_changes_the_colour_of_a_photo_much(face: Pixels) -> None:
+    """A gray target has an input that is gray on average: nothing to learn colours from."""
+    casts = []
+    for pair in pairs(250):
+        target = apply(face, pair.tone)
+        if target.std(-1).max() < 2:  # a gray photo
+            mean = apply(target, pair.damage).reshape(-1, 3).mean(0)
+            casts.append(np.ptp(mean))
+    assert len(casts) > 60
+    assert np.quantile(casts, 0.9) < 3

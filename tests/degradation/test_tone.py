@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from faceren.degradation.pixels import smooth_noise
+from faceren.degradation.tone import (
+    Curve,
+    DyeFading,
+    EdgeFading,
+    Monochrome,
+    Toning,
+    UnevenExposure,
+    Vignette,
+)
+
+from .conftest import Pixels, flat
+
+INK, MIDDLE, PAPER = (40.0, 25.0, 15.0), (150.0, 120.0, 85.0), (245.0, 230.0, 200.0)
+
+
+def test_monochrome_weighs_the_channels() -> None:
+    image = np.array([[[200, 100, 50]]], np.uint8)
+    assert Monochrome(red=1.0, green=0.0, blue=0.0)(image).tolist() == [[[200, 200, 200]]]
+    assert Monochrome(red=0.1, green=0.1, blue=0.2)(image).tolist() == [[[100, 100, 100]]]
+
+
+def test_a_curve_maps_black_middle_and_white() -> None:
+    curve = Curve(gamma=2.0, black=30.0, white=230.0)
+    assert curve(flat(0))[0, 0, 0] == 30
+    assert curve(flat(255))[0, 0, 0] == 230
+    assert curve(flat(128))[0, 0, 0] == round(30 + 200 * (128 / 255) ** 2)
+
+
+def test_toning_maps_black_middle_and_white_to_its_colours() -> None:
+    toning = Toning(shadow=INK, middle=MIDDLE, highlight=PAPER)
+    for level, colour in ((0, INK), (128, MIDDLE), (255, PAPER)):
+        assert toning(flat(level))[0, 0].tolist() == list(colour)
+
+
+def test_toning_forgets_the_colours_of_the_image(face: Pixels) -> None:
+    toning = Toning(shadow=(0.0,) * 3, middle=(128.0,) * 3, highlight=(255.0,) * 3)
+    toned = toning(face)
+    assert np.array_equal(toned[..., 0], toned[..., 1])
+    assert np.array_equal(toned[..., 0], toned[..., 2])
+
+
+def test_faded_dyes_lose_density_and_cyan_first_turns_gray_red() -> None:
+    fading = DyeFading(cyan=0.4, magenta=0.8, yellow=0.7, saturation=1.0, stain=(255.0,) * 3)
+    red, green, blue = fading(flat(64))[0, 0].tolist()
+    assert red == round(255 * (64 / 255) ** 0.4)
+    assert red > blue > green > 64
+    assert fading(flat(255))[0, 0].tolist() == [255, 255, 255]
+
+
+def test_faded_dyes_lose_saturation(face: Pixels) -> None:
+    none = DyeFading(cyan=1.0, magenta=1.0, yellow=1.0, saturation=0.0, stain=(255.0,) * 3)
+    assert np.ptp(none(face), axis=-1).max() <= 1
+    all_ = DyeFading(cyan=1.0, magenta=1.0, yellow=1.0, saturation=1.0, stain=(255.0,) * 3)
+    assert np.abs(all_(face).astype(int) - np.maximum(face, 1)).max() <= 1
+
+
+def test_uneven_exposure_stays_within_its_strength(gray: Pixels) -> None:
+    uneven = UnevenExposure(strength=0.2, period=80.0, seed=4)(gray).astype(float) / 128
+    assert np.abs(uneven - 1).max() <= 0.21
+    assert np.ptp(uneven) > 0.1
+    assert np.abs(np.diff(uneven[..., 0])).max() < 0.03  # slowly
+
+
+def test_a_vignette_darkens_or_whitens_corners_only() -> None:
+    dark = Vignette(strength=0.5, start=0.7)(flat(200))
+    assert dark[64, 64, 0] == 200
+    assert 100 <= dark[0, 0, 0] < 125
+    light = Vignette(strength=-1.0, start=0.7, paper=PAPER)(flat(100))
+    assert light[64, 64, 0] == 100
+    assert light[0, 0, 0] > 220
+
+
+def test_edges_fade_towards_their_colour() -> None:
+    faded = EdgeFading(strength=0.5, width=0.3, colour=PAPER, seed=1)(flat(60))
+    assert (faded[54:74, 54:74] == 60).all()
+    border = np.concatenate([faded[0, :, 0], faded[-1, :, 0]])
+    assert border.mean() > 110
+    assert faded.max() <= round(60 + 0.5 * (245 - 60))
+
+
+@pytest.mark.parametrize("octaves", [1, 4])
+def test_smooth_noise_is_bounded_centred_and_repeatable(octaves: int) -> None:
+    field = smooth_noise(200, 300, period=20.0, octaves=octaves, seed=9)
+    assert field.shape == (200, 300)
+    assert np.abs(field).max() <= 1
+    assert abs(field.mean()) < 0.1
+    assert field.std() > 0.15
+    assert np.array_equal(field, smooth_noise(200, 300, period=20.0, octaves=octaves, seed=9))

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from faceren.errors import ConfigError, MachineError, NothingToDoError
+from faceren.restoration.options import RestoreOptions
+from faceren.restoration.plan import check_output, listed, make_plan, resolve_inputs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.png", "a/c.jpg", "a/d.PNG", "notes.txt"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (80, 80)).save(path) if path.suffix != ".txt" else path.write_text("x")
+    return tmp_path / "in"
+
+
+def test_the_sub_tree_is_mirrored_in_order_of_names(folder):
+    jobs = make_plan([folder], Path("out"), file_format="keep")
+    assert [job.key for job in jobs] == ["a/c.jpg", "a/d.PNG", "b.png"]
+    assert [job.output for job in jobs] == [Path("out") / job.key for job in jobs]
+
+
+def test_another_format_changes_the_suffix_only(folder):
+    jobs = make_plan([folder], Path("out"), file_format="tiff")
+    assert [job.key for job in jobs] == ["a/c.tif", "a/d.tif", "b.tif"]
+
+
+def test_exclude_leaves_out_files_and_folders(folder):
+    def keys(*patterns):
+        return [j.key for j in make_plan([folder], Path("o"), file_format="keep", exclude=patterns)]
+
+    assert keys("*.PNG") == ["a/c.jpg", "b.png"]
+    assert keys("a") == ["b.png"]
+    with pytest.raises(NothingToDoError, match="no image"):
+        keys("*")
+
+
+def test_one_file_named_twice_is_one_job(folder):
+    twice = make_plan([folder / "b.png", folder / "b.png"], Path("o"), file_format="keep")
+    assert len(twice) == 1
+
+
+def test_outputs_that_differ_only_in_case_collide(folder):
+    Image.new("L", (80, 80)).save(folder / "B.png")
+    with pytest.raises(ConfigError, match="would both be written to"):
+        make_plan([folder], Path("out"), file_format="keep")
+
+
+def test_a_new_suffix_can_make_a_collision(folder):
+    Image.new("L", (80, 80)).save(folder / "b.jpg")
+    assert len(make_plan([folder], Path("out"), file_format="keep")) == 4
+    with pytest.raises(ConfigError, match="would both be written to"):
+        make_plan([folder], Path("out"), file_format="webp")
+
+
+def test_output_inside_an_input_needs_an_exclude(folder):
+    with pytest.raises(ConfigError, match="--exclude 'x/out'"):
+        check_output([folder], folder / "x" / "out", [])
+    check_output([folder], folder / "x" / "out", ["x"])
+    check_output([folder], folder / "x" / "out", ["x/out"])
+    check_output([folder], folder.parent / "out", [])
+
+
+def test_the_folder_of_a_photo_named_alone_is_no_output(folder):
+    with pytest.raises(ConfigError, match="originals are never written to"):
+        check_output([folder / "b.png"], folder, [])
+
+
+def test_an_output_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MachineError, match="cannot be written"):
+        check_output([tmp_path / "in.png"], tmp_path / "file" / "out", [])
+
+
+def test_inputs_must_exist():
+    with pytest.raises(ConfigError, match="gone: no such file or folder"):
+        resolve_inputs([Path("gone")])
+
+
+def test_a_list_picks_by_output_or_input_and_names_strangers(folder):
+    jobs = make_plan([folder], Path("out"), file_format="keep")
+    picked = list(listed(jobs, ["b.png", str(folder / "a" / "c.jpg")]))
+    assert [job.key for job in picked] == ["b.png", "a/c.jpg"]
+    with pytest.raises(ConfigError, match="'zz.png' is none of the 3 photos"):
+        list(listed(jobs, ["zz.png"]))
+
+
+def test_options_are_checked():
+    for wrong in ({"strength": -0.1}, {"quality": 0}, {"min_face": -1}, {"faces": "some"}):
+        with pytest.raises(ConfigError, match="--"):
+            RestoreOptions(**wrong)
+
+
+def test_the_digest_changes_with_every_option_and_with_the_weights():
+    base = RestoreOptions()
+    others = [
+        RestoreOptions(strength=0.5),
+        RestoreOptions(color="free"),
+        RestoreOptions(aligned=True),
+        RestoreOptions(format="png"),
+    ]
+    digests = {options.digest("weights") for options in (base, *others)} | {base.digest("other")}
+    assert len(digests) == 6
+    assert base.digest("weights") == RestoreOptions().digest("weights")

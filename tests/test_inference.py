@@ -1,0 +1,126 @@
+import pytest
+import torch
+
+from faceren.checkpoint import CheckpointInfo, LoadedCheckpoint, load_checkpoint, save_checkpoint
+from faceren.config import GeneratorConfig
+from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
+from faceren.inference import Restorer, _pad, load_restorer, pick_device, pick_dtype
+from faceren.networks.generator import build_generator
+
+TINY = GeneratorConfig(
+    width=4,
+    depth=2,
+    max_multiplier=2,
+    middle_blocks=1,
+    stem_stride=2,
+    hidden=4,
+    normalisation="layer",
+    encoder_normalisation="none",
+    spectral_norm=False,
+    shortcut="plain",
+    head="residual",
+)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    network = build_generator(TINY)
+    torch.nn.init.normal_(network.to_rgb.weight, std=0.5)
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(path, network, info=CheckpointInfo(name="tiny"), half=False)
+    return path
+
+
+def test_any_size_comes_back_in_its_size_and_range(weights):
+    restorer = load_restorer(weights, device="cpu")
+    for height, width in [(16, 16), (64, 64), (37, 90), (130, 64)]:
+        faces = torch.rand(2, 3, height, width)
+        restored = restorer.restore(faces)
+        assert restored.shape == faces.shape
+        assert 0 <= float(restored.min()) <= float(restored.max()) <= 1
+
+
+def test_multiples_of_the_stride_are_the_network_s_own_output(weights):
+    restorer = load_restorer(weights, device="cpu")
+    faces = torch.rand(1, 3, 64, 48)
+    expected = load_checkpoint(weights).network(faces).clamp(0, 1)
+    torch.testing.assert_close(restorer.restore(faces), expected, atol=1e-6, rtol=0)
+
+
+def test_a_batch_equals_its_faces_alone_to_the_bit(weights):
+    restorer = load_restorer(weights, device="cpu", batch_size=8)
+    faces = torch.rand(5, 3, 64, 64)
+    together = restorer.restore(faces)
+    alone = torch.cat([restorer.restore(face[None]) for face in faces])
+    assert torch.equal(together, alone)
+
+
+def test_padding_reflects_and_reaches_two_strides():
+    faces = torch.arange(20.0).view(1, 1, 4, 5)
+    padded = _pad(faces, 8)
+    assert padded.shape == (1, 1, 16, 16)
+    assert torch.equal(padded[..., :4, :5], faces)
+    assert padded[0, 0, 0, 5:9].tolist() == [3, 2, 1, 0]
+
+
+class Exploding(torch.nn.Module):
+    stride = 8
+
+    def __init__(self, value=float("nan"), limit=None):
+        super().__init__()
+        self.value, self.limit = value, limit
+
+    def forward(self, faces):
+        if self.limit is not None and len(faces) > self.limit:
+            raise torch.OutOfMemoryError("no memory")
+        return faces * self.value
+
+
+def with_network(weights, network, device="cpu", batch_size=4):
+    loaded = load_checkpoint(weights)
+    checkpoint = LoadedCheckpoint(
+        network=network, config=loaded.config, info=loaded.info, sha256=loaded.sha256
+    )
+    return Restorer(checkpoint, torch.device(device), torch.float32, batch_size)
+
+
+def test_values_that_are_not_finite_are_an_error_never_an_output(weights):
+    restorer = with_network(weights, Exploding())
+    with pytest.raises(FaceError, match="--precision fp32"):
+        restorer.restore(torch.rand(1, 3, 64, 64))
+    with pytest.raises(ShapeError, match="NaN"):
+        restorer.restore(torch.full((1, 3, 64, 64), float("nan")))
+
+
+def test_running_out_of_memory_halves_the_batch_and_goes_on(weights):
+    restorer = with_network(weights, Exploding(1.0, limit=1), device="cpu", batch_size=8)
+    object.__setattr__(restorer, "device", torch.device("meta"))
+    restorer._pass = lambda faces: restorer.checkpoint.network(faces)
+    faces = torch.rand(7, 3, 64, 64)
+    assert torch.equal(restorer.restore(faces), faces)
+    assert restorer.batch_size == 1
+
+
+def test_no_memory_for_one_face_says_so(weights):
+    restorer = with_network(weights, Exploding(1.0, limit=0), batch_size=1)
+    with pytest.raises(MachineError, match="does not fit into the memory"):
+        restorer.restore(torch.rand(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 3, 8, 64)])
+def test_other_shapes_are_refused(weights, shape):
+    with pytest.raises(ShapeError, match=r"expected \(N, 3, H, W\)"):
+        load_restorer(weights, device="cpu").restore(torch.zeros(shape))
+
+
+def test_devices_and_types_are_checked():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_dtype("auto", torch.device("cpu")) is torch.float32
+    assert pick_dtype("bf16", torch.device("cpu")) is torch.bfloat16
+    with pytest.raises(ConfigError, match="got 'gpu'"):
+        pick_device("gpu")
+    with pytest.raises(ConfigError, match="got 'fp8'"):
+        pick_dtype("fp8", torch.device("cpu"))
+    with pytest.raises(MachineError, match="use --device cpu"):
+        pick_device("cuda:99")

@@ -1,0 +1,68 @@
+"""Imports go down the layers only; heavy libraries stay where they belong."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "faceren"
+LAYERS = [
+    {"__main__"},
+    {"cli"},
+    {"show"},
+    {"commands"},
+    {"restoration", "training", "report"},
+    {"inference", "degradation", "metrics"},
+    {"faces", "checkpoint", "manifest"},
+    {"networks"},
+    {"assets", "images"},
+    {"console", "files", "options"},
+    {"config"},
+    {"errors"},
+]
+RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            parts = node.module.split(".")
+            if parts[0] == "faceren":
+                yield from parts[1:2] or [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (
+                alias.name.split(".")[1]
+                for alias in node.names
+                if alias.name.startswith("faceren.")
+            )
+
+
+def test_every_module_has_a_layer():
+    rooms = {room_of(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    assert rooms == set(RANK) & rooms
+    assert rooms <= set(RANK)
+
+
+def test_imports_go_down_only():
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        room = room_of(path)
+        for target in imported_rooms(path):
+            if room != "__init__" and target in RANK and target != room:
+                if RANK[target] <= RANK[room]:
+                    wrong.append(f"{path.relative_to(PACKAGE)} imports {target}")
+    assert wrong == []
+
+
+def test_nothing_imports_torchvision():
+    for path in PACKAGE.rglob("*.py"):
+        assert "import torchvision" not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_module_prints():
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            assert not (called and node.func.id == "print"), path
