@@ -75,9 +75,7 @@ def restore(
     aligned: Annotated[
         bool, Option("--aligned", envvar="FACEREN_ALIGNED", help="Inputs are aligned face crops.")
     ] = False,
-    faces: Annotated[
-        str, Option(envvar="FACEREN_FACES", help="all, largest or center.")
-    ] = "all",
+    faces: Annotated[str, Option(envvar="FACEREN_FACES", help="all, largest or center.")] = "all",
     min_face: Annotated[
         float, Option(envvar="FACEREN_MIN_FACE", help="Leave out narrower faces, in pixels.")
     ] = 0,
@@ -130,7 +128,7 @@ def restore(
     from faceren.commands.restore import restore as run_restore  # torch loads here
     from faceren.console import Screen
     from faceren.restoration.options import RestoreOptions
-    from faceren.show import show_restoration
+    from faceren.show.restoration import show_restoration
 
     options = RestoreOptions(
         aligned=aligned,
@@ -201,7 +199,7 @@ def degrade(
     from faceren.commands import degrade as command
     from faceren.console import Screen
     from faceren.images import DEFAULT_MAX_PIXELS
-    from faceren.show import show_degradation
+    from faceren.show.degradation import show_degradation
 
     screen = Screen(quiet=quiet)
     if sheet is not None:
@@ -245,12 +243,137 @@ def train(
     """Train a network as a recipe says; the same command resumes."""
     from faceren.commands.train import train as run_train
     from faceren.console import Screen
-    from faceren.show import show_training
+    from faceren.show.training import show_training
 
     events = run_train(
         recipe, overrides=override or (), output=output, device=device, allow_change=allow_change
     )
     raise Exit(show_training(events, Screen(quiet=quiet), as_json=as_json))
+
+
+@app.command()
+def evaluate(
+    results: Annotated[Path, Argument(help="Folder of results.")] = Path("out"),
+    reference: Annotated[
+        Path | None,
+        Option(envvar="FACEREN_REFERENCE", help="Clean images, or FID statistics (.npz)."),
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        Option(envvar="FACEREN_METRICS", help="psnr,ssim,ms-ssim,fed,lle,fid,lpips,niqe,kid,…"),
+    ] = None,
+    protocol: Annotated[
+        str, Option(envvar="FACEREN_PROTOCOL", help="standard, or paper for its Table 1.")
+    ] = "standard",
+    limit: Annotated[
+        int | None, Option(envvar="FACEREN_LIMIT", min=1, help="The first so many only.")
+    ] = None,
+    json_file: Annotated[
+        str | None, Option("--json", help="Write the report there; - is stdout.", metavar="FILE")
+    ] = None,
+    csv_file: Annotated[
+        Path | None, Option("--csv", envvar="FACEREN_CSV", help="Write a row an image there.")
+    ] = None,
+    save_stats: Annotated[
+        Path | None, Option(envvar="FACEREN_SAVE_STATS", help="Save FID statistics (.npz).")
+    ] = None,
+    worst: Annotated[
+        int, Option(envvar="FACEREN_WORST", min=0, help="Sheet of the so many worst images.")
+    ] = 0,
+    worst_by: Annotated[
+        str | None, Option(envvar="FACEREN_WORST_BY", help="By which metric; default the first.")
+    ] = None,
+    max_pixels: MaxPixels = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Score a folder of results against the clean originals."""
+    from faceren.commands import evaluate as command
+    from faceren.console import Screen
+    from faceren.images import DEFAULT_MAX_PIXELS
+    from faceren.show.evaluation import show_evaluation, write_csv
+    from faceren.show.report import write_report
+
+    screen = Screen(quiet=quiet)
+    with screen.bar("images") as tell:
+        evaluation = command.evaluate(
+            results,
+            reference=reference,
+            metrics=metrics,
+            protocol=protocol,
+            limit=limit,
+            save_stats=save_stats,
+            device=device,
+            max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+            progress=tell,
+        )
+    show_evaluation(evaluation, screen)
+    if json_file is not None:
+        write_report(json_file, evaluation.to_json())
+    if csv_file is not None:
+        write_csv(csv_file, evaluation)
+    if worst:
+        sheet = (results if results.is_dir() else results.parent) / "worst.png"
+        by = command.write_worst(evaluation, sheet, count=worst, by=worst_by)
+        screen.say(f"wrote {sheet}, the worst by {by}")
+    raise Exit(evaluation.exit_status)
+
+
+@app.command()
+def benchmark(
+    clean: Annotated[Path, Argument(help="Folder of aligned clean faces.")] = Path(
+        "sample_photos/clean"
+    ),
+    suite: Annotated[str, Option(envvar="FACEREN_SUITE", help="quality, speed or all.")] = "all",
+    tasks: Annotated[
+        str, Option(envvar="FACEREN_TASKS", help="Tasks of degrade, split by commas.")
+    ] = "full",
+    model: Annotated[
+        str, Option("--model", "-m", envvar="FACEREN_MODEL", help="Shipped model or a checkpoint.")
+    ] = "compact",
+    metrics: Annotated[
+        str, Option(envvar="FACEREN_METRICS", help="Metrics of evaluate, split by commas.")
+    ] = "psnr,ssim,lpips",
+    limit: Annotated[
+        int | None, Option(envvar="FACEREN_LIMIT", min=1, help="The first so many faces only.")
+    ] = None,
+    output: Annotated[
+        Path, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Folder to write to.")
+    ] = Path("benchmark"),
+    seconds: Annotated[
+        float, Option(envvar="FACEREN_SECONDS", help="Least time for each figure of speed.")
+    ] = 3,
+    json_file: Annotated[
+        str | None, Option("--json", help="Write the figures there; - is stdout.", metavar="FILE")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Measure quality on degraded clean faces, and speed, on this machine."""
+    from faceren.commands import benchmark as command
+    from faceren.console import Screen
+    from faceren.show.benchmark import show_benchmark
+    from faceren.show.report import write_report
+
+    request = command.Request(
+        clean=clean,
+        output=output,
+        suite=suite,  # type: ignore[arg-type]  # checked by Request
+        tasks=tuple(tasks.split(",")),
+        metrics=(metrics,),
+        model=model,
+        limit=limit,
+        seconds=seconds,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    report = show_benchmark(request, Screen(quiet=quiet))
+    write_report(str(output / "benchmark.json"), report)
+    if json_file is not None:
+        write_report(json_file, report)
 
 
 def main() -> None:

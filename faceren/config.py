@@ -35,7 +35,7 @@ class GeneratorConfig:
     """Shape of a generator. All defaults but ``suppression`` are the published network."""
 
     variant: Variant = "hifacegan"
-    """``hifacegan`` (guided by suppressed features), ``lipspade``, ``spade`` (guided by the image)."""
+    """Guided by suppressed features (``hifacegan``), or by the image (``lipspade``, ``spade``)."""
     width: int = 64
     """Feature channels at the finest scale (``nf`` of the paper's code)."""
     suppression: Suppression = "adaptive"
@@ -55,7 +55,7 @@ class GeneratorConfig:
     guidance_channels: int = 3
     """Channels of the guidance of ``spade``: 3 for the image, more for a parsing map."""
     normalisation: Normalisation = "instance"
-    """Statistics per channel over the face (``instance``), or per pixel over channels (``layer``)."""
+    """Statistics per channel over the face (``instance``), or over channels (``layer``)."""
     encoder_normalisation: Normalisation = "instance"
     """The same for the encoder; ``none`` keeps the amplitude, so noise and texture differ."""
     modulation: Modulation = "plain"

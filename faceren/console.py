@@ -1,9 +1,11 @@
 """What a person sees while a command runs: messages and a progress bar, on stderr."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -13,15 +15,14 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 Item = TypeVar("Item")
 
 
 def one_line(text: object) -> str:
     """Return a text with control characters escaped, so that a name cannot break a line."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
-    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 class Screen:
@@ -42,8 +43,16 @@ class Screen:
 
     def progress(self, items: Iterable[Item], total: int | None, unit: str) -> Iterator[Item]:
         """Yield ``items`` under a progress bar with rate and time left, on a terminal only."""
+        with self.bar(unit) as tell:
+            for done, item in enumerate(items, start=1):
+                yield item
+                tell(done, total)
+
+    @contextmanager
+    def bar(self, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+        """Show a progress bar, on a terminal only; call what it gives with done and total."""
         if self.quiet or not self.console.is_terminal:
-            yield from items
+            yield lambda done, total: None
             return
         columns = (
             SpinnerColumn(),
@@ -54,8 +63,22 @@ class Screen:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(unit, total=total, rate="")
-            for item in items:
-                yield item
+            task = bar.add_task(unit, total=None, rate="")
+
+            def tell(done: int, total: int | None) -> None:
                 speed = bar.tasks[0].speed
-                bar.update(task, advance=1, rate=f"{speed:.2f}/s" if speed else "")
+                rate = f"{speed:.2f}/s" if speed else ""
+                bar.update(task, completed=done, total=total, rate=rate)
+
+            yield tell
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table, its first column to the left, unless quiet."""
+        if self.quiet:
+            return
+        table = Table(title=title, title_justify="left")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="right" if index else "left")
+        for row in rows:
+            table.add_row(*(escape(one_line(cell)) for cell in row))
+        self.console.print(table)

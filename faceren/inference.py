@@ -86,7 +86,9 @@ class Restorer:
             MachineError: If even one face does not fit into memory.
         """
         if faces.ndim != 4 or faces.shape[1] != 3 or min(faces.shape[2:]) < 16:
-            raise ShapeError(f"expected (N, 3, H, W) of 16 pixels or more, got {tuple(faces.shape)}")
+            raise ShapeError(
+                f"expected (N, 3, H, W) of 16 pixels or more, got {tuple(faces.shape)}"
+            )
         if not bool(torch.isfinite(faces).all()):
             raise ShapeError("expected finite values in [0, 1], got NaN or infinity")
         done: list[Tensor] = []

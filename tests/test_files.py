@@ -21,18 +21,23 @@ def test_a_write_makes_its_folder_and_leaves_nothing_else(tmp_path):
 
 def test_a_failed_write_keeps_the_old_file(tmp_path):
     atomic_write(tmp_path / "a", b"old")
-    with pytest.raises(RuntimeError, match="half way"), atomic_path(tmp_path / "a") as temporary:
-        temporary.write_bytes(b"new but half")
-        raise RuntimeError("half way")
+
+    def write_half():
+        with atomic_path(tmp_path / "a") as temporary:
+            temporary.write_bytes(b"new but half")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        write_half()
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
 def test_a_full_disk_is_a_clear_error_and_keeps_the_old_file(tmp_path):
     atomic_write(tmp_path / "a", b"old")
-    with pytest.raises(MachineError, match="cannot write .*No space"):
-        with atomic_path(tmp_path / "a"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(MachineError, match="cannot write .*No space"), atomic_path(tmp_path / "a"):
+        raise full
     assert (tmp_path / "a").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 

@@ -1,18 +1,31 @@
 """How fast a network is here, and how good: the figures of a machine, each measured."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 import faceren
-from faceren.assets import model_path
+from faceren.assets import model_path, samples_dir
+from faceren.commands.degrade import degrade
+from faceren.commands.evaluate import evaluate
+from faceren.commands.restore import restore
+from faceren.config import check_choice
+from faceren.degradation import check_task
+from faceren.errors import ImageError
+from faceren.images import find_images
 from faceren.inference import Restorer, load_restorer
+from faceren.metrics.names import parse_metrics
+from faceren.metrics.results import Evaluation
+from faceren.restoration.options import RestoreOptions
 
+Suite = Literal["quality", "speed", "all"]
+SAMPLES = Path("sample_photos/clean")
 SIZES = (256, 512)
 CPU_BATCHES, GPU_BATCHES = (1,), (1, 8, 16)
 
@@ -97,6 +110,117 @@ def speed(model: str, restorer: Restorer, *, seconds: float = 3.0) -> Iterator[S
             )
 
 
-def load_for_benchmark(model: str, *, device: str = "auto", precision: str = "auto") -> Restorer:
-    """Return the named model on a device (see ``inference.load_restorer``)."""
-    return load_restorer(model_path(model), device=device, precision=precision)
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """Scores of one method on one task."""
+
+    task: str
+    method: str
+    """``input`` is the degraded photo itself."""
+    evaluation: Evaluation
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row with its figures, their intervals and what computed them."""
+        report = self.evaluation.to_json()
+        return {"task": self.task, "method": self.method, "n": report["n"]} | report["metrics"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to measure."""
+
+    clean: Path = SAMPLES
+    """Folder of aligned clean faces; their shorter sides become 512 pixels."""
+    output: Path = Path("benchmark")
+    """Folder for degraded and restored faces; what is there already is not made again."""
+    suite: Suite = "all"
+    tasks: tuple[str, ...] = ("full",)
+    """Tasks of ``degrade``."""
+    metrics: tuple[str, ...] = ("psnr", "ssim", "lpips")
+    """See ``evaluate``."""
+    model: str = "compact"
+    """A shipped model's name or the path of a checkpoint."""
+    limit: int | None = None
+    """The first so many faces only."""
+    seconds: float = 3.0
+    """Least time for each figure of speed."""
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("--suite", self.suite, Suite)
+        for task in self.tasks:
+            check_task(task)
+        parse_metrics(self.metrics)
+
+
+def benchmark(
+    request: Request, restorer: Restorer, *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Speed | Quality]:
+    """Yield the figures as they are measured.
+
+    Args:
+        request: What to measure.
+        restorer: The model that the request names, loaded.
+        progress: Called with the images scored and their number.
+
+    Raises:
+        ConfigError: If a task, a metric or the model is unknown.
+        NothingToDoError: If there is no image.
+        ImageError: If a face cannot be read or restored.
+    """
+    if request.suite != "quality":
+        yield from speed(model_name(request.model), restorer, seconds=request.seconds)
+    if request.suite != "speed":
+        for task in request.tasks:
+            yield from quality(request, task, progress=progress)
+
+
+def quality(
+    request: Request, task: str, *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Quality]:
+    """Degrade clean aligned faces, restore them, score input and output; yield both rows."""
+    faces = [found.path for found in find_images([clean_faces(request.clean)])][: request.limit]
+    name = model_name(request.model)
+    damaged, renewed = request.output / task / "input", request.output / task / name
+    for twin in degrade(faces, damaged, task=task, seed=request.seed):
+        if twin.status == "failed":
+            raise ImageError(twin.reason)
+    run = restore(
+        [damaged],
+        renewed,
+        model=request.model,
+        options=RestoreOptions(aligned=True, color="free"),
+        device=request.device,
+        precision=request.precision,
+    )
+    for photo in run.results:
+        if "failed" in (photo.status, photo.previous):
+            raise ImageError(photo.reason)
+    for method, folder in (("input", damaged), (name, renewed)):
+        scores = evaluate(
+            folder,
+            metrics=request.metrics,
+            limit=request.limit,
+            device=request.device,
+            progress=progress,
+        )
+        yield Quality(task=task, method=method, evaluation=scores)
+
+
+def clean_faces(folder: Path) -> Path:
+    """Return the folder, or the shipped faces in place of a ``sample_photos/clean`` not there."""
+    return samples_dir() / "clean" if folder == SAMPLES and not folder.exists() else folder
+
+
+def model_name(model: str) -> str:
+    """Return a short name: a checkpoint's file name without its suffix."""
+    return Path(model).stem if Path(model).suffix else model
+
+
+def load(request: Request) -> Restorer:
+    """Return the model that the request names, on its device."""
+    return load_restorer(
+        model_path(request.model), device=request.device, precision=request.precision
+    )

@@ -1,20 +1,13 @@
 """Degrade clean photos: the whole run, from inputs to manifest, and the sheet of all tasks."""
 
-import multiprocessing
 import os
-import signal
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-
 import faceren
 from faceren.degradation import NATIVE_SIZE, check_task
-from faceren.degradation.files import SMALLEST_SIDE, Degraded, Job, Recipe, degrade_file, unchanged
+from faceren.degradation.files import SMALLEST_SIDE, Degraded, Job, Recipe
 from faceren.degradation.planning import (
     COMMAND,
     library_versions,
@@ -23,7 +16,8 @@ from faceren.degradation.planning import (
     plan_replay,
 )
 from faceren.degradation.sheet import render
-from faceren.errors import ConfigError, MachineError, NothingToDoError
+from faceren.degradation.workers import run_jobs
+from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, write_png
 from faceren.manifest import MANIFEST_NAME, Line, ManifestWriter
 from faceren.restoration.plan import check_output, resolve_inputs
@@ -164,44 +158,7 @@ def _check_options(
 
 def _recorded(jobs: list[Job], target: Path, header: Line, workers: int) -> Iterator[Degraded]:
     with ManifestWriter(target / MANIFEST_NAME, header) as manifest:
-        for result in _worked(jobs, workers):
+        for result in run_jobs(jobs, workers):
             if result.status != "skipped":
                 manifest.append(result.to_json())
             yield result
-
-
-def _worked(jobs: list[Job], workers: int) -> Iterator[Degraded]:
-    """Yield the results in order; at most a few jobs per process are under way."""
-    if workers <= 1:
-        yield from (unchanged(job) or degrade_file(job) for job in jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    waiting: deque[Future[Degraded]] = deque()
-    try:
-        for job in jobs:
-            waiting.append(_known(unchanged(job)) or pool.submit(degrade_file, job))
-            if len(waiting) >= 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise MachineError(
-            "a worker process died, probably for want of memory; try fewer --workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _known(result: Degraded | None) -> "Future[Degraded] | None":
-    """Return a future that has this result already: a resumed run may need no process at all."""
-    if result is None:
-        return None
-    future: Future[Degraded] = Future()
-    future.set_result(result)
-    return future
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    cv2.setNumThreads(1)

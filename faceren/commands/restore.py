@@ -10,7 +10,7 @@ from faceren.assets import model_path
 from faceren.errors import ConfigError
 from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.inference import load_restorer
-from faceren.manifest import MANIFEST_NAME, Manifest, ManifestWriter, read_manifest
+from faceren.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_manifest
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.pipeline import Pipeline, unchanged
 from faceren.restoration.plan import Job, check_output, listed, make_plan, resolve_inputs
@@ -97,7 +97,7 @@ def restore(
                 f"-o {output} holds the manifest of '{manifest.header['command']}'; "
                 f"choose another folder"
             )
-    header = {
+    header: Line = {
         "tool": f"faceren {faceren.__version__}",
         "command": "restore",
         "model": restorer.checkpoint.info.name or model,
@@ -107,7 +107,9 @@ def restore(
     results = (
         _planned(jobs, manifest, pipeline.settings, retry_failed=retry_failed)
         if dry_run
-        else _work(jobs, pipeline, manifest, output / MANIFEST_NAME, header, retry_failed)
+        else _work(
+            jobs, pipeline, manifest, output / MANIFEST_NAME, header, retry_failed=retry_failed
+        )
     )
     return RestoreRun(len(jobs), shipped, results)
 
@@ -127,7 +129,8 @@ def _work(
     pipeline: Pipeline,
     manifest: Manifest,
     path: Path,
-    header: dict[str, object],
+    header: Line,
+    *,
     retry_failed: bool,
 ) -> Iterator[PhotoResult]:
     todo = []

@@ -25,6 +25,7 @@ from faceren.degradation.pixels import (
 
 Seed = Annotated[int, Bounds(0, 2**64 - 1)]
 Table = NDArray[np.int16]
+"""(65536,), indexed by a random 16-bit word."""
 
 
 def _add(image: Pixels, table: Table, seed: int, *, gray: bool) -> Pixels:
@@ -45,10 +46,13 @@ class GaussianNoise:
     gray: bool = False
     """The same noise in all three channels."""
 
+    def table(self) -> Table:
+        """Return 65,536 equally likely values."""
+        return np.rint(normal_quantiles() * self.sigma).astype(np.int16)
+
     def __call__(self, image: Pixels) -> Pixels:
         """Return the noisy image."""
-        table = np.rint(normal_quantiles() * self.sigma).astype(np.int16)
-        return _add(image, table, self.seed, gray=self.gray)
+        return _add(image, self.table(), self.seed, gray=self.gray)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +65,13 @@ class LaplacianNoise:
     gray: bool = False
     """The same noise in all three channels."""
 
+    def table(self) -> Table:
+        """Return 65,536 equally likely values."""
+        return np.rint(_laplace_quantiles() * self.scale).astype(np.int16)
+
     def __call__(self, image: Pixels) -> Pixels:
         """Return the noisy image."""
-        table = np.rint(_laplace_quantiles() * self.scale).astype(np.int16)
-        return _add(image, table, self.seed, gray=self.gray)
+        return _add(image, self.table(), self.seed, gray=self.gray)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +88,13 @@ class PoissonNoise:
     gray: bool = False
     """The same noise in all three channels."""
 
+    def table(self) -> Table:
+        """Return 65,536 equally likely values: half the Poisson quantiles, half their negatives."""
+        return _signed_poisson_table(self.level)
+
     def __call__(self, image: Pixels) -> Pixels:
         """Return the noisy image."""
-        return _add(image, _signed_poisson_table(self.level), self.seed, gray=self.gray)
+        return _add(image, self.table(), self.seed, gray=self.gray)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +141,6 @@ def _laplace_quantiles() -> NDArray[np.float64]:
 
 
 def _signed_poisson_table(level: float) -> Table:
-    """Half the entries are the Poisson quantiles, half their negatives."""
     if level <= 0:
         return np.zeros(65536, np.int16)
     counts = np.arange(1, int(level + 12 * level**0.5 + 12))

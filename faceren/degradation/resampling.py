@@ -12,7 +12,7 @@ from faceren.degradation.pixels import Bounds, Length, Pixels
 Filter = Literal["nearest", "linear", "cubic", "area", "antialiased"]
 """``antialiased`` is Pillow's cubic (over the target pixel's footprint); the others OpenCV's."""
 
-_OPENCV = {
+OPENCV_FILTERS = {
     "nearest": cv2.INTER_NEAREST,
     "linear": cv2.INTER_LINEAR,
     "cubic": cv2.INTER_CUBIC,
@@ -33,7 +33,7 @@ def resize(image: Pixels, *, height: int, width: int, by: Filter) -> Pixels:
         return np.array(
             Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC), np.uint8
         )
-    return cv2.resize(image, (width, height), interpolation=_OPENCV[by])
+    return cv2.resize(image, (width, height), interpolation=OPENCV_FILTERS[by])
 
 
 @dataclass(frozen=True, kw_only=True)

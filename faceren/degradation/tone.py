@@ -5,6 +5,7 @@ from typing import Annotated
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from faceren.degradation.noise import Seed
 from faceren.degradation.pixels import (
@@ -50,10 +51,14 @@ class Curve:
     white: Level = 255.0
     """What 255 becomes."""
 
+    def table(self) -> NDArray[np.uint8]:
+        """Return what each level becomes, (256,)."""
+        level = np.linspace(0, 1, 256) ** self.gamma
+        return np.rint(self.black + (self.white - self.black) * level).astype(np.uint8)
+
     def __call__(self, image: Pixels) -> Pixels:
         """Return the image with the curve applied."""
-        level = np.linspace(0, 1, 256) ** self.gamma
-        return cv2.LUT(image, np.rint(self.black + (self.white - self.black) * level).astype("u1"))
+        return cv2.LUT(image, self.table())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +72,16 @@ class Toning:
     highlight: Colour
     """Colour of white."""
 
+    def table(self) -> NDArray[np.uint8]:
+        """Return the colour of each luminance, (256, 3)."""
+        stops = np.array([self.shadow, self.middle, self.highlight])
+        table = [np.interp(np.arange(256), [0, 128, 255], stops[:, c]) for c in range(3)]
+        return np.rint(np.stack(table, -1)).astype(np.uint8)
+
     def __call__(self, image: Pixels) -> Pixels:
         """Return the toned image; only the luminance of the input counts."""
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        stops = np.array([self.shadow, self.middle, self.highlight])
-        table = [np.interp(np.arange(256), [0, 128, 255], stops[:, c]) for c in range(3)]
-        return cv2.LUT(cv2.merge([gray] * 3), np.rint(np.stack(table, -1)[None]).astype(np.uint8))
+        return cv2.LUT(cv2.merge([gray] * 3), self.table()[None])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,9 @@ def _search(image: Image, threshold: float) -> list[Face]:
     )
     return [
         Face((x, y, x + w, y + h), np.asarray(p, np.float64).reshape(5, 2), float(s))
-        for (x, y, w, h), s, p in zip(*(np.asarray(k, np.float64).tolist() for k in kept), strict=True)
+        for (x, y, w, h), s, p in zip(
+            *(np.asarray(k, np.float64).tolist() for k in kept), strict=True
+        )
     ]
 
 
@@ -164,22 +166,25 @@ def _merge(found: list[Face]) -> list[Face]:
 
 def _upright(image: Image, threshold: float) -> list[Face]:
     long_side = max(image.shape[:2])
-    found = []
+    found: list[Face] = []
     for level, scale in enumerate(_levels(long_side)):
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         size = [max(32, round(side * scale)) for side in image.shape[1::-1]]
         scaled = image if scale == 1 else cv2.resize(image, size, interpolation=method)
-        for face in _search_tiled(np.asarray(scaled, np.uint8), threshold):
-            if level == 0 or face.width <= TRUSTED:
-                found.append(_moved(face, 1 / scale, 0, 0))
+        found += [
+            _moved(face, 1 / scale, 0, 0)
+            for face in _search_tiled(np.asarray(scaled, np.uint8), threshold)
+            if level == 0 or face.width <= TRUSTED
+        ]
     return [face for face in _merge(found) if _plausible(face, image.shape)]
 
 
 def _plausible(face: Face, shape: tuple[int, ...]) -> bool:
     """Say whether the face lies in the photo and its landmarks span an area."""
-    inside = np.all((face.landmarks > -0.1 * face.width) & (
-        face.landmarks < np.array([shape[1], shape[0]]) + 0.1 * face.width
-    ))
+    inside = np.all(
+        (face.landmarks > -0.1 * face.width)
+        & (face.landmarks < np.array([shape[1], shape[0]]) + 0.1 * face.width)
+    )
     spread = np.ptp(face.landmarks, axis=0)
     return bool(inside) and float(spread.min()) > 0.1 * face.width
 

@@ -94,7 +94,7 @@ def to_srgb(values: Values, space: Space, icc: bytes) -> Values:
 
 
 def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> NDArray[np.uint8]:
-    """Return what 8-bit values look like, (H, W, 3) uint8, computed in 8 bits where that is exact.
+    """Return what 8-bit values look like, (H, W, 3) uint8; RGB is converted in 8 bits, for speed.
 
     RGB without a profile is returned as it is, not copied.
     """
@@ -104,9 +104,12 @@ def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> NDArray[np.
         return np.rint(seen * 255).astype(np.uint8)
     if not profile:
         return values if space == "rgb" else np.repeat(values, 3, axis=2)
-    shaped = values[..., 0] if space == "gray" else values
+    if space == "gray":
+        levels = np.arange(256, dtype=np.float32).reshape(1, 256, 1) / np.float32(255)
+        table = np.rint(_forward(levels, "gray", profile)[0] * 255).astype(np.uint8)
+        return np.asarray(table[values[..., 0]])
     out = imagecodecs.cms_transform(
-        np.ascontiguousarray(shaped), profile, _srgb(), colorspace=space, outcolorspace="rgb"
+        np.ascontiguousarray(values), profile, _srgb(), colorspace="rgb", outcolorspace="rgb"
     )
     return np.asarray(out, np.uint8)
 

@@ -75,13 +75,19 @@ def joined_jpeg(encoded: bytes, metadata: Iterable[Part], xmp: bytes) -> bytes:
     Raises:
         ImageError: If the XMP does not fit into a segment.
     """
-    kept = [part for part in metadata if not _is_xmp(part)]
-    if xmp:
-        leading = sum(part[0] == b"\xe0" or part[1].startswith(EXIF_JPEG) for part in kept)
-        kept.insert(leading, (b"\xe1", XMP_JPEG + xmp))
+    parts = list(metadata)
+    places = [n for n, part in enumerate(parts) if _is_xmp(part)] or [_after_exif(parts)]
+    before, after = parts[: places[0]], parts[places[0] :]
+    new = [(b"\xe1", XMP_JPEG + xmp)] if xmp else []
+    kept = [*before, *new, *(part for part in after if not _is_xmp(part))]
     segments, scan = jpeg_segments(encoded)
     own = [part for part in segments if not is_metadata(part)]
     return b"\xff\xd8" + b"".join(_segment(part) for part in [*kept, *own]) + scan
+
+
+def _after_exif(parts: list[Part]) -> int:
+    leading = [n for n, p in enumerate(parts) if p[0] == b"\xe0" or p[1].startswith(EXIF_JPEG)]
+    return max(leading, default=-1) + 1
 
 
 def _is_xmp(part: Part) -> bool:

@@ -178,6 +178,7 @@ def encode_heif(page: Page, kind: str, *, quality: int, exif: bytes, xmp: bytes)
     if kind == "heif":
         from pillow_heif import from_pillow
 
+        image.info["icc_profile"] = page.icc or None
         heif = from_pillow(image)
         heif.save(stream, quality=quality, chroma=444, exif=exif, xmp=xmp)
     else:

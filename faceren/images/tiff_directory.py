@@ -96,6 +96,11 @@ def directories(file: BinaryIO, layout: Layout) -> list[Directory]:
 def read_directory(file: BinaryIO, layout: Layout, pointer: int) -> Directory:
     """Return the directory whose offset stands at ``pointer``."""
     (offset,) = layout.read(file, pointer, layout.offset)
+    return directory_at(file, layout, offset, pointer)
+
+
+def directory_at(file: BinaryIO, layout: Layout, offset: int, pointer: int = 0) -> Directory:
+    """Return the directory that stands at ``offset``."""
     (count,) = layout.read(file, offset, "Q" if layout.big else "H")
     start = offset + (8 if layout.big else 2)
     width = 20 if layout.big else 12

@@ -1,10 +1,22 @@
 """The EXIF of a TIFF, which is scattered over its directories, as one block."""
 
+import struct
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL.TiffImagePlugin import TiffImageFile
-
-from faceren.images.decode import warnings_off
+from faceren.images.tiff_directory import (
+    CODES,
+    LONG,
+    LONG8,
+    SIZES,
+    Directory,
+    Entry,
+    Layout,
+    directory_at,
+    layout_of,
+    read_directory,
+)
 
 STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284),
@@ -13,14 +25,82 @@ STRUCTURE = {
     *(529, 530, 531, 532, 700, 33723, 34377, 34675),
 }
 """Tags of pixels, and those that other formats keep outside of EXIF."""
+POINTERS = (0x8769, 0x8825, 0xA005)
+"""Tags whose value is the place of another directory: EXIF, GPS, interoperability."""
+HEADER = 8
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tag's value, wherever it was stored."""
+
+    kind: int
+    count: int
+    data: bytes
+
+
+Values = dict[int, "Value | Values"]
 
 
 def exif_of_tiff(path: Path) -> bytes:
     """Return the EXIF of the first page, without what describes its pixels."""
-    with warnings_off(), TiffImageFile(path) as image:
-        exif = image.getexif()
-        for pointer in (0x8769, 0x8825):  # read the EXIF and GPS directories while it is open
-            exif.get_ifd(pointer)
-        for tag in [tag for tag in exif if tag in STRUCTURE]:
-            del exif[tag]
-        return exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else b""
+    with path.open("rb") as file:
+        layout = layout_of(file)
+        first = read_directory(file, layout, layout.first_pointer)
+        values = _values(file, layout, first, depth=0)
+    for tag in STRUCTURE & set(values):
+        del values[tag]
+    if not values:
+        return b""
+    head = layout.order.replace("<", "II").replace(">", "MM").encode()
+    body = _packed(values, Layout(layout.order, big=False), HEADER)
+    return head + struct.pack(layout.order + "HI", 42, HEADER) + body
+
+
+def _values(file: BinaryIO, layout: Layout, directory: Directory, depth: int) -> Values:
+    values: Values = {}
+    for tag, entry in directory.entries.items():
+        value = _value(file, layout, entry)
+        if tag in POINTERS and depth < len(POINTERS):
+            place = struct.unpack_from(layout.order + CODES[value.kind], value.data)[0]
+            values[tag] = _values(file, layout, directory_at(file, layout, place), depth + 1)
+        else:
+            values[tag] = value
+    return values
+
+
+def _value(file: BinaryIO, layout: Layout, entry: Entry) -> Value:
+    size = SIZES.get(entry.kind, 0) * entry.count
+    data = entry.field[:size]
+    if size > len(entry.field):
+        (place,) = struct.unpack(layout.order + layout.offset, entry.field)
+        file.seek(place)
+        data = file.read(size)
+    if entry.kind == LONG8:  # which EXIF does not know
+        numbers = struct.unpack(f"{layout.order}{entry.count}Q", data)
+        data = struct.pack(f"{layout.order}{entry.count}I", *(min(n, 2**32 - 1) for n in numbers))
+    return Value(LONG if entry.kind == LONG8 else entry.kind, entry.count, data)
+
+
+def _packed(values: Values, layout: Layout, start: int) -> bytes:
+    """Return a directory, and behind it what does not fit into its entries.
+
+    Args:
+        values: Its tags.
+        layout: Of a classic TIFF.
+        start: Where it will stand in the block.
+    """
+    entries, behind = [], b""
+    place = start + 2 + 12 * len(values) + 4
+    for tag, value in sorted(values.items()):
+        following = layout.pack("I", place + len(behind))
+        if isinstance(value, dict):
+            kind, count, field = LONG, 1, following
+            behind += _packed(value, layout, place + len(behind))
+        elif len(value.data) > 4:
+            kind, count, field = value.kind, value.count, following
+            behind += value.data + b"\0" * (len(value.data) % 2)
+        else:
+            kind, count, field = value.kind, value.count, value.data.ljust(4, b"\0")
+        entries.append(layout.pack("HHI", tag, kind, count) + field)
+    return layout.pack("H", len(entries)) + b"".join(entries) + layout.pack("I", 0) + behind

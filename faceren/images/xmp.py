@@ -60,7 +60,7 @@ def _readable(packet: bytes) -> str:
     """Return the packet's text, or nothing if it is no XMP that can be extended."""
     try:
         wide = packet[:2] in (b"\xff\xfe", b"\xfe\xff")
-        text = packet.rstrip(b"\0").decode("utf-16" if wide else "utf-8-sig")
+        text = packet.decode("utf-16" if wide else "utf-8-sig").rstrip("\0")
         if "<!DOCTYPE" in text:  # XMP has none; entities are a way to attack
             return ""
         root = ElementTree.fromstring(text)  # no DTD, so no entities

@@ -1,65 +1,86 @@
-"""How far two pictures are from showing the same person: dlib's face embedding.
+"""Whose face it is: dlib's 128-number embedding and the distance of two of them.
 
-The 128 numbers of dlib's recognition network lie within 0.6 for two photographs of one person and
-beyond for two people (dlib's documentation); the paper calls the mean distance FED (section 4.1).
-Here the faces are aligned crops, so no detector runs and none can fail: dlib's five-point model
-starts from the place where its own detector sees faces in such crops.
+Below about 0.4 two pictures show the same person, above 0.6 two persons.
 """
-
-from functools import cache
-from threading import Lock
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.assets import asset
-from faceren.errors import MachineError, ShapeError
+from faceren.errors import ShapeError
+from faceren.faces.alignment import crop_transform, warp
+from faceren.metrics import dlib_models
+from faceren.metrics.dlib_models import LOCK, Rgb
 
-FACE_BOX = np.array([98, 170, 419, 455]) / 512
-"""Median box of dlib's detector in faces aligned as FFHQ is, as shares of the side."""
+Embedding = NDArray[np.float64]
 
-_lock = Lock()  # dlib's networks keep their activations, so two threads must not share one
-
-
-@cache
-def _models() -> tuple[Any, Any, Any]:
-    try:
-        import dlib
-    except ImportError as error:
-        raise MachineError(f"dlib cannot be imported ({error}); install dlib-bin") from error
-    return (
-        dlib,
-        dlib.shape_predictor(str(asset("dlib-landmarks-5"))),
-        dlib.face_recognition_model_v1(str(asset("dlib-embedding"))),
-    )
+CROP = 256
+"""Side in pixels of the aligned crop that a face is brought to; the network itself sees 150."""
+BOX_CENTRE, BOX_SIDE = (256 / 512, 306 / 512), 300 / 512
+"""Where in a crop aligned as FFHQ dlib's own detector sees the face: the median of portraits."""
 
 
-def embed_aligned(face: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the embedding of an aligned face, 128 numbers of about unit length.
-
-    Args:
-        face: (S, S, 3) uint8, RGB, aligned as FFHQ is; 64 pixels or more.
+class IdentityModel:
+    """dlib's face embedding; loads its weights on first use. Threads take turns.
 
     Raises:
-        ShapeError: If ``face`` has another shape or type.
         MachineError: If dlib or its weights are missing.
     """
-    if face.dtype != np.uint8 or face.ndim != 3 or face.shape[2] != 3 or min(face.shape[:2]) < 64:
-        raise ShapeError(f"expected (S, S, 3) uint8 of 64 or more, got {face.shape} {face.dtype}")
-    height, width = face.shape[:2]
-    left, top, right, bottom = (FACE_BOX * [width, height, width, height]).round().astype(int)
-    with _lock:
-        dlib, shape, network = _models()
-        points = shape(face, dlib.rectangle(left, top, right, bottom))
-        return np.array(network.compute_face_descriptor(face, points))
+
+    def embed(self, rgb: Rgb, landmarks: NDArray[np.float64] | None = None) -> Embedding | None:
+        """Return the embedding of a face, (128,), or None if no face is found.
+
+        Args:
+            rgb: (H, W, 3) uint8, a photo.
+            landmarks: (5, 2), eyes, nose tip and mouth corners in pixels; without them dlib's
+                detector looks for a face, which is slower and misses turned and small faces.
+
+        Raises:
+            FaceError: If the landmarks coincide.
+            ShapeError: If ``rgb`` is no such image.
+        """
+        image = dlib_models.check_rgb(rgb)
+        if landmarks is not None:
+            matrix = crop_transform(landmarks, CROP)
+            crop = warp(image.astype(np.float32), matrix, (CROP, CROP))
+            return self.embed_aligned(np.clip(np.rint(crop), 0, 255).astype(np.uint8))
+        with LOCK:
+            box = dlib_models.first_face(image)
+            return None if box is None else dlib_models.embedding(image, box)
+
+    def embed_aligned(self, crop: Rgb) -> Embedding:
+        """Return the embedding of a face, (128,), in a crop that is aligned already.
+
+        Args:
+            crop: (S, S, 3) uint8, aligned to the FFHQ template of ``faces.alignment``.
+
+        Raises:
+            ShapeError: If it is no square image.
+        """
+        image = dlib_models.check_rgb(crop)
+        side = image.shape[0]
+        if image.shape[1] != side:
+            raise ShapeError(f"expected a square aligned crop, got {image.shape}")
+        x, y = BOX_CENTRE
+        box = dlib_models.rectangle((x * side, y * side), BOX_SIDE * side)
+        with LOCK:
+            return dlib_models.embedding(image, box)
 
 
-def identity_distance(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
-    """Return the distance of the embeddings of two aligned faces; 0 is the same picture.
+def distance(ours: Embedding, theirs: Embedding) -> float:
+    """Return the Euclidean distance of two embeddings."""
+    return float(np.linalg.norm(ours - theirs))
+
+
+def identity_distance(before: Rgb, after: Rgb) -> float:
+    """Return the distance between the faces of two crops aligned to the FFHQ template.
 
     Args:
-        before: (S, S, 3) uint8, RGB, aligned as FFHQ is.
-        after: The same.
+        before: (S, S, 3) uint8.
+        after: (S, S, 3) uint8, S may differ.
+
+    Raises:
+        ShapeError: If one is no square image.
+        MachineError: If dlib or its weights are missing.
     """
-    return float(np.linalg.norm(embed_aligned(before) - embed_aligned(after)))
+    model = IdentityModel()
+    return distance(model.embed_aligned(before), model.embed_aligned(after))

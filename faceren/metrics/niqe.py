@@ -58,7 +58,6 @@ def niqe(rgb: NDArray[np.uint8]) -> float:
     luminance = crop_to_patches(np.round(rgb @ GRAY))
     scales = (luminance, PATCH), (halve(luminance), PATCH // 2)
     features = [
-        patch_features(normalise(image, legacy=False), side, legacy=False)
-        for image, side in scales
+        patch_features(normalise(image, legacy=False), side, legacy=False) for image, side in scales
     ]
     return distance(np.hstack(features), load_pristine("niqe-matlab"))

@@ -43,7 +43,8 @@ def ssim_maps(images: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
     x, y = images, references
     moments = torch.stack([x, y, x * x, y * y, x * y])  # (5, N, C, H, W)
     means = _blur(moments.flatten(0, 2)[:, None])  # (5NC, 1, H-10, W-10)
-    mx, my, xx, yy, xy = means.unflatten(0, moments.shape[:3])[:, :, :, 0]  # each (N, C, H-10, W-10)
+    shape = (*moments.shape[:3], *means.shape[2:])  # (5, N, C, H-10, W-10)
+    mx, my, xx, yy, xy = means.view(shape)
     spread = (xx - mx * mx).clamp_min(0) + (yy - my * my).clamp_min(0)
     contrast = (2 * (xy - mx * my) + C2) / (spread + C2)
     luminance = (2 * mx * my + C1) / (mx * mx + my * my + C1)

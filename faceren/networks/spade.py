@@ -102,16 +102,20 @@ class SpadeResBlock(nn.Module):
         normal = normalise(x, self.normalisation)
         if self.upsample:
             normal = F.interpolate(normal, scale_factor=2, mode="nearest")  # (N, C, 2H, 2W)
-        shared = F.relu(self.shared(resize_nearest(guidance, normal)))
+        shared = F.relu_(self.shared(resize_nearest(guidance, normal)))
         hidden = torch.split(shared, self.hidden_channels, dim=1)
-        main = self.conv_0(F.leaky_relu(self._modulated(0, normal, hidden[0]), 0.2))
+        main = self.conv_0(F.leaky_relu_(self._modulated(0, normal, hidden[0]), 0.2))
         main = normalise(main, self.normalisation)
-        main = self.conv_1(F.leaky_relu(self._modulated(1, main, hidden[1]), 0.2))
+        main = self.conv_1(F.leaky_relu_(self._modulated(1, main, hidden[1]), 0.2))
         return self._shortcut(x, normal, hidden) + main
 
     def _modulated(self, index: int, normal: Tensor, hidden: Tensor) -> Tensor:
-        gamma, beta = self.modulate[index](hidden).chunk(2, dim=1)
-        return normal * (gamma + self.offset) + beta
+        conv = self.modulate[index]
+        offset = normal.new_full((normal.shape[1],), self.offset)
+        bias = F.pad(offset, (0, len(offset)))  # makes gamma one more without a pass of its own
+        both = F.conv2d(hidden, conv.weight, bias, padding=conv.padding)
+        gamma, beta = both.chunk(2, dim=1)
+        return torch.addcmul(beta, normal, gamma)
 
     def _shortcut(self, x: Tensor, normal: Tensor, hidden: tuple[Tensor, ...]) -> Tensor:
         if self.conv_s is not None and len(hidden) == 3:

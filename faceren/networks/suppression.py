@@ -44,12 +44,12 @@ class AdaptiveSuppression(nn.Module):
         """Return the filtered map, (N, C, h, w), of ``features`` (N, C, H, W)."""
         gates = self.gates(features)
         kernels = self.weight.flatten(2).permute(2, 1, 0)  # (9, C, C), input channels first
-        total: Tensor | None = None
+        total = features.new_zeros(())
         for index, neighbours in enumerate(offsets(features)):
             gated = (gates[index] * neighbours).permute(0, 2, 3, 1)  # (N, h, w, C)
             rows, kernel = gated.flatten(0, 2), kernels[index]
-            total = rows @ kernel if total is None else torch.addmm(total, rows, kernel)
-        return torch.unflatten(total, 0, gated.shape[:3]).permute(0, 3, 1, 2)
+            total = torch.addmm(total, rows, kernel)
+        return total.view(gated.shape).permute(0, 3, 1, 2)
 
     def gates(self, features: Tensor) -> Tensor:
         """Return phi of every output pixel and each of its nine neighbours, (9, N, 1, h, w)."""

@@ -58,7 +58,7 @@ def face_mask(matrix: Matrix, size: int, shape: tuple[int, int]) -> Pixels:
 
 
 def is_monochrome(image: Pixels) -> bool:
-    """Say whether an image has one hue for each brightness: gray, sepia, cyanotype, …
+    """Say whether an image has one hue for each brightness, as gray and toned prints have.
 
     Args:
         image: (H, W, 3).
@@ -128,4 +128,4 @@ def _band(changes: Sequence[Change], box: tuple[int, int, int, int]) -> Pixels:
         mask = change.mask[inner, :, None]
         total[rows, columns] += mask * mask * change.difference[inner]
         weight[rows, columns] += mask
-    return total / np.maximum(weight, 1e-6)
+    return np.asarray(total / np.maximum(weight, 1e-6), np.float32)

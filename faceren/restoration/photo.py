@@ -68,7 +68,7 @@ def _found(photo: Photo, page: int, options: RestoreOptions) -> list[FaceCrop]:
 def _is_monochrome(photo: Photo, page: int) -> bool:
     image = photo.upright_uint8(page)
     step = max(1, min(image.shape[:2]) // 256)  # enough is left to judge its colours
-    return is_monochrome(np.asarray(image[::step, ::step], np.float32) / 255)
+    return is_monochrome((image[::step, ::step] / 255).astype(np.float32))
 
 
 def _whole(photo: Photo, page: int) -> list[FaceCrop]:
@@ -122,17 +122,14 @@ def finish(
         photo = _pasted(photo, page, crops, restored, options, monochrome=monochrome)
         restored = restored[len(crops) :]
     note = Restoration(model.info.name, model.sha256) if pasted else None
-    write_photo(
-        job.output, photo, format=options.format, quality=options.quality, note=note
-    )
+    write_photo(job.output, photo, format=options.format, quality=options.quality, note=note)
     if save_faces:
         _save(job, pasted)
     return replace(
         result,
         output_sha256=sha256_of(job.output),
         faces=tuple(
-            _face_result(crop, pixels, ms)
-            for (crop, pixels), ms in zip(pasted, times, strict=True)
+            _face_result(crop, pixels, ms) for (crop, pixels), ms in zip(pasted, times, strict=True)
         ),
     )
 

@@ -118,7 +118,7 @@ class Pipeline:
         outcome = self._network([crop for photo in photos for crop in photo.faces])
         for item in group:
             if isinstance(item, PhotoResult):
-                yield pool.submit(lambda failed=item: failed)
+                yield _known(item)
                 continue
             mine, outcome = outcome[: len(item.faces)], outcome[len(item.faces) :]
             yield pool.submit(self._finish, item, mine)
@@ -175,6 +175,13 @@ class Restored:
     pixels: Pixels
     ms: float
     error: FacerenError | None
+
+
+def _known(result: PhotoResult) -> Future[PhotoResult]:
+    """Return a future that is done already."""
+    future: Future[PhotoResult] = Future()
+    future.set_result(result)
+    return future
 
 
 def _count(group: Sequence[Prepared | PhotoResult]) -> int:

@@ -60,7 +60,11 @@ def check_output(inputs: Sequence[Path], output: Path, exclude: Sequence[str]) -
                 f"-o {output} is the folder of the input {path}; originals are never written to, "
                 f"choose another folder"
             )
-        if path.is_dir() and target.is_relative_to(folder) and not _excluded(folder, target, exclude):
+        if (
+            path.is_dir()
+            and target.is_relative_to(folder)
+            and not _excluded(folder, target, exclude)
+        ):
             raise ConfigError(
                 f"-o {output} lies inside the input {path}, so outputs would be inputs of the next "
                 f"run; choose another folder or add --exclude '{target.relative_to(folder)}'"

@@ -6,6 +6,8 @@ if nothing had happened.
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,7 @@ class RunLog:
         self.path = folder / LOG_NAME
         lines = [json.dumps(line) + "\n" for line in read_log(self.path) if line["step"] <= step]
         atomic_write(self.path, "".join(lines).encode())
-        self._file = self.path.open("a", encoding="utf-8")
+        self._file = self.path.open("ab", buffering=0)  # so that nothing is left to fail in close
         self._board = _tensorboard(folder / "tensorboard", step)
 
     def write(self, kind: str, step: int, values: Line) -> None:
@@ -47,12 +49,28 @@ class RunLog:
         Raises:
             MachineError: If the disk is full.
         """
-        try:
-            self._file.write(json.dumps({"kind": kind, "step": step, **_finite(values)}) + "\n")
-            self._file.flush()
+        line = json.dumps({"kind": kind, "step": step, **_finite(values)}) + "\n"
+        with self._telling():
+            self._file.write(line.encode())
             if self._board is not None:
                 for name, value in _flat(values).items():
                     self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        """Finish the files.
+
+        Raises:
+            MachineError: If the disk is full.
+        """
+        self._file.close()
+        if self._board is not None:
+            with self._telling():
+                self._board.close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             if error.errno in DISK_ERRORS:
                 raise MachineError(
@@ -60,12 +78,6 @@ class RunLog:
                     f"then the same command goes on from the last checkpoint"
                 ) from error
             raise
-
-    def close(self) -> None:
-        """Finish the files."""
-        self._file.close()
-        if self._board is not None:
-            self._board.close()
 
 
 def read_log(path: Path) -> list[Line]:

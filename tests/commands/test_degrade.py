@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -6,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import faceren.commands.degrade as command
 from faceren.commands.degrade import default_output, degrade, sheet
-from faceren.degradation import Degradation, apply, item_seed
+from faceren.degradation import Degradation, apply, item_seed, workers
 from faceren.degradation.files import Degraded, Resize
 from faceren.errors import ConfigError, MachineError, NothingToDoError
 from faceren.files import sha256_of
@@ -338,16 +340,23 @@ def test_the_sheet_shows_every_task(clean: Path, tmp_path: Path) -> None:
 def test_sheet_arguments_are_checked(clean: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a limit from 1"):
         sheet([clean], tmp_path / "s.png", limit=0)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(NothingToDoError, match="no image"):
-        (tmp_path / "empty").mkdir()
         sheet([tmp_path / "empty"], tmp_path / "s.png")
 
 
 def test_a_dead_worker_is_a_clear_error(
     clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-
-    monkeypatch.setattr(command, "degrade_file", os._exit)  # the worker dies on its first job
+    monkeypatch.setattr(workers, "degrade_file", _die)
     with pytest.raises(MachineError, match="a worker process died"):
         run([clean], tmp_path / "out", task="full", workers=2)
+
+
+def _die(job: object) -> None:
+    os._exit(1)
+
+
+def test_a_worker_loads_no_torch() -> None:
+    code = "import sys, faceren.degradation.workers; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

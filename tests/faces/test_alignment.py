@@ -34,9 +34,7 @@ def test_similarity_is_the_least_squares_solution():
 
 
 def test_landmarks_on_the_template_give_the_identity():
-    np.testing.assert_allclose(
-        crop_transform(TEMPLATE, 512), [[1, 0, 0], [0, 1, 0]], atol=1e-9
-    )
+    np.testing.assert_allclose(crop_transform(TEMPLATE, 512), [[1, 0, 0], [0, 1, 0]], atol=1e-9)
     assert native_side(TEMPLATE) == pytest.approx(512)
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from skimage import data
@@ -67,7 +69,7 @@ def test_tiles_cover_everything_with_overlap():
         for start in starts:
             covered[start : start + 1792 if len(starts) == 1 else start + 1536] = True
         assert covered.all()
-        assert all(b - a <= 1536 - 256 for a, b in zip(starts, starts[1:], strict=False))
+        assert all(b - a <= 1536 - 256 for a, b in pairwise(starts))
 
 
 def test_levels_end_at_the_photo_s_own_size_or_at_the_coarsest():

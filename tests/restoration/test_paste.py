@@ -72,7 +72,9 @@ def test_luminance_only_keeps_the_chroma():
     change = change_of(crop, crop.pixels[:, ::-1], strength=1, luminance_only=True)
     added = total([change], image.shape)
     np.testing.assert_allclose(np.ptp(added, axis=2), 0, atol=1e-6)
-    free = total([change_of(crop, crop.pixels[:, ::-1], strength=1, luminance_only=False)], image.shape)
+    free = total(
+        [change_of(crop, crop.pixels[:, ::-1], strength=1, luminance_only=False)], image.shape
+    )
     np.testing.assert_allclose(added[..., 0], free @ LUMA, atol=1e-5)
 
 

@@ -1,0 +1,227 @@
+"""Evaluate a folder of results: find the references, score each pair, sum up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.config import nearest
+from faceren.degradation.files import Resize
+from faceren.errors import ConfigError, ImageError, NothingToDoError, ShapeError
+from faceren.files import sha256_of
+from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, shown, write_png
+from faceren.inference import pick_device
+from faceren.metrics.names import (
+    PAIRED,
+    PAPER_METRICS,
+    SETS,
+    Protocol,
+    check_protocol,
+    parse_metrics,
+)
+from faceren.metrics.pairing import Pair, Pairing, pair_up
+from faceren.metrics.results import Evaluation
+from faceren.metrics.scoring import Item, Scorer
+from faceren.metrics.statistics import FeatureStatistics, load_statistics, save_statistics
+from faceren.report.contact_sheet import Cell, contact_sheet
+
+Rgb = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+"""Called with the images done and their number."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done, checked."""
+
+    pairing: Pairing
+    metrics: tuple[str, ...]
+    protocol: Protocol
+    others: tuple[Path, ...] = ()
+    """Images that FID compares with as a set, not in pairs."""
+    statistics: FeatureStatistics | None = None
+    """What FID compares with if it was saved before."""
+
+
+def evaluate(
+    results: Path,
+    *,
+    reference: Path | None = None,
+    metrics: Sequence[str] | None = None,
+    protocol: str = "standard",
+    limit: int | None = None,
+    save_stats: Path | None = None,
+    device: str = "auto",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score results against their references.
+
+    The references are found in ``reference``, else through the manifests of ``restore`` and
+    ``degrade``. A file that cannot be scored is named in ``failures`` and counts in no figure.
+
+    Args:
+        results: Folder that ``restore`` or ``degrade`` wrote (what its manifest names is scored),
+            any other folder of images, or one image.
+        reference: Folder of clean images with the results' relative paths, whatever the suffix;
+            or an image, if ``results`` is one; or saved statistics (.npz), for FID alone. If only
+            fid, kid, niqe or identity are asked for, the folder is a set without pairs.
+        metrics: Names (see ``METRICS``); default: the paper's eight, or niqe and identity if
+            there are no references.
+        protocol: ``standard``, or ``paper`` for what Table 1 of the paper was made with.
+        limit: Score the first so many results only.
+        save_stats: Write the results' FID statistics to this .npz.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        max_pixels: Refuse larger images.
+        progress: Called after each image.
+
+    Raises:
+        ConfigError: If an option makes no sense, or a metric needs references that are not there.
+        NothingToDoError: If there is no result, or no pair.
+        MachineError: If weights, a library or the device are missing.
+    """
+    place = pick_device(device)
+    plan = _plan(results, reference, metrics, check_protocol(protocol), save=save_stats is not None)
+    pairs = plan.pairing.pairs[:limit]
+    failures = list(plan.pairing.failures)
+    todo: list[Pair | Path] = [*pairs, *plan.others]
+    with Scorer(plan.metrics, plan.protocol, place) as scorer:
+        for done, item in enumerate(todo, start=1):
+            try:
+                _score(scorer, item, max_pixels)
+            except (ImageError, ShapeError) as error:
+                failures.append((item.path if isinstance(item, Pair) else str(item), str(error)))
+            if progress is not None:
+                progress(done, len(todo))
+        scores = scorer.finish(plan.statistics)
+        if not scores.images:
+            raise NothingToDoError(f"no result in {results} could be scored; {failures[0][1]}")
+        if save_stats is not None:
+            save_statistics(save_stats, scorer.our_statistics())
+            if plan.pairing.source is None:
+                scores = replace(scores, not_computed={})  # nothing but the file was asked for
+    return Evaluation(
+        protocol=plan.protocol,
+        results=results,
+        reference=plan.pairing.source,
+        scores=scores,
+        strays=plan.pairing.strays,
+        failures=tuple(failures),
+    )
+
+
+def _plan(
+    results: Path,
+    reference: Path | None,
+    metrics: Sequence[str] | None,
+    protocol: Protocol,
+    *,
+    save: bool,
+) -> _Plan:
+    names = None if metrics is None else parse_metrics(metrics)
+    if reference is not None and reference.suffix == ".npz":
+        pairing = replace(pair_up(results, None), source=str(reference))
+        plan = _Plan(pairing, (), protocol, statistics=load_statistics(reference))
+    elif reference is not None and reference.is_dir() and names and not _need_pairs(names):
+        pairing = replace(_alone(pair_up(results, None)), source=str(reference))
+        others = tuple(found.path for found in find_images([reference]))
+        plan = _Plan(pairing, (), protocol, others)
+    else:
+        plan = _Plan(pair_up(results, reference), (), protocol)
+    names = _default_metrics(plan) if names is None else names
+    if save and not set(SETS) & set(names):
+        names = (*names, "fid")
+    _check_references(plan, names, save=save)
+    return replace(plan, metrics=names)
+
+
+def _need_pairs(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in PAIRED]
+
+
+def _alone(pairing: Pairing) -> Pairing:
+    """Forget the references: the results are compared with a set."""
+    pairs = [replace(pair, reference=None) for pair in pairing.pairs]
+    return replace(pairing, pairs=tuple(pairs), strays=())
+
+
+def _has_references(plan: _Plan) -> bool:
+    return any(pair.reference is not None for pair in plan.pairing.pairs)
+
+
+def _default_metrics(plan: _Plan) -> tuple[str, ...]:
+    if _has_references(plan):
+        return PAPER_METRICS
+    identity = any(pair.identity is not None for pair in plan.pairing.pairs)
+    compared = plan.statistics is not None
+    return ("fid",) * compared + ("niqe",) + ("identity",) * identity
+
+
+def _check_references(plan: _Plan, names: Sequence[str], *, save: bool) -> None:
+    """Say so now if a metric will have nothing to compare with."""
+    lacking = [] if _has_references(plan) else _need_pairs(names)
+    sets = _has_references(plan) or plan.others or plan.statistics is not None or save
+    lacking += [name for name in names if name in SETS and not sets]
+    if lacking:
+        raise ConfigError(
+            f"--metrics {','.join(lacking)}: expected references, but the manifests lead to none; "
+            f"give --reference FOLDER (fid also takes saved statistics, FILE.npz), or ask for niqe"
+        )
+
+
+def _score(scorer: Scorer, item: Pair | Path, max_pixels: int) -> None:
+    if isinstance(item, Path):
+        scorer.add_reference(read_rgb(item, max_pixels=max_pixels))
+        return
+    result = read_rgb(item.result, max_pixels=max_pixels)
+    scorer.add(
+        Item(item.path, item.result, item.reference, item.identity),
+        result,
+        _reference(item, result.shape, max_pixels),
+    )
+
+
+def _reference(pair: Pair, shape: tuple[int, ...], max_pixels: int) -> Rgb | None:
+    """Return the reference at the size it had when it was degraded."""
+    if pair.reference is None:
+        return None
+    rgb = read_rgb(pair.reference, max_pixels=max_pixels)
+    if pair.reference_sha256 and sha256_of(pair.reference) != pair.reference_sha256:
+        raise ImageError(
+            f"{shown(pair.reference)}: the file has changed since it was degraded; "
+            f"degrade it anew, or give --reference"
+        )
+    resize = Resize.from_json(pair.resize)
+    return rgb if resize is None or rgb.shape == shape else resize(rgb)
+
+
+def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | None = None) -> str:
+    """Write a sheet of the worst images as PNG, each beside its reference.
+
+    Args:
+        evaluation: From ``evaluate``; the files are read again.
+        path: The PNG file.
+        count: How many images.
+        by: A metric with a figure for each image; default the first of lpips, psnr, niqe there is.
+
+    Returns:
+        The metric.
+
+    Raises:
+        ConfigError: If no image has a figure of that metric.
+        ImageError: If an image cannot be read any more.
+    """
+    have = list(dict.fromkeys(name for row in evaluation.scores.images for name in row.values))
+    metric = by or next((name for name in ("lpips", "psnr", "niqe") if name in have), have[0])
+    if metric not in have:
+        raise ConfigError(f"--worst: no image has a figure of {metric!r}{nearest(metric, have)}")
+    rows = []
+    for row in evaluation.worst(count, metric):
+        cells = [Cell(read_rgb(row.result), f"{row.path}  {metric} {row.values[metric]:.4g}")]
+        if row.reference is not None:
+            cells.append(Cell(read_rgb(row.reference), "reference"))
+        rows.append(cells)
+    write_png(path, contact_sheet(rows))
+    return metric

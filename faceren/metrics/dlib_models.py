@@ -1,0 +1,94 @@
+"""dlib's face detector, landmark predictors and embedding network, with verified weights.
+
+The objects of dlib keep state while they work: one thread at a time may use them (``LOCK``).
+"""
+
+import threading
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.assets import asset
+from faceren.errors import MachineError, ShapeError
+
+Rgb = NDArray[np.uint8]
+LOCK = threading.Lock()
+LEAST_SIDE = 40
+"""Half the side in pixels of the smallest face that the detector knows."""
+
+
+def _dlib() -> Any:
+    try:
+        import dlib
+    except ImportError as error:
+        raise MachineError(
+            f"dlib cannot be imported ({error}); fed, lle and the identity distance need it: "
+            f"install the package dlib-bin"
+        ) from error
+    return dlib
+
+
+@cache
+def _detector() -> Any:
+    return _dlib().get_frontal_face_detector()
+
+
+@cache
+def _predictor(points: int) -> Any:
+    return _dlib().shape_predictor(str(asset(f"dlib-landmarks-{points}")))
+
+
+@cache
+def _network() -> Any:
+    return _dlib().face_recognition_model_v1(str(asset("dlib-embedding")))
+
+
+def check_rgb(rgb: Rgb) -> Rgb:
+    """Return the image in memory order, as dlib needs it.
+
+    Raises:
+        ShapeError: If it is not (H, W, 3) uint8.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise ShapeError(f"expected (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
+    return np.ascontiguousarray(rgb)
+
+
+def rectangle(centre: tuple[float, float], side: float) -> Any:
+    """Return dlib's form of a square."""
+    x, y = centre
+    half = side / 2
+    return _dlib().rectangle(*(round(value) for value in (x - half, y - half, x + half, y + half)))
+
+
+def first_face(rgb: Rgb) -> Any | None:
+    """Return the rectangle of the face that the HOG detector is most certain of, or None.
+
+    Args:
+        rgb: (H, W, 3) uint8; it is searched at twice its size, down to faces of 40 pixels.
+    """
+    if min(rgb.shape[:2]) < LEAST_SIDE:
+        return None
+    found = _detector()(check_rgb(rgb), 1)
+    return found[0] if len(found) else None
+
+
+def landmarks68(rgb: Rgb, box: Any) -> NDArray[np.float64]:
+    """Return the 68 landmarks (68, 2) in pixels of the face in a rectangle."""
+    shape = _predictor(68)(check_rgb(rgb), box)
+    return np.array([(point.x, point.y) for point in shape.parts()], np.float64)
+
+
+def embedding(rgb: Rgb, box: Any) -> NDArray[np.float64]:
+    """Return the 128 numbers that describe whose face is in a rectangle."""
+    image = check_rgb(rgb)
+    shape = _predictor(5)(image, box)
+    return np.array(_network().compute_face_descriptor(image, shape, 1), np.float64)
+
+
+def dlib_version() -> str:
+    """Return the version of the installed package."""
+    return version("dlib-bin")

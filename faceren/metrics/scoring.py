@@ -1,0 +1,253 @@
+"""Score images one after another, in memory that does not grow with their pixels.
+
+dlib works in a thread of its own beside torch. Shape letters: H and W pixels.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from faceren.errors import ConfigError, ImageError, ShapeError
+from faceren.images import to_tensor
+from faceren.metrics.face_pair import SeenFace, see_face
+from faceren.metrics.features import FeatureStream
+from faceren.metrics.fed import fed
+from faceren.metrics.inception import load_inception
+from faceren.metrics.intervals import mean_interval
+from faceren.metrics.lle import lle
+from faceren.metrics.measures import tensor_measures
+from faceren.metrics.names import PAIRED, SETS, Protocol
+from faceren.metrics.niqe import niqe
+from faceren.metrics.niqe_legacy import niqe_legacy
+from faceren.metrics.provenance import computed_by
+from faceren.metrics.recompression import recompressed
+from faceren.metrics.results import ImageScores, MetricResult, Scores
+from faceren.metrics.sets import SetScores, compare_sets
+from faceren.metrics.statistics import FeatureStatistics
+
+Rgb = NDArray[np.uint8]
+FacePair = tuple[SeenFace | None, SeenFace | None]
+
+AHEAD = 4
+"""Pairs that may wait for dlib while torch goes on."""
+WANTING = {
+    "fed": "no pair of images in which dlib finds a face in both",
+    "lle": "no pair of images in which dlib finds a face in both",
+    "identity": "no restored face with an identity distance in the manifest",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A result to score."""
+
+    path: str
+    """Its name in the report."""
+    result: Path
+    reference: Path | None = None
+    identity: float | None = None
+    """Distance of its faces to those of the input, if known."""
+
+
+@dataclass
+class _Row:
+    item: Item
+    paired: bool
+    values: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def note(self, metric: str, measure: Callable[[], float]) -> None:
+        try:
+            self.values[metric] = measure()
+        except (ShapeError, ImageError) as error:
+            self.failures[metric] = str(error)
+
+
+class Scorer:
+    """Score results, each with its reference or alone; a context manager.
+
+    Args:
+        metrics: Names, from ``parse_metrics``.
+        protocol: ``standard`` or ``paper``.
+        device: Where the networks run.
+
+    Raises:
+        MachineError: If weights or libraries are missing.
+        ConfigError: If a metric of pyiqa is unknown.
+    """
+
+    def __init__(self, metrics: Sequence[str], protocol: Protocol, device: torch.device) -> None:
+        self.metrics, self.protocol = tuple(metrics), protocol
+        self._measures = tensor_measures(self.metrics, protocol, device)
+        self._rows: list[_Row] = []
+        self._pool = ThreadPoolExecutor(1)
+        self._seen: deque[tuple[_Row, Future[FacePair]]] = deque()
+        self._mixed = 0
+        self._sets_paired = True
+        self._ours = self._theirs = None
+        if set(SETS) & set(metrics):
+            network = load_inception(device)
+            self._ours = FeatureStream(network, device, protocol)
+            self._theirs = FeatureStream(network, device, protocol)
+
+    def __enter__(self) -> "Scorer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, item: Item, result: Rgb, reference: Rgb | None = None) -> None:
+        """Score one result.
+
+        Args:
+            item: What it is.
+            result: (H, W, 3) uint8.
+            reference: The same shape, or None.
+
+        Raises:
+            ShapeError: If the shapes differ; nothing is scored then.
+        """
+        if reference is not None and reference.shape != result.shape:
+            raise ShapeError(
+                f"expected the size of its reference, {reference.shape[1]}x{reference.shape[0]}, "
+                f"got {result.shape[1]}x{result.shape[0]}, and no resize is recorded"
+            )
+        row = _Row(item, paired=reference is not None)
+        self._rows.append(row)
+        if reference is not None:
+            self._mixed += _is_gray(result) != _is_gray(reference)
+        if self.protocol == "paper":
+            result = recompressed(result)
+            reference = None if reference is None else recompressed(reference)
+        if {"fed", "lle"} & set(self.metrics) and reference is not None:
+            self._seen.append((row, self._pool.submit(_see_both, result, reference)))
+        self._measure(row, result, reference)
+        while len(self._seen) > AHEAD:
+            self._take_faces()
+
+    def add_reference(self, reference: Rgb) -> None:
+        """Take an image of the set that FID and KID compare with, not paired with a result."""
+        self._sets_paired = False
+        if self._theirs is not None:
+            rgb = recompressed(reference) if self.protocol == "paper" else reference
+            self._theirs.add(to_tensor(rgb))
+
+    def _measure(self, row: _Row, result: Rgb, reference: Rgb | None) -> None:
+        image = to_tensor(result)
+        other = image if reference is None else to_tensor(reference)
+        if self._ours is not None and self._theirs is not None:
+            self._ours.add(image)
+            if row.paired:
+                self._theirs.add(other)
+        with torch.inference_mode():
+            for metric, measure in self._measures.items():
+                if row.paired or not measure.paired:
+                    row.note(metric, partial(measure.function, image, other))
+        if "niqe" in self.metrics:
+            row.note("niqe", partial(niqe if self.protocol == "standard" else niqe_legacy, result))
+        if "identity" in self.metrics and row.item.identity is not None:
+            row.values["identity"] = row.item.identity
+
+    def _take_faces(self) -> None:
+        row, future = self._seen.popleft()
+        face, other = future.result()
+        if face is not None and other is not None:
+            for metric, measure in (("fed", fed), ("lle", lle)):
+                if metric in self.metrics:
+                    row.note(metric, partial(measure, face, other))
+
+    def our_statistics(self) -> FeatureStatistics:
+        """Return the statistics of the results, to be saved.
+
+        Raises:
+            ConfigError: If neither FID nor KID was asked for, or there are fewer than two images.
+        """
+        if self._ours is None:
+            raise ConfigError("--save-stats needs fid or kid among the metrics")
+        return self._ours.statistics()
+
+    def finish(self, reference: FeatureStatistics | None = None) -> Scores:
+        """Return the scores of all that was added.
+
+        Args:
+            reference: Saved statistics that FID and KID compare with.
+
+        Raises:
+            ConfigError: If the statistics do not fit.
+        """
+        while self._seen:
+            self._take_faces()
+        sets = self._compare_sets(reference)
+        results, reasons = dict(sets.metrics), dict(sets.not_computed)
+        for metric in self.metrics:
+            if metric not in SETS:
+                self._summarise(metric, results, reasons)
+        return Scores(
+            metrics={name: results[name] for name in (*self.metrics, *results) if name in results},
+            not_computed=reasons,
+            images=tuple(_frozen(row) for row in self._rows),
+            warnings=(*sets.warnings, *self._mixed_warning()),
+        )
+
+    def _summarise(
+        self, metric: str, results: dict[str, MetricResult], reasons: dict[str, str]
+    ) -> None:
+        values = [row.values[metric] for row in self._rows if metric in row.values]
+        failed = next((row.failures[metric] for row in self._rows if metric in row.failures), "")
+        if not values:
+            reasons[metric] = failed or WANTING.get(metric, "no image to compute it for")
+            return
+        results[metric] = MetricResult(
+            mean=float(np.mean(values)),
+            ci95=mean_interval(values),
+            n=len(values),
+            by=computed_by(metric, self.protocol),
+            missing=sum(
+                metric not in row.values for row in self._rows if row.paired or metric not in PAIRED
+            ),
+        )
+
+    def _compare_sets(self, reference: FeatureStatistics | None) -> SetScores:
+        wanted = tuple(name for name in self.metrics if name in SETS)
+        if self._ours is None or self._theirs is None:
+            return SetScores()
+        count = self._theirs.count if reference is None else 2
+        if min(self._ours.count, count) < 2:
+            reason = f"expected at least two images in each set, got {self._ours.count} and {count}"
+            return SetScores(not_computed=dict.fromkeys(wanted, reason))
+        theirs = self._theirs.statistics() if reference is None else reference
+        paired = self._sets_paired and reference is None
+        return compare_sets(self._ours.statistics(), theirs, wanted, self.protocol, paired=paired)
+
+    def _mixed_warning(self) -> list[str]:
+        if self._mixed == 0:
+            return []
+        return [
+            f"{self._mixed} pairs compare a gray image with one in colour: the colour counts as "
+            f"an error in every metric"
+        ]
+
+
+def _see_both(result: Rgb, reference: Rgb) -> FacePair:
+    return see_face(result), see_face(reference)
+
+
+def _is_gray(rgb: Rgb) -> bool:
+    return bool((rgb == rgb[:, :, :1]).all())
+
+
+def _frozen(row: _Row) -> ImageScores:
+    return ImageScores(
+        path=row.item.path,
+        result=row.item.result,
+        reference=row.item.reference,
+        values=row.values,
+        failures=row.failures,
+    )

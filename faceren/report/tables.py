@@ -1,0 +1,81 @@
+"""Evaluations as tables: on screen, as Markdown, as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from faceren.files import atomic_write
+from faceren.metrics.names import HIGHER_IS_BETTER
+from faceren.metrics.results import Evaluation, MetricResult
+
+DECIMALS = {"psnr": 2, "lle": 3, "fid": 3, "niqe": 3}
+"""As the paper prints them; others have 4."""
+
+
+def figure(metric: str, value: float) -> str:
+    """Return a figure with the decimals that its metric deserves."""
+    return f"{value:.{DECIMALS.get(metric, 4)}f}"
+
+
+def interval(metric: str, result: MetricResult) -> str:
+    """Return the 95 % interval as text, a dash where there is none."""
+    if result.ci95 is None:
+        return "–"
+    low, high = result.ci95
+    return f"{figure(metric, low)} – {figure(metric, high)}"
+
+
+def arrow(metric: str) -> str:
+    """Return which way is better."""
+    return "↑" if metric in HIGHER_IS_BETTER else "↓"
+
+
+def metrics_table(evaluation: Evaluation) -> Table:
+    """Return the table that the command shows: a row for each metric."""
+    table = Table(title=f"{evaluation.results} ({evaluation.protocol})", title_justify="left")
+    for name in ("metric", "mean", "95 % interval", "N", "missing"):
+        table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
+    table.add_column("by", overflow="fold", style="dim")
+    for metric, result in evaluation.scores.metrics.items():
+        table.add_row(
+            f"{metric} {arrow(metric)}",
+            figure(metric, result.mean),
+            interval(metric, result),
+            str(result.n),
+            str(result.missing or ""),
+            result.by,
+        )
+    for metric, reason in evaluation.scores.not_computed.items():
+        table.add_row(metric, "–", "–", "0", "", reason)
+    return table
+
+
+def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; the first column is text, the others figures."""
+    lines = [headers, [":--", *["--:"] * (len(headers) - 1)], *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def images_csv(evaluation: Evaluation) -> str:
+    """Return one line for each image and a column for each metric, to be sorted elsewhere."""
+    names = list(dict.fromkeys(name for row in evaluation.scores.images for name in row.values))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", *names])
+    for row in evaluation.scores.images:
+        writer.writerow([row.path, *(row.values.get(name, "") for name in names)])
+    return text.getvalue()
+
+
+def write_csv(evaluation: Evaluation, path: Path) -> None:
+    """Write ``images_csv`` to a file.
+
+    Raises:
+        MachineError: If it cannot be written.
+    """
+    atomic_write(path, images_csv(evaluation).encode())

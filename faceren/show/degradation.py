@@ -1,0 +1,23 @@
+"""How a degradation is shown."""
+
+from collections import Counter
+
+from faceren.commands.degrade import DegradeRun
+from faceren.console import Screen
+from faceren.show.report import print_json
+
+
+def show_degradation(run: DegradeRun, screen: Screen, *, as_json: bool) -> int:
+    """Show a degradation as it goes on; return the exit status."""
+    if run.warning:
+        screen.say(f"warning: {run.warning}")
+    counts: Counter[str] = Counter()
+    for twin in screen.progress(run, len(run), "photos"):
+        counts[twin.status] += 1
+        if as_json:
+            print_json(twin.to_json())
+        if twin.status == "failed":
+            screen.error(twin.reason)
+    parts = [f"{counts[status]} {status}" for status in ("degraded", "skipped", "failed")]
+    screen.say(f"{len(run)} photos: {', '.join(parts)}; in {run.output}")
+    return 1 if counts["failed"] else 0

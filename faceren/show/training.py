@@ -1,0 +1,50 @@
+"""How a training run is shown."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from faceren.console import Screen
+from faceren.show.report import print_json
+from faceren.training.events import Event, Finished, Progress, Saved, Started, Validated
+
+
+def show_training(events: Iterator[Event], screen: Screen, *, as_json: bool) -> int:
+    """Show a training run as it goes on; return the exit status."""
+    status = 0
+    for event in events:
+        if as_json and not (isinstance(event, Progress) and not event.logged):
+            print_json({"event": type(event).__name__} | dataclasses.asdict(event))
+        for line in _lines_of(event):
+            screen.say(line)
+        if isinstance(event, Finished) and event.interrupted:
+            status = 130
+    return status
+
+
+def _lines_of(event: Event) -> Iterator[str]:
+    if isinstance(event, Started):
+        yield (
+            f"{event.parameters:,} parameters, {event.images} images, {event.device} "
+            f"{event.precision}, from step {event.step}; run folder {event.folder}"
+        )
+        yield from event.notes
+        yield from (f"skipped: {reason}" for reason in event.skipped)
+    elif isinstance(event, Progress) and event.logged:
+        parts = "  ".join(f"{name} {value:.4f}" for name, value in event.parts.items())
+        yield (
+            f"step {event.step}  {event.images_seen} images  {parts}  lr {event.lr:.2g}  "
+            f"{event.images_per_second:.1f} images/s  data {event.data_share:.0%}  "
+            f"{event.eta_seconds / 60:.0f} min left"
+        )
+    elif isinstance(event, Validated):
+        for task, scores in event.scores.items():
+            before = event.input_scores[task]
+            pairs = (
+                f"{name} {value:.4f} (input {before[name]:.4f})" for name, value in scores.items()
+            )
+            yield f"validation, {task}: {', '.join(pairs)}{', best so far' if event.best else ''}"
+    elif isinstance(event, Saved):
+        yield f"saved {event.path}"
+    elif isinstance(event, Finished):
+        state = "interrupted" if event.interrupted else "finished"
+        yield f"{state} at step {event.step}, {event.images_seen} images: {event.weights}"

@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from faceren.training.objective import Objective, build_judge, judgement_loss
+from faceren.training.recipe import LossRecipe
+
+DAMAGED, OUTPUT, CLEAN = (
+    torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed)) for seed in range(3)
+)
+
+
+def test_what_weighs_nothing_is_not_built():
+    objective = Objective(LossRecipe(l1=1))
+    assert list(objective.parameters()) == []
+    assert build_judge(LossRecipe(l1=1, lpips=1), seed=0) is None
+
+
+def test_l1_is_the_mean_absolute_difference():
+    objective = Objective(LossRecipe(l1=3))
+    parts = objective.parts(CLEAN + 0.25, DAMAGED, CLEAN, None)
+    assert parts["l1"].item() == pytest.approx(0.25)
+    assert objective.total(parts).item() == pytest.approx(0.75)
+
+
+def test_all_losses_add_up_by_weight():
+    recipe = LossRecipe(l1=2, lpips=0.5, gan=0.25, features=10, discriminator_width=4)
+    judge = build_judge(recipe, seed=0)
+    parts = Objective(recipe).parts(OUTPUT, DAMAGED, CLEAN, judge)
+    assert set(parts) == {"l1", "lpips", "gan", "features"}
+    expected = sum(getattr(recipe, name) * part.item() for name, part in parts.items())
+    assert Objective(recipe).total(parts).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_perfect_output_has_no_distance():
+    recipe = LossRecipe(l1=1, lpips=1, features=1, discriminator_width=4)
+    parts = Objective(recipe).parts(CLEAN, DAMAGED, CLEAN, build_judge(recipe, seed=0))
+    assert {name: part.item() for name, part in parts.items()} == {
+        "l1": 0,
+        "lpips": 0,
+        "features": 0,
+    }
+
+
+def test_the_generators_losses_leave_the_discriminator_alone():
+    recipe = LossRecipe(gan=1, features=1, discriminator_width=4)
+    judge = build_judge(recipe, seed=0)
+    output = OUTPUT.clone().requires_grad_()
+    Objective(recipe).total(Objective(recipe).parts(output, DAMAGED, CLEAN, judge)).backward()
+    assert output.grad is not None
+    assert output.grad.abs().sum() > 0
+    assert all(p.grad is None and p.requires_grad for p in judge.parameters())
+
+
+def test_the_discriminator_learns_to_tell_apart():
+    judge = build_judge(LossRecipe(gan=1, discriminator_width=2), seed=0)
+    optimiser = torch.optim.Adam(judge.parameters(), lr=1e-2)
+    seen = []
+    for _ in range(8):
+        loss = judgement_loss(judge, *(x[..., :32, :32] for x in (DAMAGED, OUTPUT, CLEAN)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        seen.append(loss.item())
+    assert seen[0] == pytest.approx(1, abs=0.05)  # scores near 0: 0 for restored, 1 for clean
+    assert seen[-1] < 0.8
+
+
+def test_the_discriminators_weights_come_from_the_seed():
+    recipe = LossRecipe(gan=1, discriminator_width=4)
+    before = torch.random.get_rng_state()
+    one, same, other = (build_judge(recipe, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    first = [next(judge.parameters()) for judge in (one, same, other)]
+    assert torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], first[2])

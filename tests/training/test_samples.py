@@ -1,0 +1,137 @@
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from faceren.errors import ImageError
+from faceren.training.data import Entry, Images
+from faceren.training.recipe import DataRecipe
+from faceren.training.samples import Framing, SampleSet, Steps, build_loader, frame, to_float
+from tests.training.tiny import write_images
+
+RNG = np.random.default_rng(0)
+PHOTO = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+def make_set(*sides: int, folders: tuple[int, ...] = (), seed: int = 0, **values) -> SampleSet:
+    """Images of one gray level each, 10 times their number."""
+    entries = tuple(
+        Entry(
+            path=Path(f"{n}.png"),
+            key=f"{n}.png",
+            folder=(folders or (0,) * len(sides))[n],
+            short=side,
+        )
+        for n, side in enumerate(sides)
+    )
+    pixels = tuple(np.full((side, side, 3), 10 * n, np.uint8) for n, side in enumerate(sides))
+    values = {"task": "denoise", **values}
+    recipe = DataRecipe(train=("a", "b")[: max(folders, default=0) + 1], **values)
+    return SampleSet(Images(entries, pixels, 1024), recipe, seed)
+
+
+def test_framing_at_scale_one_copies_pixels():
+    np.testing.assert_array_equal(frame(PHOTO, Framing(1.0), 64), PHOTO)
+    np.testing.assert_array_equal(frame(PHOTO, Framing(1.0), 32), PHOTO[16:48, 16:48])
+
+
+def test_framing_mirrors_shifts_and_reflects():
+    mirrored = frame(PHOTO, Framing(1.0, mirrored=True), 64)
+    np.testing.assert_array_equal(mirrored, PHOTO[:, ::-1])
+    moved = frame(PHOTO, Framing(1.0, right=3, down=5), 64)
+    np.testing.assert_array_equal(moved[5:, 3:], PHOTO[:-5, :-3])
+    np.testing.assert_array_equal(moved[0, 3:], PHOTO[5, :-3])  # row -5 is row 5
+
+
+def test_framing_shrinks_by_area():
+    halved = frame(PHOTO, Framing(0.5), 32).astype(float)
+    expected = PHOTO.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(halved - expected).max() <= 0.5
+
+
+def test_framing_turns_counter_clockwise():
+    np.testing.assert_array_equal(frame(PHOTO, Framing(1.0, angle=90), 64), np.rot90(PHOTO))
+
+
+def test_samples_depend_on_seed_and_index_alone():
+    values = {"size": 32, "rotation": 3.0, "shift": 0.1, "zoom": (0.9, 1.1), "task": "mixed"}
+    one, other = make_set(64, 48, 50, **values), make_set(64, 48, 50, **values)
+    forwards = [one[index] for index in range(6)]
+    backwards = [other[index] for index in reversed(range(6))][::-1]
+    for ours, theirs in zip(forwards, backwards, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    assert not np.array_equal(one[0][0], one[1][0])
+    assert not np.array_equal(one[0][0], make_set(64, 48, 50, seed=1, **values)[0][0])
+
+
+def test_damage_is_drawn_anew_unless_fixed():
+    fresh = make_set(32, size=32, flip=0.0, task="denoise")
+    fixed = make_set(32, size=32, flip=0.0, task="denoise", fixed_damage=True)
+    np.testing.assert_array_equal(fresh[0][1], fresh[1][1])
+    assert not np.array_equal(fresh[0][0], fresh[1][0])
+    np.testing.assert_array_equal(fixed[0][0], fixed[1][0])
+
+
+def test_folders_are_drawn_by_weight():
+    samples = make_set(64, 64, 64, 64, folders=(0, 1, 1, 1), weights=(0.75, 0.25), size=32)
+    first = [int(samples[index][1][0, 0, 0]) == 0 for index in range(400)]
+    assert np.mean(first) == pytest.approx(0.75, abs=0.07)  # 3 standard errors
+    empty = make_set(64, 64, folders=(1, 1), weights=(0.75, 0.25), size=32)
+    assert {int(empty[index][1][0, 0, 0]) for index in range(20)} == {0, 10}
+
+
+def test_crops_come_from_images_that_are_large_enough():
+    samples = make_set(32, 128, 53, size=32, crops=1.0, crop_zoom=(0.6, 1.0))
+    assert {int(samples[index][1][0, 0, 0]) for index in range(30)} == {10}
+    small = make_set(32, 40, size=32, crops=1.0)
+    assert {int(small[index][1][0, 0, 0]) for index in range(30)} == {0, 10}
+
+
+def test_a_file_that_broke_is_replaced_by_the_next_and_counted(tmp_path):
+    whole = make_set(32, 32, size=32)
+    write_images(tmp_path, 2, side=32)
+    entries = [
+        replace(entry, path=tmp_path / f"00{n}.png") for n, entry in enumerate(whole.images.entries)
+    ]
+    samples = SampleSet(Images(tuple(entries), (), 64), whole.recipe, 0)
+    assert {samples[index][2] for index in range(8)} == {0}
+    expected = next(samples[index] for index in range(8) if whole[index][1][0, 0, 0] == 10)
+    (tmp_path / "000.png").unlink()
+    replaced = [samples[index] for index in range(8)]
+    assert {sample[2] for sample in replaced} == {0, 1}
+    assert {sample[1].mean() for sample in replaced} == {expected[1].mean()}
+    (tmp_path / "001.png").unlink()
+    with pytest.raises(ImageError, match="none of the images can be read any more"):
+        samples[0]
+
+
+def test_steps_share_a_batch_without_overlap():
+    alone = list(islice(Steps(first=3, batch=4, rank=0, processes=1), 2))
+    assert alone == [[12, 13, 14, 15], [16, 17, 18, 19]]
+    pair = [list(islice(Steps(first=3, batch=4, rank=rank, processes=2), 2)) for rank in (0, 1)]
+    assert [a + b for a, b in zip(*pair, strict=True)] == alone
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns of any thread
+def test_worker_processes_make_the_same_samples():
+    steps = Steps(first=1, batch=3, rank=0, processes=1)
+    loaders = [
+        build_loader(make_set(64, 48, size=32, task="mixed", workers=workers), steps, pinned=False)
+        for workers in (0, 2)
+    ]
+    ours, theirs = (list(islice(loader, 3)) for loader in loaders)
+    for one, other in zip(ours, theirs, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert ours[0][0].shape == (3, 32, 32, 3)
+
+
+def test_to_float_is_channels_last_in_the_unit_range():
+    images = to_float(torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8).expand(2, 4, 4, 3))
+    assert images.shape == (2, 3, 4, 4)
+    assert images[0, :, 0, 0].tolist() == pytest.approx([0, 0.2, 1])
+    contiguous = to_float(torch.zeros(2, 4, 4, 3, dtype=torch.uint8))
+    assert contiguous.is_contiguous(memory_format=torch.channels_last)

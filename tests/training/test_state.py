@@ -1,0 +1,109 @@
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.optim import Adam
+
+from faceren.errors import ConfigError, MachineError
+from faceren.networks.generator import build_generator
+from faceren.training import state as module
+from faceren.training.state import TrainingState, averaged_copy, follow
+from tests.training.tiny import CONFIG
+
+
+def make_state(*, seed: int = 0, judge: bool = False, width: int = 4) -> TrainingState:
+    torch.manual_seed(seed)
+    generator = build_generator(dataclasses.replace(CONFIG, width=width))
+    discriminator = nn.Conv2d(3, 1, 3) if judge else None
+    return TrainingState(
+        generator=generator,
+        average=averaged_copy(generator),
+        optimiser=Adam(generator.parameters()),
+        discriminator=discriminator,
+        discriminator_optimiser=Adam(discriminator.parameters()) if discriminator else None,
+    )
+
+
+def train_a_bit(state: TrainingState, steps: int) -> TrainingState:
+    for step in range(steps):
+        faces = torch.full((1, 3, 16, 16), 0.1 * step)
+        state.optimiser.zero_grad()
+        state.generator(faces).square().mean().backward()
+        state.optimiser.step()
+        follow(state.average, state.generator, decay=0.9, step=step + 1)
+    return state
+
+
+def test_survives_a_file_unchanged(tmp_path):
+    ours = train_a_bit(make_state(judge=True), 3)
+    ours.counters.step, ours.counters.best = 3, -0.25
+    ours.save(tmp_path / "s.safetensors")
+    theirs = make_state(seed=1, judge=True)
+    theirs.load(tmp_path / "s.safetensors")
+    assert theirs.counters == ours.counters
+    wanted, found = ours.tensors(), theirs.tensors()
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert any(name.endswith("exp_avg_sq") for name in wanted)
+    after = [train_a_bit(state, 2).tensors() for state in (ours, theirs)]
+    assert all(torch.equal(after[0][name], after[1][name]) for name in after[0])
+
+
+def test_state_of_other_networks_is_refused(tmp_path):
+    make_state(judge=True).save(tmp_path / "s.safetensors")
+    with pytest.raises(ConfigError, match="holds discriminator, which this recipe does not train"):
+        make_state().load(tmp_path / "s.safetensors")
+    with pytest.raises(ConfigError, match=r"the state is of another network: .*size mismatch"):
+        make_state(judge=True, width=6).load(tmp_path / "s.safetensors")
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path):
+    path = tmp_path / "s.safetensors"
+    path.write_bytes(b"garbage")
+    with pytest.raises(MachineError, match="it is damaged"):
+        make_state().load(path)
+    save_file({"a": torch.ones(1)}, path)
+    with pytest.raises(ConfigError, match="expected format version 'faceren-state-1', got None"):
+        make_state().load(path)
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "s.safetensors"
+    make_state().save(path)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise module.SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(module, "save_file", full)
+    with pytest.raises(MachineError, match=r"cannot write .*No space left .*free space"):
+        make_state(seed=1).save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["s.safetensors"]
+
+
+def test_follow_is_a_warmed_up_moving_average():
+    generator = build_generator(CONFIG)
+    average = averaged_copy(generator)
+    start = average.fc.weight.clone()
+    with torch.no_grad():
+        generator.fc.weight += 1
+    follow(average, generator, decay=0.9, step=5)  # early: 1 - 1 / (5 / 5 + 1) stays
+    torch.testing.assert_close(average.fc.weight, start + 0.5)
+    follow(average, generator, decay=0.9, step=10**6)
+    torch.testing.assert_close(average.fc.weight, start + 0.5 + 0.5 * 0.1)
+    follow(average, generator, decay=0.0, step=10**6)
+    assert torch.equal(average.fc.weight, generator.fc.weight)
+    assert not any(p.requires_grad for p in average.parameters())
+
+
+def test_follow_copies_what_is_no_parameter():
+    generator = build_generator(dataclasses.replace(CONFIG, spectral_norm=True))
+    average = averaged_copy(generator)
+    with torch.no_grad():
+        for buffer in generator.buffers():
+            buffer.fill_(0.5)
+    follow(average, generator, decay=0.99, step=100)
+    assert all(bool((buffer == 0.5).all()) for buffer in average.buffers())
