@@ -95,7 +95,10 @@ def restore(
         str, Option("--format", envvar="FACEREN_FORMAT", help="keep, png, jpg, webp or tiff.")
     ] = "keep",
     quality: Annotated[
-        int, Option(envvar="FACEREN_QUALITY", help="Quality of lossy outputs, 1 to 100.")
+        int,
+        Option(
+            envvar="FACEREN_QUALITY", help="Of lossy outputs, 1 to 100; good JPEGs keep their own."
+        ),
     ] = 95,
     save_faces: Annotated[
         bool, Option("--save-faces", envvar="FACEREN_SAVE_FACES", help="Keep the crops as well.")

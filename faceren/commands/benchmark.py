@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch.utils.benchmark import Timer
-from torch.utils.flop_counter import FlopCounterMode
 
 import faceren
 from faceren.assets import model_path, samples_dir
@@ -70,6 +68,8 @@ def machine(restorer: Restorer) -> dict[str, Any]:
 
 def gmacs(restorer: Restorer, size: int) -> float:
     """Return the multiply-accumulate operations of one face of ``size`` pixels, in 10^9."""
+    from torch.utils.flop_counter import FlopCounterMode
+
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         restorer.checkpoint.network(
@@ -86,6 +86,8 @@ def speed(model: str, restorer: Restorer, *, seconds: float = 3.0) -> Iterator[S
         restorer: The loaded network.
         seconds: Least time to spend on a row, after one pass to warm up.
     """
+    from torch.utils.benchmark import Timer  # imports compilers, which log
+
     batches = CPU_BATCHES if restorer.device.type == "cpu" else GPU_BATCHES
     for size in SIZES:
         work = gmacs(restorer, size)

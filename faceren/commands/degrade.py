@@ -145,7 +145,8 @@ def _check_options(
     task: str | None, replay: Path | None, compat: Sequence[str], size: int | None, copies: int
 ) -> None:
     if (task is None) == (replay is None):
-        raise ConfigError("expected either a task or a manifest to replay; give one of them")
+        got = "both" if task else "neither"
+        raise ConfigError(f"expected either --task or --replay (a manifest), got {got}")
     if task is not None:
         check_task(task, compat)
     if size is not None and size < SMALLEST_SIDE:

@@ -8,6 +8,7 @@ from pathlib import Path
 import faceren
 from faceren.assets import model_path
 from faceren.errors import ConfigError
+from faceren.faces.detection import check_detector
 from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.inference import load_restorer
 from faceren.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_manifest
@@ -82,6 +83,8 @@ def restore(
     restorer = load_restorer(
         model_path(model), device=device, precision=precision, batch_size=batch_size
     )
+    if not options.aligned:
+        check_detector()
     pipeline = Pipeline(
         restorer=restorer,
         options=options,

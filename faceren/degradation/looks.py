@@ -46,7 +46,7 @@ def daguerreotype(dice: Dice, unit: float) -> Operations:
     shadow, middle, light = dice.choice(_PLATES)
     return [
         blue_sensitive(dice),
-        Curve(gamma=dice.uniform(0.6, 0.95), black=0.0, white=255.0),  # exposed for the skin
+        Curve(gamma=dice.uniform(0.5, 0.85), black=0.0, white=255.0),  # exposed for the skin
         _toning(dice, shadow, middle, light, fade=dice.uniform(0.0, 0.2)),
         UnevenExposure(strength=dice.uniform(0.04, 0.12), period=300 * unit, seed=dice.seed()),
         Vignette(strength=dice.uniform(0.1, 0.4), start=dice.uniform(0.4, 0.8)),
@@ -61,7 +61,7 @@ def albumen(dice: Dice, unit: float) -> Operations:
     light = _between((242, 230, 206), (233, 211, 166), aged)
     looks: Operations = [
         dice.choice([blue_sensitive, orthochromatic])(dice),
-        Curve(gamma=dice.uniform(0.75, 1.1), black=0.0, white=255.0),
+        Curve(gamma=dice.uniform(0.6, 1.0), black=0.0, white=255.0),
         _toning(dice, shadow, middle, light, fade=0.0),
         UnevenExposure(strength=dice.uniform(0.03, 0.1), period=350 * unit, seed=dice.seed()),
     ]

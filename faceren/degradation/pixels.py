@@ -102,7 +102,7 @@ def _normal_quantiles32() -> NDArray[np.float32]:
 
 
 def white_noise(height: int, width: int, seed: int) -> Plane:
-    """Return (H, W) independent standard normal values (tails end at 4.17)."""
+    """Return (H, W) independent standard normal values (tails end at 4.32)."""
     return _normal_quantiles32()[random_words((height, width), seed)]
 
 

@@ -173,7 +173,7 @@ class Hairs:
         rng = generator(self.seed)
         mask = np.zeros((height, width), np.uint8)
         for _ in range(self.count):
-            curl = rng.uniform(-0.5, 0.5)
+            curl = rng.uniform(-0.3, 0.3)
             heading = rng.uniform(0, 2 * np.pi) + np.cumsum(curl + rng.uniform(-0.3, 0.3, 12))
             step = self.length * rng.uniform(0.4, 1.6) * max(height, width) / 12
             steps = np.stack([np.cos(heading), np.sin(heading)], -1) * step

@@ -74,6 +74,15 @@ def _session() -> Any:
     return onnxruntime.InferenceSession(WEIGHTS, options, providers=["CPUExecutionProvider"])
 
 
+def check_detector() -> None:
+    """Load the detector.
+
+    Raises:
+        MachineError: If it cannot be imported.
+    """
+    _session()
+
+
 def _search(image: Image, threshold: float) -> list[Face]:
     """Run the network once over an image as it is."""
     post = importlib.import_module("retinaface.postprocess")  # the package hides it by a function

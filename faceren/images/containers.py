@@ -31,10 +31,8 @@ def jpeg_segments(data: bytes) -> tuple[list[Part], bytes]:
     segments: list[Part] = []
     position = 2
     while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            raise ImageError("damaged JPEG: a segment does not start with FF")
         marker = data[position + 1 : position + 2]
-        if marker == b"\xff":  # a fill byte
+        if data[position] != 0xFF or marker in (b"\xff", b"\0"):  # decoders skip fill bytes too
             position += 1
             continue
         if marker == b"\xda":

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -44,6 +43,8 @@ DAMAGE = (
     *(RuntimeError, struct.error, zlib.error),
 )
 """What decoders raise on damaged files (SyntaxError: no such file of theirs)."""
+BAND = 1024
+"""Rows that are converted at a time."""
 SPACES: dict[str, Space] = {"L": "gray", "LA": "gray", "RGB": "rgb", "RGBA": "rgb", "CMYK": "cmyk"}
 
 
@@ -102,7 +103,6 @@ def decode(path: Path, kind: str, max_pixels: int) -> Page:
         with opened(path, kind) as image:
             check_size(path, *image.size, max_pixels)
             _check_still(path, image)
-            image.load()
             return _page(path, kind, image)
     except Image.DecompressionBombError as error:  # of WebP, raised before we see its size
         raise ImageError(f"{shown(path)}: {error}") from error
@@ -121,21 +121,23 @@ def _check_still(path: Path, image: ImageFile.ImageFile) -> None:
         )
 
 
-def _page(path: Path, kind: str, image: Image.Image) -> Page:
+def _page(path: Path, kind: str, image: ImageFile.ImageFile) -> Page:
     orientation = orientation_of(image.info.get("exif") or b"")
     if kind == "heif":
         orientation = 1  # the library has turned the raster already
     icc = image.info.get("icc_profile") or b""
-    if kind == "png" and _png_depth(path) == 16:
+    depth = _png_depth(path) if kind == "png" else 8
+    if depth == 16:
         raster = np.asarray(imagecodecs.png_decode(path.read_bytes()))
         raster = raster if raster.ndim == 3 else raster[..., None]
-        space: Space = "gray" if raster.shape[2] < 3 else "rgb"
-        return Page(raster, space, orientation, icc)
-    plain = _plain(path, image)
-    raster = np.asarray(plain)
-    raster = raster if raster.ndim == 3 else raster[..., None]
-    expanded = plain.mode != image.mode or (kind == "png" and _png_depth(path) < 8)
-    return Page(raster, SPACES[plain.mode], orientation, icc, expanded=expanded)
+        return Page(raster, "gray" if raster.shape[2] < 3 else "rgb", orientation, icc)
+    image.load()
+    mode = _plain_mode(path, image)
+    raster = _pixels(image, mode)
+    if image.mode in ("P", "PA") and icc[16:20] != b"RGB ":  # such a profile needs three channels
+        raster = _gray_if_gray(raster)
+    space: Space = "gray" if raster.shape[2] < 3 else SPACES[mode]
+    return Page(raster, space, orientation, icc, expanded=mode != image.mode or depth < 8)
 
 
 def _png_depth(path: Path) -> int:
@@ -143,25 +145,30 @@ def _png_depth(path: Path) -> int:
         return file.read(25)[24]
 
 
-def _plain(path: Path, image: Image.Image) -> Image.Image:
-    """Return the image in a mode of ``SPACES``: palettes, bits and colour keys are expanded."""
-    clear = "transparency" in image.info or image.mode in ("PA", "La", "RGBa")
-    if image.mode in ("P", "PA"):
-        rgb = image.convert("RGBA" if clear else "RGB")
-        coloured = image.info.get("icc_profile", b"")[16:20] == b"RGB "  # needs three channels
-        return (None if coloured else _as_gray(rgb)) or rgb
+def _plain_mode(path: Path, image: Image.Image) -> str:
+    """Return the mode of ``SPACES`` in which palettes, bits and colour keys are expanded."""
+    clear = "transparency" in image.info or image.mode in ("PA", "LA", "La", "RGBA", "RGBa")
     if image.mode in ("1", "L", "LA", "La"):
-        return image.convert("LA" if clear or image.mode == "LA" else "L")
-    if image.mode in ("RGB", "RGBA", "RGBa"):
-        return image.convert("RGBA" if clear or image.mode == "RGBA" else "RGB")
+        return "LA" if clear else "L"
+    if image.mode in ("P", "PA", "RGB", "RGBA", "RGBa"):
+        return "RGBA" if clear else "RGB"
     if image.mode == "CMYK":
-        return image
+        return image.mode
     raise ImageError(f"{shown(path)}: expected gray, RGB, CMYK or a palette, got {image.mode}")
 
 
-def _as_gray(rgb: Image.Image) -> Image.Image | None:
-    values: NDArray[Any] = np.asarray(rgb)
-    if (values[..., 0] != values[..., 1]).any() or (values[..., 0] != values[..., 2]).any():
-        return None
-    bands = rgb.split()
-    return Image.merge("LA", (bands[0], bands[3])) if len(bands) == 4 else bands[0]
+def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """Return the image's pixels, (H, W, n), converted band by band to save memory."""
+    raster = np.empty(
+        (image.height, image.width, len(Image.new(mode, (1, 1)).getbands())), np.uint8
+    )
+    for top in range(0, image.height, BAND):
+        bottom = min(top + BAND, image.height)
+        band = image.crop((0, top, image.width, bottom)).convert(mode)
+        raster[top:bottom] = np.asarray(band).reshape(bottom - top, image.width, -1)
+    return raster
+
+
+def _gray_if_gray(raster: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    first = raster[..., :1]
+    return raster if (raster[..., :3] != first).any() else np.delete(raster, (1, 2), axis=2)

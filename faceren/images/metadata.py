@@ -7,7 +7,6 @@ from io import BytesIO
 from pathlib import Path
 
 import tifffile
-from PIL import Image
 
 from faceren.images.containers import (
     EXIF_JPEG,
@@ -21,12 +20,15 @@ from faceren.images.containers import (
     riff_chunks,
 )
 from faceren.images.decode import opened
-from faceren.images.tiff_exif import exif_of_tiff
+from faceren.images.tiff_exif import Value, Values, exif_block, exif_of_tiff, values_of
 
 INCH = 0.0254
 PIECE = 65_000
 """Bytes of a profile or of IPTC in one JPEG segment."""
 IPTC_RESOURCE = 0x0404
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, IPTC, RESOURCES = 282, 283, 296, 33723, 34377
+SHORT, RATIONAL, UNDEFINED = 3, 5, 7
+"""Types of TIFF values."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,10 @@ def _of_jpeg(data: bytes) -> Metadata:
 def _of_tiff(path: Path) -> Metadata:
     with tifffile.TiffFile(path) as file:
         tags = {tag.code: tag.value for tag in file.pages[0].tags}
-        resolution = file.pages[0].get_resolution("inch") if 282 in tags else None
-    resources = bytes(tags.get(34377, b""))
-    if not resources and 33723 in tags:
-        resources = _resource(IPTC_RESOURCE, bytes(tags[33723]))
+        resolution = file.pages[0].get_resolution("inch") if X_RESOLUTION in tags else None
+    resources = bytes(tags.get(RESOURCES, b""))
+    if not resources and IPTC in tags:
+        resources = _resource(IPTC_RESOURCE, bytes(tags[IPTC]))
     xmp = tags.get(700, b"")
     return Metadata(
         exif_of_tiff(path),
@@ -138,7 +140,7 @@ def jpeg_parts(metadata: Metadata) -> list[Part]:
     """Return metadata, all but the XMP, as segments of a JPEG."""
     parts = []
     if metadata.dpi:
-        density = struct.pack(">HH", *(min(65535, round(n)) for n in metadata.dpi))
+        density = struct.pack(">HH", *(_bounded(n, 65535) for n in metadata.dpi))
         parts.append((b"\xe0", b"JFIF\0\1\1\1" + density + b"\0\0"))
     if metadata.exif:
         parts.append((b"\xe1", EXIF_JPEG + metadata.exif))
@@ -153,13 +155,17 @@ def _pieces(data: bytes) -> list[bytes]:
     return [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
 
 
+def _bounded(number: float, limit: int = 2**32 - 1) -> int:
+    return min(max(round(number), 0), limit)
+
+
 def png_parts(metadata: Metadata) -> list[Part]:
     """Return metadata, all but the XMP, as chunks of a PNG."""
     parts = []
     if metadata.icc:
         parts.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
     if metadata.dpi:
-        pixels_per_metre = [round(n / INCH) for n in metadata.dpi]
+        pixels_per_metre = [_bounded(n / INCH) for n in metadata.dpi]
         parts.append((b"pHYs", struct.pack(">IIB", *pixels_per_metre, 1)))
     if metadata.exif:
         parts.append((b"eXIf", metadata.exif))
@@ -177,13 +183,21 @@ def webp_parts(metadata: Metadata) -> list[Part]:
 
 
 def tiff_template(metadata: Metadata) -> bytes:
-    """Return a TIFF of one pixel that has the metadata, all but the XMP and ICC profile."""
-    exif = Image.Exif()
+    """Return a TIFF without a picture that has the metadata, all but the XMP and ICC profile.
+
+    Raises:
+        ImageError: If the EXIF is damaged.
+    """
+    order, values = "<", dict[int, Value | Values]()
     if metadata.exif:
-        exif.load(metadata.exif)
-    if metadata.resources:
-        exif[34377] = metadata.resources
-        exif[33723] = iptc_of(metadata.resources)
-    stream = BytesIO()
-    Image.new("L", (1, 1)).save(stream, "TIFF", exif=exif, dpi=metadata.dpi)
-    return stream.getvalue()
+        order, values = values_of(BytesIO(metadata.exif))
+    if metadata.dpi:
+        for tag, number in zip((X_RESOLUTION, Y_RESOLUTION), metadata.dpi, strict=True):
+            fraction = struct.pack(order + "II", _bounded(number * 1000), 1000)
+            values[tag] = Value(RATIONAL, 1, fraction)
+        values[RESOLUTION_UNIT] = Value(SHORT, 1, struct.pack(order + "H", 2))
+    iptc = iptc_of(metadata.resources)
+    for tag, block in ((RESOURCES, metadata.resources), (IPTC, iptc)):
+        if block:
+            values[tag] = Value(UNDEFINED, len(block), block)
+    return exif_block(order, values)

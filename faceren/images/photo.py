@@ -41,9 +41,11 @@ class Photo:
         """Return a part of a page as it is seen; see ``Page.upright_region``."""
         return self.pages[page].upright_region(box)
 
-    def merged(self, changes: Iterable[tuple[Box, Values]], page: int = 0) -> "Photo":
+    def merged(
+        self, changes: Iterable[tuple[Box, Values]], page: int = 0, *, copy: bool = True
+    ) -> "Photo":
         """Return the photo with changes written into one page; see ``Page.merged``."""
-        new = self.pages[page].merged(changes)
+        new = self.pages[page].merged(changes, copy=copy)
         return replace(self, pages=(*self.pages[:page], new, *self.pages[page + 1 :]))
 
     def source_bytes(self) -> bytes:

@@ -70,10 +70,15 @@ class Directory:
 
 
 def layout_of(file: BinaryIO) -> Layout:
-    """Return the layout that the file's header announces."""
+    """Return the layout that the file's header announces.
+
+    Raises:
+        KeyError: If it is no TIFF.
+    """
     file.seek(0)
     head = file.read(4)
-    return Layout("<" if head[:2] == b"II" else ">", big=b"+" in head)
+    order = {b"II": "<", b"MM": ">"}[head[:2]]
+    return Layout(order, big=head[2:] in (b"+\0", b"\0+"))
 
 
 def directories(file: BinaryIO, layout: Layout) -> list[Directory]:

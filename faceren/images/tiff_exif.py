@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from faceren.errors import ImageError
 from faceren.images.tiff_directory import (
     CODES,
     LONG,
@@ -43,18 +44,38 @@ Values = dict[int, "Value | Values"]
 
 
 def exif_of_tiff(path: Path) -> bytes:
-    """Return the EXIF of the first page, without what describes its pixels."""
+    """Return the EXIF of the first page, without what describes its pixels; may be nothing."""
     with path.open("rb") as file:
+        order, values = values_of(file)
+    return exif_block(order, values) if values else b""
+
+
+def values_of(file: BinaryIO) -> tuple[str, Values]:
+    """Return the byte order of a TIFF or EXIF block, and the tags of its first directory.
+
+    Tags of pixels are left out; the EXIF and GPS directories are values of their tags.
+
+    Raises:
+        ImageError: If the block is damaged.
+    """
+    try:
         layout = layout_of(file)
         first = read_directory(file, layout, layout.first_pointer)
         values = _values(file, layout, first, depth=0)
-    for tag in STRUCTURE & set(values):
-        del values[tag]
-    if not values:
-        return b""
-    head = layout.order.replace("<", "II").replace(">", "MM").encode()
-    body = _packed(values, Layout(layout.order, big=False), HEADER)
-    return head + struct.pack(layout.order + "HI", 42, HEADER) + body
+    except (struct.error, LookupError, OverflowError) as error:
+        raise ImageError("its EXIF is damaged; only --format keep can keep it") from error
+    return layout.order, {tag: value for tag, value in values.items() if tag not in STRUCTURE}
+
+
+def exif_block(order: str, values: Values) -> bytes:
+    """Return tags as an EXIF block, which is a TIFF of one directory.
+
+    Args:
+        order: Byte order, ``<`` or ``>``.
+        values: Their values, in that byte order.
+    """
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", HEADER)
+    return head + _packed(values, Layout(order, big=False), HEADER)
 
 
 def _values(file: BinaryIO, layout: Layout, directory: Directory, depth: int) -> Values:
@@ -76,6 +97,8 @@ def _value(file: BinaryIO, layout: Layout, entry: Entry) -> Value:
         (place,) = struct.unpack(layout.order + layout.offset, entry.field)
         file.seek(place)
         data = file.read(size)
+    if len(data) < size:
+        raise LookupError("a value lies beyond the end")
     if entry.kind == LONG8:  # which EXIF does not know
         numbers = struct.unpack(f"{layout.order}{entry.count}Q", data)
         data = struct.pack(f"{layout.order}{entry.count}I", *(min(n, 2**32 - 1) for n in numbers))

@@ -14,7 +14,7 @@ from faceren import __version__
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 IPTC_NAMESPACE = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 OUR_NAMESPACE = "urn:faceren:xmp:1"
-FIELDS = ("Software", "Model", "WeightsSHA256")
+FIELDS = ("RestoredBy", "WeightsName", "WeightsSHA256")
 RDF_NAMESPACE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 EMPTY = (

@@ -3,12 +3,16 @@
 Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (arXiv:1706.08500), section 4.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from faceren.errors import ConfigError
 from faceren.metrics.intervals import Interval, resampled_rows
 from faceren.metrics.statistics import FeatureStatistics, Matrix
+
+Rows = NDArray[np.intp]
 
 TRUSTED = 2048
 """With fewer images than features the covariance has no full rank, and FID grows."""
@@ -55,13 +59,48 @@ def fid(ours: FeatureStatistics, theirs: FeatureStatistics) -> float:
             f"fid: the reference statistics were made with protocol {theirs.way!r}, "
             f"expected {ours.way!r}; make them anew with --save-stats"
         )
+    if _few(ours) and _few(theirs):
+        products = _Products.of(ours, theirs)
+        return products.distance(np.arange(ours.count), np.arange(theirs.count))
     return frechet_distance(ours.mean, ours.covariance, theirs.mean, theirs.covariance)
 
 
-def _centred(gram: Matrix, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Matrix:
-    """Return the products of resampled features after their means are subtracted."""
-    part = gram[np.ix_(rows, columns)]
-    return np.asarray(part - part.mean(0) - part.mean(1)[:, None] + part.mean())
+def _few(statistics: FeatureStatistics) -> bool:
+    """Say whether the features of all images are known, and not too many to work with directly."""
+    known = len(statistics.features) == statistics.count
+    return known and 2 <= statistics.count <= MOST_RESAMPLED
+
+
+@dataclass(frozen=True)
+class _Products:
+    """Inner products of the features of two sets: all that FID needs, small for few images."""
+
+    xx: Matrix
+    yy: Matrix
+    xy: Matrix
+
+    @classmethod
+    def of(cls, ours: FeatureStatistics, theirs: FeatureStatistics) -> "_Products":
+        x, y = ours.features.astype(np.float64), theirs.features.astype(np.float64)
+        return cls(x @ x.T, y @ y.T, x @ y.T)
+
+    def distance(self, i: Rows, j: Rows) -> float:
+        """Return the FID of rows ``i`` of the one set and ``j`` of the other.
+
+        With features A and B after subtraction of their means, the traces are those of AA' and
+        BB', and the trace of the root of the product is the sum of the singular values of AB'.
+        """
+        n, m = len(i), len(j)
+        xx, yy, xy = self.xx[np.ix_(i, i)], self.yy[np.ix_(j, j)], self.xy[np.ix_(i, j)]
+        spread = np.trace(_centred(xx)) / (n - 1) + np.trace(_centred(yy)) / (m - 1)
+        cross = np.linalg.svd(_centred(xy), compute_uv=False).sum() / np.sqrt((n - 1) * (m - 1))
+        return max(0.0, float(xx.mean() + yy.mean() - 2 * xy.mean() + spread - 2 * cross))
+
+
+def _centred(products: Matrix) -> Matrix:
+    """Return the products after the means of the features are subtracted."""
+    rows, columns = products.mean(0), products.mean(1)[:, None]
+    return np.asarray(products - rows - columns + products.mean())
 
 
 def fid_interval(
@@ -78,18 +117,10 @@ def fid_interval(
         value: Their FID.
         paired: Image i of both sets show the same face: both are drawn together.
     """
-    x, y = ours.features.astype(np.float64), theirs.features.astype(np.float64)
-    known = len(x) == ours.count and len(y) == theirs.count
-    if not known or min(len(x), len(y)) < 2 or max(len(x), len(y)) > MOST_RESAMPLED:
+    if not (_few(ours) and _few(theirs)):
         return None
-    xx, yy, xy = x @ x.T, y @ y.T, x @ y.T
-    replicates = []
-    for i, j in resampled_rows(len(x), len(y), REPLICATES, paired=paired):
-        n, m = len(i), len(j)
-        # with centred features A, B: tr(AA')/(n-1) + tr(BB')/(m-1) - 2 ||AB'||_* / sqrt(...)
-        spread = np.trace(_centred(xx, i, i)) / (n - 1) + np.trace(_centred(yy, j, j)) / (m - 1)
-        cross = np.linalg.svd(_centred(xy, i, j), compute_uv=False).sum()
-        means = xx[np.ix_(i, i)].mean() + yy[np.ix_(j, j)].mean() - 2 * xy[np.ix_(i, j)].mean()
-        replicates.append(means + spread - 2 * cross / np.sqrt((n - 1) * (m - 1)))
-    low, high = np.percentile(np.array(replicates) - np.mean(replicates) + value, [2.5, 97.5])
+    products = _Products.of(ours, theirs)
+    draws = resampled_rows(ours.count, theirs.count, REPLICATES, paired=paired)
+    replicates = np.array([products.distance(i, j) for i, j in draws])
+    low, high = np.percentile(replicates - replicates.mean() + value, [2.5, 97.5])
     return max(0.0, float(low)), float(high)

@@ -4,6 +4,7 @@ Shape letters: N batch, H and W pixels.
 """
 
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,11 @@ SIDE = 299
 FEATURES = 2048
 
 
+@cache
 def load_inception(device: torch.device) -> Any:
     """Return the TorchScript network: (N, 3, 299, 299) in [-1, 1] to features (N, 2048).
+
+    It is loaded once a process, because its first passes are slow.
 
     Raises:
         MachineError: If the weights are missing or damaged.

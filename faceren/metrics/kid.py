@@ -22,7 +22,8 @@ def _weighted(kernel: Matrix, weights: Matrix, others: Matrix, *, same: bool) ->
         kernel = kernel - np.diag(np.diag(kernel))
     total = np.einsum("bi,ij,bj->b", weights, kernel, others, optimize=True)
     pairs = weights.sum(1) * others.sum(1) - ((weights * others).sum(1) if same else 0)
-    return np.asarray(total / pairs)
+    with np.errstate(invalid="ignore"):  # a draw of one image, over and over, has no pairs
+        return np.asarray(total / pairs)
 
 
 def kid(

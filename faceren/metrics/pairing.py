@@ -15,6 +15,8 @@ from faceren.manifest import MANIFEST_NAME, Manifest, key_of, read_manifest
 
 Line = dict[str, Any]
 FROM_MANIFEST = "manifest"
+SHEET_NAME = "worst.png"
+"""The sheet of the worst images may lie among the results; it is none of them."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def _find_results(
 ) -> tuple[list[Pair], tuple[tuple[str, str], ...]]:
     manifest = manifests.of(results) if results.is_dir() else None
     if manifest is None:
-        return [Pair(found.relative.as_posix(), found.path) for found in find_images([results])], ()
+        images = find_images([results], exclude=[SHEET_NAME])
+        return [Pair(found.relative.as_posix(), found.path) for found in images], ()
     pairs, failures = [], []
     for line in manifest.items.values():
         name = key_of(line)

@@ -110,10 +110,10 @@ class SpadeResBlock(nn.Module):
         return self._shortcut(x, normal, hidden) + main
 
     def _modulated(self, index: int, normal: Tensor, hidden: Tensor) -> Tensor:
-        conv = self.modulate[index]
+        kernel = self.modulate[index].get_parameter("weight")
         offset = normal.new_full((normal.shape[1],), self.offset)
         bias = F.pad(offset, (0, len(offset)))  # makes gamma one more without a pass of its own
-        both = F.conv2d(hidden, conv.weight, bias, padding=conv.padding)
+        both = F.conv2d(hidden, kernel, bias, padding=kernel.shape[-1] // 2)
         gamma, beta = both.chunk(2, dim=1)
         return torch.addcmul(beta, normal, gamma)
 

@@ -36,7 +36,7 @@ class RestoreOptions:
     format: Format = "keep"
     """File format of the outputs."""
     quality: int = 95
-    """Quality of lossy outputs, 1 to 100; never below a JPEG input's own."""
+    """Quality of lossy outputs, 1 to 100; a JPEG of quality 75 or better keeps its own tables."""
 
     def __post_init__(self) -> None:
         for name, choices in (

@@ -88,9 +88,7 @@ class Pipeline:
     def _prepare(self, job: Job) -> Prepared | PhotoResult:
         try:
             return prepare(job, self.options, self.max_pixels)
-        except MachineError:
-            raise
-        except FacerenError as error:
+        except FacerenError as error:  # a missing library stops one kind of file, not the run
             return self._failure(job, error)
 
     def _failure(self, job: Job, error: FacerenError) -> PhotoResult:

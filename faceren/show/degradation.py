@@ -16,8 +16,9 @@ def show_degradation(run: DegradeRun, screen: Screen, *, as_json: bool) -> int:
         counts[twin.status] += 1
         if as_json:
             print_json(twin.to_json())
-        if twin.status == "failed":
+        counts["different"] += twin.status == "degraded" and bool(twin.reason)
+        if twin.reason:  # failed, or replayed to other bytes
             screen.error(twin.reason)
     parts = [f"{counts[status]} {status}" for status in ("degraded", "skipped", "failed")]
     screen.say(f"{len(run)} photos: {', '.join(parts)}; in {run.output}")
-    return 1 if counts["failed"] else 0
+    return 1 if counts["failed"] or counts["different"] else 0

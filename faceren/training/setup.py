@@ -12,7 +12,7 @@ from faceren.checkpoint import load_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.networks.generator import Generator, build_generator, unused_parameters
-from faceren.training.data import Images, read_images, split_validation
+from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
 from faceren.training.log import has_tensorboard
 from faceren.training.objective import Objective, build_judge
@@ -91,13 +91,15 @@ def read_sets(recipe: Recipe) -> Yields[Reading, None, ImageSets]:
         cache_gib=data.cache_gib,
     )
     if data.validation:
-        validation = yield from read_images(
+        found = yield from read_images(
             "data.validation",
             data.validation,
             min_side=data.min_side,
             max_side=max(data.max_side, recipe.validate.size),
-            cache_gib=0,
+            cache_gib=0,  # each is needed once
         )
+        chosen = evenly(len(found), recipe.validate.images)
+        validation = found.choose(chosen, found.skipped)
         sets = ImageSets(training, validation)
     else:
         sets = ImageSets(*split_validation(training, recipe.validate.images))

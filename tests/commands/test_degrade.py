@@ -254,8 +254,8 @@ def test_two_photos_for_one_output_are_refused(clean: Path, tmp_path: Path) -> N
     ("options", "message"),
     [
         ({"task": "historc"}, "unknown task 'historc'; did you mean 'historic'"),
-        ({}, "either a task or a manifest to replay"),
-        ({"task": "full", "replay": Path("x")}, "either a task or a manifest to replay"),
+        ({}, "either --task or --replay"),
+        ({"task": "full", "replay": Path("x")}, "either --task or --replay"),
         ({"task": "full", "size": 32}, "size: expected at least 64 pixels, got 32"),
         ({"task": "full", "copies": 0}, "copies: expected at least 1, got 0"),
         ({"task": "full", "compat": ["offline-once"], "copies": 2}, "give --copies 1"),

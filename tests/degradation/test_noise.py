@@ -8,6 +8,7 @@ from faceren.degradation.noise import (
     PhotonNoise,
     PoissonNoise,
 )
+from faceren.degradation.pixels import normal_quantiles, random_words
 
 from .conftest import Pixels, flat
 
@@ -113,3 +114,18 @@ def test_grain_keeps_its_strength_when_it_clumps(gray: Pixels) -> None:
     assert clumped.std() == pytest.approx(fine.std(), rel=0.02)
     neighbour = np.corrcoef(clumped[:, 1:].ravel(), clumped[:, :-1].ravel())[0, 1]
     assert neighbour > 0.8  # exp(-1 / (4 * 1.5^2)) = 0.89 for a Gaussian clump
+
+
+def test_known_words_and_noise() -> None:
+    """Fixed for all platforms: integers from the raw stream of PCG64."""
+    assert random_words((2, 3), 1).tolist() == [[58623, 31010, 48627], [33542, 43110, 49490]]
+    noisy = PoissonNoise(level=20.0, seed=1)(flat(128, height=2, width=2))
+    assert noisy.ravel().tolist() == [152, 101, 148, 140, 146, 148, 144, 154, 112, 114, 145, 111]
+
+
+def test_normal_quantiles_are_symmetric_and_of_unit_variance() -> None:
+    values = normal_quantiles()
+    assert len(values) == 65536
+    assert np.allclose(values, -values[::-1])
+    assert values.std() == pytest.approx(1, abs=1e-4)
+    assert values[-1] == pytest.approx(4.32, abs=0.01)

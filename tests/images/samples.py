@@ -1,6 +1,7 @@
 """Small files of every kind, made on the spot."""
 
 import io
+import struct
 from pathlib import Path
 
 import imagecodecs
@@ -74,7 +75,7 @@ def full_tiff(path: Path, raster=None, mode="RGB", **options) -> Path:
     raster = smooth() if raster is None else raster
     block = exif()
     block[700] = XMP
-    known = {"exif": block, "icc_profile": ADOBE_RGB, "dpi": (600, 600)}
+    known = {"exif": block.tobytes(), "icc_profile": ADOBE_RGB, "dpi": (600, 600)}
     pil(raster, mode).save(path, "TIFF", **(known | options))
     return path
 
@@ -104,3 +105,38 @@ def lossless(path: Path, raster, orientation=1) -> Path:
         rowsperstrip=5,
     )
     return path
+
+
+def _lut8(inputs: int, table) -> bytes:
+    """An ICC table (lut8Type, ICC.1:2010 10.9) with straight curves."""
+    side, outputs = table.shape[0], table.shape[-1]
+    matrix = b"".join(struct.pack(">i", 65536 * (n % 4 == 0)) for n in range(9))
+    curve = bytes(range(256))
+    head = b"mft1" + bytes(4) + bytes([inputs, outputs, side, 0]) + matrix
+    return head + curve * inputs + table.astype(np.uint8).tobytes() + curve * outputs
+
+
+def ink_profile(side: int = 17) -> bytes:
+    """A CMYK profile: inks multiply, in a Lab of which L is the lightness and colours are weak."""
+    axis = np.linspace(0, 1, side)
+    inks = np.stack(np.meshgrid(*[axis] * 4, indexing="ij"), axis=-1)
+    light = (1 - inks[..., :3]) * (1 - inks[..., 3:])
+    lab = np.stack([light.mean(-1), light[..., 0] - light[..., 1], light[..., 1] - light[..., 2]])
+    forward = np.moveaxis(lab, 0, -1) * [255, 60, 60] + [0, 128, 128]
+    lightness, a, b = np.meshgrid(axis, axis, axis, indexing="ij")
+    red_green, green_blue = (a * 255 - 128) / 60, (b * 255 - 128) / 60
+    green = lightness + (green_blue - red_green) / 3
+    rgb = np.stack([green + red_green, green, green - green_blue], axis=-1).clip(0, 1)
+    black = (1 - rgb.max(-1, keepdims=True)) * 0.5
+    backward = np.concatenate([1 - rgb / np.maximum(1 - black, 1e-6), black], axis=-1).clip(0, 1)
+    tables = {b"A2B0": _lut8(4, np.rint(forward)), b"B2A0": _lut8(3, np.rint(backward * 255))}
+    tables[b"desc"] = b"desc" + bytes(4) + struct.pack(">I", 5) + b"inks\0" + bytes(79)
+    tables[b"wtpt"] = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    place, index, body = 128 + 4 + 12 * len(tables), struct.pack(">I", len(tables)), b""
+    for name, table in tables.items():
+        index += name + struct.pack(">II", place + len(body), len(table))
+        body += table + bytes(-len(table) % 4)
+    head = b"lcms" + bytes.fromhex("02400000") + b"prtrCMYKLab " + bytes(12) + b"acsp" + bytes(28)
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    header = (struct.pack(">I", place + len(body)) + head + white).ljust(128, b"\0")
+    return header + index + body

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from faceren.images.colour import changed, to_srgb, to_srgb8, usable_profile
-from tests.images.samples import ADOBE_RGB, GAMMA_GRAY, noise
+from tests.images.samples import ADOBE_RGB, GAMMA_GRAY, ink_profile, noise
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 PROFILES = {"rgb": ADOBE_RGB, "gray": GAMMA_GRAY}
@@ -71,3 +71,18 @@ def test_linear_light_under_the_name_of_srgb_is_not_ignored():
 def test_rgb_without_a_profile_is_not_even_copied():
     raster = noise((4, 4, 3))
     assert np.shares_memory(to_srgb8(raster, "rgb", b""), raster)
+
+
+def test_an_ink_profile_is_used():
+    assert usable_profile(ink_profile(), "cmyk") == ink_profile()
+
+
+@pytest.mark.parametrize("amount", [0.1, -0.1])
+def test_inks_with_a_profile_become_what_was_asked(amount):
+    inks = np.random.default_rng(0).uniform(0.15, 0.45, (12, 12, 4)).astype(np.float32)
+    profile = ink_profile()
+    seen = to_srgb(inks, "cmyk", profile)
+    add = np.full(seen.shape, amount, np.float32)
+    after = to_srgb(changed(inks, add, "cmyk", profile), "cmyk", profile)
+    assert np.abs(after - seen - add).mean() < 1.5 / 255
+    assert np.abs(after - seen - add).max() < 8 / 255

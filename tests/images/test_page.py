@@ -88,6 +88,13 @@ def test_the_original_is_left_alone():
     assert np.array_equal(before.raster, raster)
 
 
+def test_without_a_copy_its_raster_is_written():
+    before, expected = page("RGB"), page("RGB").merged([(BOX, change())])
+    after = before.merged([(BOX, change())], copy=False)
+    assert after.raster is before.raster
+    assert np.array_equal(after.raster, expected.raster)
+
+
 def test_what_was_touched_is_known_in_stored_pixels():
     after = page("RGB", orientation=6).merged([(BOX, change())])
     ((x0, y0, x1, y1),) = after.touched

@@ -23,8 +23,8 @@ def test_the_note_is_in_every_packet(packet):
     new = annotated(packet, NOTE)
     assert values(new, IPTC_NAMESPACE, "DigitalSourceType") == [SOURCE_TYPE]
     assert values(new, OUR_NAMESPACE, "WeightsSHA256") == ["ab" * 32]
-    assert values(new, OUR_NAMESPACE, "Software") == ["faceren 9 <&>"]
-    assert values(new, OUR_NAMESPACE, "Model") == ["base"]
+    assert values(new, OUR_NAMESPACE, "RestoredBy") == ["faceren 9 <&>"]
+    assert values(new, OUR_NAMESPACE, "WeightsName") == ["base"]
 
 
 def test_all_else_stays_byte_for_byte():
@@ -52,7 +52,7 @@ def test_an_earlier_source_type_is_replaced(old):
 def test_a_second_restoration_replaces_the_note_of_the_first():
     twice = annotated(annotated(XMP, Restoration("old", "cd" * 32)), NOTE)
     assert values(twice, OUR_NAMESPACE, "WeightsSHA256") == ["ab" * 32]
-    assert values(twice, OUR_NAMESPACE, "Model") == ["base"]
+    assert values(twice, OUR_NAMESPACE, "WeightsName") == ["base"]
     assert values(twice, IPTC_NAMESPACE, "DigitalSourceType") == [SOURCE_TYPE]
 
 

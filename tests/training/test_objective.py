@@ -1,6 +1,12 @@
+import itertools
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from faceren.errors import MachineError
+from faceren.networks.losses import perceptual_loss
+from faceren.networks.vgg import VggFeatures
 from faceren.training.objective import Objective, build_judge, judgement_loss
 from faceren.training.recipe import LossRecipe
 
@@ -73,3 +79,32 @@ def test_the_discriminators_weights_come_from_the_seed():
     first = [next(judge.parameters()) for judge in (one, same, other)]
     assert torch.equal(first[0], first[1])
     assert not torch.equal(first[0], first[2])
+
+
+def write_vgg16(path):
+    """VGG-16 up to relu5_1, a 32nd as wide, with random weights."""
+    widths = [3, *(2 * factor for factor in (1, 1, 2, 2, 4, 4, 4, 8, 8, 8, 8))]
+    draw = torch.Generator().manual_seed(0)
+    tensors = {}
+    for index, (into, out) in enumerate(itertools.pairwise(widths)):
+        tensors[f"convs.{index}.weight"] = torch.randn(out, into, 3, 3, generator=draw) / into
+        tensors[f"convs.{index}.bias"] = torch.zeros(out)
+    save_file(tensors, path)
+
+
+def test_vgg_weights_are_read_from_a_file(tmp_path):
+    path = tmp_path / "vgg.safetensors"
+    write_vgg16(path)
+    objective = Objective(LossRecipe(vgg=10, vgg_weights=str(path)))
+    assert objective.parts(CLEAN, DAMAGED, CLEAN, None)["vgg"] == 0
+    output = OUTPUT.clone().requires_grad_()
+    loss = objective.parts(output, DAMAGED, CLEAN, None)["vgg"]
+    expected = perceptual_loss(VggFeatures(path)(OUTPUT), VggFeatures(path)(CLEAN))
+    assert loss.item() == pytest.approx(expected.item())
+    loss.backward()
+    assert output.grad.abs().sum() > 0
+
+
+def test_missing_vgg_weights_are_told(tmp_path):
+    with pytest.raises(MachineError, match="expected VGG weights at"):
+        Objective(LossRecipe(vgg=1, vgg_weights=str(tmp_path / "none.safetensors")))

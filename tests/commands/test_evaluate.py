@@ -1,0 +1,271 @@
+"""Evaluate: what is paired with what, what is computed, what is said when it cannot be."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from faceren.commands.degrade import degrade
+from faceren.commands.evaluate import evaluate, write_worst
+from faceren.errors import ConfigError, NothingToDoError
+from faceren.images import read_rgb, write_png
+from faceren.manifest import MANIFEST_NAME, ManifestWriter
+from faceren.metrics.statistics import load_statistics
+
+ASTRONAUT = data.astronaut()
+
+
+def face(number: int, side: int = 64) -> np.ndarray:
+    """Return a patch of a photo, another for each number."""
+    x, y = 40 * (number % 8), 40 * (number // 8)
+    return np.ascontiguousarray(ASTRONAUT[y : y + side, x : x + side])
+
+
+def folder(path: Path, count: int = 3, *, brighter: int = 0, suffix: str = "png") -> Path:
+    for number in range(count):
+        image = np.clip(face(number).astype(int) + brighter, 0, 255).astype(np.uint8)
+        write_png(path / "people" / f"{number}.png", image)
+        if suffix != "png":
+            name = path / "people" / f"{number}"
+            name.with_suffix(".png").rename(name.with_suffix(f".{suffix}"))
+    return path
+
+
+@pytest.fixture
+def clean(tmp_path) -> Path:
+    return folder(tmp_path / "clean")
+
+
+@pytest.fixture
+def results(tmp_path) -> Path:
+    return folder(tmp_path / "out", brighter=10)
+
+
+def test_pairs_go_by_relative_path_whatever_the_suffix(tmp_path, results):
+    clean = folder(tmp_path / "clean", suffix="webp")
+    for path in clean.rglob("*.webp"):  # PNG bytes under another name: read by content
+        assert path.read_bytes().startswith(b"\x89PNG")
+    report = evaluate(results, reference=clean, metrics=["psnr"], device="cpu").to_json()
+    rows = {row["path"]: row["psnr"] for row in report["images"]}
+    assert set(rows) == {"people/0.png", "people/1.png", "people/2.png"}
+    mean = report["metrics"]["psnr"]["mean"]
+    assert mean == pytest.approx(sum(rows.values()) / 3)
+    assert 28 < mean < 30  # ten levels are 28.1 dB, less where white stays white
+    assert report["n"] == report["metrics"]["psnr"]["n"] == 3
+    assert (report["strays"], report["failures"]) == ([], [])
+
+
+def test_the_report_is_json_with_a_number_for_every_mean(results, clean):
+    metrics = ["psnr", "ssim", "lpips"]
+    report = evaluate(results, reference=clean, metrics=metrics, device="cpu").to_json()
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert list(report["metrics"]) == metrics
+    for figure in report["metrics"].values():
+        low, high = figure["ci95"]
+        assert low <= figure["mean"] <= high
+        assert figure["by"].startswith("faceren")
+
+
+def test_strays_on_both_sides_are_named(results, clean):
+    (results / "people" / "0.png").unlink()
+    (clean / "people" / "1.png").unlink()
+    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    assert evaluation.strays == ("people/1.png", str(clean / "people" / "0.png"))
+    assert [row.path for row in evaluation.scores.images] == ["people/2.png"]
+    assert evaluation.exit_status == 1
+
+
+def test_two_possible_twins_are_refused(results, clean):
+    for suffix in (".jpg", ".webp"):
+        (clean / "people" / "0.png").with_suffix(suffix).write_bytes(
+            (clean / "people" / "0.png").read_bytes()
+        )
+    evaluate(results, reference=clean, metrics=["psnr"], device="cpu")  # the same name wins
+    (clean / "people" / "0.png").unlink()
+    with pytest.raises(ConfigError, match=r"people/0\.png could belong to people/0\.jpg, people"):
+        evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+
+
+def test_degraded_images_lead_to_their_sources_and_their_size(tmp_path):
+    for number in range(2):
+        write_png(tmp_path / "clean" / f"{number}.png", face(number, 256))
+    list(degrade([tmp_path / "clean"], tmp_path / "bad", task="jpeg", size=128, workers=1))
+    evaluation = evaluate(tmp_path / "bad", metrics=["psnr"], device="cpu")
+    assert evaluation.reference == "manifest"
+    assert evaluation.exit_status == 0
+    row = evaluation.scores.images[0]
+    assert row.reference == tmp_path / "clean" / "0.png"
+    small = cv2.resize(face(0, 256), (128, 128), interpolation=cv2.INTER_AREA)
+    error = np.square(read_rgb(row.result).astype(float) - small).mean()
+    assert row.values["psnr"] == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+
+
+def restored(tmp_path: Path) -> Path:
+    """Make what restore makes of degraded images: a manifest, and files of the same names."""
+    for number in range(2):
+        write_png(tmp_path / "clean" / f"{number}.png", face(number))
+    list(degrade([tmp_path / "clean"], tmp_path / "bad", task="jpeg", size=None, workers=1))
+    with ManifestWriter(tmp_path / "out" / MANIFEST_NAME, {"command": "restore"}) as manifest:
+        for number in range(3):
+            name = f"{number}.png"
+            if number < 2:
+                write_png(tmp_path / "out" / name, face(number))
+            line = {"key": name, "input": str(tmp_path / "bad" / name), "status": "restored"}
+            faces = [{"identity": 0.1}, {"identity": 0.3}, {"identity": None}]
+            output = str(tmp_path / "out" / name)
+            if number == 2:
+                line |= {"status": "failed", "reason": "2.png is damaged"}
+            manifest.append(line | {"output": output if number < 2 else None, "faces": faces})
+    write_png(tmp_path / "out" / "faces" / "0_00_after.png", face(5))
+    return tmp_path / "out"
+
+
+def test_restored_images_lead_through_both_manifests(tmp_path):
+    evaluation = evaluate(restored(tmp_path), metrics=["psnr", "identity"], device="cpu")
+    assert [row.path for row in evaluation.scores.images] == ["0.png", "1.png"]
+    assert evaluation.scores.metrics["psnr"].mean == pytest.approx(100)  # restored to the original
+    assert evaluation.scores.metrics["identity"].mean == pytest.approx(0.2)
+    assert evaluation.failures == (("2.png", "2.png is damaged"),)
+    assert evaluation.exit_status == 1
+
+
+def test_moved_folders_still_find_each_other(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    write_png(Path("clean/0.png"), face(0))
+    list(degrade([Path("clean")], Path("bad"), task="jpeg", size=None, workers=1))
+    monkeypatch.chdir(tmp_path)
+    assert evaluate(Path("a/bad"), metrics=["psnr"], device="cpu").reference == "manifest"
+
+
+def test_a_source_that_changed_is_no_reference(tmp_path):
+    out = restored(tmp_path)
+    write_png(tmp_path / "clean" / "0.png", face(7))
+    evaluation = evaluate(out, metrics=["psnr"], device="cpu")
+    assert [row.path for row in evaluation.scores.images] == ["1.png"]
+    assert "has changed since it was degraded" in evaluation.failures[1][1]
+
+
+def test_a_file_that_is_gone_is_named(tmp_path):
+    out = restored(tmp_path)
+    (out / "1.png").unlink()
+    failures = dict(evaluate(out, metrics=["psnr"], device="cpu").failures)
+    assert "the file is gone" in failures["1.png"]
+
+
+def test_other_sizes_and_unreadable_files_fail_alone(results, clean):
+    write_png(results / "people" / "0.png", face(0, 96))
+    (results / "people" / "1.png").write_bytes(b"no image")
+    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    failures = dict(evaluation.failures)
+    assert "size of its reference, 64x64, got 96x96" in failures["people/0.png"]
+    assert "1.png" in failures["people/1.png"]
+    assert evaluation.scores.metrics["psnr"].n == 1
+    assert evaluation.scores.metrics["psnr"].ci95 is None
+    assert evaluation.exit_status == 1
+
+
+def test_a_metric_that_no_image_allows_has_no_mean(results, clean):
+    evaluation = evaluate(results, reference=clean, metrics=["ms-ssim", "psnr"], device="cpu")
+    assert list(evaluation.scores.metrics) == ["psnr"]
+    assert "at least 176x176" in evaluation.scores.not_computed["ms-ssim"]
+    assert evaluation.exit_status == 1
+
+
+def test_faces_that_are_not_found_are_counted(results, clean):
+    scores = evaluate(results, reference=clean, metrics=["fed", "lle"], device="cpu").scores
+    assert scores.metrics == {}
+    assert scores.not_computed["fed"] == "no pair of images in which dlib finds a face in both"
+
+
+def test_gray_against_colour_is_said(results, clean):
+    gray = np.repeat(face(0)[..., :1], 3, axis=2)
+    write_png(results / "people" / "0.png", gray)
+    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    assert evaluation.scores.warnings[0].startswith("1 pairs compare a gray image")
+
+
+def test_references_that_are_needed_and_absent(results):
+    with pytest.raises(ConfigError, match=r"--metrics psnr,fid: expected references"):
+        evaluate(results, metrics=["niqe", "psnr", "fid"], device="cpu")
+    with pytest.raises(ConfigError, match="does not exist"):
+        evaluate(results, reference=results / "none", device="cpu")
+
+
+def test_unknown_options_and_empty_folders(tmp_path, results):
+    with pytest.raises(ConfigError, match="did you mean 'niqe'"):
+        evaluate(results, metrics=["niqa"], device="cpu")
+    with pytest.raises(ConfigError, match="did you mean 'paper'"):
+        evaluate(results, protocol="pager", device="cpu")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NothingToDoError, match="no image to score"):
+        evaluate(tmp_path / "empty", device="cpu")
+    with pytest.raises(ConfigError, match="does not exist"):
+        evaluate(tmp_path / "none", device="cpu")
+
+
+def test_nothing_that_can_be_scored_is_nothing_to_do(results, clean):
+    for path in results.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(NothingToDoError, match="could be scored"):
+        evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+
+
+def test_limit_and_progress(results, clean):
+    told = []
+    evaluation = evaluate(
+        results, reference=clean, metrics=["psnr"], limit=2, device="cpu",
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told == [(1, 2), (2, 2)]
+    assert len(evaluation.scores.images) == 2
+    assert evaluation.strays == ()
+
+
+def test_without_references_naturalness_is_what_can_be_said(tmp_path):
+    write_png(tmp_path / "out" / "a.png", ASTRONAUT)
+    scores = evaluate(tmp_path / "out", device="cpu").scores
+    assert list(scores.metrics) == ["niqe"]
+    paper = evaluate(tmp_path / "out" / "a.png", protocol="paper", device="cpu").scores
+    assert scores.metrics["niqe"].mean < 4 < paper.metrics["niqe"].mean
+
+
+def test_saved_statistics_are_compared_with(tmp_path, results, clean):
+    saved = evaluate(clean, metrics=["fid"], save_stats=tmp_path / "clean.npz", device="cpu")
+    assert saved.exit_status == 0
+    assert load_statistics(tmp_path / "clean.npz").count == 3
+    against_file = evaluate(
+        results, reference=tmp_path / "clean.npz", metrics=["fid"], device="cpu"
+    ).scores
+    against_folder = evaluate(results, reference=clean, metrics=["fid"], device="cpu").scores
+    assert against_file.metrics["fid"].mean > 1
+    assert against_file.metrics["fid"].mean == pytest.approx(
+        against_folder.metrics["fid"].mean, abs=1e-3
+    )
+    assert set(against_file.metrics) == {"fid", "kid"}
+
+
+def test_the_worst_come_first_on_the_sheet(results, clean, tmp_path):
+    write_png(results / "people" / "1.png", 255 - face(1))
+    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    assert [row.path for row in evaluation.worst(1, "psnr")] == ["people/1.png"]
+    assert write_worst(evaluation, results / "worst.png", count=2) == "psnr"
+    assert read_rgb(results / "worst.png").shape[0] > 2 * 256
+    again = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    assert len(again.scores.images) == 3  # the sheet is no result
+    with pytest.raises(ConfigError, match="no image has a figure of 'lpips'"):
+        write_worst(evaluation, tmp_path / "w.png", count=1, by="lpips")
+
+
+def test_the_paper_protocol_recompresses_both_sides(results, clean):
+    for path in results.rglob("*.png"):
+        write_png(path, read_rgb(clean / path.relative_to(results)))
+    standard, paper = (
+        evaluate(results, reference=clean, metrics=["psnr"], protocol=p, device="cpu")
+        for p in ("standard", "paper")
+    )
+    assert standard.scores.metrics["psnr"].mean == pytest.approx(100)
+    assert paper.scores.metrics["psnr"].mean == pytest.approx(80)  # equal before, equal after

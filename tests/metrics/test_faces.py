@@ -1,0 +1,95 @@
+"""FED, LLE and the identity distance on faces of synthetic people."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from faceren.errors import FaceError, ShapeError
+from faceren.images import read_rgb
+from faceren.metrics.face_pair import SeenFace, see_face
+from faceren.metrics.fed import fed
+from faceren.metrics.identity import IdentityModel, distance, identity_distance
+from faceren.metrics.lle import lle
+
+CLEAN = Path(__file__).parents[2] / "sample_photos" / "clean"
+TEMPLATE = np.array([[193, 240], [319, 240], [257, 314], [201, 371], [313, 371]], float) / 2
+
+
+def small(name: str) -> np.ndarray:
+    rgb = read_rgb(CLEAN / f"{name}_selfie.jpg")
+    return cv2.resize(rgb, (256, 256), interpolation=cv2.INTER_AREA)
+
+
+@pytest.fixture(scope="module")
+def person() -> np.ndarray:
+    return small("p001")
+
+
+@pytest.fixture(scope="module")
+def seen(person) -> SeenFace:
+    face = see_face(person)
+    assert face is not None
+    return face
+
+
+def test_the_same_person_is_nearer_than_another(person, seen):
+    blurred, other = see_face(cv2.GaussianBlur(person, (0, 0), 1.5)), see_face(small("p004"))
+    assert fed(seen, blurred) < 0.5 < fed(seen, other)
+    assert fed(seen, seen) == 0
+
+
+def test_no_face_is_none():
+    assert see_face(np.full((128, 128, 3), 128, np.uint8)) is None
+    assert see_face(np.zeros((20, 20, 3), np.uint8)) is None
+
+
+def test_lle_of_a_moved_face_is_the_move_at_512_pixels(seen):
+    moved = SeenFace(seen.embedding, seen.landmarks + [3, 4], seen.side)
+    assert lle(moved, seen) == pytest.approx(5 * 512 / 256)
+
+
+def test_lle_counts_the_lip_corners_twice(seen):
+    landmarks = seen.landmarks.copy()
+    landmarks[48] += [0, 72]
+    assert lle(SeenFace(seen.embedding, landmarks, 512), SeenFace(
+        seen.embedding, seen.landmarks, 512)) == pytest.approx(2)  # fmt: skip
+
+
+def test_lle_refuses_other_sizes(seen):
+    with pytest.raises(ShapeError, match="sides of 256 and 512"):
+        lle(seen, SeenFace(seen.embedding, seen.landmarks, 512))
+
+
+def test_the_aligned_way_agrees_with_the_detector(person, seen):
+    model = IdentityModel()
+    embeddings = [model.embed(person), model.embed(person, TEMPLATE), model.embed_aligned(person)]
+    assert all(e is not None and e.shape == (128,) for e in embeddings)
+    assert distance(embeddings[0], seen.embedding) == 0
+    assert distance(embeddings[0], embeddings[1]) < 0.15
+    assert distance(embeddings[1], embeddings[2]) < 0.1
+
+
+def test_landmarks_find_a_face_that_lies_on_its_side(person):
+    model = IdentityModel()
+    side = np.ascontiguousarray(np.rot90(person))
+    turned = np.stack([TEMPLATE[:, 1], 255 - TEMPLATE[:, 0]], axis=1)
+    assert distance(model.embed(side, turned), model.embed_aligned(person)) < 0.1
+
+
+def test_identity_distance_of_crops(person):
+    assert identity_distance(person, person) == 0
+    double = cv2.resize(person, (512, 512), interpolation=cv2.INTER_CUBIC)
+    assert identity_distance(person, double) < 0.15
+    assert identity_distance(person, small("p004")) > 0.5
+
+
+def test_wrong_images_are_named(person):
+    model = IdentityModel()
+    with pytest.raises(ShapeError, match="uint8, got .* float64"):
+        model.embed(person.astype(float))
+    with pytest.raises(ShapeError, match="square aligned crop"):
+        model.embed_aligned(person[:100])
+    with pytest.raises(FaceError, match="coincide"):
+        model.embed(person, np.zeros((5, 2)))

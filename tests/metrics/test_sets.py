@@ -1,0 +1,194 @@
+"""FID, KID and their statistics: closed forms, brute force, invariants."""
+
+import numpy as np
+import pytest
+import torch
+
+from faceren.errors import ConfigError, ShapeError
+from faceren.metrics import fid as fid_module
+from faceren.metrics import statistics as module
+from faceren.metrics.features import FeatureStream
+from faceren.metrics.fid import fid, fid_interval, frechet_distance
+from faceren.metrics.inception import clean_input, load_inception, paper_input
+from faceren.metrics.kid import kid
+from faceren.metrics.sets import compare_sets
+from faceren.metrics.statistics import (
+    FeatureCollector,
+    FeatureStatistics,
+    load_statistics,
+    save_statistics,
+)
+
+D = 12
+
+
+def features(count: int, *, shift: float = 0.0, scale: float = 1.0, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return (shift + scale * random.normal(size=(count, D))).astype(np.float32)
+
+
+def collected(rows: np.ndarray, *, batch: int = 7, way: str = "standard") -> FeatureStatistics:
+    collector = FeatureCollector(way)
+    for start in range(0, len(rows), batch):
+        collector.add(rows[start : start + batch])
+    return collector.statistics()
+
+
+def test_frechet_distance_of_axis_aligned_gaussians_has_a_closed_form():
+    a, b = np.array([1.0, 4.0, 9.0]), np.array([4.0, 4.0, 1.0])
+    expected = 3 * 0.5**2 + np.square(np.sqrt(a) - np.sqrt(b)).sum()
+    mean = np.zeros(3)
+    assert frechet_distance(mean, np.diag(a), mean + 0.5, np.diag(b)) == pytest.approx(expected)
+
+
+def test_frechet_distance_of_full_covariances_agrees_with_the_matrix_root():
+    linalg = pytest.importorskip("scipy.linalg")
+    x, y = collected(features(99, seed=1)), collected(features(88, scale=2, seed=2))
+    root = linalg.sqrtm(x.covariance @ y.covariance).real
+    means = np.square(x.mean - y.mean).sum()
+    expected = means + np.trace(x.covariance + y.covariance - 2 * root)
+    assert fid(x, y) == pytest.approx(expected)
+
+
+def test_a_set_has_no_distance_to_itself_even_without_full_rank():
+    few = collected(features(5))
+    assert fid(few, few) < 1e-3
+
+
+def test_statistics_do_not_depend_on_the_batches():
+    rows = features(50)
+    ours, whole = collected(rows, batch=3), collected(rows, batch=50)
+    assert ours.mean == pytest.approx(rows.mean(0), abs=1e-6)
+    assert ours.covariance == pytest.approx(np.cov(rows, rowvar=False), abs=1e-6)
+    assert fid(ours, whole) < 1e-9
+    assert np.array_equal(ours.features, rows)
+
+
+def test_memory_is_bounded_by_a_fair_draw(monkeypatch):
+    monkeypatch.setattr(module, "KEPT", 100)
+    rows = np.arange(1000, dtype=np.float32)[:, None] * np.ones(D, np.float32)
+    kept = collected(rows).features[:, 0]
+    assert len(kept) == len(set(kept)) == 100
+    assert kept.mean() == pytest.approx(499.5, abs=100)  # 29 is one standard deviation
+
+
+def test_statistics_survive_a_file(tmp_path):
+    ours = collected(features(20))
+    save_statistics(tmp_path / "a.npz", ours)
+    back = load_statistics(tmp_path / "a.npz")
+    assert (back.count, back.way) == (20, "standard")
+    assert fid(ours, back) < 1e-9
+    assert np.array_equal(back.features, ours.features)
+
+
+def test_statistics_of_other_tools_give_fid_but_no_kid(tmp_path):
+    ours = collected(features(20))
+    np.savez(tmp_path / "a.npz", mu=ours.mean, sigma=ours.covariance)
+    scores = compare_sets(
+        ours, load_statistics(tmp_path / "a.npz"), ("fid", "kid"), "standard", paired=False
+    )
+    assert scores.metrics["fid"].mean < 1e-6
+    assert scores.metrics["fid"].ci95 is None
+    assert "at least two images" in scores.not_computed["kid"]
+
+
+def test_bad_statistics_are_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.npz: cannot be read"):
+        load_statistics(tmp_path / "none.npz")
+    np.savez(tmp_path / "b.npz", mu=np.zeros(3), sigma=np.zeros((2, 2)))
+    with pytest.raises(ConfigError, match=r"expected the arrays mu .* \(2, 2\)"):
+        load_statistics(tmp_path / "b.npz")
+
+
+def test_ways_of_feeding_do_not_mix():
+    with pytest.raises(ConfigError, match="made with protocol 'paper', expected 'standard'"):
+        fid(collected(features(9)), collected(features(9), way="paper"))
+    with pytest.raises(ConfigError, match="at least two images in a set, got 1"):
+        collected(features(1))
+
+
+def test_fid_interval_holds_the_figure():
+    x, y = collected(features(60)), collected(features(60, shift=0.5, seed=1))
+    low, high = fid_interval(x, y, fid(x, y), paired=False) or (0, 0)
+    assert 0 < low < fid(x, y) < high
+    assert high - low < fid(x, y)
+
+
+def test_few_images_take_a_shorter_way_to_the_same_fid():
+    x, y = collected(features(40)), collected(features(30, shift=1, scale=2, seed=1))
+    long_way = frechet_distance(x.mean, x.covariance, y.mean, y.covariance)
+    assert fid(x, y) == pytest.approx(long_way, rel=1e-5)
+    few = collected(features(5, seed=2))  # fewer than features
+    long_way = frechet_distance(few.mean, few.covariance, y.mean, y.covariance)
+    assert fid(few, y) == pytest.approx(long_way, rel=1e-5)
+
+
+def test_many_images_have_no_interval(monkeypatch):
+    monkeypatch.setattr(fid_module, "MOST_RESAMPLED", 10)
+    x, y = collected(features(11)), collected(features(11, seed=1))
+    assert fid_interval(x, y, fid(x, y), paired=True) is None
+
+
+def test_kid_agrees_with_the_double_sum():
+    x, y = features(7).astype(float), features(6, shift=1, seed=1).astype(float)
+
+    def kernel(a, b):
+        return (a @ b / D + 1) ** 3
+
+    within = [
+        np.mean([kernel(a, b) for i, a in enumerate(s) for j, b in enumerate(s) if i != j])
+        for s in (x, y)
+    ]
+    expected = sum(within) - 2 * np.mean([kernel(a, b) for a in x for b in y])
+    value, interval = kid(x.astype(np.float32), y.astype(np.float32))
+    assert value == pytest.approx(expected, rel=1e-5)
+    assert interval is not None
+
+
+def test_kid_of_one_distribution_is_around_zero():
+    value, interval = kid(features(200), features(200, seed=1))
+    assert interval is not None
+    assert interval[0] < 0 < interval[1] or abs(value) < 0.1
+    far, _ = kid(features(200), features(200, shift=2, seed=1))
+    assert far > 10 * abs(value)
+
+
+def test_few_images_are_warned_of_and_get_a_kid():
+    scores = compare_sets(
+        collected(features(9)), collected(features(9, seed=1)), ("fid",), "standard", paired=True
+    )
+    assert set(scores.metrics) == {"fid", "kid"}
+    assert "9 images are fewer than the 2048" in scores.warnings[0]
+
+
+def test_inputs_of_inception():
+    image = torch.zeros(1, 3, 40, 30)
+    image[:, 0] = 1
+    clean, paper = clean_input(image), paper_input(image)
+    assert clean.shape == paper.shape == (1, 3, 299, 299)
+    assert clean[0, :, 9, 9].tolist() == pytest.approx([127 / 128, -1, -1])
+    assert paper[0, :, 9, 9].tolist() == pytest.approx([-1, -1, 1])  # BGR
+    with pytest.raises(ShapeError, match="expected one image"):
+        clean_input(image[0])
+
+
+def test_clean_resizing_averages_where_the_papers_aliases():
+    stripes = torch.zeros(1, 3, 1196, 1196)
+    stripes[..., ::4] = 1  # a quarter of the columns
+    assert clean_input(stripes)[..., 5:-5].std() < 0.01
+    assert paper_input(stripes)[..., 5:-5].mean() == pytest.approx(-1)  # misses them all
+
+
+def test_inception_features_do_not_depend_on_the_batch():
+    network = load_inception(torch.device("cpu"))
+    images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = []
+    for batch in (1, 3):
+        stream = FeatureStream(network, torch.device("cpu"), "standard", batch=batch)
+        for image in images:
+            stream.add(image[None])
+        found.append(stream.statistics())
+        assert stream.count == 3
+    assert found[0].features.shape == (3, 2048)
+    assert found[0].features == pytest.approx(found[1].features, abs=1e-3)
+    assert fid(*found) < 1e-3

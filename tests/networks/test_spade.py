@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from faceren.networks.spade import SpadeResBlock, normalise, resize_nearest
+
+
+def features(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+@pytest.mark.parametrize(("kind", "axes"), [("instance", (2, 3)), ("layer", (1,))])
+def test_normalise_gives_zero_mean_and_unit_variance(kind, axes):
+    out = normalise(5 + 3 * features(2, 6, 7, 8), kind)
+    assert out.mean(axes).abs().max() < 1e-12
+    torch.testing.assert_close(
+        out.var(axes, unbiased=False), torch.ones_like(out.mean(axes)), atol=1e-4, rtol=0
+    )
+
+
+def test_normalise_by_hand():
+    x = torch.tensor([1.0, 3.0]).double().view(1, 2, 1, 1)
+    expected = torch.tensor([-1.0, 1.0]).double().view(1, 2, 1, 1) / (1 + 1e-5) ** 0.5
+    torch.testing.assert_close(normalise(x, "layer"), expected, rtol=1e-12, atol=0)
+    assert normalise(x, "none") is x
+
+
+def test_instance_statistics_survive_nearest_upsampling():
+    x = features(1, 3, 4, 5)
+    large = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    after = normalise(x, "instance").repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(normalise(large, "instance"), after, rtol=1e-12, atol=1e-12)
+
+
+def test_resize_nearest_keeps_a_map_of_the_same_sides():
+    x = features(1, 3, 4, 5)
+    assert resize_nearest(x, features(1, 8, 4, 5)) is x
+    assert resize_nearest(x, features(1, 8, 8, 10)).equal(
+        x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    )
+
+
+def block(**changes):
+    settings = {
+        "hidden": 4,
+        "kernel": 3,
+        "normalisation": "instance",
+        "modulation": "plain",
+        "spade_shortcut": True,
+        "spectral": False,
+        "upsample": True,
+    }
+    return SpadeResBlock(8, 4, 3, **(settings | changes)).double()
+
+
+def test_block_doubles_the_sides_and_changes_the_channels():
+    assert block()(features(2, 8, 5, 6), features(2, 3, 10, 12)).shape == (2, 4, 10, 12)
+    assert block(upsample=False)(features(2, 8, 5, 6), features(2, 3, 3, 3)).shape == (2, 4, 5, 6)
+
+
+@pytest.mark.parametrize("modulation", ["plain", "one-plus"])
+def test_gamma_and_beta_of_zero(modulation):
+    network = block(modulation=modulation, upsample=False, spade_shortcut=False)
+    for conv in network.modulate:
+        torch.nn.init.zeros_(conv.weight)
+    x, guidance = features(1, 8, 5, 5), features(1, 3, 5, 5)
+    if modulation == "plain":  # the main path is the biases of its last convolution
+        torch.testing.assert_close(
+            network(x, guidance) - network.conv_s(x),
+            network.conv_1.bias.view(1, -1, 1, 1).expand(1, 4, 5, 5),
+        )
+    else:  # the modulation does nothing
+        relu = torch.nn.functional.leaky_relu
+        main = network.conv_0(relu(normalise(x, "instance"), 0.2))
+        main = network.conv_1(relu(normalise(main, "instance"), 0.2))
+        torch.testing.assert_close(network(x, guidance), network.conv_s(x) + main)
+
+
+def test_spectral_norm_divides_by_the_largest_singular_value():
+    network = block(spectral=True).train()
+    for _ in range(60):  # power iterations
+        network(features(1, 8, 4, 4), features(1, 3, 8, 8))
+    weight = network.eval().conv_0.weight.flatten(1)
+    assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, rel=1e-6)
