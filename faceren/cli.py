@@ -4,21 +4,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit, Option, Typer, echo
+from typer import Exit, Option, Typer, echo
 
 import faceren
+from faceren import options as opt
 from faceren.errors import ConfigError, FacerenError
-from faceren.options import (
-    BatchSize,
-    Device,
-    Json,
-    MaxPixels,
-    Output,
-    Precision,
-    Quiet,
-    Seed,
-    Workers,
-)
 
 INTERRUPTED = 130
 
@@ -67,65 +57,32 @@ def _read_list(path: Path | None) -> list[str] | None:
 
 @app.command()
 def restore(
-    inputs: Annotated[list[Path], Argument(help="Photos and folders.", metavar="INPUT...")],
-    output: Output,
-    model: Annotated[
-        str, Option("--model", "-m", envvar="FACEREN_MODEL", help="Shipped model or a checkpoint.")
-    ] = "compact",
-    aligned: Annotated[
-        bool, Option("--aligned", envvar="FACEREN_ALIGNED", help="Inputs are aligned face crops.")
-    ] = False,
-    faces: Annotated[str, Option(envvar="FACEREN_FACES", help="all, largest or center.")] = "all",
-    min_face: Annotated[
-        float, Option(envvar="FACEREN_MIN_FACE", help="Leave out narrower faces, in pixels.")
-    ] = 0,
-    detection_threshold: Annotated[
-        float, Option(envvar="FACEREN_DETECTION_THRESHOLD", help="Least confidence, 0.01 to 1.")
-    ] = 0.8,
-    rotate: Annotated[
-        str, Option(envvar="FACEREN_ROTATE", help="Find turned faces: auto or off.")
-    ] = "auto",
-    strength: Annotated[
-        float, Option(envvar="FACEREN_STRENGTH", help="Blend: 0 is the input, 1 the restored face.")
-    ] = 1,
-    color: Annotated[
-        str, Option(envvar="FACEREN_COLOR", help="auto, keep or free: whose chroma.")
-    ] = "auto",
-    file_format: Annotated[
-        str, Option("--format", envvar="FACEREN_FORMAT", help="keep, png, jpg, webp or tiff.")
-    ] = "keep",
-    quality: Annotated[
-        int,
-        Option(
-            envvar="FACEREN_QUALITY", help="Of lossy outputs, 1 to 100; good JPEGs keep their own."
-        ),
-    ] = 95,
-    save_faces: Annotated[
-        bool, Option("--save-faces", envvar="FACEREN_SAVE_FACES", help="Keep the crops as well.")
-    ] = False,
-    exclude: Annotated[
-        list[str] | None, Option(envvar="FACEREN_EXCLUDE", help="Glob of paths to leave out.")
-    ] = None,
-    only: Annotated[
-        Path | None, Option(envvar="FACEREN_ONLY", help="File that lists the photos to restore.")
-    ] = None,
-    overwrite: Annotated[
-        bool, Option("--overwrite", envvar="FACEREN_OVERWRITE", help="Do everything anew.")
-    ] = False,
-    retry_failed: Annotated[
-        bool, Option("--retry-failed", envvar="FACEREN_RETRY_FAILED", help="Retry what failed.")
-    ] = False,
-    dry_run: Annotated[
-        bool, Option("--dry-run", envvar="FACEREN_DRY_RUN", help="Say what would be done.")
-    ] = False,
-    max_pixels: MaxPixels = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch_size: BatchSize = "auto",
-    workers: Workers = 0,
-    seed: Seed = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    inputs: opt.Inputs,
+    output: opt.Output,
+    model: opt.Model = "compact",
+    aligned: opt.Aligned = False,
+    faces: opt.Faces = "all",
+    min_face: opt.MinFace = 0,
+    detection_threshold: opt.DetectionThreshold = 0.8,
+    rotate: opt.Rotate = "auto",
+    strength: opt.Strength = 1,
+    color: opt.Color = "auto",
+    file_format: opt.FileFormat = "keep",
+    quality: opt.Quality = 95,
+    save_faces: opt.SaveFaces = False,
+    exclude: opt.Exclude = None,
+    only: opt.Only = None,
+    overwrite: opt.Overwrite = False,
+    retry_failed: opt.RetryFailed = False,
+    dry_run: opt.DryRun = False,
+    max_pixels: opt.MaxPixels = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    batch_size: opt.BatchSize = "auto",
+    workers: opt.Workers = 0,
+    seed: opt.Seed = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Restore the faces in photos; everything else stays as it is."""
     from faceren.commands.restore import restore as run_restore  # torch loads here
@@ -166,37 +123,21 @@ def restore(
 
 @app.command()
 def degrade(
-    inputs: Annotated[list[Path], Argument(help="Clean photos and folders.", metavar="INPUT...")],
-    output: Annotated[
-        Path | None, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Default INPUT_TASK.")
-    ] = None,
-    task: Annotated[
-        str | None, Option(envvar="FACEREN_TASK", help="full, historic, sr4x, hallucination, …")
-    ] = None,
-    size: Annotated[
-        str, Option(envvar="FACEREN_SIZE", help="Shorter side in pixels, or keep.")
-    ] = "512",
-    copies: Annotated[int, Option(envvar="FACEREN_COPIES", min=1, help="Outputs a photo.")] = 1,
-    replay: Annotated[
-        Path | None, Option(envvar="FACEREN_REPLAY", help="Manifest to repeat, byte for byte.")
-    ] = None,
-    compat: Annotated[
-        list[str] | None, Option(envvar="FACEREN_COMPAT", help="Behave like other simulators.")
-    ] = None,
-    sheet: Annotated[
-        Path | None, Option(envvar="FACEREN_SHEET", help="Only write a PNG that shows all tasks.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, Option(envvar="FACEREN_EXCLUDE", help="Glob of paths to leave out.")
-    ] = None,
-    overwrite: Annotated[
-        bool, Option("--overwrite", envvar="FACEREN_OVERWRITE", help="Do everything anew.")
-    ] = False,
-    max_pixels: MaxPixels = None,
-    workers: Workers = 0,
-    seed: Seed = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    inputs: opt.DegradeInputs,
+    output: opt.DegradeOutput = None,
+    task: opt.Task = None,
+    size: opt.Size = "512",
+    copies: opt.Copies = 1,
+    replay: opt.Replay = None,
+    compat: opt.Compat = None,
+    sheet: opt.Sheet = None,
+    exclude: opt.Exclude = None,
+    overwrite: opt.Overwrite = False,
+    max_pixels: opt.MaxPixels = None,
+    workers: opt.Workers = 0,
+    seed: opt.Seed = 0,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Make damaged twins of clean photos, with a manifest of every drawn parameter."""
     from faceren.commands import degrade as command
@@ -227,21 +168,13 @@ def degrade(
 
 @app.command()
 def train(
-    recipe: Annotated[Path, Argument(help="Recipe, a YAML file.")],
-    output: Annotated[
-        Path | None, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Default runs/NAME.")
-    ] = None,
-    override: Annotated[
-        list[str] | None,
-        Option("--override", "-O", envvar="FACEREN_OVERRIDE", help="As train.lr=1e-4."),
-    ] = None,
-    allow_change: Annotated[
-        bool,
-        Option("--allow-change", envvar="FACEREN_ALLOW_CHANGE", help="Resume with another recipe."),
-    ] = False,
-    device: Device = "auto",
-    as_json: Json = False,
-    quiet: Quiet = False,
+    recipe: opt.Recipe,
+    output: opt.TrainOutput = None,
+    override: opt.Override = None,
+    allow_change: opt.AllowChange = False,
+    device: opt.Device = "auto",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Train a network as a recipe says; the same command resumes."""
     from faceren.commands.train import train as run_train
@@ -256,39 +189,19 @@ def train(
 
 @app.command()
 def evaluate(
-    results: Annotated[Path, Argument(help="Folder of results.")] = Path("out"),
-    reference: Annotated[
-        Path | None,
-        Option(envvar="FACEREN_REFERENCE", help="Clean images, or FID statistics (.npz)."),
-    ] = None,
-    metrics: Annotated[
-        list[str] | None,
-        Option(envvar="FACEREN_METRICS", help="psnr,ssim,ms-ssim,fed,lle,fid,lpips,niqe,kid,…"),
-    ] = None,
-    protocol: Annotated[
-        str, Option(envvar="FACEREN_PROTOCOL", help="standard, or paper for its Table 1.")
-    ] = "standard",
-    limit: Annotated[
-        int | None, Option(envvar="FACEREN_LIMIT", min=1, help="The first so many only.")
-    ] = None,
-    json_file: Annotated[
-        str | None, Option("--json", help="Write the report there; - is stdout.", metavar="FILE")
-    ] = None,
-    csv_file: Annotated[
-        Path | None, Option("--csv", envvar="FACEREN_CSV", help="Write a row an image there.")
-    ] = None,
-    save_stats: Annotated[
-        Path | None, Option(envvar="FACEREN_SAVE_STATS", help="Save FID statistics (.npz).")
-    ] = None,
-    worst: Annotated[
-        int, Option(envvar="FACEREN_WORST", min=0, help="Sheet of the so many worst images.")
-    ] = 0,
-    worst_by: Annotated[
-        str | None, Option(envvar="FACEREN_WORST_BY", help="By which metric; default the first.")
-    ] = None,
-    max_pixels: MaxPixels = None,
-    device: Device = "auto",
-    quiet: Quiet = False,
+    results: opt.Results = Path("out"),
+    reference: opt.Reference = None,
+    metrics: opt.Metrics = None,
+    protocol: opt.Protocol = "standard",
+    limit: opt.Limit = None,
+    json_file: opt.JsonFile = None,
+    csv_file: opt.CsvFile = None,
+    save_stats: opt.SaveStats = None,
+    worst: opt.Worst = 0,
+    worst_by: opt.WorstBy = None,
+    max_pixels: opt.MaxPixels = None,
+    device: opt.Device = "auto",
+    quiet: opt.Quiet = False,
 ) -> None:
     """Score a folder of results against the clean originals."""
     from faceren.commands import evaluate as command
@@ -324,35 +237,19 @@ def evaluate(
 
 @app.command()
 def benchmark(
-    clean: Annotated[Path, Argument(help="Folder of aligned clean faces.")] = Path(
-        "sample_photos/clean"
-    ),
-    suite: Annotated[str, Option(envvar="FACEREN_SUITE", help="quality, speed or all.")] = "all",
-    tasks: Annotated[
-        str, Option(envvar="FACEREN_TASKS", help="Tasks of degrade, split by commas.")
-    ] = "full",
-    model: Annotated[
-        str, Option("--model", "-m", envvar="FACEREN_MODEL", help="Shipped model or a checkpoint.")
-    ] = "compact",
-    metrics: Annotated[
-        str, Option(envvar="FACEREN_METRICS", help="Metrics of evaluate, split by commas.")
-    ] = "psnr,ssim,lpips",
-    limit: Annotated[
-        int | None, Option(envvar="FACEREN_LIMIT", min=1, help="The first so many faces only.")
-    ] = None,
-    output: Annotated[
-        Path, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Folder to write to.")
-    ] = Path("benchmark"),
-    seconds: Annotated[
-        float, Option(envvar="FACEREN_SECONDS", help="Least time for each figure of speed.")
-    ] = 3,
-    json_file: Annotated[
-        str | None, Option("--json", help="Write the figures there; - is stdout.", metavar="FILE")
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    quiet: Quiet = False,
+    clean: opt.Clean = Path("sample_photos/clean"),
+    suite: opt.Suite = "all",
+    tasks: opt.Tasks = "full",
+    model: opt.Model = "compact",
+    metrics: opt.BenchmarkMetrics = "psnr,ssim,lpips",
+    limit: opt.BenchmarkLimit = None,
+    output: opt.BenchmarkOutput = Path("benchmark"),
+    seconds: opt.Seconds = 3,
+    json_file: opt.BenchmarkJsonFile = None,
+    seed: opt.Seed = 0,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    quiet: opt.Quiet = False,
 ) -> None:
     """Measure quality on degraded clean faces, and speed, on this machine."""
     from faceren.commands import benchmark as command

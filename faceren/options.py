@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 Device = Annotated[
     str, Option(envvar="FACEREN_DEVICE", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")
@@ -23,4 +23,125 @@ Json = Annotated[bool, Option("--json", help="One JSON object a photo on stdout.
 Output = Annotated[Path, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Output folder.")]
 MaxPixels = Annotated[
     int | None, Option(envvar="FACEREN_MAX_PIXELS", min=1, help="Refuse images of more pixels.")
+]
+Inputs = Annotated[list[Path], Argument(help="Photos and folders.", metavar="INPUT...")]
+Model = Annotated[
+    str, Option("--model", "-m", envvar="FACEREN_MODEL", help="Shipped model or a checkpoint.")
+]
+Aligned = Annotated[
+    bool, Option("--aligned", envvar="FACEREN_ALIGNED", help="Inputs are aligned face crops.")
+]
+Faces = Annotated[str, Option(envvar="FACEREN_FACES", help="all, largest or center.")]
+MinFace = Annotated[
+    float, Option(envvar="FACEREN_MIN_FACE", help="Leave out narrower faces, in pixels.")
+]
+DetectionThreshold = Annotated[
+    float, Option(envvar="FACEREN_DETECTION_THRESHOLD", help="Least confidence, 0.01 to 1.")
+]
+Rotate = Annotated[str, Option(envvar="FACEREN_ROTATE", help="Find turned faces: auto or off.")]
+Strength = Annotated[
+    float, Option(envvar="FACEREN_STRENGTH", help="Blend: 0 is the input, 1 the restored face.")
+]
+Color = Annotated[str, Option(envvar="FACEREN_COLOR", help="auto, keep or free: whose chroma.")]
+FileFormat = Annotated[
+    str, Option("--format", envvar="FACEREN_FORMAT", help="keep, png, jpg, webp or tiff.")
+]
+Quality = Annotated[
+    int,
+    Option(envvar="FACEREN_QUALITY", help="Of lossy outputs, 1 to 100; good JPEGs keep their own."),
+]
+SaveFaces = Annotated[
+    bool, Option("--save-faces", envvar="FACEREN_SAVE_FACES", help="Keep the crops as well.")
+]
+Exclude = Annotated[
+    list[str] | None, Option(envvar="FACEREN_EXCLUDE", help="Glob of paths to leave out.")
+]
+Only = Annotated[
+    Path | None, Option(envvar="FACEREN_ONLY", help="File that lists the photos to restore.")
+]
+Overwrite = Annotated[
+    bool, Option("--overwrite", envvar="FACEREN_OVERWRITE", help="Do everything anew.")
+]
+RetryFailed = Annotated[
+    bool, Option("--retry-failed", envvar="FACEREN_RETRY_FAILED", help="Retry what failed.")
+]
+DryRun = Annotated[
+    bool, Option("--dry-run", envvar="FACEREN_DRY_RUN", help="Say what would be done.")
+]
+DegradeInputs = Annotated[
+    list[Path], Argument(help="Clean photos and folders.", metavar="INPUT...")
+]
+DegradeOutput = Annotated[
+    Path | None, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Default INPUT_TASK.")
+]
+Task = Annotated[
+    str | None, Option(envvar="FACEREN_TASK", help="full, historic, sr4x, hallucination, …")
+]
+Size = Annotated[str, Option(envvar="FACEREN_SIZE", help="Shorter side in pixels, or keep.")]
+Copies = Annotated[int, Option(envvar="FACEREN_COPIES", min=1, help="Outputs a photo.")]
+Replay = Annotated[
+    Path | None, Option(envvar="FACEREN_REPLAY", help="Manifest to repeat, byte for byte.")
+]
+Compat = Annotated[
+    list[str] | None, Option(envvar="FACEREN_COMPAT", help="Behave like other simulators.")
+]
+Sheet = Annotated[
+    Path | None, Option(envvar="FACEREN_SHEET", help="Only write a PNG that shows all tasks.")
+]
+Recipe = Annotated[Path, Argument(help="Recipe, a YAML file.")]
+TrainOutput = Annotated[
+    Path | None, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Default runs/NAME.")
+]
+Override = Annotated[
+    list[str] | None,
+    Option("--override", "-O", envvar="FACEREN_OVERRIDE", help="As train.lr=1e-4."),
+]
+AllowChange = Annotated[
+    bool,
+    Option("--allow-change", envvar="FACEREN_ALLOW_CHANGE", help="Resume with another recipe."),
+]
+Results = Annotated[Path, Argument(help="Folder of results.")]
+Reference = Annotated[
+    Path | None, Option(envvar="FACEREN_REFERENCE", help="Clean images, or FID statistics (.npz).")
+]
+Metrics = Annotated[
+    list[str] | None,
+    Option(envvar="FACEREN_METRICS", help="psnr,ssim,ms-ssim,fed,lle,fid,lpips,niqe,kid,…"),
+]
+Protocol = Annotated[
+    str, Option(envvar="FACEREN_PROTOCOL", help="standard, or paper for its Table 1.")
+]
+Limit = Annotated[int | None, Option(envvar="FACEREN_LIMIT", min=1, help="The first so many only.")]
+JsonFile = Annotated[
+    str | None, Option("--json", help="Write the report there; - is stdout.", metavar="FILE")
+]
+CsvFile = Annotated[
+    Path | None, Option("--csv", envvar="FACEREN_CSV", help="Write a row an image there.")
+]
+SaveStats = Annotated[
+    Path | None, Option(envvar="FACEREN_SAVE_STATS", help="Save FID statistics (.npz).")
+]
+Worst = Annotated[
+    int, Option(envvar="FACEREN_WORST", min=0, help="Sheet of the so many worst images.")
+]
+WorstBy = Annotated[
+    str | None, Option(envvar="FACEREN_WORST_BY", help="By which metric; default the first.")
+]
+Clean = Annotated[Path, Argument(help="Folder of aligned clean faces.")]
+Suite = Annotated[str, Option(envvar="FACEREN_SUITE", help="quality, speed or all.")]
+Tasks = Annotated[str, Option(envvar="FACEREN_TASKS", help="Tasks of degrade, split by commas.")]
+BenchmarkMetrics = Annotated[
+    str, Option(envvar="FACEREN_METRICS", help="Metrics of evaluate, split by commas.")
+]
+BenchmarkLimit = Annotated[
+    int | None, Option(envvar="FACEREN_LIMIT", min=1, help="The first so many faces only.")
+]
+BenchmarkOutput = Annotated[
+    Path, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Folder to write to.")
+]
+Seconds = Annotated[
+    float, Option(envvar="FACEREN_SECONDS", help="Least time for each figure of speed.")
+]
+BenchmarkJsonFile = Annotated[
+    str | None, Option("--json", help="Write the figures there; - is stdout.", metavar="FILE")
 ]
