@@ -13,7 +13,6 @@ stored in half precision if asked, vectors always in float32. Its metadata has o
 
 import dataclasses
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from faceren.config import GeneratorConfig, nearest
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
 from faceren.networks.generator import Generator
+from faceren.networks.pickled import load_tensors
 from faceren.networks.published import import_published, summary
 
 METADATA_KEY = "faceren"
@@ -206,14 +206,7 @@ def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict
 
 
 def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "empty"
-        raise MachineError(
-            f"{path} cannot be read as plain tensors ({reason}); it is damaged, or holds code, "
-            f"which is never run"
-        ) from error
+    state = load_tensors(path)
     if not isinstance(state, Mapping):
         raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
     try:

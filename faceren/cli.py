@@ -207,7 +207,8 @@ def evaluate(
     from faceren.commands import evaluate as command
     from faceren.console import Screen
     from faceren.images import DEFAULT_MAX_PIXELS
-    from faceren.show.evaluation import show_evaluation, write_csv
+    from faceren.report.tables import write_csv
+    from faceren.show.evaluation import show_evaluation
     from faceren.show.report import write_report
 
     screen = Screen(quiet=quiet)
@@ -227,7 +228,7 @@ def evaluate(
     if json_file is not None:
         write_report(json_file, evaluation.to_json())
     if csv_file is not None:
-        write_csv(csv_file, evaluation)
+        write_csv(evaluation, csv_file)
     if worst:
         sheet = (results if results.is_dir() else results.parent) / "worst.png"
         by = command.write_worst(evaluation, sheet, count=worst, by=worst_by)

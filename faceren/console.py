@@ -1,11 +1,10 @@
 """What a person sees while a command runs: messages and a progress bar, on stderr."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,7 +14,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 Item = TypeVar("Item")
 
@@ -71,14 +69,3 @@ class Screen:
                 bar.update(task, completed=done, total=total, rate=rate)
 
             yield tell
-
-    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table, its first column to the left, unless quiet."""
-        if self.quiet:
-            return
-        table = Table(title=title, title_justify="left")
-        for index, column in enumerate(columns):
-            table.add_column(column, justify="right" if index else "left")
-        for row in rows:
-            table.add_row(*(escape(one_line(cell)) for cell in row))
-        self.console.print(table)

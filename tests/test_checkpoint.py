@@ -36,6 +36,15 @@ def faces():
     return torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Keep tiny tensors on one thread: more would only wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "new" / "model.safetensors"
@@ -63,8 +72,8 @@ def test_half_precision_stores_kernels_in_float16_and_vectors_in_float32(path):
     loaded = load_checkpoint(path).network
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
     with torch.no_grad():
-        error = (loaded(faces()) - network(SPECTRAL)(faces())).abs().max()
-    assert error < 0.01
+        error = (loaded(faces()) - network(SPECTRAL)(faces())).abs().mean()
+    assert 0 < error < 0.005
 
 
 def test_loaded_weights_are_folded_frozen_and_channels_last(path):
@@ -93,7 +102,8 @@ def test_a_folded_network_can_be_saved_again(path, tmp_path):
     fold_spectral_norm(saved)
     save_checkpoint(path, saved, info=INFO, half=False)
     with torch.no_grad():
-        assert load_checkpoint(path).network(faces()).allclose(saved(faces()), atol=1e-6)
+        again = load_checkpoint(path).network(faces())
+        torch.testing.assert_close(again, saved(faces()), rtol=1e-4, atol=1e-5)
 
 
 def test_equal_weights_give_equal_bytes(path, tmp_path):

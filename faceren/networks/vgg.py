@@ -5,7 +5,6 @@ HiFaceGAN takes VGG-19, whose weights the user brings; VGG-16 serves instead whe
 to be had. Which of the two a file holds is read from its shapes.
 """
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from faceren.errors import ConfigError, MachineError, ShapeError
+from faceren.networks.pickled import load_tensors
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -110,12 +110,14 @@ def read_convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors":
+        try:
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise MachineError(f"{path} cannot be read as tensors ({error}); is it damaged?") from error
+        except SafetensorError as error:
+            raise MachineError(
+                f"{path} cannot be read as tensors ({error}); is it damaged?"
+            ) from error
+    state = load_tensors(path)
     if not isinstance(state, Mapping):
         raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
     return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from faceren.files import atomic_write
 from faceren.metrics.names import HIGHER_IS_BETTER
@@ -35,7 +36,8 @@ def arrow(metric: str) -> str:
 
 def metrics_table(evaluation: Evaluation) -> Table:
     """Return the table that the command shows: a row for each metric."""
-    table = Table(title=f"{evaluation.results} ({evaluation.protocol})", title_justify="left")
+    title = Text(f"{evaluation.results} ({evaluation.protocol})")  # a name may have brackets
+    table = Table(title=title, title_justify="left")
     for name in ("metric", "mean", "95 % interval", "N", "missing"):
         table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
     table.add_column("by", overflow="fold", style="dim")

@@ -148,18 +148,19 @@ def test_unused_parameters_are_named():
 def test_overfits_two_images(config):
     torch.manual_seed(0)
     network = build_generator(config)
-    colours = torch.tensor([[0.9, 0.2, 0.1], [0.1, 0.3, 0.8]])[:, :, None, None]
-    x = faces(64, 64, count=2, double=False)
-    targets = (colours * torch.linspace(0.3, 1, 64)).expand(2, 3, 64, 64)
+    ramp = torch.linspace(0.2, 0.9, 64)
+    across, down = ramp.expand(3, 64, 64), ramp[:, None].expand(3, 64, 64)
+    tint = torch.tensor([0.9, 0.5, 0.2])[:, None, None]
+    x, targets = torch.stack([across, down.flip(1)]), torch.stack([down, (1 - across) * tint])
     optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
     losses = []
-    for _ in range(60):
+    for _ in range(80):
         loss = (network(x) - targets).abs().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.25 * losses[0]
 
 
 def test_constant_guidance_replaces_single_blocks():

@@ -1,0 +1,41 @@
+"""Reading other people's ``.pth`` files without running anything in them."""
+
+import pickle
+import struct
+import warnings
+from pathlib import Path
+
+import torch
+
+from faceren.errors import MachineError
+
+DAMAGED = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
+"""What the restricted unpickler raises on bytes that are no pickle of tensors."""
+
+
+def load_tensors(path: Path) -> object:
+    """Return what a pickled file holds, if that is nothing but tensors, numbers and containers.
+
+    Raises:
+        MachineError: If it is damaged, or holds anything that would have to be run.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # on unusual pickle protocols
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except DAMAGED as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise MachineError(
+            f"{path} cannot be read as plain tensors ({lines[0]}); it is damaged, or holds code, "
+            f"which is never run"
+        ) from error
