@@ -21,7 +21,7 @@ INSTALLS = {
 SMALLER = {
     "faceren train": [
         *("-O", "train.steps=1", "-O", "train.batch=1", "-O", "validate.images=1"),
-        *("-O", "data.size=64", "-O", "validate.size=64", "-O", "data.weights=null"),
+        *("-O", "data.size=64", "-O", "validate.size=64"),
     ],
 }
 """Overrides that keep a command of hours to a second."""

@@ -7,7 +7,6 @@ Values are float32 in [0, 1], (H, W, n): n = 1 gray, 3 RGB, 4 CMYK (1 = full ink
 from functools import lru_cache
 from typing import Literal
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,8 @@ REFINEMENTS = 3
 
 @lru_cache(maxsize=1)
 def _srgb() -> bytes:
+    import imagecodecs  # here: training must run without it
+
     return bytes(imagecodecs.cms_profile("srgb"))
 
 
@@ -49,6 +50,8 @@ def usable_profile(icc: bytes, space: Space) -> bytes:
 
 
 def _forward(values: Values, space: Space, icc: bytes) -> Values:
+    import imagecodecs  # here: training must run without it
+
     shaped = values[..., 0] if space == "gray" else values
     if space == "cmyk":  # floating-point ink is counted in percent there; 16 bits are plain
         shaped = np.rint(shaped * 65535).astype(np.uint16)
@@ -64,6 +67,8 @@ def _forward(values: Values, space: Space, icc: bytes) -> Values:
 
 
 def _backward(srgb: Values, space: Space, icc: bytes) -> Values:
+    import imagecodecs  # here: training must run without it
+
     dtype = np.uint16 if space == "cmyk" else np.float32
     out = imagecodecs.cms_transform(
         np.ascontiguousarray(srgb, np.float32),
@@ -108,6 +113,8 @@ def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> NDArray[np.
         levels = np.arange(256, dtype=np.float32).reshape(1, 256, 1) / np.float32(255)
         table = np.rint(_forward(levels, "gray", profile)[0] * 255).astype(np.uint8)
         return np.asarray(table[values[..., 0]])
+    import imagecodecs  # here: training must run without it
+
     out = imagecodecs.cms_transform(
         np.ascontiguousarray(values), profile, _srgb(), colorspace="rgb", outcolorspace="rgb"
     )

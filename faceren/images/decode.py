@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
@@ -128,6 +127,8 @@ def _page(path: Path, kind: str, image: ImageFile.ImageFile) -> Page:
     icc = image.info.get("icc_profile") or b""
     depth = _png_depth(path) if kind == "png" else 8
     if depth == 16:
+        import imagecodecs  # here: training must run without it
+
         raster = np.asarray(imagecodecs.png_decode(path.read_bytes()))
         raster = raster if raster.ndim == 3 else raster[..., None]
         return Page(raster, "gray" if raster.shape[2] < 3 else "rgb", orientation, icc)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -72,6 +71,8 @@ def _image(raster: NDArray[Any], space: str) -> Image.Image:
 
 def encode_png(page: Page) -> bytes:
     """Return the raster as a PNG, 8 or 16 bits."""
+    import imagecodecs  # here: training must run without it
+
     raster = page.raster[..., 0] if page.raster.shape[2] == 1 else page.raster
     return bytes(imagecodecs.png_encode(np.ascontiguousarray(raster), level=6))
 

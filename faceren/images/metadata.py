@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import tifffile
-
 from faceren.images.containers import (
     EXIF_JPEG,
     ICC_JPEG,
@@ -85,6 +83,8 @@ def _of_jpeg(data: bytes) -> Metadata:
 
 
 def _of_tiff(path: Path) -> Metadata:
+    import tifffile  # here: training must run without it
+
     with tifffile.TiffFile(path) as file:
         tags = {tag.code: tag.value for tag in file.pages[0].tags}
         resolution = file.pages[0].get_resolution("inch") if X_RESOLUTION in tags else None

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from faceren.errors import ImageError, MachineError
@@ -34,6 +33,8 @@ def read_tiff(path: Path, max_pixels: int) -> tuple[Page, ...]:
             CMYK or palette.
         MachineError: If there is not enough memory.
     """
+    import tifffile  # here: training must run without it
+
     try:
         with tifffile.TiffFile(path) as file:
             _check_complete(path)

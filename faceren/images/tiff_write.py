@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any, BinaryIO
 
-import imagecodecs
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from faceren.errors import ImageError
@@ -50,12 +48,19 @@ DEFLATE = 8
 STRIP_BYTES = 1 << 18
 HORIZONTAL = 2
 
+
+def _codecs() -> Any:
+    import imagecodecs  # here: training must run without it
+
+    return imagecodecs
+
+
 ENCODERS: dict[int, Callable[[bytes], bytes]] = {
     1: bytes,
-    5: lambda data: bytes(imagecodecs.lzw_encode(data)),
+    5: lambda data: bytes(_codecs().lzw_encode(data)),
     DEFLATE: lambda data: zlib.compress(data, 6),
     32946: lambda data: zlib.compress(data, 6),
-    50000: lambda data: bytes(imagecodecs.zstd_encode(data)),
+    50000: lambda data: bytes(_codecs().zstd_encode(data)),
 }
 """Compressions that are lossless and can be written strip by strip."""
 
@@ -83,6 +88,8 @@ def write_pages(file: BinaryIO, pages: tuple[Page, ...], xmp: Callable[[bytes], 
     Raises:
         ImageError: If the file would outgrow its format.
     """
+    import tifffile  # here: training must run without it
+
     layout = layout_of(file)
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:

@@ -159,7 +159,8 @@ def _pasted(
 
 
 def _face_result(crop: FaceCrop, restored: Pixels, ms: float) -> FaceResult:
-    measurable = min(crop.pixels.shape[:2]) >= 64
+    height, width = crop.pixels.shape[:2]
+    measurable = height == width >= 64  # what an aligned face is
     return FaceResult(
         box=crop.face.box,
         landmarks=tuple((float(x), float(y)) for x, y in crop.face.landmarks),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from faceren.errors import MachineError
 from faceren.training.objective import Objective, judgement_loss
 from faceren.training.optimisation import lr_factor, set_lr
 from faceren.training.recipe import Recipe
@@ -56,7 +57,7 @@ class Stepper:
     def _generator_step(
         self, damaged: Tensor, clean: Tensor, lr: float
     ) -> tuple[Tensor, "StepResult"]:
-        output = self.generator(damaged)
+        output = self._restored(damaged)
         with self.fabric.autocast():
             parts = self.objective.parts(output, damaged, clean, self.state.discriminator)
             total = self.objective.total(parts)
@@ -75,6 +76,18 @@ class Stepper:
             decay, step = self.recipe.train.ema, self.state.counters.step + 1
             follow(self.state.average, self.state.generator, decay=decay, step=step)
         return output.detach(), result
+
+    def _restored(self, damaged: Tensor) -> Tensor:
+        try:
+            output: Tensor = self.generator(damaged)
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            raise MachineError(
+                f"train.compile: torch cannot compile here ({str(error).splitlines()[0]}); "
+                f"install a C++ compiler and Python's headers, or set train.compile to false"
+            ) from error
+        return output
 
     def _discriminator_step(
         self, damaged: Tensor, output: Tensor, clean: Tensor, lr: float, result: "StepResult"

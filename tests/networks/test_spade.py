@@ -80,4 +80,4 @@ def test_spectral_norm_divides_by_the_largest_singular_value():
     for _ in range(60):  # power iterations
         network(features(1, 8, 4, 4), features(1, 3, 8, 8))
     weight = network.eval().conv_0.weight.flatten(1)
-    assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, rel=1e-6)
+    assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, rel=1e-3)
