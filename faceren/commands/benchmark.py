@@ -1,6 +1,7 @@
 """How fast a network is here, and how good: the figures of a machine, each measured."""
 
 import platform
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from faceren.commands.degrade import degrade
 from faceren.commands.evaluate import evaluate
 from faceren.commands.restore import restore
 from faceren.config import check_choice
-from faceren.degradation import check_task
+from faceren.degradation import apply, check_task, draw, resize
 from faceren.errors import ImageError
-from faceren.images import find_images
+from faceren.images import find_images, read_rgb
 from faceren.inference import Restorer, load_restorer
 from faceren.metrics.names import parse_metrics
 from faceren.metrics.results import Evaluation
@@ -25,6 +26,7 @@ from faceren.restoration.options import RestoreOptions
 Suite = Literal["quality", "speed", "all"]
 SAMPLES = Path("sample_photos/clean")
 SIZES = (256, 512)
+DEGRADATIONS = (("full", 512), ("full", 256), ("mixed", 256), ("historic", 512))
 CPU_BATCHES, GPU_BATCHES = (1,), (1, 8, 16)
 
 
@@ -49,6 +51,41 @@ class Speed:
     def to_json(self) -> dict[str, Any]:
         """Return the row as numbers and names."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradationSpeed:
+    """Time of the simulator in one process: what is drawn and applied, without files."""
+
+    task: str
+    size: int
+    """Side of the images in pixels."""
+    images_per_second: float
+    """From the mean time; the draws differ much in cost."""
+    repeats: int
+    """Images timed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as numbers and names."""
+        return asdict(self)
+
+
+def degradation_speed(*, seconds: float = 3.0) -> Iterator[DegradationSpeed]:
+    """Time the simulator on a shipped face; yield the rows as they are measured.
+
+    Args:
+        seconds: Least time to spend on a row.
+    """
+    face = read_rgb(next(find_images([samples_dir() / "clean"])).path)
+    for task, size in DEGRADATIONS:
+        image = resize(face, height=size, width=size, by="area")
+        apply(image, draw(task, seed=0, size=size))  # warms up
+        began, count = time.perf_counter(), 0
+        while count == 0 or time.perf_counter() - began < seconds:
+            apply(image, draw(task, seed=count, size=size))
+            count += 1
+        rate = count / (time.perf_counter() - began)
+        yield DegradationSpeed(task=task, size=size, images_per_second=rate, repeats=count)
 
 
 def machine(restorer: Restorer) -> dict[str, Any]:
@@ -159,7 +196,7 @@ class Request:
 
 def benchmark(
     request: Request, restorer: Restorer, *, progress: Callable[[int, int], None] | None = None
-) -> Iterator[Speed | Quality]:
+) -> Iterator[Speed | DegradationSpeed | Quality]:
     """Yield the figures as they are measured.
 
     Args:
@@ -174,6 +211,7 @@ def benchmark(
     """
     if request.suite != "quality":
         yield from speed(model_name(request.model), restorer, seconds=request.seconds)
+        yield from degradation_speed(seconds=request.seconds)
     if request.suite != "speed":
         for task in request.tasks:
             yield from quality(request, task, progress=progress)

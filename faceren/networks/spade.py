@@ -4,12 +4,19 @@ Shape letters: N batch, C channels of the normalised map, S channels of the guid
 pixels. Sources: SPADE (arXiv:1903.07291); HiFaceGAN (arXiv:2005.05005) section 3.3.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from faceren.config import Modulation, Normalisation
+
+LARGE = 2**24
+"""Numbers in a map from which on inference saves memory rather than calls."""
+LEAN_CHANNELS = 32
+"""Channels whose gamma and beta are made at once then."""
 
 
 def normalise(x: Tensor, kind: Normalisation) -> Tensor:
@@ -42,7 +49,8 @@ class SpadeResBlock(nn.Module):
 
     The published block, computed the fast exact way: one convolution for the hidden maps of all
     SPADE layers (they share the guidance), one for gamma and beta together, and normalisation
-    before the nearest-neighbour upsampling, whose statistics are the same.
+    before the nearest-neighbour upsampling, whose statistics are the same. Inference on large maps
+    makes the hidden maps of one layer at a time, and gamma and beta for a few channels.
 
     Args:
         channels_in: C.
@@ -102,24 +110,58 @@ class SpadeResBlock(nn.Module):
         normal = normalise(x, self.normalisation)
         if self.upsample:
             normal = F.interpolate(normal, scale_factor=2, mode="nearest")  # (N, C, 2H, 2W)
-        shared = F.relu_(self.shared(resize_nearest(guidance, normal)))
-        hidden = torch.split(shared, self.hidden_channels, dim=1)
-        main = self.conv_0(F.leaky_relu_(self._modulated(0, normal, hidden[0]), 0.2))
+        guidance = resize_nearest(guidance, normal)
+        hidden: list[Tensor | None]
+        if normal.numel() >= LARGE and not torch.is_grad_enabled():
+            hidden = [None] * len(self.hidden_channels)  # made when needed, one at a time
+        else:
+            shared = F.relu_(self.shared(guidance))
+            hidden = list(torch.split(shared, self.hidden_channels, dim=1))
+        shortcut = self._shortcut(x, normal, guidance, hidden)
+        main = self.conv_0(F.leaky_relu_(self._modulated(0, normal, guidance, hidden), 0.2))
         main = normalise(main, self.normalisation)
-        main = self.conv_1(F.leaky_relu_(self._modulated(1, main, hidden[1]), 0.2))
-        return self._shortcut(x, normal, hidden) + main
+        main = self.conv_1(F.leaky_relu_(self._modulated(1, main, guidance, hidden), 0.2))
+        return main.add_(shortcut)
 
-    def _modulated(self, index: int, normal: Tensor, hidden: Tensor) -> Tensor:
+    def _modulated(
+        self, index: int, normal: Tensor, guidance: Tensor, hidden: Sequence[Tensor | None]
+    ) -> Tensor:
+        """Return normal * gamma + beta of SPADE layer ``index``."""
         kernel = self.modulate[index].get_parameter("weight")
+        ready = hidden[index]
+        if ready is None:
+            return self._modulated_lean(normal, self._hidden(index, guidance), kernel)
+        return self._modulate(normal, ready, kernel)
+
+    def _modulate(self, normal: Tensor, hidden: Tensor, kernel: Tensor) -> Tensor:
         offset = normal.new_full((normal.shape[1],), self.offset)
         bias = F.pad(offset, (0, len(offset)))  # makes gamma one more without a pass of its own
         both = F.conv2d(hidden, kernel, bias, padding=kernel.shape[-1] // 2)
         gamma, beta = both.chunk(2, dim=1)
         return torch.addcmul(beta, normal, gamma)
 
-    def _shortcut(self, x: Tensor, normal: Tensor, hidden: tuple[Tensor, ...]) -> Tensor:
+    def _modulated_lean(self, normal: Tensor, hidden: Tensor, kernel: Tensor) -> Tensor:
+        """Do the same a few channels at a time, so that gamma and beta never exist as a whole."""
+        out = torch.empty_like(normal)
+        gammas, betas = kernel.chunk(2)
+        for channels in torch.arange(normal.shape[1]).split(LEAN_CHANNELS):
+            part = slice(int(channels[0]), int(channels[-1]) + 1)
+            both = torch.cat([gammas[part], betas[part]])
+            out[:, part] = self._modulate(normal[:, part], hidden, both)
+        return out
+
+    def _hidden(self, index: int, guidance: Tensor) -> Tensor:
+        """Return the hidden maps of one SPADE layer alone."""
+        first = sum(self.hidden_channels[:index])
+        part = slice(first, first + self.hidden_channels[index])
+        bias = None if self.shared.bias is None else self.shared.bias[part]
+        return F.relu_(F.conv2d(guidance, self.shared.weight[part], bias, padding=1))
+
+    def _shortcut(
+        self, x: Tensor, normal: Tensor, guidance: Tensor, hidden: Sequence[Tensor | None]
+    ) -> Tensor:
         if self.conv_s is not None and len(hidden) == 3:
-            shortcut: Tensor = self.conv_s(self._modulated(2, normal, hidden[2]))
+            shortcut: Tensor = self.conv_s(self._modulated(2, normal, guidance, hidden))
             return shortcut
         if self.conv_s is not None:  # a 1x1 convolution commutes with nearest upsampling
             x = self.conv_s(x)

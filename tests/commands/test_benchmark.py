@@ -65,4 +65,6 @@ def test_the_command_writes_what_it_measured(tmp_path):
     assert result.exit_code == 0, result.output
     written = json.loads((tmp_path / "benchmark" / "benchmark.json").read_text())
     assert [row["size"] for row in written["speed"]] == [256, 512]
+    assert [row["task"] for row in written["degradation"]] == ["full", "full", "mixed", "historic"]
+    assert all(row["images_per_second"] > 0 for row in written["degradation"])
     assert written["machine"]["weights_sha256"]

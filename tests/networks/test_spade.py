@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from faceren.networks import spade
 from faceren.networks.spade import SpadeResBlock, normalise, resize_nearest
 
 
@@ -81,3 +82,25 @@ def test_spectral_norm_divides_by_the_largest_singular_value():
         network(features(1, 8, 4, 4), features(1, 3, 8, 8))
     weight = network.eval().conv_0.weight.flatten(1)
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, rel=1e-3)
+
+
+def test_large_maps_take_less_memory_and_come_out_the_same(monkeypatch):
+    network = block(modulation="one-plus", normalisation="layer", hidden=6)
+    x, guidance = features(1, 8, 5, 6), features(1, 3, 10, 12)
+    expected = network(x, guidance)
+    monkeypatch.setattr(spade, "LARGE", 1)
+    monkeypatch.setattr(spade, "LEAN_CHANNELS", 3)
+    monkeypatch.setattr(network, "_modulate", watch(network._modulate, widths := []))
+    with torch.no_grad():
+        torch.testing.assert_close(network(x, guidance), expected, rtol=1e-12, atol=1e-12)
+    assert widths == [3, 3, 2, 3, 3, 2, 3, 1]  # shortcut, first, second layer
+    network(x, guidance)  # with gradients, layers are done as a whole again
+    assert widths[8:] == [8, 8, 4]
+
+
+def watch(function, widths):
+    def called(normal, *rest):
+        widths.append(normal.shape[1])
+        return function(normal, *rest)
+
+    return called
