@@ -144,8 +144,8 @@ class SpadeResBlock(nn.Module):
         """Do the same a few channels at a time, so that gamma and beta never exist as a whole."""
         out = torch.empty_like(normal)
         gammas, betas = kernel.chunk(2)
-        for channels in torch.arange(normal.shape[1]).split(LEAN_CHANNELS):
-            part = slice(int(channels[0]), int(channels[-1]) + 1)
+        for first in range(0, normal.shape[1], LEAN_CHANNELS):
+            part = slice(first, first + LEAN_CHANNELS)
             both = torch.cat([gammas[part], betas[part]])
             out[:, part] = self._modulate(normal[:, part], hidden, both)
         return out
