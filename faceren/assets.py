@@ -35,7 +35,7 @@ ASSETS = {
             name="faceren-compact",
             package="faceren",
             path="faceren-compact.safetensors",
-            sha256="f6750391b1409e3f8e3e887d61f73a0957ad4374b39e6baf6e5e0cac505aabe1",
+            sha256="2cfdbe2adf0f94bd4a84b9da2fa33c33e2f42b2098bde481d87e0e75f5442825",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(
