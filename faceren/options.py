@@ -15,7 +15,12 @@ BatchSize = Annotated[
     str, Option(envvar="FACEREN_BATCH_SIZE", help="Faces a pass, or auto.", metavar="N")
 ]
 Workers = Annotated[
-    int, Option(envvar="FACEREN_WORKERS", min=0, help="Helpers beside the network; 0 is automatic.")
+    int,
+    Option(
+        envvar="FACEREN_WORKERS",
+        min=0,
+        help="Threads or processes beside the network; 0: automatic.",
+    ),
 ]
 Seed = Annotated[int, Option(envvar="FACEREN_SEED", min=0, help="Seed of all randomness.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", envvar="FACEREN_QUIET", help="Errors only.")]
