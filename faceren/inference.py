@@ -74,6 +74,11 @@ class Restorer:
         """Sides are padded to multiples of this many pixels inside ``restore``."""
         return self.checkpoint.network.stride
 
+    @property
+    def faces_a_pass(self) -> int:
+        """Faces that go through the network together."""
+        return self.batch_size if self.device.type != "cpu" else 1
+
     def restore(self, faces: Tensor) -> Tensor:
         """Return restored faces, (N, 3, H, W) in [0, 1], on the CPU in float32.
 
@@ -94,9 +99,8 @@ class Restorer:
         done: list[Tensor] = []
         while sum(map(len, done)) < len(faces):
             start = sum(map(len, done))
-            size = self.batch_size if self.device.type != "cpu" else 1
             try:
-                done.append(self._pass(faces[start : start + size]))
+                done.append(self._pass(faces[start : start + self.faces_a_pass]))
             except torch.OutOfMemoryError as error:
                 if self.batch_size == 1:
                     raise MachineError(

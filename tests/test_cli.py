@@ -1,7 +1,6 @@
 """What the command line adds to the commands: parsing, messages, exit statuses, files."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,9 @@ from faceren import cli
 from faceren.assets import samples_dir
 
 
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Run the command line in an empty folder; return exit status, stdout, stderr."""
-
-    def run_main(*arguments):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["faceren", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code, *capsys.readouterr()
-
-    return run_main
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -92,14 +92,7 @@ def restore(
         workers=workers or 2,
         save_faces=save_faces,
     )
-    manifest = Manifest()
-    if (output / MANIFEST_NAME).exists() and not overwrite:
-        manifest = read_manifest(output / MANIFEST_NAME)
-        if manifest.header.get("command", "restore") != "restore":
-            raise ConfigError(
-                f"-o {output} holds the manifest of '{manifest.header['command']}'; "
-                f"choose another folder"
-            )
+    manifest = Manifest() if overwrite else _earlier(output)
     header: Line = {
         "tool": f"faceren {faceren.__version__}",
         "command": "restore",
@@ -115,6 +108,16 @@ def restore(
         )
     )
     return RestoreRun(len(jobs), shipped, results)
+
+
+def _earlier(output: Path) -> Manifest:
+    """Return the manifest of earlier runs into the same folder; an empty one if there is none."""
+    path = output / MANIFEST_NAME
+    manifest = read_manifest(path) if path.exists() else Manifest()
+    command = manifest.header.get("command", "restore")
+    if command != "restore":
+        raise ConfigError(f"-o {output} holds the manifest of {command!r}; choose another folder")
+    return manifest
 
 
 def _planned(

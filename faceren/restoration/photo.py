@@ -49,14 +49,16 @@ def prepare(job: Job, options: RestoreOptions, max_pixels: int) -> Prepared:
     photo = read_photo(job.source, max_pixels=max_pixels)
     crops, monochrome = [], []
     for page in range(len(photo.pages)):
-        found = _whole(photo, page) if options.aligned else _found(photo, page, options)
+        image = photo.upright_uint8(page)
+        found = _whole(photo, page) if options.aligned else _found(photo, page, image, options)
         crops.append(tuple(found))
-        monochrome.append(bool(found) and _is_monochrome(photo, page))
+        monochrome.append(bool(found) and _is_monochrome(image))
     return Prepared(job, sha256_of(job.source), photo, tuple(crops), tuple(monochrome))
 
 
-def _found(photo: Photo, page: int, options: RestoreOptions) -> list[FaceCrop]:
-    image = photo.upright_uint8(page)
+def _found(
+    photo: Photo, page: int, image: NDArray[np.uint8], options: RestoreOptions
+) -> list[FaceCrop]:
     faces = detect_faces(
         image, threshold=options.detection_threshold, rotate=options.rotate == "auto"
     )
@@ -65,8 +67,7 @@ def _found(photo: Photo, page: int, options: RestoreOptions) -> list[FaceCrop]:
     return [cut(lambda box: photo.upright_region(box, page), shape, face) for face in chosen]
 
 
-def _is_monochrome(photo: Photo, page: int) -> bool:
-    image = photo.upright_uint8(page)
+def _is_monochrome(image: NDArray[np.uint8]) -> bool:
     step = max(1, min(image.shape[:2]) // 256)  # enough is left to judge its colours
     return is_monochrome((image[::step, ::step] / 255).astype(np.float32))
 

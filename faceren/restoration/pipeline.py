@@ -69,7 +69,7 @@ class Pipeline:
         """Yield prepared photos in groups that fill a batch, reading a few photos ahead."""
         waiting: deque[Future[Prepared | PhotoResult]] = deque()
         group: list[Prepared | PhotoResult] = []
-        full = self.restorer.batch_size if self.restorer.device.type != "cpu" else 1
+        full = self.restorer.faces_a_pass
         for job in jobs:
             waiting.append(pool.submit(self._prepare, job))
             if len(waiting) < self.workers + AHEAD:
@@ -126,7 +126,7 @@ class Pipeline:
         results: dict[int, Restored] = {}
         for shape in sorted({crop.pixels.shape for crop in crops}):
             indices = [i for i, crop in enumerate(crops) if crop.pixels.shape == shape]
-            size = self.restorer.batch_size if self.restorer.device.type != "cpu" else 1
+            size = self.restorer.faces_a_pass
             for start in range(0, len(indices), size):
                 part = indices[start : start + size]
                 results |= zip(part, self._batch([crops[i] for i in part]), strict=True)

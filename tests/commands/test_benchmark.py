@@ -14,13 +14,8 @@ def restorer():
 
 
 def test_gmacs_of_the_shipped_network_fit_its_budget(restorer):
-    assert gmacs(restorer, 512) < 10
+    assert 5 < gmacs(restorer, 512) < 10
     assert gmacs(restorer, 512) == pytest.approx(4 * gmacs(restorer, 256), rel=1e-3)
-
-
-def test_gmacs_of_a_convolution_are_counted_by_hand(restorer):
-    """The last convolution alone: 9 taps, 48 to 48 channels, on a quarter of the sides."""
-    assert gmacs(restorer, 256) > 9 * 48 * 48 * 64 * 64 / 1e9
 
 
 def test_speed_yields_a_row_for_each_size(restorer):

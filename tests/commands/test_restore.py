@@ -17,21 +17,6 @@ from faceren.manifest import read_manifest
 from faceren.restoration.options import RestoreOptions
 
 
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Run the command line as a user would; return exit status, stdout, stderr."""
-
-    def run_main(*arguments):
-        monkeypatch.setenv("FACEREN_DEVICE", "cpu")
-        monkeypatch.setattr(sys, "argv", ["faceren", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code, *capsys.readouterr()
-
-    return run_main
-
-
 def call(*arguments):
     """Run a command in this process; return exit status and stdout."""
     result = CliRunner().invoke(cli.app, [*map(str, arguments), "--device", "cpu"])
@@ -328,3 +313,11 @@ def test_underscores_are_accepted_in_option_names():
     assert cli._hyphens("--batch_size=auto") == "--batch-size=auto"
     assert cli._hyphens("--only_x") == "--only-x"
     assert cli._hyphens("my_photo.png") == "my_photo.png"
+
+
+def test_a_folder_of_another_command_is_no_output(photos, tmp_path):
+    call_degrade = ["degrade", str(photos), "--task", "jpeg", "-o", str(tmp_path / "out")]
+    assert CliRunner().invoke(cli.app, call_degrade).exit_code == 0
+    status, message = call("restore", photos, "-o", tmp_path / "out")
+    assert status == 2
+    assert "holds the manifest of 'degrade'" in message
