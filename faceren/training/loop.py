@@ -150,13 +150,13 @@ class Loop:
 
     def _step(self, batches: Iterator[Batch], done: float) -> StepResult:
         asked = time.monotonic()
-        *pixels, unreadable = next(batches)
+        *pixels, whole, unreadable = next(batches)
         self.clock.waited += time.monotonic() - asked
         self.counters.unreadable += int(unreadable.sum())
         damaged, clean = (
             to_float(images.to(self.fabric.device, non_blocking=True)) for images in pixels
         )
-        result = self.stepper.take(damaged, clean, done=done)
+        result = self.stepper.take(damaged, clean, done=done, whole=whole)
         self.clock.images += self.recipe.train.batch
         return result
 

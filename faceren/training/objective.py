@@ -21,6 +21,7 @@ from faceren.networks.losses import (
 )
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.networks.vgg import VggFeatures
+from faceren.training.embedding import FaceEmbedding, identity_loss
 from faceren.training.recipe import LossRecipe
 
 Parts = dict[str, Tensor]
@@ -35,7 +36,7 @@ class Objective(nn.Module):
 
     Raises:
         MachineError: If weights of a loss network are missing or damaged.
-        ConfigError: If ``vgg_weights`` holds no VGG.
+        ConfigError: If ``vgg_weights`` holds no VGG, or ``identity_weights`` no embedding network.
     """
 
     def __init__(self, recipe: LossRecipe) -> None:
@@ -43,9 +44,18 @@ class Objective(nn.Module):
         self.recipe = recipe
         self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval() if recipe.lpips else None
         self.vgg = VggFeatures(Path(recipe.vgg_weights)).eval() if recipe.vgg else None
+        self.embedding = (
+            FaceEmbedding(Path(recipe.identity_weights)).eval() if recipe.identity else None
+        )
 
     def parts(
-        self, output: Tensor, damaged: Tensor, clean: Tensor, judge: nn.Module | None
+        self,
+        output: Tensor,
+        damaged: Tensor,
+        clean: Tensor,
+        judge: nn.Module | None,
+        *,
+        whole: Tensor | None = None,
     ) -> Parts:
         """Return the generator's losses, each a scalar, unweighted.
 
@@ -54,6 +64,7 @@ class Objective(nn.Module):
             damaged: The same shape, in [0, 1].
             clean: The same shape, in [0, 1].
             judge: The discriminator; needed if a loss has to do with it. It gets no gradient.
+            whole: (N,) bool, which of them show a whole face, aligned; all if not given.
         """
         parts: Parts = {}
         if self.recipe.l1:
@@ -71,6 +82,10 @@ class Objective(nn.Module):
                 parts["gan"] = generator_loss(ours)
             if self.recipe.features:
                 parts["features"] = feature_matching_loss(ours, theirs)
+        if self.embedding is not None:
+            if whole is not None:
+                output, clean = output[whole], clean[whole]
+            parts["identity"] = identity_loss(self.embedding, output, clean)
         return parts
 
     def total(self, parts: Parts) -> Tensor:

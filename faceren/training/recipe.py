@@ -104,6 +104,11 @@ class LossRecipe:
     """VGG-19 feature distance (paper, eq. 6); needs ``vgg_weights``."""
     vgg_weights: str = ""
     """File of VGG weights."""
+    identity: float = 0.0
+    """Distance of the faces' embeddings, of samples that show the whole face; needs
+    ``identity_weights``."""
+    identity_weights: str = ""
+    """TorchScript file of a face embedding network, see ``training.embedding``."""
     gan: float = 0.0
     """Least-squares adversarial loss (paper, eq. 4)."""
     features: float = 0.0
@@ -112,7 +117,7 @@ class LossRecipe:
     """Channels of the discriminator's first layer."""
 
     def __post_init__(self) -> None:
-        names = ("l1", "lpips", "vgg", "gan", "features")
+        names = ("l1", "lpips", "vgg", "identity", "gan", "features")
         _within("loss", self, dict.fromkeys(names, (0, HUGE)))
         _within("loss", self, {"discriminator_width": (1, 1024)})
         if not any(getattr(self, name) for name in names):
@@ -121,6 +126,11 @@ class LossRecipe:
             raise ConfigError(
                 "loss.vgg_weights: the VGG loss needs a file of weights; give one, or set "
                 "loss.vgg to 0 and use loss.lpips"
+            )
+        if self.identity and not self.identity_weights:
+            raise ConfigError(
+                "loss.identity_weights: the identity loss needs a face embedding network; give its "
+                "TorchScript file, or set loss.identity to 0"
             )
 
     @property

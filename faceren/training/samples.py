@@ -66,15 +66,18 @@ def frame(image: Pixels, framing: Framing, size: int) -> Pixels:
 
 
 @dataclass(frozen=True)
-class SampleSet(Dataset[tuple[Pixels, Pixels, int]]):
+class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
     """Every sample that a recipe can draw, by index from 0 without end."""
 
     images: Images
     recipe: DataRecipe
     seed: int
 
-    def __getitem__(self, index: int) -> tuple[Pixels, Pixels, int]:
-        """Return the damaged input, the clean target, both (S, S, 3), and unreadable images met."""
+    def __getitem__(self, index: int) -> tuple[Pixels, Pixels, bool, int]:
+        """Return the damaged input, the clean target, both (S, S, 3), and two facts about them.
+
+        The facts: whether they show a whole face, and how many unreadable images were met.
+        """
         rng = np.random.default_rng([self.seed, index])
         crop = bool(rng.random() < self.recipe.crops)
         number = self._pick(rng, crop=crop)
@@ -86,7 +89,7 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, int]]):
             seed = item_seed(self.seed, self.images.entries[number].key)
         pair = draw_pair(self.recipe.task, seed=seed, size=size)
         target = apply(clean, pair.tone)
-        return apply(target, pair.damage), target, unreadable
+        return apply(target, pair.damage), target, not crop, unreadable
 
     def _pick(self, rng: np.random.Generator, *, crop: bool) -> int:
         """Return the number of an image: a large one to crop, or one of a folder by its weight."""
@@ -157,7 +160,7 @@ class Steps:
 
 
 Batch = list[Tensor]
-"""Damaged and clean, (N, S, S, 3) uint8, and the number of unreadable images met for each."""
+"""Damaged and clean, (N, S, S, 3) uint8; for each, whether whole, and unreadable images met."""
 
 
 def build_loader(samples: SampleSet, steps: Steps, *, pinned: bool) -> "DataLoader[Any]":

@@ -34,17 +34,20 @@ class Stepper:
     discriminator: "_FabricModule | None"
     discriminator_optimiser: "_FabricOptimizer | None"
 
-    def take(self, damaged: Tensor, clean: Tensor, *, done: float) -> "StepResult":
+    def take(
+        self, damaged: Tensor, clean: Tensor, *, done: float, whole: Tensor | None = None
+    ) -> "StepResult":
         """Take one step, unless the gradient is not finite; count either in the state.
 
         Args:
             damaged: (N, 3, S, S) in [0, 1].
             clean: The same shape.
             done: Share of the training that is done, in [0, 1].
+            whole: (N,) bool, which images show a whole face, aligned; all if not given.
         """
         train, counters = self.recipe.train, self.state.counters
         factor = lr_factor(train, counters.step, done)
-        output, result = self._generator_step(damaged, clean, factor * train.lr)
+        output, result = self._generator_step(damaged, clean, whole, factor * train.lr)
         if self.discriminator is not None:
             lr = factor * train.lr_discriminator
             result = self._discriminator_step(damaged, output, clean, lr, result)
@@ -55,11 +58,13 @@ class Stepper:
         return result
 
     def _generator_step(
-        self, damaged: Tensor, clean: Tensor, lr: float
+        self, damaged: Tensor, clean: Tensor, whole: Tensor | None, lr: float
     ) -> tuple[Tensor, "StepResult"]:
         output = self._restored(damaged)
         with self.fabric.autocast():
-            parts = self.objective.parts(output, damaged, clean, self.state.discriminator)
+            parts = self.objective.parts(
+                output, damaged, clean, self.state.discriminator, whole=whole
+            )
             total = self.objective.total(parts)
         norm = self._backward(total, self.generator, self.optimiser)
         values = self._averaged([total, norm, *parts.values()])

@@ -213,10 +213,10 @@ def spoil(monkeypatch, steps: set[int]) -> None:
     """Make the input of some steps NaN."""
     honest = Stepper.take
 
-    def take(self, damaged, clean, *, done):
+    def take(self, damaged, clean, *, done, whole):
         if self.state.counters.step in steps:
             damaged = damaged * float("nan")
-        return honest(self, damaged, clean, done=done)
+        return honest(self, damaged, clean, done=done, whole=whole)
 
     monkeypatch.setattr(Stepper, "take", take)
 

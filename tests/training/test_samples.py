@@ -98,11 +98,11 @@ def test_a_file_that_broke_is_replaced_by_the_next_and_counted(tmp_path):
         replace(entry, path=tmp_path / f"00{n}.png") for n, entry in enumerate(whole.images.entries)
     ]
     samples = SampleSet(Images(tuple(entries), (), 64), whole.recipe, 0)
-    assert {samples[index][2] for index in range(8)} == {0}
+    assert {samples[index][3] for index in range(8)} == {0}
     expected = next(samples[index] for index in range(8) if whole[index][1][0, 0, 0] == 10)
     (tmp_path / "000.png").unlink()
     replaced = [samples[index] for index in range(8)]
-    assert {sample[2] for sample in replaced} == {0, 1}
+    assert {sample[3] for sample in replaced} == {0, 1}
     assert {sample[1].mean() for sample in replaced} == {expected[1].mean()}
     (tmp_path / "001.png").unlink()
     with pytest.raises(ImageError, match="none of the images can be read any more"):
