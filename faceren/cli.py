@@ -11,6 +11,7 @@ from faceren import options as opt
 from faceren.errors import ConfigError, FacerenError
 
 INTERRUPTED = 130
+UNITS = {"M": 2**20, "G": 2**30}
 
 app = Typer(
     name="faceren",
@@ -45,28 +46,32 @@ def _number_or_auto(flag: str, value: str) -> int | None:
     raise ConfigError(f"{flag}: expected auto or a positive number, got {value!r}")
 
 
-def _read_list(path: Path | None) -> list[str] | None:
-    if path is None:
-        return None
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--only: expected a text file with one photo a line, {error}") from error
-    return [line for line in lines if line.strip()]
+def _bytes(flag: str, value: str) -> int:
+    number, unit = value[:-1], value[-1:].upper()
+    if unit in UNITS and number.isdigit() and int(number) > 0:
+        return int(number) * UNITS[unit]
+    raise ConfigError(f"{flag}: expected a size such as 500M or 3G, got {value!r}")
 
 
 @app.command()
 def restore(
-    inputs: opt.Inputs,
-    output: opt.Output,
+    inputs: opt.Inputs = None,
+    output: opt.Output = None,
     model: opt.Model = "compact",
     aligned: opt.Aligned = False,
     faces: opt.Faces = "all",
     min_face: opt.MinFace = 0,
+    detector: opt.DetectorName = "tiny",
     detection_threshold: opt.DetectionThreshold = 0.8,
+    boxes: opt.Boxes = None,
     rotate: opt.Rotate = "auto",
     strength: opt.Strength = 1,
+    min_identity: opt.MinIdentity = None,
+    grain: opt.Grain = "auto",
+    mask: opt.Mask = "auto",
     color: opt.Color = "auto",
+    background: opt.Background = "keep",
+    scale: opt.Scale = 1,
     file_format: opt.FileFormat = "keep",
     quality: opt.Quality = 95,
     save_faces: opt.SaveFaces = False,
@@ -74,33 +79,84 @@ def restore(
     only: opt.Only = None,
     overwrite: opt.Overwrite = False,
     retry_failed: opt.RetryFailed = False,
+    report: opt.Report = True,
+    report_only: opt.ReportOnly = None,
+    revert: opt.Revert = None,
     dry_run: opt.DryRun = False,
     max_pixels: opt.MaxPixels = None,
+    max_memory: opt.MaxMemory = "2G",
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     batch_size: opt.BatchSize = "auto",
     workers: opt.Workers = 0,
+    weights_dir: opt.WeightsDir = None,
+    offline: opt.Offline = False,
     seed: opt.Seed = 0,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Restore the faces in photos; everything else stays as it is."""
+    from faceren.commands import restore_stream as stream
+    from faceren.commands import review
     from faceren.commands.restore import restore as run_restore  # torch loads here
     from faceren.console import Screen
+    from faceren.faces.tools import settled_mask
+    from faceren.restoration.lists import photos_only, read_list
     from faceren.restoration.options import RestoreOptions
-    from faceren.show.restoration import show_restoration
+    from faceren.show.restoration import show_restoration, show_stream
+    from faceren.show.review import show_report, show_revert
 
+    screen, inputs = Screen(quiet=quiet), inputs or []
+    if report_only is not None:
+        raise Exit(show_report(report_only, screen, max_pixels=max_pixels, workers=workers))
+    if output is None:
+        raise ConfigError("expected an output folder, got none: add -o OUT")
+    if revert is not None:
+        choices = read_list(revert, "--revert")
+        reverts = review.revert(output, choices, max_pixels=max_pixels, workers=workers)
+        raise Exit(show_revert(reverts, screen, output, as_json=as_json, with_report=report))
     options = RestoreOptions(
         aligned=aligned,
         faces=faces,  # type: ignore[arg-type]  # checked by RestoreOptions
         min_face=min_face,
+        detector=detector,  # type: ignore[arg-type]
         detection_threshold=detection_threshold,
         rotate=rotate,  # type: ignore[arg-type]
         strength=strength,
+        min_identity=min_identity,
+        grain=grain,  # type: ignore[arg-type]
+        mask=settled_mask(mask, weights_dir),  # type: ignore[arg-type]
         color=color,  # type: ignore[arg-type]
+        background=background,  # type: ignore[arg-type]
+        scale=scale,  # type: ignore[arg-type]
         format=file_format,  # type: ignore[arg-type]
         quality=quality,
     )
+    if Path("-") in (*inputs, output):
+        folder_options = {
+            "--json": as_json,
+            "--dry-run": dry_run,
+            "--save-faces": save_faces,
+            "--only": only is not None,
+            "--exclude": bool(exclude),
+            "--boxes": boxes is not None,
+            "--overwrite": overwrite,
+            "--retry-failed": retry_failed,
+        }
+        stream.check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=folder_options)
+        photo = stream.restore_stream(
+            inputs[0],
+            sys.stdin.buffer,
+            sys.stdout.buffer,
+            model=model,
+            options=options,
+            device=device,
+            precision=precision,
+            max_pixels=max_pixels,
+            weights_dir=weights_dir,
+            offline=offline,
+        )
+        raise Exit(show_stream(photo, Screen(quiet=quiet)))
     run = run_restore(
         inputs,
         output,
@@ -111,12 +167,17 @@ def restore(
         batch_size=_number_or_auto("--batch-size", batch_size),
         workers=workers,
         max_pixels=max_pixels,
+        max_memory=_bytes("--max-memory", max_memory),
         exclude=exclude or (),
-        only=_read_list(only),
+        only=None if only is None else photos_only(read_list(only, "--only"), "--only"),
         overwrite=overwrite,
         retry_failed=retry_failed,
+        boxes=boxes,
+        weights_dir=weights_dir,
+        offline=offline,
         save_faces=save_faces,
         dry_run=dry_run,
+        report=report,
     )
     raise Exit(show_restoration(run, Screen(quiet=quiet), output, as_json=as_json))
 
@@ -196,6 +257,7 @@ def evaluate(
     limit: opt.Limit = None,
     json_file: opt.JsonFile = None,
     csv_file: opt.CsvFile = None,
+    html_file: opt.HtmlFile = None,
     save_stats: opt.SaveStats = None,
     worst: opt.Worst = 0,
     worst_by: opt.WorstBy = None,
@@ -225,10 +287,16 @@ def evaluate(
             progress=tell,
         )
     show_evaluation(evaluation, screen)
+    if save_stats is not None:
+        screen.say(f"wrote {save_stats.with_suffix('.npz')}, the FID statistics of {results}")
     if json_file is not None:
         write_report(json_file, evaluation.to_json())
     if csv_file is not None:
         write_csv(evaluation, csv_file)
+    if html_file is not None:
+        from faceren.report.evaluation_page import write_evaluation
+
+        write_evaluation(evaluation, html_file)
     if worst:
         sheet = (results if results.is_dir() else results.parent) / "worst.png"
         by = command.write_worst(evaluation, sheet, count=worst, by=worst_by)
@@ -240,12 +308,20 @@ def evaluate(
 def benchmark(
     clean: opt.Clean = Path("sample_photos/clean"),
     suite: opt.Suite = "all",
-    tasks: opt.Tasks = "full",
+    tasks: opt.Tasks = "sr4x,hallucination,denoise,deblur,jpeg,full,historic",
     model: opt.Model = "compact",
-    metrics: opt.BenchmarkMetrics = "psnr,ssim,lpips",
+    models: opt.Models = None,
+    metrics: opt.BenchmarkMetrics = "psnr,ssim,ms-ssim,fed,lle,fid,lpips,niqe",
+    size: opt.BenchmarkSize = 512,
     limit: opt.BenchmarkLimit = None,
     output: opt.BenchmarkOutput = Path("benchmark"),
     seconds: opt.Seconds = 3,
+    train_folder: opt.TrainFolder = None,
+    budget: opt.Budget = 60,
+    crops: opt.Crops = None,
+    compare: opt.Compare = None,
+    fail_on_regression: opt.FailOnRegression = False,
+    overwrite: opt.Overwrite = False,
     json_file: opt.BenchmarkJsonFile = None,
     seed: opt.Seed = 0,
     device: opt.Device = "auto",
@@ -253,28 +329,37 @@ def benchmark(
     quiet: opt.Quiet = False,
 ) -> None:
     """Measure quality on degraded clean faces, and speed, on this machine."""
-    from faceren.commands import benchmark as command
+    from faceren.bench.request import Request
     from faceren.console import Screen
-    from faceren.show.benchmark import show_benchmark
+    from faceren.show.benchmark import show_benchmark, show_comparison
     from faceren.show.report import write_report
 
-    request = command.Request(
+    request = Request(
         clean=clean,
         output=output,
         suite=suite,  # type: ignore[arg-type]  # checked by Request
         tasks=tuple(tasks.split(",")),
         metrics=(metrics,),
         model=model,
+        models=tuple(models.split(",")) if models else (),
+        size=size,
         limit=limit,
         seconds=seconds,
+        budget=budget,
+        train=train_folder,
+        crops=crops,
+        compare=compare,
+        overwrite=overwrite,
         seed=seed,
         device=device,
         precision=precision,
     )
-    report = show_benchmark(request, Screen(quiet=quiet))
-    write_report(str(output / "benchmark.json"), report)
+    screen = Screen(quiet=quiet)
+    report = show_benchmark(request, screen)
     if json_file is not None:
-        write_report(json_file, report)
+        write_report(json_file, report.to_json())
+    worse = show_comparison(request, report, screen)
+    raise Exit(int(report.failed or (worse and fail_on_regression)))
 
 
 def main() -> None:

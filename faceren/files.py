@@ -12,27 +12,39 @@ from faceren.errors import MachineError
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
+TEMPORARY = ".faceren-"
+"""How the names of unfinished files begin; the number of the writing process follows."""
+LONGEST_SUFFIX = 16
+"""Characters: a name of 255 bytes may be nothing but suffix."""
+
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder that becomes ``path`` when the block succeeds.
 
     The folder is made if needed; the file is synced to disk before it is renamed. If the block
     raises, the temporary file is removed and an existing ``path`` stays as it was.
+
+    Args:
+        path: The file to write.
+        sync: False does not wait for the disk: for many small files that can be made again.
 
     Raises:
         MachineError: If the disk is full or the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".faceren-", suffix=path.suffix, dir=path.parent)
+        suffix = path.suffix if len(path.suffix) <= LONGEST_SUFFIX else ""
+        prefix = f"{TEMPORARY}{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
             yield temporary
             temporary.chmod(0o666 & ~_umask())
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            if sync:
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -44,15 +56,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of runs that were killed; those of living ones stay.
+
+    Args:
+        folder: Where ``atomic_path`` was writing; its sub-folders are left alone.
+    """
+    for path in folder.glob(f"{TEMPORARY}*-*"):
+        number = path.name.removeprefix(TEMPORARY).partition("-")[0]
+        if number.isdigit() and not _is_running(int(number)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where asking would end the process
+        return True
+    try:
+        os.kill(process, 0)  # sends nothing, only asks
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it belongs to someone else, or is no process at all
+        return True
+    return True
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write ``data`` to ``path`` through ``atomic_path``."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, sync=sync) as temporary:
         temporary.write_bytes(data)
 
 

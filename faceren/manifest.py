@@ -6,6 +6,7 @@ writing; a torn last line is ignored by the reader and cut off by the next write
 
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,11 +27,34 @@ class Manifest:
     """Tool version, command, options, weights: of the latest run."""
     items: dict[str, Line] = field(default_factory=dict)
     """The latest line of each item, by its ``output`` (or ``input``, if it has none)."""
+    headers: dict[str, Line] = field(default_factory=dict)
+    """The header of the run that wrote each of these lines."""
+
+    @property
+    def main_header(self) -> Line:
+        """The header under which most of the latest lines were written."""
+        texts = {key: json.dumps(header, sort_keys=True) for key, header in self.headers.items()}
+        most = Counter(texts.values()).most_common(1)
+        return next(
+            (self.headers[k] for k, text in texts.items() if text == most[0][0]), self.header
+        )
 
 
 def key_of(item: Line) -> str:
     """Return what identifies an item: the output it made or would have made, else its input."""
     return str(item.get("key") or item.get("output") or item["input"])
+
+
+def source_of(item: Line, folder: Path) -> Path:
+    """Return where an item's input is: as written, or beside the manifest's folder if that moved.
+
+    Args:
+        item: A line of the manifest.
+        folder: Where the manifest lies.
+    """
+    written = Path(item["input"])
+    places = (written, folder.parent / written, folder / written)
+    return next((place for place in places if place.is_file()), written)
 
 
 def _parsed_lines(path: Path) -> list[Line]:
@@ -67,6 +91,22 @@ def read_manifest(path: Path) -> Manifest:
             manifest.header = line
         elif "input" in line:
             manifest.items[key_of(line)] = line
+            manifest.headers[key_of(line)] = manifest.header
+    return manifest
+
+
+def read_run(folder: Path, command: str) -> Manifest:
+    """Return the manifest of earlier runs of a command into a folder.
+
+    Raises:
+        ConfigError: If the folder has no manifest, or another command's.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        raise ConfigError(f"{folder}: expected a folder that {command} wrote, {path} is not there")
+    manifest = read_manifest(path)
+    if (found := manifest.header.get("command", command)) != command:
+        raise ConfigError(f"{folder} holds the manifest of {found!r}, not of {command}")
     return manifest
 
 
@@ -86,7 +126,10 @@ class ManifestWriter:
 
     def append(self, line: Line) -> None:
         """Write one line and sync it to disk."""
-        self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            text = json.dumps(line, allow_nan=False)  # a name that is no text, as escapes
+        self._file.write(text + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -97,9 +140,13 @@ class ManifestWriter:
         self._file.close()
 
 
+def is_torn(path: Path) -> bool:
+    """Say whether the last line of a manifest was cut off while it was written."""
+    raw = path.read_bytes()
+    return bool(raw) and not raw.endswith(b"\n")
+
+
 def _cut_torn_line(path: Path) -> None:
-    if path.exists():
-        raw = path.read_bytes()
-        if raw and not raw.endswith(b"\n"):
-            with path.open("r+b") as file:
-                file.truncate(raw.rfind(b"\n") + 1)
+    if path.exists() and is_torn(path):
+        with path.open("r+b") as file:
+            file.truncate(path.read_bytes().rfind(b"\n") + 1)

@@ -25,11 +25,15 @@ Workers = Annotated[
 Seed = Annotated[int, Option(envvar="FACEREN_SEED", min=0, help="Seed of all randomness.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", envvar="FACEREN_QUIET", help="Errors only.")]
 Json = Annotated[bool, Option("--json", help="One JSON object a photo on stdout.")]
-Output = Annotated[Path, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Output folder.")]
+Output = Annotated[
+    Path | None, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Output folder.")
+]
 MaxPixels = Annotated[
     int | None, Option(envvar="FACEREN_MAX_PIXELS", min=1, help="Refuse images of more pixels.")
 ]
-Inputs = Annotated[list[Path], Argument(help="Photos and folders.", metavar="INPUT...")]
+Inputs = Annotated[
+    list[Path] | None, Argument(help="Photos and folders.", metavar="INPUT...", show_default=False)
+]
 Model = Annotated[
     str, Option("--model", "-m", envvar="FACEREN_MODEL", help="Shipped model or a checkpoint.")
 ]
@@ -44,8 +48,51 @@ DetectionThreshold = Annotated[
     float, Option(envvar="FACEREN_DETECTION_THRESHOLD", help="Least confidence, 0.01 to 1.")
 ]
 Rotate = Annotated[str, Option(envvar="FACEREN_ROTATE", help="Find turned faces: auto or off.")]
+DetectorName = Annotated[
+    str,
+    Option(
+        "--detector",
+        envvar="FACEREN_DETECTOR",
+        help="tiny; with [facexlib]: retinaface_resnet50 or retinaface_mobile0.25.",
+    ),
+]
+Boxes = Annotated[
+    Path | None,
+    Option(
+        envvar="FACEREN_BOXES", help="Faces that were missed: JSON Lines or CSV.", metavar="FILE"
+    ),
+]
+MinIdentity = Annotated[
+    float | None,
+    Option(
+        envvar="FACEREN_MIN_IDENTITY",
+        help="Blend faces back whose identity distance exceeds this; 0.6 is another person.",
+        metavar="DISTANCE",
+    ),
+]
+Grain = Annotated[
+    str, Option(envvar="FACEREN_GRAIN", help="Match grain and sharpness of the photo: auto or off.")
+]
+Mask = Annotated[
+    str, Option(envvar="FACEREN_MASK", help="What is pasted: auto, ellipse or parsing.")
+]
+WeightsDir = Annotated[
+    Path | None,
+    Option(envvar="FACEREN_WEIGHTS_DIR", help="Folder of facexlib's weights.", metavar="DIR"),
+]
+Offline = Annotated[bool, Option("--offline", envvar="FACEREN_OFFLINE", help="Download nothing.")]
 Strength = Annotated[
     float, Option(envvar="FACEREN_STRENGTH", help="Blend: 0 is the input, 1 the restored face.")
+]
+Background = Annotated[
+    str, Option(envvar="FACEREN_BACKGROUND", help="keep, or renovate: restore the whole photo.")
+]
+Scale = Annotated[
+    int, Option(envvar="FACEREN_SCALE", help="1, 2 or 4 times as many pixels a side.")
+]
+MaxMemory = Annotated[
+    str,
+    Option(envvar="FACEREN_MAX_MEMORY", help="For photos being worked on, as 500M or 3G."),
 ]
 Color = Annotated[str, Option(envvar="FACEREN_COLOR", help="auto, keep or free: whose chroma.")]
 FileFormat = Annotated[
@@ -63,6 +110,20 @@ Exclude = Annotated[
 ]
 Only = Annotated[
     Path | None, Option(envvar="FACEREN_ONLY", help="File that lists the photos to restore.")
+]
+Report = Annotated[
+    bool,
+    Option("--report/--no-report", envvar="FACEREN_REPORT", help="Write OUT/report.html."),
+]
+ReportOnly = Annotated[
+    Path | None,
+    Option(
+        envvar="FACEREN_REPORT_ONLY", help="Write that page anew, do nothing else.", metavar="OUT"
+    ),
+]
+Revert = Annotated[
+    Path | None,
+    Option(envvar="FACEREN_REVERT", help="File that lists photos and faces to take back."),
 ]
 Overwrite = Annotated[
     bool, Option("--overwrite", envvar="FACEREN_OVERWRITE", help="Do everything anew.")
@@ -123,6 +184,9 @@ JsonFile = Annotated[
 CsvFile = Annotated[
     Path | None, Option("--csv", envvar="FACEREN_CSV", help="Write a row an image there.")
 ]
+HtmlFile = Annotated[
+    Path | None, Option("--html", envvar="FACEREN_HTML", help="Write a page of it all there.")
+]
 SaveStats = Annotated[
     Path | None, Option(envvar="FACEREN_SAVE_STATS", help="Save FID statistics (.npz).")
 ]
@@ -133,10 +197,44 @@ WorstBy = Annotated[
     str | None, Option(envvar="FACEREN_WORST_BY", help="By which metric; default the first.")
 ]
 Clean = Annotated[Path, Argument(help="Folder of aligned clean faces.")]
-Suite = Annotated[str, Option(envvar="FACEREN_SUITE", help="quality, speed or all.")]
+Suite = Annotated[
+    str, Option(envvar="FACEREN_SUITE", help="quality, speed, ablation, crops or all.")
+]
 Tasks = Annotated[str, Option(envvar="FACEREN_TASKS", help="Tasks of degrade, split by commas.")]
+Models = Annotated[
+    str | None,
+    Option(
+        envvar="FACEREN_MODELS",
+        help="Others to compare: checkpoints, yours or ours, or TASK=FILE; split by commas.",
+    ),
+]
+TrainFolder = Annotated[
+    Path | None,
+    Option("--train", envvar="FACEREN_TRAIN", help="Clean faces to train the ablation on."),
+]
+Budget = Annotated[
+    float, Option(envvar="FACEREN_BUDGET", help="Minutes of training for the whole ablation.")
+]
+Crops = Annotated[
+    Path | None,
+    Option(envvar="FACEREN_CROPS", help="A photo whose small faces are enlarged and restored."),
+]
+Compare = Annotated[
+    Path | None, Option(envvar="FACEREN_COMPARE", help="An earlier benchmark.json.")
+]
+FailOnRegression = Annotated[
+    bool,
+    Option(
+        "--fail-on-regression",
+        envvar="FACEREN_FAIL_ON_REGRESSION",
+        help="Exit with 1 if --compare finds anything worse.",
+    ),
+]
 BenchmarkMetrics = Annotated[
     str, Option(envvar="FACEREN_METRICS", help="Metrics of evaluate, split by commas.")
+]
+BenchmarkSize = Annotated[
+    int, Option(envvar="FACEREN_SIZE", min=64, help="Shorter side of the faces in pixels.")
 ]
 BenchmarkLimit = Annotated[
     int | None, Option(envvar="FACEREN_LIMIT", min=1, help="The first so many faces only.")

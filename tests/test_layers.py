@@ -8,6 +8,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"show"},
+    {"bench"},  # runs the other commands as a user would, and measures them
     {"commands"},
     {"restoration", "training", "report"},
     {"inference", "degradation", "metrics"},

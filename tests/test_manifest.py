@@ -1,9 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from faceren.errors import ConfigError
-from faceren.manifest import ManifestWriter, read_manifest
+from faceren.manifest import ManifestWriter, read_manifest, source_of
 
 
 def test_what_is_appended_is_read_back(tmp_path):
@@ -56,3 +57,34 @@ def test_a_newer_format_is_refused(tmp_path):
 def test_nan_never_enters_a_manifest(tmp_path):
     with ManifestWriter(tmp_path / "m", {}) as writer, pytest.raises(ValueError, match="JSON"):
         writer.append({"input": "a", "score": float("nan")})
+
+
+def test_a_name_that_is_no_text_comes_back(tmp_path):
+    with ManifestWriter(tmp_path / "manifest.jsonl", {}) as writer:
+        writer.append({"input": "é\udcff.jpg"})
+    assert list(read_manifest(tmp_path / "manifest.jsonl").items) == ["é\udcff.jpg"]
+
+
+def test_each_line_knows_the_header_of_its_run(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    for run, names in (("first", "ab"), ("second", "c")):
+        with ManifestWriter(path, {"run": run}) as writer:
+            for name in names:
+                writer.append({"input": name})
+    manifest = read_manifest(path)
+    assert {key: header["run"] for key, header in manifest.headers.items()} == {
+        "a": "first",
+        "b": "first",
+        "c": "second",
+    }
+    assert manifest.main_header["run"] == "first"
+    assert manifest.header["run"] == "second"
+
+
+def test_an_input_is_found_beside_a_folder_that_moved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moved/photos").mkdir(parents=True)
+    (tmp_path / "moved/photos/a.jpg").touch()
+    item = {"input": "photos/a.jpg"}
+    assert source_of(item, tmp_path / "moved/out") == tmp_path / "moved/photos/a.jpg"
+    assert source_of({"input": "gone.jpg"}, tmp_path / "moved/out") == Path("gone.jpg")

@@ -52,6 +52,7 @@ def degrade(
     replay: Path | None = None,
     compat: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    limit: int | None = None,
     overwrite: bool = False,
     workers: int = 0,
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -72,6 +73,7 @@ def degrade(
         replay: A manifest of this command: do what it says again, byte for byte.
         compat: Any of ``faceren.degradation.COMPAT``.
         exclude: Glob patterns of relative paths to leave out.
+        limit: The first so many photos only.
         overwrite: Make everything anew.
         workers: Processes; 0 is automatic (fewer for a few photos), 1 works in this process.
         max_pixels: Refuse larger photos.
@@ -85,7 +87,7 @@ def degrade(
     sources, _ = resolve_inputs(inputs)
     target = output or default_output(sources, task or "replay")
     check_output(sources, target, exclude)
-    found = list(find_images(sources, exclude))
+    found = list(find_images(sources, exclude))[:limit]
     if not found:
         raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
     if replay is None:

@@ -16,6 +16,7 @@ from faceren.inference import pick_device
 from faceren.metrics.names import (
     PAIRED,
     PAPER_METRICS,
+    PYIQA,
     SETS,
     Protocol,
     check_protocol,
@@ -177,7 +178,7 @@ def _score(scorer: Scorer, item: Pair | Path, max_pixels: int) -> None:
         return
     result = read_rgb(item.result, max_pixels=max_pixels)
     scorer.add(
-        Item(item.path, item.result, item.reference, item.identity),
+        Item(item.path, item.result, item.reference, item.input, item.identity),
         result,
         _reference(item, result.shape, max_pixels),
     )
@@ -198,13 +199,16 @@ def _reference(pair: Pair, shape: tuple[int, ...], max_pixels: int) -> Rgb | Non
 
 
 def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | None = None) -> str:
-    """Write a sheet of the worst images as PNG, each beside its reference.
+    """Write a sheet of the worst images as PNG: each between its input and its reference.
+
+    Where no row has an input or a reference its column is left out.
 
     Args:
         evaluation: From ``evaluate``; the files are read again.
         path: The PNG file.
         count: How many images.
         by: A metric with a figure for each image; default the first of lpips, psnr, niqe there is.
+            Which way those of pyiqa go is not known, so that none of them will do.
 
     Returns:
         The metric.
@@ -214,14 +218,24 @@ def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | Non
         ImageError: If an image cannot be read any more.
     """
     have = list(dict.fromkeys(name for row in evaluation.scores.images for name in row.values))
-    metric = by or next((name for name in ("lpips", "psnr", "niqe") if name in have), have[0])
+    have = [name for name in have if not name.startswith(PYIQA)]
+    metric = by or next((n for n in ("lpips", "psnr", "niqe", *have) if n in have), "lpips")
     if metric not in have:
         raise ConfigError(f"--worst: no image has a figure of {metric!r}{nearest(metric, have)}")
-    rows = []
-    for row in evaluation.worst(count, metric):
-        cells = [Cell(read_rgb(row.result), f"{row.path}  {metric} {row.values[metric]:.4g}")]
-        if row.reference is not None:
-            cells.append(Cell(read_rgb(row.reference), "reference"))
-        rows.append(cells)
-    write_png(path, contact_sheet(rows))
+    worst = evaluation.worst(count, metric)
+    columns = {
+        "input": [_cell(row.input) for row in worst],
+        "output": [
+            _cell(row.result, f"{row.path}  {metric} {row.values[metric]:.4g}") for row in worst
+        ],
+        "reference": [_cell(row.reference) for row in worst],
+    }
+    filled = {
+        title: cells for title, cells in columns.items() if any(c.image is not None for c in cells)
+    }
+    write_png(path, contact_sheet(list(zip(*filled.values(), strict=True)), headers=list(filled)))
     return metric
+
+
+def _cell(path: Path | None, caption: str = "") -> Cell:
+    return Cell(None if path is None or not path.is_file() else read_rgb(path), caption)

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import faceren
 from faceren.assets import model_path
+from faceren.commands.review import open_to_change, recorded_jobs, reported, watcher
 from faceren.errors import ConfigError
-from faceren.faces.detection import check_detector
+from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.inference import load_restorer
 from faceren.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_manifest
+from faceren.restoration.boxes import read_boxes, with_boxes
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.pipeline import Pipeline, unchanged
+from faceren.restoration.photo import tools_for
+from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
 from faceren.restoration.plan import Job, check_output, listed, make_plan, resolve_inputs
-from faceren.restoration.results import PhotoResult
+from faceren.restoration.results import PhotoResult, Timing
+from faceren.restoration.resume import unchanged, without_stale_output
 
 DEFAULT_MODEL = "compact"
 
@@ -28,6 +32,8 @@ class RestoreRun:
     shipped_samples: bool
     """The package's own samples stand in for a ``sample_photos`` that is not there."""
     results: Iterator[PhotoResult]
+    timing: Timing
+    """Where the time goes; grows while the results come."""
 
 
 def restore(
@@ -41,19 +47,25 @@ def restore(
     batch_size: int | None = None,
     workers: int = 0,
     max_pixels: int | None = None,
+    max_memory: int | None = None,
     exclude: Sequence[str] = (),
     only: Sequence[str] | None = None,
     overwrite: bool = False,
     retry_failed: bool = False,
     save_faces: bool = False,
+    boxes: Path | None = None,
+    weights_dir: Path | None = None,
+    offline: bool = False,
     dry_run: bool = False,
+    report: bool = False,
 ) -> RestoreRun:
     """Plan a restoration; iterating over ``results`` does the work.
 
     Everything that can be wrong with the request is found before the first photo is touched.
 
     Args:
-        inputs: Photos and folders.
+        inputs: Photos and folders; none with ``only`` means those of the earlier runs into
+            ``output``.
         output: Folder of the outputs and of ``manifest.jsonl``.
         model: A shipped model's name or the path of a checkpoint.
         options: What to do with each photo.
@@ -61,13 +73,19 @@ def restore(
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         batch_size: Most faces in a pass of the network.
         workers: Threads beside the network; 0 is automatic.
-        max_pixels: Refuse larger photos; default DEFAULT_MAX_PIXELS.
+        max_pixels: Refuse larger photos, and larger outputs; default DEFAULT_MAX_PIXELS.
+        max_memory: Bytes that photos may take while they are worked on, beside the program itself;
+            one photo always may. Default DEFAULT_MAX_MEMORY.
         exclude: Glob patterns of relative paths to leave out.
         only: Restore only these outputs or inputs.
         overwrite: Do everything anew.
         retry_failed: Try again what failed before.
+        boxes: File of faces that the detector missed (see ``restoration.boxes``).
+        weights_dir: Folder of facexlib's weights; default ``faces.weights.default_folder()``.
+        offline: Never download them.
         save_faces: Write the crops before and after to ``output/faces``.
         dry_run: Yield ``planned`` (or ``skipped``) results and do nothing.
+        report: Write the review page at the end.
 
     Raises:
         ConfigError: If inputs, outputs or options make no sense.
@@ -75,39 +93,57 @@ def restore(
         MachineError: If weights or device are not there, or the output cannot be written.
     """
     options = options or RestoreOptions()
-    sources, shipped = resolve_inputs(inputs)
-    check_output(sources, output, exclude)
-    jobs = make_plan(sources, output, file_format=options.format, exclude=exclude)
+    if only is not None and not inputs:
+        jobs, shipped = recorded_jobs(output), False
+        check_output([job.source for job in jobs], output, exclude)
+    else:
+        sources, shipped = resolve_inputs(inputs)
+        check_output(sources, output, exclude)
+        jobs = make_plan(sources, output, file_format=options.format, exclude=exclude)
+    if boxes is not None:
+        jobs = with_boxes(jobs, read_boxes(boxes))
     if only is not None:
         jobs = list(listed(jobs, only))
     restorer = load_restorer(
         model_path(model), device=device, precision=precision, batch_size=batch_size
     )
-    if not options.aligned:
-        check_detector()
     pipeline = Pipeline(
         restorer=restorer,
         options=options,
         max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-        workers=workers or 2,
+        workers=workers or AUTOMATIC_WORKERS,
+        max_memory=max_memory or DEFAULT_MAX_MEMORY,
+        tools=tools_for(options, restorer, weights_dir, offline=offline),
         save_faces=save_faces,
+        watch=watcher(output) if report and not dry_run else None,
     )
     manifest = Manifest() if overwrite else _earlier(output)
+    if only is not None:
+        manifest = open_to_change(manifest)
     header: Line = {
         "tool": f"faceren {faceren.__version__}",
         "command": "restore",
         "model": restorer.checkpoint.info.name or model,
+        "model_option": model,
         "weights_sha256": restorer.checkpoint.sha256,
         "options": dataclasses.asdict(options),
     }
     results = (
-        _planned(jobs, manifest, pipeline.settings, retry_failed=retry_failed)
+        _planned(jobs, manifest, pipeline, retry_failed=retry_failed)
         if dry_run
         else _work(
-            jobs, pipeline, manifest, output / MANIFEST_NAME, header, retry_failed=retry_failed
+            jobs,
+            pipeline,
+            manifest,
+            output / MANIFEST_NAME,
+            header,
+            retry_failed=retry_failed,
+            chosen=only is not None,
         )
     )
-    return RestoreRun(len(jobs), shipped, results)
+    if report and not dry_run:
+        results = reported(results, output, max_pixels=max_pixels, workers=workers)
+    return RestoreRun(len(jobs), shipped, results, pipeline.lane.timing)
 
 
 def _earlier(output: Path) -> Manifest:
@@ -121,10 +157,10 @@ def _earlier(output: Path) -> Manifest:
 
 
 def _planned(
-    jobs: Sequence[Job], manifest: Manifest, settings: str, *, retry_failed: bool
+    jobs: Sequence[Job], manifest: Manifest, pipeline: Pipeline, *, retry_failed: bool
 ) -> Iterator[PhotoResult]:
     for job in jobs:
-        done = unchanged(job, manifest, settings, retry_failed=retry_failed)
+        done = unchanged(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
         yield done or PhotoResult(
             source=job.source, output=job.output, key=job.key, status="planned"
         )
@@ -138,17 +174,22 @@ def _work(
     header: Line,
     *,
     retry_failed: bool,
+    chosen: bool,
 ) -> Iterator[PhotoResult]:
+    mark = {"chosen": True} if chosen else {}  # what --only chose stays in runs over everything
     todo = []
     for job in jobs:
-        done = unchanged(job, manifest, pipeline.settings, retry_failed=retry_failed)
+        done = unchanged(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
         if done is None:
             todo.append(job)
         else:
             yield done
     if not todo:
         return
+    for folder in {job.output.parent for job in todo}:
+        remove_leftovers(folder)
     with ManifestWriter(path, header) as writer:
-        for result in pipeline.run(todo):
-            writer.append(result.to_json())
+        for done in pipeline.run(todo):
+            result = without_stale_output(done, path.parent)
+            writer.append(result.to_json() | mark)
             yield result

@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 
 import cv2
 
-from faceren.training.events import Event, Started
+from faceren.files import atomic_write
+from faceren.report.curves import can_draw, draw_curves
+from faceren.training.events import Event, Started, Validated
 from faceren.training.folder import RunFolder
 from faceren.training.lightning import build_fabric, use_bf16
+from faceren.training.log import LOG_NAME, read_log
 from faceren.training.loop import Loop
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import load_recipe
@@ -42,7 +45,8 @@ def train(
 ) -> Iterator[Event]:
     """Train a network as a recipe says, or go on training it.
 
-    With ``torchrun`` every process calls this; only the first one writes and yields.
+    With ``torchrun`` every process calls this; only the first one writes and yields. Each
+    validation leaves a sheet and, if matplotlib is installed, ``curves.png`` in the run folder.
 
     Args:
         recipe: YAML file.
@@ -83,7 +87,15 @@ def train(
     samples = SampleSet(sets.training, plan.data, plan.seed)
     with stop_on_signals() as stop:
         steps = Loop(plan, folder, stepper, samples, validator, stop).run()
-        yield from (steps if first else _silently(steps))
+        yield from (_with_curves(steps, folder) if first else _silently(steps))
+
+
+def _with_curves(events: Iterator[Event], folder: RunFolder) -> Iterator[Event]:
+    """Pass the events on; draw the curves anew after each validation, if matplotlib is there."""
+    for event in events:
+        if isinstance(event, Validated) and can_draw():
+            atomic_write(folder.curves, draw_curves(read_log(folder.path / LOG_NAME)))
+        yield event
 
 
 def _silently(events: Yields[Any, None, Result]) -> Yields[Any, None, Result]:

@@ -4,6 +4,8 @@ A crop is described by the similarity transform from photo pixels to crop pixels
 its centre at coordinate (0, 0), as in OpenCV.
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +79,47 @@ def crop_corners(matrix: Matrix, size: int) -> Matrix:
     corners = np.array([[low, low], [high, low], [high, high], [low, high]])
     back = inverse(matrix)
     return corners @ back[:, :2].T + back[:, 2]
+
+
+def crop_box(matrix: Matrix, size: int, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the photo pixels that a crop is made from: x0, y0, x1, y1, clipped to the photo.
+
+    Args:
+        matrix: (2, 3) transform from the photo to the crop.
+        size: Side of the crop in pixels.
+        shape: Height and width of the photo.
+
+    Raises:
+        FaceError: If the crop lies outside the photo.
+    """
+    corners = crop_corners(matrix, size)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    margin = 2 + int(np.ceil(1 / scale))  # what the resampling filter reads beyond the crop
+    x0, y0 = (max(0, int(v)) for v in np.floor(corners.min(0)) - margin)
+    limit = np.ceil(corners.max(0)) + margin + 1
+    box = (x0, y0, min(shape[1], int(limit[0])), min(shape[0], int(limit[1])))
+    if box[2] - x0 < 2 or box[3] - y0 < 2:
+        raise FaceError(f"a face's crop about {corners.mean(0).round()} lies outside the photo")
+    return box
+
+
+def cut_crop(
+    region: Callable[[tuple[int, int, int, int]], Pixels],
+    box: tuple[int, int, int, int],
+    matrix: Matrix,
+    size: int,
+) -> Pixels:
+    """Return an aligned crop, (S, S, 3) in [0, 1].
+
+    Args:
+        region: Returns the photo's pixels in a box, (h, w, 3).
+        box: From ``crop_box``.
+        matrix: (2, 3) transform from the photo to the crop.
+        size: Side of the crop in pixels.
+    """
+    local = np.column_stack([matrix[:, :2], matrix @ np.array([box[0], box[1], 1.0])])
+    pixels = np.ascontiguousarray(region(box), np.float32)
+    return np.clip(warp(pixels, local, (size, size)), 0, 1)
 
 
 def warp(image: Pixels, matrix: Matrix, size: tuple[int, int]) -> Pixels:

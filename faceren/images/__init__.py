@@ -1,11 +1,13 @@
 """Photos in files: find, read, write, with everything a file says about its picture."""
 
 from faceren.images.checks import DEFAULT_MAX_PIXELS, shown
+from faceren.images.enlarge import enlarged
 from faceren.images.find import Found, find_images
 from faceren.images.orientation import Box
 from faceren.images.photo import Photo, read_photo, read_rgb
 from faceren.images.tensors import to_tensor, to_uint8
-from faceren.images.write import FileFormat, write_photo, write_png
+from faceren.images.weigh import decoded_bytes
+from faceren.images.write import FileFormat, copy_photo, write_photo, write_png
 from faceren.images.xmp import Restoration
 
 __all__ = [
@@ -15,6 +17,9 @@ __all__ = [
     "Found",
     "Photo",
     "Restoration",
+    "copy_photo",
+    "decoded_bytes",
+    "enlarged",
     "find_images",
     "read_photo",
     "read_rgb",

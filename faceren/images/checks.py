@@ -7,8 +7,8 @@ from pathlib import Path
 
 from faceren.errors import ImageError
 
-DEFAULT_MAX_PIXELS = 178_956_970
-"""Pixels of a photo that are decoded without asking: 512 MiB as 24-bit colour."""
+DEFAULT_MAX_PIXELS = 2**28
+"""Pixels of a photo that are decoded without asking: 768 MiB as 24-bit colour."""
 
 MAGIC = {
     b"\xff\xd8\xff": "jpeg",

@@ -125,7 +125,7 @@ def _page(path: Path, kind: str, image: ImageFile.ImageFile) -> Page:
     if kind == "heif":
         orientation = 1  # the library has turned the raster already
     icc = image.info.get("icc_profile") or b""
-    depth = _png_depth(path) if kind == "png" else 8
+    depth = png_depth(path) if kind == "png" else 8
     if depth == 16:
         import imagecodecs  # here: training must run without it
 
@@ -141,7 +141,8 @@ def _page(path: Path, kind: str, image: ImageFile.ImageFile) -> Page:
     return Page(raster, space, orientation, icc, expanded=mode != image.mode or depth < 8)
 
 
-def _png_depth(path: Path) -> int:
+def png_depth(path: Path) -> int:
+    """Return the bits per sample of a PNG."""
     with path.open("rb") as file:
         return file.read(25)[24]
 

@@ -16,6 +16,8 @@ from faceren.images.page import Page
 
 FINEST_SAMPLING = 0
 """Pillow's name for 4:4:4, every pixel has its own colour."""
+PNG_LEVEL = 3
+"""Of 9; three times as fast as 6, for files 3 % larger."""
 GOOD_QUALITY = 75
 """A JPEG of this quality or more is encoded with its own tables."""
 
@@ -74,7 +76,7 @@ def encode_png(page: Page) -> bytes:
     import imagecodecs  # here: training must run without it
 
     raster = page.raster[..., 0] if page.raster.shape[2] == 1 else page.raster
-    return bytes(imagecodecs.png_encode(np.ascontiguousarray(raster), level=6))
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(raster), level=PNG_LEVEL))
 
 
 def encode_bmp(page: Page) -> bytes:

@@ -14,6 +14,8 @@ from faceren.images.orientation import Box, stored_box, upright_view
 Raster = NDArray[np.uint8] | NDArray[np.uint16]
 BAND = 512
 """Rows whose colours are converted at a time; bounds memory."""
+PIXELS = 2**20
+"""Pixels that are changed at a time; in floating point and several times over they are large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,14 @@ class Page:
         """Height and width of the page as it is seen."""
         height, width = upright_view(self.raster, self.orientation).shape[:2]
         return height, width
+
+    @property
+    def alpha(self) -> Values | None:
+        """Opacity of the page as it is seen, (H, W) in [0, 1]; None if it has none."""
+        if self.raster.shape[2] == CHANNELS[self.space]:
+            return None
+        last = upright_view(self.raster, self.orientation)[..., -1]
+        return last.astype(np.float32) / np.float32(np.iinfo(last.dtype).max)
 
     def upright_rgb(self) -> NDArray[np.uint8] | Values:
         """Return the page as it is seen, sRGB, (H, W, 3): uint8, or float32 in [0, 1] of 16 bits.
@@ -95,6 +105,36 @@ class Page:
             touched.append(stored_box(box, self.orientation, raster.shape))
         return replace(self, raster=raster, touched=(*self.touched, *touched))
 
+    def mixed(self, other: "Page", shares: Iterable[tuple[Box, Values]]) -> "Page":
+        """Return the page with another page's pixels mixed in, alpha too.
+
+        Where a share is 0 the stored values are exactly this page's, where it is 1 the other's.
+
+        Args:
+            other: A page of the same size, depth, colours and orientation.
+            shares: Pairs of a box in upright pixels, inside the page, and the other's share of
+                the pixels there, (h, w) in [0, 1]; boxes may overlap if their shares agree.
+
+        Raises:
+            ShapeError: If the pages differ in more than their pixels.
+        """
+        ours, theirs = self._form(), other._form()
+        if ours != theirs:
+            raise ShapeError(f"expected two pages of one form, got {ours} and {theirs}")
+        raster, touched = self.raster.copy(), []
+        for (x0, y0, x1, y1), share in shares:
+            old, mine, new = (
+                upright_view(part, self.orientation)[y0:y1, x0:x1]
+                for part in (self.raster, raster, other.raster)
+            )
+            blend = old + share[..., None] * (new.astype(np.float32) - old)
+            mine[:] = np.rint(blend).astype(raster.dtype)
+            touched.append(stored_box((x0, y0, x1, y1), self.orientation, raster.shape))
+        return replace(self, raster=raster, touched=(*self.touched, *touched))
+
+    def _form(self) -> tuple[tuple[int, ...], str, str, int]:
+        return self.raster.shape, str(self.raster.dtype), self.space, self.orientation
+
     def _part(self, raster: NDArray[Any], box: Box) -> NDArray[Any]:
         x0, y0, x1, y1 = box
         view = upright_view(raster, self.orientation)
@@ -105,6 +145,11 @@ class Page:
         return 1 - values if self.inverted else values
 
     def _write(self, part: NDArray[Any], add: Values) -> None:
+        rows = max(1, PIXELS // part.shape[1])
+        for top in range(0, len(part), rows):
+            self._write_rows(part[top : top + rows], add[top : top + rows])
+
+    def _write_rows(self, part: NDArray[Any], add: Values) -> None:
         if not add.any():
             return
         new = changed(self._values(part), add, self.space, self.icc)

@@ -28,6 +28,8 @@ class Photo:
     """One, or the pages of a TIFF."""
     stamp: tuple[int, int]
     """Size in bytes and modification time (ns) of the file when it was read."""
+    scale: int = 1
+    """How many times as high and as wide as the file's its pages are."""
 
     def upright_rgb(self, page: int = 0) -> NDArray[np.uint8] | Values:
         """Return a page as it is seen; see ``Page.upright_rgb``."""

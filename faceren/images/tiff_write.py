@@ -204,10 +204,11 @@ def store_anew(file: BinaryIO, layout: Layout, directory: Directory, page: Page)
     height, width, samples = page.raster.shape
     rows = max(1, STRIP_BYTES // max(1, width * samples * page.raster.itemsize))
     edges = [*range(0, height, rows), height]
-    strips = [
-        encoded(page.raster[top:bottom], DEFLATE, HORIZONTAL, layout)
-        for top, bottom in pairwise(edges)
-    ]
+    offsets, counts = [], []
+    for top, bottom in pairwise(edges):
+        strip = encoded(page.raster[top:bottom], DEFLATE, HORIZONTAL, layout)
+        offsets.append(append_data(file, strip))
+        counts.append(len(strip))
     for tag in OBSOLETE:
         directory.entries.pop(tag, None)
     photometric = {"gray": 0 if page.inverted else 1, "rgb": 2, "cmyk": 5}[page.space]
@@ -217,10 +218,10 @@ def store_anew(file: BinaryIO, layout: Layout, directory: Directory, page: Page)
         BITS: [page.raster.itemsize * 8] * samples,
         COMPRESSION: [DEFLATE],
         PHOTOMETRIC: [photometric],
-        STRIP_OFFSETS: [append_data(file, strip) for strip in strips],
+        STRIP_OFFSETS: offsets,
         SAMPLES: [samples],
         ROWS: [rows],
-        STRIP_COUNTS: [len(strip) for strip in strips],
+        STRIP_COUNTS: counts,
         PLANAR: [1],
         PREDICTOR: [HORIZONTAL],
         SAMPLE_FORMAT: [1] * samples,

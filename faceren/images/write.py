@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faceren.errors import ImageError, ShapeError
-from faceren.files import atomic_path
-from faceren.images import containers, encode, metadata
+from faceren.files import DISK_ERRORS, atomic_path
+from faceren.images import containers, encode, metadata, resolution
 from faceren.images.checks import shown, unreadable
 from faceren.images.page import Page
 from faceren.images.photo import Photo
@@ -61,7 +61,8 @@ def write_photo(
     TIFF tags. The pixels keep their size, depth and stored orientation, with two exceptions:
     palettes and bits become the gray or RGB levels that they mean. A change of format moves EXIF,
     ICC, XMP, IPTC (not into WebP) and resolution. The note goes into the XMP only, and no time is
-    written, so that equal photos give equal files. BMP has no XMP, so no note.
+    written, so that equal photos give equal files. BMP has no XMP, so no note. What names the
+    resolution or the number of pixels follows the photo's ``scale``.
 
     A JPEG is encoded with its own quantisation tables and subsampling, so that nearly all
     unchanged pixels stay equal; if its quality is below 75, with finer ones for the faces' sake.
@@ -88,7 +89,7 @@ def write_photo(
         raise ImageError(
             f"{shown(photo.path)}: only TIFF holds {len(photo.pages)} pages; use --format keep"
         )
-    edit: Edit = bytes if note is None else partial(annotated, note=note)
+    edit = _edit(photo.scale, note)
     try:
         if kind == "tiff":
             _write_tiff(path, photo, edit)
@@ -101,6 +102,32 @@ def write_photo(
         temporary.write_bytes(data)
 
 
+def copy_photo(path: Path, photo: Photo) -> None:
+    """Copy the file that a photo was read from, byte for byte, whole or not at all.
+
+    Raises:
+        ImageError: If it was changed or removed meanwhile.
+        MachineError: If the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        _copy_source(photo, temporary)
+
+
+def _copy_source(photo: Photo, target: Path) -> None:
+    try:
+        shutil.copyfile(photo.path, target)
+    except OSError as error:
+        if error.errno in DISK_ERRORS and error.filename != str(photo.path):
+            raise
+        raise unreadable(photo.path, error) from error
+    photo.check_unchanged()
+
+
+def _edit(scale: int, note: Restoration | None) -> Edit:
+    grown: Edit = bytes if scale == 1 else partial(resolution.xmp_enlarged, scale=scale)
+    return grown if note is None else lambda xmp: annotated(grown(xmp), note)
+
+
 def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> bytes:
     same = kind == photo.kind
     data = b"" if photo.kind == "tiff" else photo.source_bytes()
@@ -108,28 +135,44 @@ def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> bytes:
     page = encode.fitted(photo.pages[0], kind)
     known = replace(metadata.metadata_of(photo.path, photo.kind, data), icc=page.icc)
     xmp = edit(known.xmp)
+    if photo.scale > 1:
+        known = resolution.metadata_enlarged(known, photo.scale)
     if kind == "jpeg":
         pixels = encode.encode_jpeg(page, quality=quality, source=data if same else b"")
-        parts = containers.jpeg_metadata(data) if same else metadata.jpeg_parts(known)
+        parts = _jpeg_parts(data, photo.scale) if same else metadata.jpeg_parts(known)
         return containers.joined_jpeg(pixels, parts, xmp)
     if kind == "png":
-        chunks = containers.png_metadata(data, same_depth=not page.expanded) if same else None
-        parts = metadata.png_parts(known) if chunks is None else chunks
+        parts = _png_parts(data, page, photo.scale) if same else metadata.png_parts(known)
         return containers.joined_png(encode.encode_png(page), parts, xmp)
     if kind == "webp":
-        return _webp(page, data if same else b"", known, xmp, quality)
+        return _webp(page, data if same else b"", known, xmp, quality, photo.scale)
     if kind == "bmp":
         pixels = encode.encode_bmp(page)
-        return pixels[:38] + data[38:46] + pixels[46:]  # pixels per metre
+        density = resolution.bmp_resolution_enlarged(data[38:46], photo.scale)
+        return pixels[:38] + density + pixels[46:]
     return encode.encode_heif(page, kind, quality=quality, exif=known.exif, xmp=xmp)
 
 
-def _webp(page: Page, source: bytes, known: metadata.Metadata, xmp: bytes, quality: int) -> bytes:
+def _jpeg_parts(data: bytes, scale: int) -> list[containers.Part]:
+    parts = containers.jpeg_metadata(data)
+    return parts if scale == 1 else [resolution.jpeg_part_enlarged(p, scale) for p in parts]
+
+
+def _png_parts(data: bytes, page: Page, scale: int) -> list[containers.Part]:
+    parts = containers.png_metadata(data, same_depth=not page.expanded)
+    return parts if scale == 1 else [resolution.chunk_enlarged(p, scale) for p in parts]
+
+
+def _webp(
+    page: Page, source: bytes, known: metadata.Metadata, xmp: bytes, quality: int, scale: int
+) -> bytes:
     chunks = list(containers.riff_chunks(source))
     lossless = any(name == b"VP8L" for name, _ in chunks)
     pixels = encode.encode_webp(page, quality=quality, lossless=lossless)
     ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
     kept = [part for part in chunks if part[0] not in ours]
+    if scale > 1:
+        kept = [resolution.chunk_enlarged(part, scale) for part in kept]
     size = (page.raster.shape[1], page.raster.shape[0])
     parts = kept if source else metadata.webp_parts(known)
     return containers.joined_webp(pixels, size, parts, xmp)
@@ -138,15 +181,16 @@ def _webp(page: Page, source: bytes, known: metadata.Metadata, xmp: bytes, quali
 def _write_tiff(path: Path, photo: Photo, edit: Edit) -> None:
     if photo.kind == "tiff":
         with atomic_path(path) as temporary:
-            try:
-                shutil.copyfile(photo.path, temporary)
-            except FileNotFoundError as error:
-                raise unreadable(photo.path, error) from error
-            photo.check_unchanged()
+            _copy_source(photo, temporary)
             with temporary.open("r+b") as file:
                 write_pages(file, photo.pages, edit)
+                if photo.scale > 1:
+                    resolution.tiff_enlarged(file, photo.scale)
         return
     known = metadata.metadata_of(photo.path, photo.kind, photo.source_bytes())
+    xmp = edit(known.xmp)
+    if photo.scale > 1:
+        known = resolution.metadata_enlarged(known, photo.scale)
     page = photo.pages[0]
     with atomic_path(path) as temporary:
         temporary.write_bytes(metadata.tiff_template(known))
@@ -154,7 +198,7 @@ def _write_tiff(path: Path, photo: Photo, edit: Edit) -> None:
             layout = layout_of(file)
             (directory,) = directories(file, layout)
             store_anew(file, layout, directory, page)
-            if xmp := edit(known.xmp):
+            if xmp:
                 set_bytes(file, layout, directory, XMP, xmp)
             if page.icc:
                 set_bytes(file, layout, directory, ICC_TAG, page.icc, kind=UNDEFINED)

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from faceren.assets import asset
 from faceren.errors import MachineError, ShapeError
+from faceren.metrics.dlib_network import SIDE, EmbeddingNetwork
 
 Rgb = NDArray[np.uint8]
 LOCK = threading.Lock()
+MARGIN = 0.25
+"""Of a face that the embedding sees, around the landmarks, as a share of its side: dlib's own."""
 LEAST_SIDE = 40
 """Half the side in pixels of the smallest face that the detector knows."""
 
@@ -42,8 +45,8 @@ def _predictor(points: int) -> Any:
 
 
 @cache
-def _network() -> Any:
-    return _dlib().face_recognition_model_v1(str(asset("dlib-embedding")))
+def _network() -> EmbeddingNetwork:
+    return EmbeddingNetwork(asset("dlib-embedding"))
 
 
 def check_rgb(rgb: Rgb) -> Rgb:
@@ -86,7 +89,15 @@ def embedding(rgb: Rgb, box: Any) -> NDArray[np.float64]:
     """Return the 128 numbers that describe whose face is in a rectangle."""
     image = check_rgb(rgb)
     shape = _predictor(5)(image, box)
-    return np.array(_network().compute_face_descriptor(image, shape, 1), np.float64)
+    chip = np.asarray(_dlib().get_face_chip(image, shape, SIDE, MARGIN))
+    return _network()(chip[None])[0]
+
+
+def check() -> None:
+    """Raise MachineError unless dlib and the weights of its embedding are there."""
+    _dlib()
+    for name in ("dlib-landmarks-5", "dlib-embedding"):
+        asset(name)
 
 
 def dlib_version() -> str:

@@ -3,10 +3,9 @@
 Source: Efron, Bootstrap Methods: Another Look at the Jackknife (Ann. Statist. 7(1), 1979).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 REPLICATES = 1000
 
@@ -24,13 +23,3 @@ def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
     ]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
-
-
-def resampled_rows(
-    n: int, m: int, replicates: int, *, paired: bool, seed: int = 0
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield drawn rows of two sets of n and m; the same rows of both if they are ``paired``."""
-    random = np.random.default_rng(seed)
-    for _ in range(replicates):
-        rows = random.integers(n, size=n)
-        yield rows, rows if paired else random.integers(m, size=m)

@@ -17,17 +17,15 @@ LEAST_SIDE = WINDOW * 2 ** (len(WEIGHTS) - 1)
 """The window must fit into the coarsest scale."""
 
 
-def ms_ssim(images: Tensor, references: Tensor, *, slip: bool = False) -> Tensor:
-    """Return the multi-scale similarity of each pair, shape (N,); 1 is equal.
+def scale_terms(images: Tensor, references: Tensor) -> Tensor:
+    """Return what each scale says of each pair, shape (N, 5), the finest first.
 
-    The contrast factors of the four finer scales and the whole similarity of the coarsest are
-    averaged over places and channels, cut off at 0, and multiplied with WEIGHTS as exponents.
+    The contrast factor of the four finer scales and the whole similarity of the coarsest, averaged
+    over places and channels. Each scale is the one before, averaged over squares of two pixels.
 
     Args:
         images: (N, C, H, W) in [0, 1], sides of at least 176 pixels.
         references: The same shape.
-        slip: Take the coarsest similarity into the product once for each finer scale, four times
-            in all, as the code behind the paper's Table 1 did; lower than the standard.
 
     Raises:
         ShapeError: If the shapes differ or are too small.
@@ -40,8 +38,27 @@ def ms_ssim(images: Tensor, references: Tensor, *, slip: bool = False) -> Tensor
         similarity, contrast = ssim_maps(images, references)
         coarsest = scale == len(WEIGHTS) - 1
         terms.append((similarity if coarsest else contrast).flatten(1).mean(1))
-    exponents = images.new_tensor(WEIGHTS)
+    return torch.stack(terms, dim=1)
+
+
+def ms_ssim(images: Tensor, references: Tensor, *, slip: bool = False) -> Tensor:
+    """Return the multi-scale similarity of each pair, shape (N,); 1 is equal.
+
+    The product of the scales' terms, cut off at 0, with WEIGHTS as exponents (eq. 7 of the
+    source). Some codes add the terms with WEIGHTS instead, which is up to 0.5 % higher.
+
+    Args:
+        images: (N, C, H, W) in [0, 1], sides of at least 176 pixels.
+        references: The same shape.
+        slip: Take the coarsest similarity into the product once for each finer scale, four times
+            in all, as the code behind the paper's Table 1 did; lower than the standard.
+
+    Raises:
+        ShapeError: If the shapes differ or are too small.
+    """
+    terms = scale_terms(images, references)
+    exponents = terms.new_tensor(WEIGHTS)
     if slip:
         exponents = exponents * exponents.new_tensor([1, 1, 1, 1, len(WEIGHTS) - 1])
-    powers: Tensor = torch.stack(terms, dim=1).clamp_min(0) ** exponents  # (N, 5)
+    powers: Tensor = terms.clamp_min(0) ** exponents  # (N, 5)
     return powers.prod(1)

@@ -24,6 +24,9 @@ PATCH = 96
 """Side of a patch at full size in pixels; half of it at half size."""
 SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Neighbours, as (rows, columns), whose products with a pixel are measured."""
+FLAT = 1e-6
+"""Normalised values below are those of flat places; one level in one corner of the window is 1e-4.
+In images that JPEG has flattened, the rounding of one library or another moves NIQE by 4 %."""
 ALPHAS = np.arange(0.2, 10.001, 0.001)
 """Shapes of the asymmetric generalised Gaussian that the fit tries."""
 _RATIOS = gamma(2 / ALPHAS) ** 2 / (gamma(1 / ALPHAS) * gamma(3 / ALPHAS))  # rises with alpha
@@ -69,8 +72,8 @@ def _window() -> Matrix:
 def _local_mean(image: Matrix, *, legacy: bool) -> Matrix:
     """Return the Gaussian mean over 7 pixels; ``legacy``: black, not repeated, beyond the border.
 
-    The one is a filter in two dimensions, the other two in one, as in the codes they repeat:
-    where an image is flat, the sign of the rounding error counts.
+    The one is a filter in two dimensions, the other two in one, as in the codes they repeat: in the
+    legacy code the sign of the rounding error counts where an image is flat.
     """
     taps = _window()
     if legacy:
@@ -92,7 +95,10 @@ def normalise(luminance: Matrix, *, legacy: bool) -> Matrix:
     """
     mean = _local_mean(luminance, legacy=legacy)
     variance = np.abs(_local_mean(luminance**2, legacy=legacy) - mean**2)
-    return np.asarray((luminance - mean) / (np.sqrt(variance) + 1))
+    normalised = (luminance - mean) / (np.sqrt(variance) + 1)
+    if not legacy:
+        normalised[np.abs(normalised) < FLAT] = 0  # or the sign of a rounding error would count
+    return np.asarray(normalised)
 
 
 def patches(image: Matrix, side: int) -> Matrix:

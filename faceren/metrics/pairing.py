@@ -11,7 +11,7 @@ from typing import Any
 
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import find_images
-from faceren.manifest import MANIFEST_NAME, Manifest, key_of, read_manifest
+from faceren.manifest import MANIFEST_NAME, Manifest, key_of, read_manifest, source_of
 
 Line = dict[str, Any]
 FROM_MANIFEST = "manifest"
@@ -33,6 +33,8 @@ class Pair:
     """How the clean image was scaled before it was degraded, as its manifest says."""
     identity: float | None = None
     """Mean distance of the restored faces to those of the input."""
+    input: Path | None = None
+    """What it was restored from, as the manifest says."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ def _traced(pair: Pair, manifests: _Manifests) -> Pair:
         if current.resolve() in seen:
             return pair
         seen.add(current.resolve())
-        source = _source(line, folder)
+        source = source_of(line, folder)
+        if command == "restore" and pair.input is None:
+            pair = replace(pair, input=source)
         if command == "degrade":
             digest = str(line.get("input_sha256") or "")
             return replace(
@@ -162,13 +166,6 @@ def _traced(pair: Pair, manifests: _Manifests) -> Pair:
             )
         current = source
     return pair
-
-
-def _source(line: Line, folder: Path) -> Path:
-    """Return an item's input: as written, or beside the manifest's folder if that has moved."""
-    written = Path(line["input"])
-    places = (written, folder.parent / written, folder / written)
-    return next((place for place in places if place.is_file()), written)
 
 
 def _matched(found: list[Pair], reference: Path) -> tuple[tuple[Pair, ...], tuple[str, ...]]:

@@ -15,7 +15,7 @@ class MetricResult:
     mean: float
     """Mean over images; of FID and KID the one figure of the sets."""
     ci95: Interval
-    """95 % bootstrap interval, or None where there is none (one image, FID of a large set)."""
+    """95 % interval, by the bootstrap, of FID by the jackknife; None for a mean of one image."""
     n: int
     """Images that count."""
     by: str
@@ -42,6 +42,8 @@ class ImageScores:
     """Relative to the results folder."""
     result: Path
     reference: Path | None
+    input: Path | None
+    """What it was restored from, if known."""
     values: dict[str, float]
     """By metric; one that could not be computed is not there."""
     failures: dict[str, str] = field(default_factory=dict)

@@ -52,6 +52,8 @@ class Item:
     """Its name in the report."""
     result: Path
     reference: Path | None = None
+    input: Path | None = None
+    """What it was restored from, if known."""
     identity: float | None = None
     """Distance of its faces to those of the input, if known."""
 
@@ -248,6 +250,7 @@ def _frozen(row: _Row) -> ImageScores:
         path=row.item.path,
         result=row.item.result,
         reference=row.item.reference,
+        input=row.item.input,
         values=row.values,
         failures=row.failures,
     )

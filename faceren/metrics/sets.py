@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from faceren.errors import ConfigError
-from faceren.metrics.fid import TRUSTED, fid, fid_interval
+from faceren.metrics.fid import TRUSTED, fid
 from faceren.metrics.kid import kid
 from faceren.metrics.names import Protocol
 from faceren.metrics.provenance import computed_by
@@ -43,8 +43,7 @@ def compare_sets(
     scores = SetScores()
     fewest = min(ours.count, theirs.count or ours.count)
     if "fid" in wanted:
-        value = fid(ours, theirs)
-        interval = fid_interval(ours, theirs, value, paired=paired)
+        value, interval = fid(ours, theirs, paired=paired)
         scores.metrics["fid"] = MetricResult(
             mean=value, ci95=interval, n=ours.count, by=computed_by("fid", protocol)
         )

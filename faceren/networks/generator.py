@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from faceren.config import GeneratorConfig, nearest
 from faceren.errors import ConfigError, ShapeError
 from faceren.networks.spade import SpadeResBlock, normalise
+from faceren.networks.strips import conv3x3
 from faceren.networks.suppression import build_suppression
 
 
@@ -47,7 +48,8 @@ class Encoder(nn.Module):
         x = normalise(self.head(faces), self.normalisation).relu()  # (N, C_0, H/r, W/r)
         features = [x]
         for level, (suppress, conv) in enumerate(zip(self.suppress, self.convs, strict=True)):
-            x = normalise(conv(suppress(x)), self.normalisation)  # (N, C_l+1, half, half)
+            x = suppress(x)  # (N, C_l, half, half)
+            x = normalise(conv3x3(x, *conv.parameters()), self.normalisation)  # (N, C_l+1, …)
             if level + 1 < len(self.convs):  # the coarsest map keeps its sign
                 x = x.relu()
             features.append(x)

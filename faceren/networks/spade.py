@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from faceren.config import Modulation, Normalisation
+from faceren.networks import strips
 
 LARGE = 2**24
-"""Numbers in a map from which on inference saves memory rather than calls."""
-LEAN_CHANNELS = 32
-"""Channels whose gamma and beta are made at once then."""
+"""Numbers in a map from which on inference goes strip by strip on any device."""
+
+PIXELS = 2048
+"""Pixels whose gamma and beta are made at once when they need nothing of their neighbours."""
 
 
 def normalise(x: Tensor, kind: Normalisation) -> Tensor:
@@ -34,14 +36,35 @@ def normalise(x: Tensor, kind: Normalisation) -> Tensor:
     if kind == "instance":
         return F.instance_norm(x, eps=1e-5)
     channels_last = x.permute(0, 2, 3, 1)
-    return F.layer_norm(channels_last, x.shape[1:2], eps=1e-5).permute(0, 3, 1, 2)
+    return F.layer_norm(channels_last, (int(x.shape[1]),), eps=1e-5).permute(0, 3, 1, 2)
 
 
-def resize_nearest(x: Tensor, like: Tensor) -> Tensor:
-    """Return ``x`` resized to the sides of ``like`` by nearest neighbour; itself if they agree."""
-    if x.shape[2:] == like.shape[2:]:
+def resize_nearest(x: Tensor, height: int, width: int) -> Tensor:
+    """Return ``x`` resized by nearest neighbour; itself if it has these sides."""
+    if x.shape[2:] == (height, width):
         return x
-    return F.interpolate(x, size=like.shape[2:], mode="nearest")
+    return F.interpolate(x, size=(height, width), mode="nearest")
+
+
+def modulate_pixels(normal: Tensor, hidden: Tensor, kernel: Tensor, offset: float) -> Tensor:
+    """Return normal * (gamma + offset) + beta, a few pixels at a time, so that they stay in cache.
+
+    Args:
+        normal: (N, C, H, W).
+        hidden: (N, S, H, W).
+        kernel: (2C, S, 1, 1), which makes gamma and beta.
+        offset: Added to gamma.
+    """
+    pixels = normal.permute(0, 2, 3, 1)  # (N, H, W, C)
+    out = torch.empty_like(pixels, memory_format=torch.contiguous_format)
+    flat, result = pixels.flatten(0, 2), out.flatten(0, 2)
+    inner = hidden.permute(0, 2, 3, 1).flatten(0, 2)
+    weight = kernel.flatten(1).T.contiguous()  # (S, 2C)
+    for part in zip(*(torch.split(x, PIXELS) for x in (flat, inner, result)), strict=True):
+        plain, guide, target = part
+        gamma, beta = (guide @ weight).chunk(2, dim=1)
+        torch.addcmul(beta, plain, gamma.add_(offset), out=target)
+    return out.permute(0, 3, 1, 2)
 
 
 class SpadeResBlock(nn.Module):
@@ -50,7 +73,8 @@ class SpadeResBlock(nn.Module):
     The published block, computed the fast exact way: one convolution for the hidden maps of all
     SPADE layers (they share the guidance), one for gamma and beta together, and normalisation
     before the nearest-neighbour upsampling, whose statistics are the same. Inference on large maps
-    makes the hidden maps of one layer at a time, and gamma and beta for a few channels.
+    goes strip by strip (see ``strips``), so that gamma, beta and the upsampled map never exist as
+    a whole, and makes the hidden maps of one SPADE layer at a time.
 
     Args:
         channels_in: C.
@@ -87,6 +111,7 @@ class SpadeResBlock(nn.Module):
         self.normalisation: Normalisation = normalisation
         self.offset = 1.0 if modulation == "one-plus" else 0.0
         self.upsample = upsample
+        self.spade_shortcut = learned and spade_shortcut
         self.shared = nn.Conv2d(guidance_channels, sum(self.hidden_channels), 3, padding=1)
         self.modulate = nn.ModuleList(
             nn.Conv2d(inner, 2 * channels, kernel, padding=kernel // 2, bias=False)
@@ -108,61 +133,101 @@ class SpadeResBlock(nn.Module):
             guidance: (N, S, any, any); resized to the output's sides by nearest neighbour.
         """
         normal = normalise(x, self.normalisation)
+        scale = 2 if self.upsample else 1
+        height, width = scale * x.shape[2], scale * x.shape[3]
+        guidance = resize_nearest(guidance, height, width)
+        if not torch.is_grad_enabled() and self._strips_pay(x, height, width):
+            return self._forward_in_strips(x, normal, guidance)
         if self.upsample:
             normal = F.interpolate(normal, scale_factor=2, mode="nearest")  # (N, C, 2H, 2W)
-        guidance = resize_nearest(guidance, normal)
-        hidden: list[Tensor | None]
-        if normal.numel() >= LARGE and not torch.is_grad_enabled():
-            hidden = [None] * len(self.hidden_channels)  # made when needed, one at a time
-        else:
-            shared = F.relu_(self.shared(guidance))
-            hidden = list(torch.split(shared, self.hidden_channels, dim=1))
-        shortcut = self._shortcut(x, normal, guidance, hidden)
-        main = self.conv_0(F.leaky_relu_(self._modulated(0, normal, guidance, hidden), 0.2))
+        shared = F.relu_(self.shared(guidance))
+        hidden = torch.split(shared, self.hidden_channels, dim=1)
+        shortcut = self._shortcut(x, normal, hidden)
+        main = self.conv_0(F.leaky_relu_(self._modulated(0, normal, hidden), 0.2))
         main = normalise(main, self.normalisation)
-        main = self.conv_1(F.leaky_relu_(self._modulated(1, main, guidance, hidden), 0.2))
+        main = self.conv_1(F.leaky_relu_(self._modulated(1, main, hidden), 0.2))
         return main.add_(shortcut)
 
-    def _modulated(
-        self, index: int, normal: Tensor, guidance: Tensor, hidden: Sequence[Tensor | None]
-    ) -> Tensor:
-        """Return normal * gamma + beta of SPADE layer ``index``."""
-        kernel = self.modulate[index].get_parameter("weight")
-        ready = hidden[index]
-        if ready is None:
-            return self._modulated_lean(normal, self._hidden(index, guidance), kernel)
-        return self._modulate(normal, ready, kernel)
+    def _strips_pay(self, x: Tensor, height: int, width: int) -> bool:
+        """Return whether to go strip by strip: to save memory, or most of the multiplications."""
+        if len(x) * x.shape[1] * height * width >= LARGE:
+            return True
+        wide = self._kernel(0).shape[-1] == 3
+        return wide and strips.pays(self.conv_0.weight, x.device, height, width)
 
-    def _modulate(self, normal: Tensor, hidden: Tensor, kernel: Tensor) -> Tensor:
+    def _modulated(self, index: int, normal: Tensor, hidden: Sequence[Tensor]) -> Tensor:
+        """Return normal * gamma + beta of SPADE layer ``index``."""
+        kernel = self._kernel(index)
+        if kernel.shape[-1] == 1 and not torch.is_grad_enabled() and normal.device.type == "cpu":
+            return modulate_pixels(normal, hidden[index], kernel, self.offset)
         offset = normal.new_full((normal.shape[1],), self.offset)
         bias = F.pad(offset, (0, len(offset)))  # makes gamma one more without a pass of its own
-        both = F.conv2d(hidden, kernel, bias, padding=kernel.shape[-1] // 2)
+        both = F.conv2d(hidden[index], kernel, bias, padding=kernel.shape[-1] // 2)
         gamma, beta = both.chunk(2, dim=1)
         return torch.addcmul(beta, normal, gamma)
 
-    def _modulated_lean(self, normal: Tensor, hidden: Tensor, kernel: Tensor) -> Tensor:
-        """Do the same a few channels at a time, so that gamma and beta never exist as a whole."""
-        out = torch.empty_like(normal)
-        gammas, betas = kernel.chunk(2)
-        for first in range(0, normal.shape[1], LEAN_CHANNELS):
-            part = slice(first, first + LEAN_CHANNELS)
-            both = torch.cat([gammas[part], betas[part]])
-            out[:, part] = self._modulate(normal[:, part], hidden, both)
-        return out
+    def _kernel(self, index: int) -> Tensor:
+        """Return the kernel, (2C, hidden, k, k), of gamma and beta of SPADE layer ``index``."""
+        return self.modulate[index].get_parameter("weight")
 
-    def _hidden(self, index: int, guidance: Tensor) -> Tensor:
-        """Return the hidden maps of one SPADE layer alone."""
-        first = sum(self.hidden_channels[:index])
-        part = slice(first, first + self.hidden_channels[index])
-        bias = None if self.shared.bias is None else self.shared.bias[part]
-        return F.relu_(F.conv2d(guidance, self.shared.weight[part], bias, padding=1))
-
-    def _shortcut(
-        self, x: Tensor, normal: Tensor, guidance: Tensor, hidden: Sequence[Tensor | None]
-    ) -> Tensor:
-        if self.conv_s is not None and len(hidden) == 3:
-            shortcut: Tensor = self.conv_s(self._modulated(2, normal, guidance, hidden))
+    def _shortcut(self, x: Tensor, normal: Tensor, hidden: Sequence[Tensor]) -> Tensor:
+        if self.conv_s is not None and self.spade_shortcut:
+            shortcut: Tensor = self.conv_s(self._modulated(2, normal, hidden))
             return shortcut
         if self.conv_s is not None:  # a 1x1 convolution commutes with nearest upsampling
             x = self.conv_s(x)
         return F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x
+
+    def _forward_in_strips(self, x: Tensor, normal: Tensor, guidance: Tensor) -> Tensor:
+        """Do the same for inference; ``normal`` is not upsampled yet."""
+        normal = normal.contiguous(memory_format=torch.channels_last)
+        guide = strips.frame(guidance)
+        out = self._shortcut_in_strips(x, normal, guide)
+        activated = self._activated(0, normal, guide)
+        main = out.new_empty(*out.shape[:3], self.conv_0.out_channels)
+        for strip in strips.convolve(activated, self.conv_0.weight):
+            main[strip.image, strip.rows] = strip.values.add_(self.conv_0.get_parameter("bias"))
+        del activated
+        main = normalise(main.permute(0, 3, 1, 2), self.normalisation)
+        main = main.contiguous(memory_format=torch.channels_last)
+        activated = self._activated(1, main, guide)
+        for strip in strips.convolve(activated, self.conv_1.weight):
+            out[strip.image, strip.rows] += strip.values.add_(self.conv_1.get_parameter("bias"))
+        return out.permute(0, 3, 1, 2)
+
+    def _hidden(self, index: int, guide: Tensor) -> Tensor:
+        """Return the hidden map of one SPADE layer alone, framed as the guidance is."""
+        first = sum(self.hidden_channels[:index])
+        part = slice(first, first + self.hidden_channels[index])
+        out = strips.framed(guide, self.hidden_channels[index], *strips.sides(guide))
+        inside = strips.inside(out)
+        bias = self.shared.get_parameter("bias")[part]
+        for strip in strips.convolve(guide, self.shared.weight[part]):
+            inside[strip.image, strip.rows] = strip.values.add_(bias).relu_()
+        return out
+
+    def _activated(self, index: int, normal: Tensor, guide: Tensor) -> Tensor:
+        """Return the activated, framed output of SPADE layer 0 or 1."""
+        channels = normal.shape[1]
+        out = strips.framed(guide, channels, *strips.sides(guide))
+        inside = strips.inside(out)
+        for strip in strips.convolve(self._hidden(index, guide), self._kernel(index)):
+            gamma, beta = torch.split(strip.values, channels, dim=-1)
+            beta.addcmul_(strip.rows_of(normal, like=inside), gamma.add_(self.offset))
+            inside[strip.image, strip.rows] = F.leaky_relu_(beta, 0.2)
+        return out
+
+    def _shortcut_in_strips(self, x: Tensor, normal: Tensor, guide: Tensor) -> Tensor:
+        """Return the shortcut, (N, H, W, C'), in memory of its own."""
+        if self.conv_s is None or not self.spade_shortcut:
+            plain = self._shortcut(x, normal, ()).permute(0, 2, 3, 1)
+            return plain.clone(memory_format=torch.contiguous_format)
+        mix = self.conv_s.weight[:, :, 0, 0]  # (C', C)
+        gammas, betas = self._kernel(2).chunk(2)
+        mixed = (mix @ betas.flatten(1)).view(len(mix), *betas.shape[1:])  # conv_s after beta
+        out = guide.new_empty(len(x), *strips.sides(guide), len(mix))
+        for strip in strips.convolve(self._hidden(2, guide), torch.cat([gammas, mixed])):
+            gamma, beta = torch.split(strip.values, [len(gammas), len(mix)], dim=-1)
+            scaled = gamma.add_(self.offset).mul_(strip.rows_of(normal, like=out))
+            torch.add(beta, scaled @ mix.T, out=out[strip.image, strip.rows])
+        return out

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.config import Activation
+from faceren.networks.strips import conv3x3
 
 
 class AdaptiveSuppression(nn.Module):
@@ -93,7 +94,7 @@ class LipPooling(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the pooled map, (N, C, h, w), of ``features`` (N, C, H, W)."""
-        importance = self.norm(self.logit(features)).sigmoid()
+        importance = self.norm(conv3x3(features, self.logit.weight)).sigmoid()
         weight = (self.coefficient * (importance - 0.5)).exp()
         pooled = F.avg_pool2d(features * weight, 3, stride=2, padding=1)
         return pooled / F.avg_pool2d(weight, 3, stride=2, padding=1)

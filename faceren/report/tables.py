@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faceren.files import atomic_write
-from faceren.metrics.names import HIGHER_IS_BETTER
+from faceren.metrics.names import HIGHER_IS_BETTER, PYIQA
 from faceren.metrics.results import Evaluation, MetricResult
 
 DECIMALS = {"psnr": 2, "lle": 3, "fid": 3, "niqe": 3}
@@ -30,7 +30,9 @@ def interval(metric: str, result: MetricResult) -> str:
 
 
 def arrow(metric: str) -> str:
-    """Return which way is better."""
+    """Return which way is better; nothing for the metrics of pyiqa, which differ."""
+    if metric.startswith(PYIQA):
+        return ""
     return "↑" if metric in HIGHER_IS_BETTER else "↓"
 
 

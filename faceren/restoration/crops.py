@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.errors import FaceError
-from faceren.faces.alignment import Matrix, crop_corners, crop_transform, native_side, warp
+from faceren.faces.alignment import Matrix, crop_box, crop_transform, cut_crop, native_side
 from faceren.faces.detection import Face
 from faceren.images import Box
 from faceren.restoration.options import RestoreOptions
 
 Pixels = NDArray[np.float32]
-SIZES = (256, 512)
-"""Sides of the crops that the networks are trained on."""
+SIZES = (256, 512, 768, 1024)
+"""Sides of crops: 256 and 512 are what the networks are trained on; in larger faces, 768 and 1024
+let them reach damage that is finer than a pixel of the smaller crops."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def choose(faces: Sequence[Face], shape: tuple[int, ...], options: RestoreOption
 def crop_size(side: float) -> int:
     """Return the crop size for a face whose crop covers ``side`` photo pixels.
 
-    The nearest trained size by ratio. What a larger face holds beyond the crop's resolution is
-    not lost: only the difference that the network makes is pasted back.
+    The nearest by ratio. What a larger face holds beyond the crop's resolution is not lost: only
+    the difference that the network makes is pasted back.
     """
     return min(SIZES, key=lambda size: abs(np.log(size / side)))
 
@@ -75,16 +75,7 @@ def cut(region: Callable[[Box], Pixels], shape: tuple[int, int], face: Face) -> 
     Raises:
         FaceError: If its landmarks coincide or its crop lies outside the photo.
     """
-    side = native_side(face.landmarks)
-    size = crop_size(side)
+    size = crop_size(native_side(face.landmarks))
     matrix = crop_transform(face.landmarks, size)
-    corners = crop_corners(matrix, size)
-    margin = 2 + int(np.ceil(side / size))  # what the resampling filter reads beyond the crop
-    x0, y0 = (max(0, int(v)) for v in np.floor(corners.min(0)) - margin)
-    limit = np.ceil(corners.max(0)) + margin + 1
-    box = (x0, y0, min(shape[1], int(limit[0])), min(shape[0], int(limit[1])))
-    if box[2] - x0 < 2 or box[3] - y0 < 2:
-        raise FaceError(f"a face at {face.box} lies outside the photo")
-    local = np.column_stack([matrix[:, :2], matrix @ np.array([x0, y0, 1.0])])
-    pixels = np.ascontiguousarray(region(box), np.float32)
-    return FaceCrop(face, matrix, np.clip(warp(pixels, local, (size, size)), 0, 1), box)
+    box = crop_box(matrix, size, shape)
+    return FaceCrop(face, matrix, cut_crop(region, box, matrix, size), box)

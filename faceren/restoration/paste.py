@@ -19,6 +19,10 @@ Pixels = NDArray[np.float32]
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 FEATHER = 0.25
 """Width of the mask's soft edge, as a share of half the crop's side."""
+OUTLINE = 0.015
+"""Width of an outline's soft edge, as a share of the crop's side."""
+SMALLEST = 1e-4
+"""Mask below which a blend in light differs from any other by less than a float's rounding."""
 MONOCHROME = 0.02
 """Largest spread of chroma, about the curve that tones a print, of a photo without colours."""
 BAND = 512
@@ -53,7 +57,9 @@ def face_mask(matrix: Matrix, size: int, shape: tuple[int, int]) -> Pixels:
     turn = matrix[:, :2] * (2 / size)
     u = turn[0, 0] * x[None, :] + turn[0, 1] * y[:, None] + centred[0]  # -1 to 1 across the crop
     v = turn[1, 0] * x[None, :] + turn[1, 1] * y[:, None] + centred[1]
-    ramp = np.clip((1 - (u**4 + v**4) ** 0.25) / FEATHER, 0, 1)
+    u, v = u * u, v * v
+    radius = np.sqrt(np.sqrt(u * u + v * v))  # powers by multiplication: the power function is slow
+    ramp = np.clip((1 - radius) / FEATHER, 0, 1)
     return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
@@ -79,22 +85,70 @@ def scaled(difference: Pixels, strength: float, *, luminance_only: bool) -> Pixe
     return np.asarray(difference, np.float32)
 
 
-def change_of(crop: FaceCrop, restored: Pixels, *, strength: float, luminance_only: bool) -> Change:
+def change_of(
+    crop: FaceCrop,
+    difference: Pixels,
+    seen: Pixels,
+    *,
+    luminance_only: bool = False,
+    outline: Pixels | None = None,
+) -> Change:
     """Return what a restored face changes in its photo.
 
     Args:
         crop: The face as it was cut.
-        restored: (S, S, 3), the network's output for ``crop.pixels``.
-        strength: Share of the difference to apply, in [0, 1].
-        luminance_only: Keep the photo's own chroma.
+        difference: (S, S, 3), to add to the crop.
+        seen: (h, w, 3), the photo's pixels in ``crop.box``.
+        luminance_only: The difference is the same in all channels and has to stay so.
+        outline: (S, S), 1 where the head is; None: the ellipse alone is the mask.
     """
-    difference = scaled(restored - crop.pixels, strength, luminance_only=luminance_only)
     x0, y0, x1, y1 = crop.box
     back = inverse(crop.matrix)
     back = np.column_stack([back[:, :2], back[:, 2] - [x0, y0]])
     size = (y1 - y0, x1 - x0)
     mask = face_mask(inverse(back), crop.size, size)
-    return Change(crop.box, warp(difference, back, size), mask)
+    if outline is not None:
+        mask = mask * np.clip(warp(softened(outline), back, size), 0, 1)
+    below = seen if not luminance_only else np.repeat(seen @ LUMA[:, None], 3, axis=2)
+    return Change(crop.box, in_light(below, warp(difference, back, size), mask), mask)
+
+
+def softened(outline: Pixels) -> Pixels:
+    """Return an outline, (S, S), a little wider and with a soft edge."""
+    edge = OUTLINE * len(outline)
+    wider = cv2.GaussianBlur(outline, (0, 0), 2 * edge) > 0.1
+    return np.asarray(cv2.GaussianBlur(wider.astype(np.float32), (0, 0), edge), np.float32)
+
+
+def in_light(seen: Pixels, difference: Pixels, mask: Pixels) -> Pixels:
+    """Return the difference that, times the mask, blends photo and restored face as light mixes.
+
+    Only where the mask is soft does that differ from the difference itself.
+
+    Args:
+        seen: (h, w, 3), the photo, sRGB.
+        difference: (h, w, 3), to add to it.
+        mask: (h, w).
+    """
+    soft = (mask > SMALLEST) & (mask < 1)
+    share, before, change = mask[soft][:, None], seen[soft], difference[soft]
+    after = np.clip(before + change, 0, 1)
+    mixed = to_srgb(from_srgb(before) * (1 - share) + from_srgb(after) * share)
+    blended = difference.copy()
+    blended[soft] = np.where(change == 0, 0, (mixed - before) / share)
+    return blended
+
+
+def from_srgb(values: Pixels) -> Pixels:
+    """Return the amount of light that sRGB values in [0, 1] mean (IEC 61966-2-1)."""
+    power = ((values + 0.055) / 1.055) ** 2.4
+    return np.asarray(np.where(values <= 0.04045, values / 12.92, power), np.float32)
+
+
+def to_srgb(light: Pixels) -> Pixels:
+    """Return the sRGB values of an amount of light in [0, 1]; the inverse of ``from_srgb``."""
+    power = 1.055 * light ** (1 / 2.4) - 0.055
+    return np.asarray(np.where(light <= 0.0031308, light * 12.92, power), np.float32)
 
 
 def merged_bands(
@@ -113,10 +167,16 @@ def merged_bands(
         bottom = min(top + BAND, int(boxes[:, 3].max()))
         touching = [c for c in changes if c.box[1] < bottom and c.box[3] > top]
         if touching:
-            yield (left, top, right, bottom), _band(touching, (left, top, right, bottom))
+            yield (left, top, right, bottom), total_in(touching, (left, top, right, bottom))
 
 
-def _band(changes: Sequence[Change], box: tuple[int, int, int, int]) -> Pixels:
+def total_in(changes: Sequence[Change], box: tuple[int, int, int, int]) -> Pixels:
+    """Return the total change in a band of a photo, (h, w, 3), as ``merged_bands`` weighs it.
+
+    Args:
+        changes: All that touch the band's rows; none may leave its columns.
+        box: x0, y0, x1, y1 of the band.
+    """
     left, top, right, bottom = box
     total = np.zeros((bottom - top, right - left, 3), np.float32)
     weight = np.zeros((bottom - top, right - left, 1), np.float32)

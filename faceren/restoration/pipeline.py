@@ -1,31 +1,37 @@
 """The stream of photos: threads decode, detect and encode while the network computes.
 
-Photos are prepared ahead in threads, a few at a time, so that memory does not grow with the
-folder; their faces go through the network together; threads then paste and write. Results come in
-the order of the jobs, whatever finishes first.
+Photos are prepared ahead in threads, as many as memory allows; their faces go through the network
+together; threads then paste and write. Results come in the order of the jobs, whatever finishes
+first.
 """
 
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
-import numpy as np
 import torch
 
 from faceren.errors import FacerenError, MachineError
+from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
 from faceren.inference import Restorer
-from faceren.manifest import Manifest
-from faceren.restoration.crops import FaceCrop, Pixels
+from faceren.restoration.budget import MemoryBudget
+from faceren.restoration.finish import Watch, finish
+from faceren.restoration.lane import NetworkLane, Restored
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.photo import Prepared, finish, prepare
+from faceren.restoration.photo import Prepared, prepare
 from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
 
 AHEAD = 2
 """Photos prepared beyond those whose faces fill a batch."""
+AUTOMATIC_WORKERS = 2
+DEFAULT_MAX_MEMORY = 2 * 2**30
+"""Bytes of the photos that are worked on at a time."""
+
+Outcome = Prepared | PhotoResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +43,22 @@ class Pipeline:
     max_pixels: int
     workers: int
     """Threads that decode, detect, paste and encode."""
+    max_memory: int = DEFAULT_MAX_MEMORY
+    """Bytes that photos may take between decoding and writing; one photo always may."""
+    tools: FaceTools = field(default_factory=FaceTools)
+    """What finds and outlines faces."""
     save_faces: bool = False
+    watch: Watch | None = None
+    """Told of each photo before and after; see ``finish``."""
 
-    @property
-    def settings(self) -> str:
-        """Digest of what decides the pixels of an output."""
-        return self.options.digest(self.restorer.checkpoint.sha256)
+    def settings(self, job: Job) -> str:
+        """Return the digest of what decides the pixels of a photo's output."""
+        return self.options.digest(self.restorer.checkpoint.sha256, job.given)
+
+    @cached_property
+    def lane(self) -> NetworkLane:
+        """The network, and how long each stage has taken."""
+        return NetworkLane(self.restorer)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[PhotoResult]:
         """Restore photos; yield one result each, in order. A bad photo never stops the others.
@@ -50,48 +66,60 @@ class Pipeline:
         Raises:
             MachineError: If the disk is full or the device fails: the others would fail too.
         """
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="faceren") as pool:
-            writing: deque[Future[PhotoResult]] = deque()
+        threads = torch.get_num_threads()
+        alone = _one_thread if self.restorer.device.type == "cpu" else None
+        with ThreadPoolExecutor(self.workers, "faceren", alone) as pool:
+            flow = _Flow(self, pool)
             try:
-                for group in self._groups(pool, jobs):
-                    writing.extend(self._restored(pool, group))
-                    while len(writing) > self.workers + AHEAD:
-                        yield writing.popleft().result()
-                while writing:
-                    yield writing.popleft().result()
+                yield from flow.run(jobs)
             finally:
-                for future in writing:
-                    future.cancel()
+                flow.cancel()
+                torch.set_num_threads(threads)
 
-    def _groups(
-        self, pool: ThreadPoolExecutor, jobs: Iterable[Job]
-    ) -> Iterator[list[Prepared | PhotoResult]]:
-        """Yield prepared photos in groups that fill a batch, reading a few photos ahead."""
-        waiting: deque[Future[Prepared | PhotoResult]] = deque()
-        group: list[Prepared | PhotoResult] = []
-        full = self.restorer.faces_a_pass
-        for job in jobs:
-            waiting.append(pool.submit(self._prepare, job))
-            if len(waiting) < self.workers + AHEAD:
-                continue
-            group.append(waiting.popleft().result())
-            if _count(group) >= full or len(group) >= full:
-                yield group
-                group = []
-        while waiting:
-            group.append(waiting.popleft().result())
-            if _count(group) >= full:
-                yield group
-                group = []
-        yield group
+    def one(self, job: Job) -> PhotoResult:
+        """Restore one photo, with nothing beside it and one face at a time.
 
-    def _prepare(self, job: Job) -> Prepared | PhotoResult:
+        Raises:
+            MachineError: As ``run``.
+        """
+        prepared = self.prepared(job)
+        if isinstance(prepared, PhotoResult):
+            return prepared
+        return self.finished(prepared, [self.lane.run([crop.pixels])[0] for crop in prepared.faces])
+
+    def prepared(self, job: Job) -> Outcome:
+        """Prepare a photo for the network; a result if that failed."""
         try:
-            return prepare(job, self.options, self.max_pixels)
+            with self.lane.stage("prepare"):
+                return prepare(job, self.options, self.max_pixels, self.tools)
         except FacerenError as error:  # a missing library stops one kind of file, not the run
-            return self._failure(job, error)
+            return self.failure(job, error)
 
-    def _failure(self, job: Job, error: FacerenError) -> PhotoResult:
+    def finished(self, prepared: Prepared, restored: list[Restored]) -> PhotoResult:
+        """Paste and write a photo.
+
+        Raises:
+            MachineError: If the disk is full.
+        """
+        try:
+            with self.lane.stage("finish"):
+                result = finish(
+                    prepared,
+                    restored,
+                    self.options,
+                    lane=self.lane,
+                    tools=self.tools,
+                    save_faces=self.save_faces,
+                    watch=self.watch,
+                )
+            return replace(result, settings=self.settings(prepared.job))
+        except MachineError:
+            raise
+        except FacerenError as error:
+            return self.failure(prepared.job, error)
+
+    def failure(self, job: Job, error: FacerenError) -> PhotoResult:
+        """Return the result that says why a photo failed."""
         reason = str(error)
         if str(job.source) not in reason and job.source.name not in reason:
             reason = f"{job.source}: {reason}"
@@ -106,114 +134,74 @@ class Pipeline:
             status="failed",
             reason=reason,
             input_sha256=digest,
-            settings=self.settings,
+            settings=self.settings(job),
         )
 
-    def _restored(
-        self, pool: ThreadPoolExecutor, group: Sequence[Prepared | PhotoResult]
-    ) -> Iterator[Future[PhotoResult]]:
-        photos = [item for item in group if isinstance(item, Prepared)]
-        outcome = self._network([crop for photo in photos for crop in photo.faces])
-        for item in group:
+
+class _Flow:
+    """The photos of one run that are being worked on, from the first stage to the last."""
+
+    def __init__(self, pipeline: Pipeline, pool: ThreadPoolExecutor) -> None:
+        self.pipeline = pipeline
+        self.pool = pool
+        self.batch = pipeline.restorer.faces_a_pass
+        photos = 2 * pipeline.workers + AHEAD + self.batch
+        self.budget = MemoryBudget(pipeline.max_memory, photos, pipeline.options.scale)
+        self.preparing: deque[tuple[int, Future[Outcome]]] = deque()
+        self.group: list[tuple[int, Outcome]] = []
+        self.writing: deque[Future[PhotoResult]] = deque()
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[PhotoResult]:
+        for job in jobs:
+            cost = self.budget.cost(job.source)
+            while not self.budget.admit(cost):
+                yield from self._step()
+            self.preparing.append((cost, self.pool.submit(self.pipeline.prepared, job)))
+        while self.preparing or self.group or self.writing:
+            yield from self._step()
+
+    def cancel(self) -> None:
+        """Start nothing more."""
+        for written in self.writing:
+            written.cancel()
+        for _, prepared in self.preparing:
+            prepared.cancel()
+
+    def _step(self) -> Iterator[PhotoResult]:
+        """Move photos one stage on, and yield the first if it is done."""
+        if self.writing and (self.writing[0].done() or not (self.preparing or self.group)):
+            yield self.writing.popleft().result()
+        elif self.preparing:
+            cost, future = self.preparing.popleft()
+            self.group.append((cost, future.result()))
+            if self._faces() >= self.batch or len(self.group) >= self.batch:
+                self._through_network()
+        else:
+            self._through_network()
+
+    def _faces(self) -> int:
+        return sum(len(item.faces) for _, item in self.group if isinstance(item, Prepared))
+
+    def _through_network(self) -> None:
+        """Restore the faces of the group and hand its photos on to be written."""
+        photos = [item for _, item in self.group if isinstance(item, Prepared)]
+        faces = [crop.pixels for photo in photos for crop in photo.faces]
+        restored = self.pipeline.lane.run(faces)
+        for cost, item in self.group:
+            future: Future[PhotoResult] = Future()
             if isinstance(item, PhotoResult):
-                yield _known(item)
-                continue
-            mine, outcome = outcome[: len(item.faces)], outcome[len(item.faces) :]
-            yield pool.submit(self._finish, item, mine)
+                future.set_result(item)
+            else:
+                mine, restored = restored[: len(item.faces)], restored[len(item.faces) :]
+                future = self.pool.submit(self.pipeline.finished, item, mine)
+            future.add_done_callback(partial(self._release, cost))
+            self.writing.append(future)
+        self.group = []
 
-    def _network(self, crops: Sequence[FaceCrop]) -> list["Restored"]:
-        """Restore crops of all sizes, each size in batches of its own."""
-        results: dict[int, Restored] = {}
-        for shape in sorted({crop.pixels.shape for crop in crops}):
-            indices = [i for i, crop in enumerate(crops) if crop.pixels.shape == shape]
-            size = self.restorer.faces_a_pass
-            for start in range(0, len(indices), size):
-                part = indices[start : start + size]
-                results |= zip(part, self._batch([crops[i] for i in part]), strict=True)
-        return [results[index] for index in range(len(crops))]
-
-    def _batch(self, crops: Sequence[FaceCrop]) -> list["Restored"]:
-        pixels = np.stack([crop.pixels for crop in crops])
-        faces = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # (N, 3, S, S)
-        began = time.perf_counter()
-        try:
-            restored = self.restorer.restore(faces).permute(0, 2, 3, 1).numpy()
-        except MachineError:
-            raise
-        except FacerenError as error:
-            return [Restored(crop.pixels, 0.0, error) for crop in crops]
-        each = (time.perf_counter() - began) * 1000 / len(crops)
-        return [Restored(np.ascontiguousarray(face), each, None) for face in restored]
-
-    def _finish(self, prepared: Prepared, restored: Sequence["Restored"]) -> PhotoResult:
-        try:
-            for face in restored:
-                if face.error is not None:
-                    raise face.error
-            pixels, times = [face.pixels for face in restored], [face.ms for face in restored]
-            result = finish(
-                prepared,
-                pixels,
-                times,
-                self.options,
-                model=self.restorer.checkpoint,
-                save_faces=self.save_faces,
-            )
-            return replace(result, settings=self.settings)
-        except MachineError:
-            raise
-        except FacerenError as error:
-            return self._failure(prepared.job, error)
+    def _release(self, cost: int, _: Future[PhotoResult]) -> None:
+        self.budget.release(cost)
 
 
-@dataclass(frozen=True)
-class Restored:
-    """What the network made of one crop."""
-
-    pixels: Pixels
-    ms: float
-    error: FacerenError | None
-
-
-def _known(result: PhotoResult) -> Future[PhotoResult]:
-    """Return a future that is done already."""
-    future: Future[PhotoResult] = Future()
-    future.set_result(result)
-    return future
-
-
-def _count(group: Sequence[Prepared | PhotoResult]) -> int:
-    return sum(len(item.faces) for item in group if isinstance(item, Prepared))
-
-
-def unchanged(
-    job: Job, manifest: Manifest, settings: str, *, retry_failed: bool
-) -> PhotoResult | None:
-    """Return a ``skipped`` result if an earlier run has done this very job, else None.
-
-    Done means: the same bytes in, the same settings, and the output still as it was written.
-    """
-    line = manifest.items.get(job.key)
-    if line is None or line.get("settings") != settings:
-        return None
-    failed = line["status"] == "failed"
-    if failed and retry_failed:
-        return None
-    try:
-        if sha256_of(job.source) != line["input_sha256"]:
-            return None
-        if not failed and sha256_of(job.output) != line["output_sha256"]:
-            return None
-    except OSError:
-        return None
-    return PhotoResult(
-        source=job.source,
-        output=job.output,
-        key=job.key,
-        status="skipped",
-        previous=line["status"],
-        reason=line.get("reason", ""),
-        input_sha256=line["input_sha256"],
-        output_sha256=line.get("output_sha256") or "",
-        settings=settings,
-    )
+def _one_thread() -> None:
+    """Let a worker's own arithmetic run in its thread alone."""
+    torch.set_num_threads(1)

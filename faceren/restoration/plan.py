@@ -6,6 +6,7 @@ from pathlib import Path
 
 from faceren.assets import samples_dir
 from faceren.errors import ConfigError, MachineError, NothingToDoError
+from faceren.faces.given import GivenFace
 from faceren.images import find_images
 from faceren.restoration.options import Format
 
@@ -21,6 +22,8 @@ class Job:
     output: Path
     key: str
     """The output's path below the output folder, with forward slashes."""
+    given: tuple[GivenFace, ...] = ()
+    """Faces that a person has marked."""
 
 
 def resolve_inputs(inputs: Sequence[Path]) -> tuple[list[Path], bool]:

@@ -5,6 +5,31 @@ from pathlib import Path
 from typing import Any, Literal
 
 Status = Literal["restored", "no_face", "failed", "skipped", "planned"]
+Stage = Literal["prepare", "network", "finish"]
+
+
+@dataclass
+class Timing:
+    """Seconds that a run has spent in each stage so far, by all its threads together."""
+
+    prepare: float = 0.0
+    """Decoding, detecting, aligning."""
+    network: float = 0.0
+    """Passes of the network: one at a time, so never more than the time that went by."""
+    finish: float = 0.0
+    """Pasting, measuring, encoding, writing; passes over a photo's background too."""
+    passes: int = 0
+    """Of the network."""
+
+    def add(self, stage: Stage, seconds: float) -> None:
+        """Count one more block of work."""
+        if stage == "prepare":
+            self.prepare += seconds
+        elif stage == "finish":
+            self.finish += seconds
+        else:
+            self.network += seconds
+            self.passes += 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +45,12 @@ class FaceResult:
     """Distance of the dlib embeddings of input and output; None if no face was measurable."""
     ms: float
     """Time of the network for this face."""
+    strength: float = 1.0
+    """Share of the network's change that was applied; 0: the face was left as it was."""
+    reason: str = ""
+    """Why that is less than was asked for."""
+    page: int = 0
+    """Of a photo with several."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest's form."""
@@ -30,7 +61,9 @@ class FaceResult:
             "crop": self.crop,
             "identity": None if self.identity is None else round(self.identity, 4),
             "ms": round(self.ms, 1),
-        }
+            "strength": round(self.strength, 4),
+            "reason": self.reason,
+        } | ({"page": self.page} if self.page else {})
 
 
 @dataclass(frozen=True, kw_only=True)

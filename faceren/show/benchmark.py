@@ -1,33 +1,50 @@
 """How a benchmark is shown."""
 
-from typing import Any
-
-from faceren.commands.benchmark import DegradationSpeed, Request, Speed, benchmark, load, machine
+from faceren.bench.benchmark import benchmark, load
+from faceren.bench.compare import compare
+from faceren.bench.machine import machine
+from faceren.bench.outputs import write_outputs
+from faceren.bench.quality import Quality
+from faceren.bench.quoted import Quoted
+from faceren.bench.report import Report, read_report
+from faceren.bench.request import Request
+from faceren.bench.rows import Row
 from faceren.console import Screen
 
 
-def show_benchmark(request: Request, screen: Screen) -> dict[str, Any]:
-    """Show a benchmark as it goes on; return its report."""
+def show_benchmark(request: Request, screen: Screen) -> Report:
+    """Show a benchmark as it goes on, write its files, and return what it found."""
+    if request.compare is not None:
+        read_report(request.compare)  # so that a wrong file is found before hours of work
     restorer = load(request)
-    report: dict[str, Any] = {"machine": machine(restorer)}
-    report |= {"speed": [], "degradation": [], "quality": []}
+    report = Report(machine(restorer), request.to_json())
     with screen.bar("images") as tell:
         for row in benchmark(request, restorer, progress=tell):
-            if isinstance(row, Speed):
-                report["speed"].append(row.to_json())
-                screen.say(
-                    f"{row.model}  {row.size} px  batch {row.batch}  {row.gmac:.1f} GMAC  "
-                    f"{row.faces_per_second:.2f} faces/s  ± {row.iqr_percent:.0f} %"
-                )
-            elif isinstance(row, DegradationSpeed):
-                report["degradation"].append(row.to_json())
-                screen.say(
-                    f"degrade {row.task}  {row.size} px  one process  "
-                    f"{row.images_per_second:.1f} images/s"
-                )
-            else:
-                report["quality"].append(row.to_json())
-                figures = row.evaluation.scores.metrics.items()
-                text = "  ".join(f"{name} {result.mean:.4f}" for name, result in figures)
-                screen.say(f"{row.task}  {row.method}  N {report['quality'][-1]['n']}  {text}")
+            _show(row, report, screen)
+            report.rows.append(row)
+    for path in write_outputs(report, request, restorer):
+        screen.say(f"wrote {path}")
     return report
+
+
+def _show(row: Row, report: Report, screen: Screen) -> None:
+    if not isinstance(row, Quoted):  # those are in the files
+        screen.say(row.line())
+    for warning in row.warnings if isinstance(row, Quality) else ():
+        if warning not in report.warnings:
+            screen.say(f"warning: {warning}")
+
+
+def show_comparison(request: Request, report: Report, screen: Screen) -> bool:
+    """Show what changed since the report to compare with; return whether anything got worse."""
+    if request.compare is None:
+        return False
+    found = compare(read_report(request.compare), report.to_json())
+    for note in found.notes:
+        screen.say(note)
+    for change in found.changes:
+        screen.say(change.line())
+    worse = len(found.regressions)
+    better = len(found.changes) - worse
+    screen.say(f"{found.compared} figures compared: {better} better, {worse} worse")
+    return bool(worse)

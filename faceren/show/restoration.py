@@ -45,6 +45,7 @@ def _summary(total: int, counts: Counter[str], faces: int, output: Path) -> str:
         return f"{counts['planned']} of {total} photos would be restored, nothing was done"
     parts = [f"{counts['restored']} restored"]
     parts += [f"{counts['no_face']} without a face"] * bool(counts["no_face"])
+    parts += [f"{counts['reverted']} kept as it was"] * bool(counts["reverted"])
     parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
     text = f"{total} photos: {', '.join(parts)}"
     if counts["unchanged"] == total:
@@ -52,3 +53,12 @@ def _summary(total: int, counts: Counter[str], faces: int, output: Path) -> str:
     if counts["unchanged"]:
         text += f"; {counts['unchanged']} unchanged since the last run"
     return f"{text}; {faces} faces now, in {output}"
+
+
+def show_stream(photo: PhotoResult, screen: Screen) -> int:
+    """Say what became of the photo that went to stdout; return the exit status."""
+    if photo.status == "failed":
+        screen.error(photo.reason)
+        return 1
+    screen.say(f"{photo.status.replace('_', ' ')}: {len(photo.faces)} faces")
+    return 0

@@ -1,24 +1,49 @@
 """How a training run is shown."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 from faceren.console import Screen
 from faceren.show.report import print_json
-from faceren.training.events import Event, Finished, Progress, Saved, Started, Validated
+from faceren.training.events import Event, Finished, Progress, Reading, Saved, Started, Validated
 
 
 def show_training(events: Iterator[Event], screen: Screen, *, as_json: bool) -> int:
     """Show a training run as it goes on; return the exit status."""
+    with screen.bar("images read") as tell:
+        first = next(event for event in events if not _read(event, tell))
     status = 0
-    for event in events:
-        if as_json and not (isinstance(event, Progress) and not event.logged):
-            print_json({"event": type(event).__name__} | dataclasses.asdict(event))
-        for line in _lines_of(event):
-            screen.say(line)
-        if isinstance(event, Finished) and event.interrupted:
-            status = 130
+    with screen.bar("images") as tell:
+        for event in chain([first], events):
+            if isinstance(event, Started):
+                started = event
+            elif isinstance(event, Progress):
+                tell(event.images_seen, _images_in_all(event, started))
+            if as_json and not (isinstance(event, Progress) and not event.logged):
+                print_json({"event": type(event).__name__} | dataclasses.asdict(event))
+            for line in _lines_of(event):
+                screen.say(line)
+            if isinstance(event, Finished) and event.interrupted:
+                status = 130
     return status
+
+
+def _read(event: Event, tell: Callable[[int, int | None], None]) -> bool:
+    """Show how many images are read; return whether that is what the event is about."""
+    if isinstance(event, Reading):
+        tell(event.done, event.total)
+    return isinstance(event, Reading)
+
+
+def _images_in_all(event: Progress, started: Started) -> int:
+    """Return how many images the run will have seen at its end, as it goes now."""
+    done = 1e-9
+    if started.steps is not None:
+        done = event.step / started.steps
+    if started.minutes is not None:
+        done = max(done, 1 - event.eta_seconds / (60 * started.minutes))
+    return round(event.images_seen / done)
 
 
 def _lines_of(event: Event) -> Iterator[str]:

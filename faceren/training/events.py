@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Scores = dict[str, float]
-"""``psnr`` (dB), ``ssim``, ``lpips``: means over images."""
+"""``psnr`` (dB), ``ssim``, ``lpips``: means over images; ``fed`` over some, where dlib is there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,11 @@ class RunFolder:
         """Averaged weights of the last checkpoint."""
         return self.path / "last.safetensors"
 
+    @property
+    def curves(self) -> Path:
+        """Loss and validation over the images seen, as a picture."""
+        return self.path / "curves.png"
+
     def sheet(self, step: int) -> Path:
         """Return where the validation sheet of a step goes."""
         return self.path / "sheets" / f"step_{step:08d}.png"

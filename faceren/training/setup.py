@@ -11,6 +11,7 @@ from faceren.assets import model_path
 from faceren.checkpoint import load_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
+from faceren.metrics.fed import why_no_fed
 from faceren.networks.generator import Generator, build_generator, unused_parameters
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
@@ -162,6 +163,8 @@ def notes(recipe: Recipe, sets: ImageSets) -> tuple[str, ...]:
         found.append("the images do not fit into data.cache_gib: each is decoded at every use")
     if not recipe.data.validation:
         found.append(f"validated on {len(sets.validation)} images kept from data.train")
+    if reason := why_no_fed():
+        found.append(f"validated without FED: {reason}")
     if not has_tensorboard():
         found.append("tensorboard is not installed: the log is log.jsonl only")
     return tuple(found)

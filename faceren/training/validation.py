@@ -14,6 +14,7 @@ from torch import Tensor
 from faceren.assets import asset
 from faceren.degradation import apply, draw_pair, item_seed
 from faceren.images import to_uint8, write_png
+from faceren.metrics.fed import KnownFace, know_face, why_no_fed
 from faceren.metrics.psnr import psnr
 from faceren.metrics.ssim import ssim
 from faceren.networks.generator import Generator
@@ -25,6 +26,8 @@ from faceren.training.samples import Framing, frame, to_float
 
 GAP = 8
 """White pixels between the pictures of a sheet."""
+FACES = 12
+"""Images of each task whose FED is measured: a face takes dlib longer than the network."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Case:
     damaged: Pixels
     """(S, S, 3)."""
     clean: Pixels
+    face: KnownFace | None = None
+    """Of the clean image, if FED is measured on this pair."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,19 @@ class Measured:
 
 
 def make_cases(images: Images, recipe: Recipe) -> list[Case]:
-    """Return the validation pairs: every image under every task, its damage seeded by its name."""
+    """Return the validation pairs: every image under every task, its damage seeded by its name.
+
+    The first FACES of each task have their face for FED, if dlib is installed and finds it.
+    """
     size, cases = recipe.validate.size, []
+    compared = 0 if why_no_fed() else FACES
     for task in recipe.validate.tasks or (recipe.data.task,):
         for number, entry in enumerate(images.entries):
             clean = frame(images.read(number), Framing(size / entry.short), size)
             pair = draw_pair(task, seed=item_seed(recipe.seed, entry.key), size=size)
             target = apply(clean, pair.tone)
-            cases.append(Case(task, apply(target, pair.damage), target))
+            face = know_face(target) if number < compared else None
+            cases.append(Case(task, apply(target, pair.damage), target, face))
     return cases
 
 
@@ -90,22 +100,27 @@ class Validator:
             scores = found.setdefault(case.task, [])
             if len(scores) < self.sheet and generator is not None:
                 rows.append((case.damaged, to_uint8(output.nan_to_num()), case.clean))
-            scores.append(self._scores(output, clean))
+            scores.append(self._scores(output, clean, case.face))
         return Measured({task: _mean(scores) for task, scores in found.items()}, rows)
 
     def _tensor(self, pixels: Pixels) -> Tensor:
         return to_float(torch.from_numpy(pixels)[None].to(self.device))
 
-    def _scores(self, output: Tensor, clean: Tensor) -> Scores:
-        return {
+    def _scores(self, output: Tensor, clean: Tensor, face: KnownFace | None) -> Scores:
+        scores = {
             "psnr": float(psnr(output, clean)),
             "ssim": float(ssim(output, clean)),
             "lpips": float(self.lpips(output, clean)),
         }
+        if face is not None:
+            scores["fed"] = face.fed(to_uint8(output.nan_to_num()))
+        return scores
 
 
 def _mean(scores: Sequence[Scores]) -> Scores:
-    return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
+    """Return the mean of each score over the images that have it."""
+    names = dict.fromkeys(name for one in scores for name in one)
+    return {name: float(np.mean([one[name] for one in scores if name in one])) for name in names}
 
 
 def overall(scores: dict[str, Scores], select: str) -> float:

@@ -10,10 +10,13 @@ from skimage import data
 
 from faceren.commands.degrade import degrade
 from faceren.commands.evaluate import evaluate, write_worst
+from faceren.console import Screen
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import read_rgb, write_png
 from faceren.manifest import MANIFEST_NAME, ManifestWriter
+from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
 from faceren.metrics.statistics import load_statistics
+from faceren.show.evaluation import show_evaluation
 
 ASTRONAUT = data.astronaut()
 
@@ -260,6 +263,33 @@ def test_the_worst_come_first_on_the_sheet(results, clean, tmp_path):
         write_worst(evaluation, tmp_path / "w.png", count=1, by="lpips")
 
 
+def test_the_sheet_shows_input_output_and_reference(tmp_path):
+    out = restored(tmp_path)
+    evaluation = evaluate(out, metrics=["psnr"], device="cpu")
+    row = evaluation.scores.images[0]
+    assert row.input == tmp_path / "bad" / "0.png"
+    write_worst(evaluation, tmp_path / "sheet.png", count=16)
+    three = read_rgb(tmp_path / "sheet.png")
+    assert three.shape[1] == 8 + 3 * (256 + 8)
+    assert three.shape[0] > 2 * 256
+    (tmp_path / "bad" / "0.png").unlink()
+    (tmp_path / "bad" / "1.png").unlink()
+    write_worst(evaluation, tmp_path / "sheet.png", count=16)
+    assert read_rgb(tmp_path / "sheet.png").shape[1] == 8 + 2 * (256 + 8)
+
+
+def test_a_sheet_needs_a_figure_for_each_image(results, clean, tmp_path):
+    evaluation = evaluate(results, reference=clean, metrics=["fid"], device="cpu")
+    assert evaluation.scores.metrics["fid"].ci95 is not None
+    with pytest.raises(ConfigError, match="--worst: no image has a figure of 'lpips'"):
+        write_worst(evaluation, tmp_path / "w.png", count=1)
+
+
+def test_a_set_has_no_fid_to_itself(clean):
+    scores = evaluate(clean, reference=clean, metrics=["fid"], device="cpu").scores
+    assert scores.metrics["fid"].mean < 1e-3
+
+
 def test_the_paper_protocol_recompresses_both_sides(results, clean):
     for path in results.rglob("*.png"):
         write_png(path, read_rgb(clean / path.relative_to(results)))
@@ -269,3 +299,26 @@ def test_the_paper_protocol_recompresses_both_sides(results, clean):
     )
     assert standard.scores.metrics["psnr"].mean == pytest.approx(100)
     assert paper.scores.metrics["psnr"].mean == pytest.approx(80)  # equal before, equal after
+
+
+def test_saving_statistics_says_where_they_are(run, tmp_path, clean):
+    status, _, told = run("evaluate", clean, "--metrics", "fid", "--save-stats", tmp_path / "a.npz")
+    assert status == 0
+    assert "a.npz, the FID statistics of" in told.replace("\n", "")
+    assert "metric" not in told  # no table without a figure
+
+
+def test_images_without_a_face_are_named(capsys):
+    rows = tuple(
+        ImageScores(
+            path=f"{n}.png", result=Path(f"{n}.png"), reference=None, input=None,
+            values={"fed": 0.3} if n == 0 else {},
+        )
+        for n in range(8)
+    )  # fmt: skip
+    fed = MetricResult(mean=0.3, ci95=None, n=1, by="dlib", missing=7)
+    scores = Scores(metrics={"fed": fed}, not_computed={}, images=rows, warnings=())
+    evaluation = Evaluation(protocol="standard", results=Path("out"), reference="r", scores=scores)
+    show_evaluation(evaluation, Screen())
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no face found, not in the mean: 1.png, 2.png, 3.png, 4.png, 5.png and 2 more" in told

@@ -1,5 +1,7 @@
 from itertools import pairwise
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from skimage import data
@@ -23,6 +25,26 @@ def test_finds_one_face_and_its_landmarks_in_order(astronaut):
     assert 150 < native_side(face.landmarks) < 350
 
 
+def test_three_hundred_faces_are_found_nearly_all():
+    folder = Path(__file__).parents[2] / "sample_photos" / "clean"
+    tiles = []
+    for path in sorted(folder.iterdir()):
+        rgb = cv2.imread(str(path))[..., ::-1]
+        tiles.append(cv2.resize(rgb, (64, 64), interpolation=cv2.INTER_AREA))
+    rows = [np.hstack([tiles[(20 * y + x) % len(tiles)] for x in range(20)]) for y in range(15)]
+    group = np.pad(np.vstack(rows), ((20, 20), (20, 20), (0, 0)), constant_values=120)
+    found = detect_faces(np.ascontiguousarray(group))
+    cells = {tuple((face.landmarks[2] - 20) // 64) for face in found}
+    assert len(cells) == len(found)
+    assert len(found) >= 285
+
+
+def test_no_ghosts_where_the_threshold_is_low():
+    for image in (data.rocket(), data.coffee(), data.coins(), data.brick(), data.grass()):
+        rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+        assert detect_faces(np.ascontiguousarray(rgb), threshold=0.3) == []
+
+
 def test_nothing_in_a_picture_without_people():
     assert detect_faces(np.full((300, 400, 3), 127, np.uint8)) == []
     assert detect_faces(data.rocket()) == []
@@ -30,8 +52,6 @@ def test_nothing_in_a_picture_without_people():
 
 def test_small_faces_in_a_large_picture_are_found_at_their_place(astronaut):
     """Six faces of about 50 pixels in 2400 x 1800, where the coarsest level sees 13 pixels."""
-    import cv2
-
     small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
     canvas = np.full((1800, 2400, 3), 90, np.uint8)
     corners = [(100, 100), (900, 150), (2000, 80), (300, 1400), (1200, 1300), (2100, 1500)]

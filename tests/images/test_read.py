@@ -83,7 +83,7 @@ def test_an_empty_file_is_refused(tmp_path):
 
 def test_a_bomb_is_refused_from_its_header_with_its_size(tmp_path):
     path = bomb(tmp_path / "bomb.png", 40_000, 40_000)
-    refused(path, r"40,000×40,000 = 1,600,000,000 pixels, more than the limit of 178,956,970")
+    refused(path, r"40,000×40,000 = 1,600,000,000 pixels, more than the limit of 268,435,456")
 
 
 def test_the_limit_counts_every_page(tmp_path):

@@ -1,5 +1,6 @@
 """FED, LLE and the identity distance on faces of synthetic people."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 from faceren.errors import FaceError, ShapeError
 from faceren.images import read_rgb
 from faceren.metrics.face_pair import SeenFace, see_face
-from faceren.metrics.fed import fed
+from faceren.metrics.fed import fed, know_face, why_no_fed
 from faceren.metrics.identity import IdentityModel, distance, identity_distance
 from faceren.metrics.lle import lle
 
@@ -93,3 +94,19 @@ def test_wrong_images_are_named(person):
         model.embed_aligned(person[:100])
     with pytest.raises(FaceError, match="coincide"):
         model.embed(person, np.zeros((5, 2)))
+
+
+def test_a_known_face_is_compared_without_looking_for_it(person, seen):
+    known = know_face(person)
+    assert known is not None
+    assert known.fed(person) == 0
+    blurred, other = cv2.GaussianBlur(person, (0, 0), 1.5), small("p004")
+    assert known.fed(blurred) == pytest.approx(fed(see_face(blurred), seen), abs=0.15)
+    assert known.fed(blurred) < 0.5 < known.fed(other)
+    assert know_face(np.full((128, 128, 3), 128, np.uint8)) is None
+
+
+def test_why_there_is_no_fed_is_told(monkeypatch):
+    assert why_no_fed() == ""
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    assert "install the package dlib-bin" in why_no_fed()

@@ -8,7 +8,7 @@ from faceren.errors import ConfigError, ShapeError
 from faceren.metrics import fid as fid_module
 from faceren.metrics import statistics as module
 from faceren.metrics.features import FeatureStream
-from faceren.metrics.fid import fid, fid_interval, frechet_distance
+from faceren.metrics.fid import fid
 from faceren.metrics.inception import clean_input, load_inception, paper_input
 from faceren.metrics.kid import kid
 from faceren.metrics.sets import compare_sets
@@ -34,25 +34,42 @@ def collected(rows: np.ndarray, *, batch: int = 7, way: str = "standard") -> Fea
     return collector.statistics()
 
 
-def test_frechet_distance_of_axis_aligned_gaussians_has_a_closed_form():
+def moments(mean: np.ndarray, covariance: np.ndarray) -> FeatureStatistics:
+    """Return statistics as other tools save them."""
+    return FeatureStatistics(mean, covariance, 0, "", np.zeros((0, len(mean)), np.float32))
+
+
+def test_fid_of_axis_aligned_gaussians_has_a_closed_form():
     a, b = np.array([1.0, 4.0, 9.0]), np.array([4.0, 4.0, 1.0])
     expected = 3 * 0.5**2 + np.square(np.sqrt(a) - np.sqrt(b)).sum()
-    mean = np.zeros(3)
-    assert frechet_distance(mean, np.diag(a), mean + 0.5, np.diag(b)) == pytest.approx(expected)
+    value, _ = fid(moments(np.zeros(3), np.diag(a)), moments(np.full(3, 0.5), np.diag(b)))
+    assert value == pytest.approx(expected)
 
 
-def test_frechet_distance_of_full_covariances_agrees_with_the_matrix_root():
+def test_fid_of_drawn_features_nears_that_of_their_gaussians():
+    x, y = features(4000, seed=1), features(4000, shift=0.5, scale=3, seed=2)
+    value, interval = fid(collected(x, batch=500), collected(y, batch=500))
+    assert interval is not None
+    assert value == pytest.approx(D * (0.5**2 + (3 - 1) ** 2), rel=0.02)
+    assert interval[0] < D * 4.25 < interval[1]
+
+
+def test_fid_of_full_covariances_agrees_with_the_matrix_root():
     linalg = pytest.importorskip("scipy.linalg")
     x, y = collected(features(99, seed=1)), collected(features(88, scale=2, seed=2))
     root = linalg.sqrtm(x.covariance @ y.covariance).real
     means = np.square(x.mean - y.mean).sum()
     expected = means + np.trace(x.covariance + y.covariance - 2 * root)
-    assert fid(x, y) == pytest.approx(expected)
+    assert fid(x, y)[0] == pytest.approx(expected)
 
 
 def test_a_set_has_no_distance_to_itself_even_without_full_rank():
     few = collected(features(5))
-    assert fid(few, few) < 1e-3
+    assert fid(few, few, paired=True) == (
+        pytest.approx(0, abs=1e-3),
+        pytest.approx((0, 1e-3), abs=1e-3),
+    )
+    assert fid(few, moments(few.mean, few.covariance))[0] < 1e-3
 
 
 def test_statistics_do_not_depend_on_the_batches():
@@ -60,7 +77,7 @@ def test_statistics_do_not_depend_on_the_batches():
     ours, whole = collected(rows, batch=3), collected(rows, batch=50)
     assert ours.mean == pytest.approx(rows.mean(0), abs=1e-6)
     assert ours.covariance == pytest.approx(np.cov(rows, rowvar=False), abs=1e-6)
-    assert fid(ours, whole) < 1e-9
+    assert fid(ours, whole)[0] < 1e-9
     assert np.array_equal(ours.features, rows)
 
 
@@ -77,7 +94,7 @@ def test_statistics_survive_a_file(tmp_path):
     save_statistics(tmp_path / "a.npz", ours)
     back = load_statistics(tmp_path / "a.npz")
     assert (back.count, back.way) == (20, "standard")
-    assert fid(ours, back) < 1e-9
+    assert fid(ours, back)[0] < 1e-9
     assert np.array_equal(back.features, ours.features)
 
 
@@ -88,7 +105,7 @@ def test_statistics_of_other_tools_give_fid_but_no_kid(tmp_path):
         ours, load_statistics(tmp_path / "a.npz"), ("fid", "kid"), "standard", paired=False
     )
     assert scores.metrics["fid"].mean < 1e-6
-    assert scores.metrics["fid"].ci95 is None
+    assert scores.metrics["fid"].ci95 is not None
     assert "at least two images" in scores.not_computed["kid"]
 
 
@@ -107,26 +124,40 @@ def test_ways_of_feeding_do_not_mix():
         collected(features(1))
 
 
-def test_fid_interval_holds_the_figure():
+def test_few_images_take_a_shorter_way_to_the_same_figures():
+    for n, paired in ((40, True), (40, False), (9, False)):  # 9: fewer than features
+        x, y = collected(features(n)), collected(features(40, shift=1, scale=2, seed=1))
+        short = fid_module._of_images(x, y)
+        long = fid_module._of_moments(x, y)
+        assert short.value == pytest.approx(long.value, rel=1e-5)
+        assert short.ours == pytest.approx(long.ours, rel=1e-3, abs=1e-3)
+        if n > D:
+            assert short.theirs == pytest.approx(long.theirs, rel=1e-3, abs=1e-3)
+        assert fid_module._standard_error(short, n, 40, paired=paired) > 0
+
+
+@pytest.mark.parametrize(("paired", "count"), [(True, 30), (False, 30), (False, 600)])
+def test_the_interval_is_as_wide_as_fid_scatters(paired, count):
+    values, halves = [], []
+    for seed in range(40):
+        x = features(count, seed=2 * seed)
+        y = (
+            1.5 * x + 0.5 * features(count, seed=9000 + seed)
+            if paired
+            else (features(count, shift=0.5, scale=1.5, seed=2 * seed + 1))
+        )
+        value, interval = fid(collected(x, batch=count), collected(y, batch=count), paired=paired)
+        values.append(value)
+        halves.append((interval[1] - value) / 1.96)
+    assert np.mean(halves) == pytest.approx(np.std(values), rel=0.3)  # 0.11 is the scatter of 40
+
+
+def test_known_references_are_taken_as_given():
     x, y = collected(features(60)), collected(features(60, shift=0.5, seed=1))
-    low, high = fid_interval(x, y, fid(x, y), paired=False) or (0, 0)
-    assert 0 < low < fid(x, y) < high
-    assert high - low < fid(x, y)
-
-
-def test_few_images_take_a_shorter_way_to_the_same_fid():
-    x, y = collected(features(40)), collected(features(30, shift=1, scale=2, seed=1))
-    long_way = frechet_distance(x.mean, x.covariance, y.mean, y.covariance)
-    assert fid(x, y) == pytest.approx(long_way, rel=1e-5)
-    few = collected(features(5, seed=2))  # fewer than features
-    long_way = frechet_distance(few.mean, few.covariance, y.mean, y.covariance)
-    assert fid(few, y) == pytest.approx(long_way, rel=1e-5)
-
-
-def test_many_images_have_no_interval(monkeypatch):
-    monkeypatch.setattr(fid_module, "MOST_RESAMPLED", 10)
-    x, y = collected(features(11)), collected(features(11, seed=1))
-    assert fid_interval(x, y, fid(x, y), paired=True) is None
+    both, given = fid(x, y)[1], fid(x, moments(y.mean, y.covariance))[1]
+    assert both is not None
+    assert given is not None
+    assert both[0] < given[0] < given[1] < both[1]
 
 
 def test_kid_agrees_with_the_double_sum():
@@ -191,4 +222,4 @@ def test_inception_features_do_not_depend_on_the_batch():
         assert stream.count == 3
     assert found[0].features.shape == (3, 2048)
     assert found[0].features == pytest.approx(found[1].features, abs=1e-3)
-    assert fid(*found) < 1e-3
+    assert fid(*found)[0] < 1e-3

@@ -29,7 +29,7 @@ def test_the_test_layout_has_the_published_number_of_tensors(variant, tensors):
 def test_imported_network_equals_the_published_one(variant, width):
     network = literal(variant, width)
     config, state = import_published(network.state_dict())
-    assert config == network.c
+    assert config == network.config
     fast = build_generator(config).eval()
     fast.load_state_dict(state)
     x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3)).double()
@@ -86,7 +86,7 @@ def test_wrappings_are_tolerated(kind):
 def test_without_spectral_norm_and_with_a_parsing_map():
     network = literal("spade", 2, guidance_channels=19, spectral_norm=False)
     config, _ = import_published(network.state_dict())
-    assert config == network.c
+    assert config == network.config
 
 
 def broken(change):

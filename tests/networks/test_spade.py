@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from faceren.networks import spade
+from faceren.networks import spade, strips
 from faceren.networks.spade import SpadeResBlock, normalise, resize_nearest
 
 
@@ -34,10 +34,8 @@ def test_instance_statistics_survive_nearest_upsampling():
 
 def test_resize_nearest_keeps_a_map_of_the_same_sides():
     x = features(1, 3, 4, 5)
-    assert resize_nearest(x, features(1, 8, 4, 5)) is x
-    assert resize_nearest(x, features(1, 8, 8, 10)).equal(
-        x.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    )
+    assert resize_nearest(x, 4, 5) is x
+    assert resize_nearest(x, 8, 10).equal(x.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
 def block(**changes):
@@ -84,23 +82,52 @@ def test_spectral_norm_divides_by_the_largest_singular_value():
     assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, rel=1e-3)
 
 
-def test_large_maps_take_less_memory_and_come_out_the_same(monkeypatch):
-    network = block(modulation="one-plus", normalisation="layer", hidden=6)
-    x, guidance = features(1, 8, 5, 6), features(1, 3, 10, 12)
+@pytest.mark.parametrize("winograd", [True, False])
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize(("spade_shortcut", "upsample"), [(True, True), (False, False)])
+def test_strips_come_out_the_same(monkeypatch, winograd, kernel, spade_shortcut, upsample):
+    network = block(
+        modulation="one-plus", spade_shortcut=spade_shortcut, upsample=upsample, kernel=kernel
+    )
+    x = features(2, 8, 8, 12)
+    guidance = features(2, 3, *((16, 24) if upsample else (8, 12)))
     expected = network(x, guidance)
     monkeypatch.setattr(spade, "LARGE", 1)
-    monkeypatch.setattr(spade, "LEAN_CHANNELS", 3)
-    monkeypatch.setattr(network, "_modulate", watch(network._modulate, widths := []))
+    monkeypatch.setattr(strips, "STRIP", 64)  # two rows at a time
+    if winograd:
+        monkeypatch.setattr(strips, "WORTH_CHANNELS", 1)
+        monkeypatch.setattr(strips, "WORTH_TILES", 1)
     with torch.no_grad():
-        torch.testing.assert_close(network(x, guidance), expected, rtol=1e-12, atol=1e-12)
-    assert widths == [3, 3, 2, 3, 3, 2, 3, 1]  # shortcut, first, second layer
-    network(x, guidance)  # with gradients, layers are done as a whole again
-    assert widths[8:] == [8, 8, 4]
+        before = x.clone()
+        torch.testing.assert_close(network(x, guidance), expected, rtol=1e-10, atol=1e-11)
+        assert torch.equal(x, before)
 
 
-def watch(function, widths):
-    def called(normal, *rest):
-        widths.append(normal.shape[1])
-        return function(normal, *rest)
+def test_an_identity_shortcut_leaves_its_input_alone_in_strips(monkeypatch):
+    monkeypatch.setattr(spade, "LARGE", 1)
+    network = SpadeResBlock(
+        4,
+        4,
+        3,
+        hidden=4,
+        kernel=3,
+        normalisation="instance",
+        modulation="plain",
+        spade_shortcut=True,
+        spectral=False,
+        upsample=False,
+    ).double()
+    x, guidance = features(1, 4, 8, 8), features(1, 3, 8, 8)
+    before = x.clone()
+    with torch.no_grad():
+        network(x, guidance)
+    assert torch.equal(x, before)
 
-    return called
+
+def test_modulation_pixel_by_pixel_comes_out_the_same(monkeypatch):
+    monkeypatch.setattr(spade, "PIXELS", 7)
+    network = block(modulation="one-plus", normalisation="layer", kernel=1)
+    x, guidance = features(2, 8, 5, 6), features(2, 3, 10, 12)
+    with torch.no_grad():
+        quick = network(x, guidance)
+    torch.testing.assert_close(quick, network(x, guidance), rtol=1e-12, atol=1e-12)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from faceren.bench import speed_literal
 from faceren.networks.suppression import AdaptiveSuppression, LipPooling, build_suppression
 from tests.networks.literal import Adaptive, Lip, randomise
 
@@ -28,6 +29,17 @@ def test_adaptive_equals_the_naive_loop(activation, sides):
     literal, fast = pair(activation)
     x = features(2, 4, *sides)
     torch.testing.assert_close(fast(x), literal(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("sides", [(6, 8), (5, 7)])
+def test_the_benchmark_s_literal_layers_equal_the_naive_loops(sides):
+    x = features(2, 4, *sides)
+    for naive, literal in (
+        (Adaptive(4, 3, "tanh"), speed_literal.Adaptive(4, 3, "tanh")),
+        (Lip(4), speed_literal.Lip(4)),
+    ):
+        literal.double().load_state_dict(randomise(naive.double()).state_dict())
+        torch.testing.assert_close(literal(x), naive(x), rtol=1e-10, atol=1e-12)
 
 
 def test_adaptive_gradients_equal_the_naive_loop():

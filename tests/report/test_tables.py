@@ -13,9 +13,15 @@ from faceren.report.tables import images_csv, markdown_table, metrics_table, wri
 @pytest.fixture
 def evaluation() -> Evaluation:
     rows = [
-        ImageScores(path="a, b.png", result=Path("a"), reference=None, values={"psnr": 20.0}),
         ImageScores(
-            path="c.png", result=Path("c"), reference=None, values={"psnr": 30.5, "fed": 0.25}
+            path="a, b.png", result=Path("a"), reference=None, input=None, values={"psnr": 20.0}
+        ),
+        ImageScores(
+            path="c.png",
+            result=Path("c"),
+            reference=None,
+            input=None,
+            values={"psnr": 30.5, "fed": 0.25},
         ),
     ]
     metrics = {

@@ -8,11 +8,14 @@ from faceren.restoration.crops import choose, crop_size
 from faceren.restoration.crops import cut as cut_region
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import (
-    LUMA,
     change_of,
     face_mask,
+    from_srgb,
+    in_light,
     is_monochrome,
     merged_bands,
+    scaled,
+    to_srgb,
 )
 
 
@@ -23,6 +26,11 @@ def photo(height=300, width=400, seed=0):
 
 def cut(image, face):
     return cut_region(lambda b: image[b[1] : b[3], b[0] : b[2]], image.shape[:2], face)
+
+
+def changed(image, crop, difference, **options):
+    x0, y0, x1, y1 = crop.box
+    return change_of(crop, difference, image[y0:y1, x0:x1], **options)
 
 
 def face_at(x, y, side, score=0.9):
@@ -41,15 +49,13 @@ def total(changes, shape):
 def test_a_network_that_changes_nothing_changes_no_pixel():
     image = photo()
     crop = cut(image, face_at(100, 50, 150))
-    change = change_of(crop, crop.pixels, strength=1, luminance_only=False)
-    assert not total([change], image.shape).any()
+    assert not total([changed(image, crop, 0 * crop.pixels)], image.shape).any()
 
 
 def test_brightening_a_face_brightens_its_middle_and_nothing_outside_its_crop():
     image = photo()
     crop = cut(image, face_at(100, 50, 150))
-    change = change_of(crop, crop.pixels + np.float32(0.1), strength=1, luminance_only=False)
-    added = total([change], image.shape)
+    added = total([changed(image, crop, 0 * crop.pixels + np.float32(0.1))], image.shape)
     np.testing.assert_allclose(added[105:145, 155:195], 0.1, atol=1e-3)
     outside = np.ones(image.shape[:2], bool)
     outside[50:200, 100:250] = False
@@ -57,32 +63,53 @@ def test_brightening_a_face_brightens_its_middle_and_nothing_outside_its_crop():
     assert added.min() >= -1e-6
 
 
-def test_strength_scales_the_change():
-    image = photo()
-    crop = cut(image, face_at(60, 60, 180))
-    restored = np.clip(crop.pixels[::-1], 0, 1)
-    whole = total([change_of(crop, restored, strength=1, luminance_only=False)], image.shape)
-    half = total([change_of(crop, restored, strength=0.5, luminance_only=False)], image.shape)
-    np.testing.assert_allclose(half, whole / 2, atol=1e-6)
+def test_strength_scales_the_difference():
+    difference = photo(8, 8) - np.float32(0.5)
+    half = scaled(difference, 0.5, luminance_only=False)
+    np.testing.assert_allclose(half, difference / 2, atol=1e-7)
 
 
-def test_luminance_only_keeps_the_chroma():
+def test_luminance_only_keeps_the_chroma_even_in_the_soft_edge():
     image = photo()
     crop = cut(image, face_at(60, 60, 180))
-    change = change_of(crop, crop.pixels[:, ::-1], strength=1, luminance_only=True)
-    added = total([change], image.shape)
+    difference = scaled(crop.pixels[:, ::-1] - crop.pixels, 1, luminance_only=True)
+    added = total([changed(image, crop, difference, luminance_only=True)], image.shape)
+    assert added.any()
     np.testing.assert_allclose(np.ptp(added, axis=2), 0, atol=1e-6)
-    free = total(
-        [change_of(crop, crop.pixels[:, ::-1], strength=1, luminance_only=False)], image.shape
-    )
-    np.testing.assert_allclose(added[..., 0], free @ LUMA, atol=1e-5)
+
+
+def test_the_soft_edge_blends_as_light_does():
+    """Half of black and half of white is half the light, sRGB 0.735, not sRGB 0.5."""
+    black, white = np.zeros((1, 3, 3), np.float32), np.ones((1, 3, 3), np.float32)
+    mask = np.float32([[0, 0.5, 1]])
+    pasted = black + mask[..., None] * in_light(black, white, mask)
+    np.testing.assert_allclose(pasted[0, :, 0], [0, 0.7354, 1], atol=1e-4)
+
+
+def test_srgb_and_light_are_inverse_and_known():
+    values = np.linspace(0, 1, 256, dtype=np.float32)
+    np.testing.assert_allclose(to_srgb(from_srgb(values)), values, atol=1e-6)
+    np.testing.assert_allclose(from_srgb(np.float32([0.02, 0.5])), [0.001548, 0.214041], atol=1e-6)
+
+
+def test_an_outline_narrows_the_mask():
+    image = photo()
+    crop = cut(image, face_at(60, 60, 180))
+    outline = np.zeros(crop.pixels.shape[:2], np.float32)
+    outline[:, : crop.size // 2] = 1
+    whole = changed(image, crop, 0 * crop.pixels + np.float32(0.1))
+    half = changed(image, crop, 0 * crop.pixels + np.float32(0.1), outline=outline)
+    assert (half.mask <= whole.mask + 1e-6).all()
+    x = half.mask.shape[1] // 2
+    np.testing.assert_allclose(half.mask[60:120, x - 50], whole.mask[60:120, x - 50], atol=0.01)
+    assert half.mask[:, x + 30 :].max() < 0.01
 
 
 def test_the_order_of_overlapping_faces_does_not_matter():
     image = photo()
     crops = [cut(image, face_at(x, 60, 160)) for x in (40, 110, 180)]
     changes = [
-        change_of(crop, crop.pixels + np.float32(value), strength=1, luminance_only=False)
+        changed(image, crop, 0 * crop.pixels + np.float32(value))
         for crop, value in zip(crops, (0.1, -0.2, 0.3), strict=True)
     ]
     forward = total(changes, image.shape)
@@ -94,7 +121,7 @@ def test_the_order_of_overlapping_faces_does_not_matter():
 def test_bands_equal_one_piece(monkeypatch):
     image = photo(700, 300)
     changes = [
-        change_of(c, c.pixels[::-1], strength=1, luminance_only=False)
+        changed(image, c, c.pixels[::-1] - c.pixels)
         for c in (cut(image, face_at(40, y, 200)) for y in (20, 150, 450))
     ]
     whole = total(changes, image.shape)
@@ -126,9 +153,9 @@ def test_colour_photos_are_not_monochrome():
     assert not is_monochrome(data.astronaut().astype(np.float32) / 255)
 
 
-def test_crop_size_is_the_nearest_trained_one():
-    assert [crop_size(side) for side in (40, 256, 360, 365, 512, 3000)] == [
-        256, 256, 256, 512, 512, 512,
+def test_crop_size_is_the_nearest_by_ratio():
+    assert [crop_size(side) for side in (40, 256, 360, 365, 512, 640, 3000)] == [
+        256, 256, 256, 512, 512, 768, 1024,
     ]  # fmt: skip
 
 

@@ -4,8 +4,10 @@ import pytest
 from typer.testing import CliRunner
 
 from faceren import cli
-from faceren.commands.benchmark import Request, gmacs, load, machine, speed
-from faceren.errors import ConfigError
+from faceren.bench.benchmark import load
+from faceren.bench.machine import machine
+from faceren.bench.request import Request
+from faceren.bench.speed_network import gmacs, roofline, speed
 
 
 @pytest.fixture(scope="module")
@@ -14,12 +16,13 @@ def restorer():
 
 
 def test_gmacs_of_the_shipped_network_fit_its_budget(restorer):
-    assert 5 < gmacs(restorer, 512) < 10
-    assert gmacs(restorer, 512) == pytest.approx(4 * gmacs(restorer, 256), rel=1e-3)
+    config = restorer.checkpoint.config
+    assert 5 < gmacs(config, 512) < 10
+    assert gmacs(config, 512) == pytest.approx(4 * gmacs(config, 256), rel=1e-3)
 
 
 def test_speed_yields_a_row_for_each_size(restorer):
-    rows = list(speed("compact", restorer, seconds=0.01))
+    rows = list(speed("compact", restorer, roofline(restorer, seconds=0.01), seconds=0.01))
     assert [row.size for row in rows] == [256, 512]
     assert all(row.faces_per_second > 0 and row.repeats >= 1 for row in rows)
 
@@ -29,26 +32,8 @@ def test_the_machine_is_described(restorer):
     assert described["kind"] == "cpu"
     assert described["dtype"] == "float32"
     assert described["threads"] >= 1
-
-
-def test_requests_are_checked_before_any_work():
-    for wrong in ({"suite": "sped"}, {"tasks": ("ful",)}, {"metrics": ("psrn",)}):
-        with pytest.raises(ConfigError, match="did you mean"):
-            Request(**wrong)
-
-
-def test_quality_scores_input_and_output_of_the_same_faces(tmp_path):
-    result = CliRunner().invoke(
-        cli.app,
-        ["benchmark", "--suite", "quality", "--limit", "2", "--metrics", "psnr,lpips"]
-        + ["--device", "cpu", "-o", str(tmp_path / "benchmark")],
-    )
-    assert result.exit_code == 0, result.output
-    rows = json.loads((tmp_path / "benchmark" / "benchmark.json").read_text())["quality"]
-    before, after = rows
-    assert (before["method"], after["method"]) == ("input", "compact")
-    assert before["n"] == after["n"] == 2
-    assert after["lpips"]["mean"] < 0.8 * before["lpips"]["mean"]
+    assert described["device"]
+    assert described["commit"] is None or len(described["commit"]) == 12
 
 
 def test_the_command_writes_what_it_measured(tmp_path):

@@ -1,0 +1,1 @@
+"""Measure what the other commands do: how good, how fast, and beside what."""

@@ -1,0 +1,122 @@
+"""A report as Markdown: what a person reads, and pastes into a model card."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from faceren.bench.ablation import Ablation
+from faceren.bench.quality import Quality
+from faceren.bench.quoted import MARK, REAL_NIQE, Quoted
+from faceren.bench.report import Report
+from faceren.bench.rows import LeftOut
+from faceren.metrics.results import MetricResult
+from faceren.report.tables import arrow, figure, interval, markdown_table
+
+Table = tuple[list[str], list[list[str]]]
+"""Headers and rows."""
+QUOTE = (
+    f"{MARK}: 5,000 faces of FFHQ, measured by the paper's own code, "
+    f"which gives real faces a NIQE of {REAL_NIQE}"
+)
+
+
+def quality_table(rows: Sequence[Quality]) -> Table:
+    """Return methods against metrics, each figure with its 95 % interval."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    headers = ["method", *(f"{name} {arrow(name)}" for name in metrics)]
+    body = [[row.method, *(_cell(name, row.metrics.get(name)) for name in metrics)] for row in rows]
+    return headers, body
+
+
+def quoted_table(rows: Sequence[Quoted]) -> Table:
+    """Return the paper's methods against its metrics."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    headers = ["in the paper", *(f"{name} {arrow(name)}" for name in metrics)]
+    body = [[row.method, *(_printed(name, row.metrics[name]) for name in metrics)] for row in rows]
+    return headers, body
+
+
+def _printed(metric: str, value: float) -> str:
+    """Return a figure with the decimals that it has in the paper."""
+    return f"{value:.4f}" if metric in ("fed", "lpips") else f"{value:.3f}"
+
+
+def plain_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the fields of rows, as they are named, numbers with four digits."""
+    headers = list(dict.fromkeys(name for row in rows for name in row))
+    return headers, [[_plain(row.get(name, "")) for name in headers] for row in rows]
+
+
+def markdown(report: Report) -> str:
+    """Return the whole report."""
+    parts = ["# faceren benchmark", _facts(report.machine)]
+    for task in report.tasks:
+        rows = [row for row in report.of(Quality) if row.task == task]
+        parts += [f"## {task}, {max(row.n for row in rows)} faces"]
+        parts += [markdown_table(*quality_table(rows)), _notes(rows)]
+        paper = [row for row in report.of(Quoted) if row.task == task and row.table == 1]
+        if paper:
+            parts += [f"Table 1, {QUOTE}:", markdown_table(*quoted_table(paper))]
+    parts += _ablation(report) + _other_sections(report)
+    if report.warnings:
+        parts += ["## To mind", "\n".join(f"- {text}" for text in report.warnings)]
+    absent = report.of(LeftOut)
+    if absent:
+        parts += ["## Not measured", "\n".join(f"- {row.line()}" for row in absent)]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def other_sections(report: Report) -> dict[str, Table]:
+    """Return a table for each section whose rows have no table of their own, by its title."""
+    plain: dict[str, list[dict[str, Any]]] = {}
+    for row in report.rows:
+        if not isinstance(row, Quality | Quoted | LeftOut | Ablation):
+            plain.setdefault(row.section.replace("_", " "), []).append(row.to_json())
+    return {title: plain_table(rows) for title, rows in plain.items()}
+
+
+def ablation_table(rows: Sequence[Ablation]) -> Table:
+    """Return the variants against metrics, and what each was trained with."""
+    headers, body = quality_table([row.quality for row in rows])
+    headers[0] = "variant"
+    extra = [[f"{row.parameters:,}", f"{row.minutes:.1f}", f"{row.images_seen:,}"] for row in rows]
+    lines = [line + more for line, more in zip(body, extra, strict=True)]
+    return [*headers, "parameters", "minutes", "images seen"], lines
+
+
+def _ablation(report: Report) -> list[str]:
+    rows = report.of(Ablation)
+    if not rows:
+        return []
+    paper = [row for row in report.of(Quoted) if row.table == 2]
+    return [
+        f"## Ablation on the 16× task, {rows[0].budget_minutes:g} minutes of training in all",
+        markdown_table(*ablation_table(rows)),
+        f"Table 2, {QUOTE}:",
+        markdown_table(*quoted_table(paper)),
+    ]
+
+
+def _other_sections(report: Report) -> list[str]:
+    parts = []
+    for title, table in other_sections(report).items():
+        parts += [f"## {title}", markdown_table(*table)]
+    return parts
+
+
+def _cell(metric: str, result: MetricResult | None) -> str:
+    if result is None:
+        return "–"
+    return f"{figure(metric, result.mean)} ({interval(metric, result)})"
+
+
+def _facts(machine: dict[str, Any]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in machine.items())
+
+
+def _notes(rows: Sequence[Quality]) -> str:
+    lines = [f"- {row.method}: {row.note}" for row in rows]
+    return "\n".join(lines) + f"\n- by: {next(iter(rows[0].metrics.values())).by.split(',')[0]}"
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,216 @@
+"""What follows a look at the results: the review page, and taking restorations back."""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from faceren.errors import FacerenError, MachineError
+from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
+from faceren.manifest import (
+    MANIFEST_NAME,
+    Line,
+    Manifest,
+    ManifestWriter,
+    read_run,
+    source_of,
+)
+from faceren.report.comparison import draw, look_at
+from faceren.report.entries import Check
+from faceren.report.review import Review, pictures_of, write_review
+from faceren.restoration.finish import Watch
+from faceren.restoration.lists import Choice, resolved
+from faceren.restoration.options import RestoreOptions
+from faceren.restoration.plan import Job
+from faceren.restoration.results import FaceResult, PhotoResult
+from faceren.restoration.revert import reverted
+
+WEAKER, STRONGER = 0.6, 1.5
+"""What the page proposes to multiply the strength with."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one photo that was to be reverted."""
+
+    line: Line
+    """Its line of the manifest, as it is now."""
+    outcome: Literal["reverted", "unchanged", "failed"]
+    reason: str = ""
+    """Why it was left as it was."""
+
+
+@dataclass(frozen=True)
+class RevertRun:
+    """A planned revert; iterating over ``results`` does the work."""
+
+    total: int
+    results: Iterator[Taken]
+
+
+def recorded_jobs(output: Path) -> list[Job]:
+    """Return the photos of earlier runs into a folder, as jobs of a new one."""
+    items = read_run(output, "restore").items
+    return [Job(source_of(items[key], output), output / key, key) for key in sorted(items)]
+
+
+def report(
+    output: Path, *, check: Check = "bytes", max_pixels: int | None = None, workers: int = 0
+) -> Review:
+    """Write the review page of a run from its manifest; see ``write_review``.
+
+    Raises:
+        ConfigError: If the folder has no manifest of ``restore``.
+        MachineError: If the disk is full.
+    """
+    manifest = read_run(output, "restore")
+    return write_review(
+        output,
+        manifest,
+        check=check,
+        commands=_commands(output, manifest.main_header),
+        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+        threads=workers or 2,
+    )
+
+
+def open_to_change(manifest: Manifest) -> Manifest:
+    """Return the manifest as a run with ``--only`` has to see it: earlier choices do not bind it.
+
+    Args:
+        manifest: Of earlier runs.
+    """
+    items = {
+        key: line | {"chosen": False}
+        for key, line in manifest.items.items()
+        if not any(face.get("reverted") for face in line.get("faces") or [])
+    }
+    return Manifest(manifest.header, items, manifest.headers)
+
+
+def watcher(output: Path) -> Watch:
+    """Return what draws the review page's pictures of each photo while the photo is in memory."""
+    pictures = pictures_of(output)
+
+    def watch(photo: Photo, faces: Sequence[FaceResult]) -> Callable[[Photo, PhotoResult], None]:
+        shown_faces = [face.to_json() for face in faces]
+        before = look_at(photo, shown_faces, photo.scale)
+
+        def see(photo: Photo, result: PhotoResult) -> None:
+            draw(pictures, result.to_json(), before, look_at(photo, shown_faces, photo.scale))
+
+        return see
+
+    return watch
+
+
+def reported(
+    results: Iterator[PhotoResult], output: Path, *, max_pixels: int | None, workers: int
+) -> Iterator[PhotoResult]:
+    """Yield the results, then write the review page."""
+    yield from results
+    report(output, check="there", max_pixels=max_pixels, workers=workers)
+
+
+def _commands(output: Path, header: Line) -> dict[str, str]:
+    """Return what to run with each exported list, with the options that most photos had."""
+    start = f"faceren restore -o {shlex.quote(str(output))}"
+    commands = {"keep": f"{start} --revert keep-original.txt"}
+    options, defaults = header.get("options") or {}, asdict(RestoreOptions())
+    model = header.get("model_option", "compact")
+    flags = [f"--model {shlex.quote(model)}"] * (model != "compact")
+    for name, value in options.items():
+        if name == "strength" or value == defaults.get(name):
+            continue
+        flag = "--" + name.replace("_", "-")
+        flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
+    rest = "".join(f" {flag}" for flag in flags)
+    strength = float(options.get("strength", 1))
+    for name, factor in (("weaker", WEAKER), ("stronger", STRONGER)):
+        new = min(1.0, round(strength * factor, 2))
+        if new != strength:
+            commands[name] = f"{start} --only {name}.txt --strength {new:g}{rest}"
+    return commands
+
+
+def revert(
+    output: Path,
+    choices: Sequence[Choice],
+    *,
+    max_pixels: int | None = None,
+    workers: int = 0,
+) -> RevertRun:
+    """Plan to put originals back; iterating over ``results`` does it and records it.
+
+    Args:
+        output: The folder that ``restore`` wrote.
+        choices: Photos, by output key, output or input path, and faces of them.
+        max_pixels: Refuse larger photos.
+        workers: Threads; 0 is automatic.
+
+    Raises:
+        ConfigError: If the folder has no manifest, or a name of the list is not in it.
+    """
+    manifest = read_run(output, "restore")
+    keys = {str(line["input"]): key for key, line in manifest.items.items()}
+    keys |= {str(output / key): key for key in manifest.items} | {k: k for k in manifest.items}
+    wanted = resolved(choices, keys, "--revert")
+    results = _revert(output, manifest, wanted, max_pixels or DEFAULT_MAX_PIXELS, workers or 2)
+    return RevertRun(len(wanted), results)
+
+
+def _revert(
+    output: Path,
+    manifest: Manifest,
+    wanted: dict[str, frozenset[int] | None],
+    max_pixels: int,
+    threads: int,
+) -> Iterator[Taken]:
+    """Yield what became of each photo, written down under the header of the run it came from."""
+    path = output / MANIFEST_NAME
+    groups: dict[int, list[str]] = {}
+    for key in sorted(wanted, key=lambda key: manifest.headers[key] is manifest.header):
+        groups.setdefault(id(manifest.headers[key]), []).append(key)
+    work = partial(_take_back, output, manifest, wanted, max_pixels)
+    with ThreadPoolExecutor(threads) as pool:
+        for keys in groups.values():
+            with ManifestWriter(path, manifest.headers[keys[0]]) as writer:
+                for taken in pool.map(work, keys):
+                    if taken.outcome == "reverted":
+                        writer.append(taken.line)
+                    yield taken
+    if id(manifest.header) not in groups:
+        with ManifestWriter(path, manifest.header):
+            pass  # the last header stays that of the last restoration
+
+
+def _take_back(
+    output: Path,
+    manifest: Manifest,
+    wanted: dict[str, frozenset[int] | None],
+    max_pixels: int,
+    key: str,
+) -> Taken:
+    line = manifest.items[key]
+    if line["status"] in ("no_face", "reverted"):
+        return Taken(line, "unchanged", f"{shown(key)} is the original already")
+    if line["status"] != "restored":
+        return Taken(line, "failed", f"{shown(key)}: it was not restored ({line['status']})")
+    options = manifest.headers[key].get("options") or {}
+    try:
+        new = reverted(
+            line,
+            source_of(line, output),
+            output / key,
+            wanted[key],
+            max_pixels=max_pixels,
+            quality=int(options.get("quality", 95)),
+        )
+    except MachineError:
+        raise
+    except FacerenError as error:
+        return Taken(line, "failed", str(error))
+    return Taken(new, "reverted")

@@ -1,0 +1,102 @@
+"""Weights of other people's face networks: found in a folder, or fetched, and always verified."""
+
+import hashlib
+import http.client
+import os
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceren.errors import MachineError
+from faceren.files import atomic_path, sha256_of
+
+RELEASES = "https://github.com/xinntao/facexlib/releases/download"
+SECONDS = 30.0
+"""Time without an answer after which a download has failed."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One published file of weights."""
+
+    name: str
+    url: str
+    sha256: str
+
+
+RESNET50 = Weights(
+    "detection_Resnet50_Final.pth",
+    f"{RELEASES}/v0.1.0/detection_Resnet50_Final.pth",
+    "6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+)
+MOBILENET = Weights(
+    "detection_mobilenet0.25_Final.pth",
+    f"{RELEASES}/v0.1.0/detection_mobilenet0.25_Final.pth",
+    "2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220",
+)
+PARSENET = Weights(
+    "parsing_parsenet.pth",
+    f"{RELEASES}/v0.2.2/parsing_parsenet.pth",
+    "3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
+)
+
+
+def default_folder() -> Path:
+    """Return the folder of fetched weights: ``faceren`` in the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "faceren"
+
+
+def available(weights: Weights, folder: Path) -> bool:
+    """Say whether a file of that name is in the folder; ``fetched`` verifies it."""
+    return (folder / weights.name).is_file()
+
+
+def fetched(weights: Weights, folder: Path, *, offline: bool = False) -> Path:
+    """Return the path of verified weights, downloading them if they are not in the folder.
+
+    Args:
+        weights: Which.
+        folder: Where they are or will be.
+        offline: Never download.
+
+    Raises:
+        MachineError: If they are not there and cannot be fetched, or their SHA-256 is another.
+    """
+    path = folder / weights.name
+    if not path.is_file():
+        if offline:
+            raise MachineError(
+                f"{weights.name} is not in {folder} and --offline forbids to fetch it; put the "
+                f"file of {weights.url} there, or leave out --offline"
+            )
+        _download(weights, path)
+    elif (found := sha256_of(path)) != weights.sha256:
+        raise MachineError(
+            f"{path} has SHA-256 {found[:16]}…, expected {weights.sha256[:16]}…; remove the file, "
+            f"it is damaged or another version"
+        )
+    return path
+
+
+def _download(weights: Weights, path: Path) -> None:
+    digest = hashlib.sha256()
+    try:
+        with (
+            urllib.request.urlopen(weights.url, timeout=SECONDS) as answer,
+            atomic_path(path) as temporary,
+        ):
+            with temporary.open("wb") as file:
+                while block := answer.read(1 << 20):
+                    digest.update(block)
+                    file.write(block)
+            if digest.hexdigest() != weights.sha256:
+                raise MachineError(
+                    f"{weights.url} has SHA-256 {digest.hexdigest()[:16]}…, expected "
+                    f"{weights.sha256[:16]}…; it is not kept, try again"
+                )
+    except (OSError, http.client.HTTPException) as error:
+        raise MachineError(
+            f"{weights.name} cannot be fetched ({error}); put the file of {weights.url} into "
+            f"{path.parent}"
+        ) from error

@@ -1,0 +1,152 @@
+"""What the pictures of one photo show: the photo before and after, and each face.
+
+A face is three squares in a row: as it was, restored, and what changed. All of it follows from the
+manifest's line and the two files, so that a page can be made again long after the run.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.faces.alignment import crop_box, crop_transform, cut_crop
+from faceren.images import Photo
+from faceren.manifest import Line
+from faceren.report.pictures import Pictures, digest, shrunk
+
+Rgb = NDArray[np.uint8]
+Face = Mapping[str, Any]
+"""A face of the manifest."""
+
+CARD = 640
+"""Longest side in pixels of a photo's picture."""
+FACE = 224
+"""Longest side in pixels of each square of a face's picture."""
+FULL_CHANGE = 0.1
+"""Change of brightness, of [0, 1], that the map of what changed shows in its brightest colour."""
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names of a photo's pictures; see ``pictures.digest``."""
+
+    before: str
+    after: str
+    """Equal to ``before`` if the output is the original, byte for byte."""
+    faces: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (self.before, self.after, *self.faces)
+
+
+def keys_of(line: Line) -> Keys:
+    """Return the names of the pictures of a photo.
+
+    Args:
+        line: Of the manifest.
+    """
+    source, output = line.get("input_sha256"), line.get("output_sha256")
+    faces = [
+        digest(source, output, FACE, face.get("landmarks"), face.get("crop"), face.get("page"))
+        for face in line.get("faces") or []
+    ]
+    return Keys(digest(source, CARD), digest(output, CARD), tuple(faces))
+
+
+@dataclass(frozen=True)
+class Look:
+    """One photo, before or after, as small as the page shows it."""
+
+    overview: Rgb
+    """(H, W, 3), the first page."""
+    faces: tuple[Rgb, ...]
+    """(S, S, 3) each."""
+
+
+def look_at(photo: Photo, faces: Sequence[Face], scale: float) -> Look:
+    """Return what the page shows of a photo; its raster is not needed any more then.
+
+    Args:
+        photo: The original or the output.
+        faces: As the manifest has them: ``landmarks`` in upright pixels of the original, ``crop``.
+        scale: How many times as large as the original the photo is.
+
+    Raises:
+        FaceError: If a face lies outside the photo.
+    """
+    return Look(overview(photo), tuple(face_tile(photo, face, scale) for face in faces))
+
+
+def draw(pictures: Pictures, line: Line, before: Look, after: Look | None) -> None:
+    """Write those pictures of a photo that are not there yet.
+
+    Args:
+        pictures: Where to.
+        line: The photo's line of the manifest.
+        before: The original.
+        after: The output; None if there is none.
+
+    Raises:
+        MachineError: If the disk is full.
+    """
+    keys = keys_of(line)
+    pictures.add(keys.before, before.overview)
+    if after is None:
+        return
+    pictures.add(keys.after, after.overview)
+    for key, old, new in zip(keys.faces, before.faces, after.faces, strict=True):
+        pictures.add(key, np.concatenate([old, new, change_map(old, new)], axis=1))
+
+
+def overview(photo: Photo, side: int = CARD) -> Rgb:
+    """Return the first page of a photo as it is seen, small, (H, W, 3).
+
+    Args:
+        photo: Of any size; of a large one every k-th pixel is looked at, to be quick.
+        side: Longest side of the result.
+    """
+    page = photo.pages[0]
+    step = max(1, max(page.raster.shape[:2]) // (4 * side))
+    thinned = replace(page, raster=page.raster[::step, ::step])
+    rgb = shrunk(np.array(thinned.upright_uint8()), side)
+    return rgb if thinned.alpha is None else on_white(rgb, thinned.alpha)
+
+
+def on_white(rgb: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+    """Return a picture as it looks on white paper.
+
+    Args:
+        rgb: (H, W, 3).
+        alpha: Opacity in [0, 1], of any size; it is scaled to the picture's.
+    """
+    small = cv2.resize(alpha, rgb.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None]
+    return np.asarray(np.rint(rgb * small + 255 * (1 - small)), np.uint8)
+
+
+def face_tile(photo: Photo, face: Face, scale: float) -> Rgb:
+    """Return an aligned face, (S, S, 3); see ``look_at``."""
+    size, page = min(FACE, int(face["crop"])), int(face.get("page", 0))
+    landmarks = (np.array(face["landmarks"], np.float64) + 0.5) * scale - 0.5
+    matrix = crop_transform(landmarks, size)
+    box = crop_box(matrix, size, photo.pages[page].upright_shape)
+    crop = cut_crop(lambda part: photo.upright_region(part, page), box, matrix, size)
+    return np.rint(crop * 255).astype(np.uint8)
+
+
+def change_map(before: Rgb, after: Rgb) -> Rgb:
+    """Return where the brightness changed and how much, as colours from black to pale yellow.
+
+    The scale is the same for all faces, so that faces can be compared: black is no change, the
+    brightest colour is ``FULL_CHANGE`` or more, lighter or darker alike.
+
+    Args:
+        before: (H, W, 3).
+        after: The same shape.
+    """
+    change = np.abs((after.astype(np.float32) - before) @ LUMA) / FULL_CHANGE
+    levels = np.clip(np.rint(change), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_MAGMA)[..., ::-1], np.uint8)

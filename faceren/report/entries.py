@@ -1,0 +1,198 @@
+"""The photos of a run as the review page shows them: from the manifest, and from what is there."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+from faceren.errors import FacerenError, MachineError
+from faceren.files import sha256_of
+from faceren.images import read_photo, shown
+from faceren.manifest import Line, Manifest, key_of, source_of
+from faceren.report.comparison import Look, draw, keys_of, look_at
+from faceren.report.page import relative_url
+from faceren.report.pictures import Pictures
+
+Check = Literal["there", "bytes"]
+"""How files are checked: that they are there, or that they have the bytes they had."""
+
+SEEN_BY_BROWSERS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".avif"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One photo of the page."""
+
+    line: Line
+    header: Line
+    """Of the run that restored it."""
+    original: Path | None
+    """None if it is gone or another file by now."""
+    result: Path | None
+    """None if there is none, or it is gone or another file by now."""
+    notes: tuple[str, ...]
+    """What is gone, one sentence each."""
+
+    @property
+    def key(self) -> str:
+        """The photo's name: its output's path below the output folder."""
+        return key_of(self.line)
+
+
+def entries_of(output: Path, manifest: Manifest, check: Check, pool: Executor) -> list[Entry]:
+    """Return the photos of a run, sorted by name.
+
+    Args:
+        output: The folder of the outputs.
+        manifest: What it records.
+        check: How closely to look at the files.
+        pool: Looks at the files.
+    """
+    keys = sorted(manifest.items, key=lambda key: key.split("/"))
+    return list(pool.map(partial(_entry, output, manifest, check), keys))
+
+
+def _entry(output: Path, manifest: Manifest, check: Check, key: str) -> Entry:
+    line = manifest.items[key]
+    digest = str(line.get("input_sha256") or "")
+    original, gone = _checked([source_of(line, output)], digest, "the original", check)
+    notes = [gone] * bool(gone)
+    result = None
+    if line.get("output"):
+        places = [output / key, Path(line["output"])]
+        digest = str(line.get("output_sha256") or "")
+        result, gone = _checked(places, digest, "the restored file", check)
+        notes += [gone] * bool(gone)
+    return Entry(
+        line=line,
+        header=manifest.headers.get(key, {}),
+        original=original,
+        result=result,
+        notes=tuple(notes),
+    )
+
+
+def _checked(places: list[Path], digest: str, what: str, check: Check) -> tuple[Path | None, str]:
+    """Return the file and nothing, or None and what is wrong with it."""
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        return None, f"{what} is gone: {shown(places[0])}"
+    if check == "bytes" and digest:
+        try:
+            same = sha256_of(path) == digest
+        except OSError as error:
+            return None, f"{what} cannot be read ({error.strerror}): {shown(path)}"
+        if not same:
+            return None, f"{what} has changed since the run: {shown(path)}"
+    return path, ""
+
+
+def drawn(
+    entries: Sequence[Entry], pictures: Pictures, max_pixels: int, pool: Executor
+) -> list[Entry]:
+    """Make the pictures that are not there; return the entries with notes of what failed.
+
+    Args:
+        entries: The photos.
+        pictures: Where to.
+        max_pixels: Show no larger photos.
+        pool: Draws.
+
+    Raises:
+        MachineError: If the disk is full.
+    """
+    problems = pool.map(lambda entry: _draw_missing(entry, pictures, max_pixels), entries)
+    return [
+        replace(entry, notes=(*entry.notes, problem)) if problem else entry
+        for entry, problem in zip(entries, problems, strict=True)
+    ]
+
+
+def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
+    keys = keys_of(entry.line)
+    wanted = set(keys) if entry.line.get("output") else {keys.before}
+    if all(key in pictures for key in wanted) or entry.original is None:
+        return ""
+    if entry.line.get("status") == "failed":
+        return ""  # it could not be read then
+    try:
+        draw(pictures, entry.line, *_looks(entry, entry.original, max_pixels))
+    except MachineError:
+        raise
+    except (FacerenError, LookupError, TypeError, ValueError) as error:
+        return f"it cannot be shown: {shown(str(error))}"  # a line that other hands have edited
+    return ""
+
+
+def _looks(entry: Entry, original: Path, max_pixels: int) -> tuple[Look, Look | None]:
+    faces = entry.line.get("faces") or []
+    photo = read_photo(original, max_pixels=max_pixels)
+    before, width = look_at(photo, faces, 1), photo.pages[0].upright_shape[1]
+    if entry.line.get("output_sha256") == entry.line.get("input_sha256"):
+        return before, before
+    if entry.result is None:
+        return before, None
+    photo = read_photo(entry.result, max_pixels=max_pixels)
+    return before, look_at(photo, faces, photo.pages[0].upright_shape[1] / width)
+
+
+def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
+    """Return what the page's script needs to know of a photo.
+
+    Args:
+        entry: The photo.
+        pictures: The page's pictures.
+        output: The folder of the page.
+    """
+    line, keys = entry.line, keys_of(entry.line)
+    before, after = pictures.get(keys.before), pictures.get(keys.after)
+    size = before or after
+    return {
+        "key": entry.key,
+        "name": shown(entry.key),
+        "status": str(line.get("status")),
+        "reason": shown(str(line.get("reason") or "")),
+        "mark": str(line.get("output_sha256") or "")[:12],
+        "before": before and _picture_url(pictures, before.name),
+        "after": after and _picture_url(pictures, after.name),
+        "width": size.width if size else 0,
+        "height": size.height if size else 0,
+        "original": _url(entry.original, output),
+        "result": _url(entry.result, output),
+        "notes": list(entry.notes),
+        "strength": (entry.header.get("options") or {}).get("strength"),
+        "faces": list(_faces(line, keys.faces, pictures)),
+    }
+
+
+def _faces(line: Line, keys: tuple[str, ...], pictures: Pictures) -> Iterator[dict[str, Any]]:
+    for face, key in zip(line.get("faces") or [], keys, strict=True):
+        picture = pictures.get(key)
+        yield {
+            "picture": picture and _picture_url(pictures, picture.name),
+            "width": picture.width if picture else 0,
+            "height": picture.height if picture else 0,
+            "identity": face.get("identity"),
+            "crop": face.get("crop"),
+            "page": face.get("page", 0) + 1,
+            "reverted": bool(face.get("reverted")),
+            "strength": face.get("strength"),
+            "reason": shown(str(face.get("reason") or "")),
+        }
+
+
+def _picture_url(pictures: Pictures, name: str) -> str:
+    return relative_url(PurePath(pictures.folder.name, name))
+
+
+def _url(path: Path | None, output: Path) -> str | None:
+    """Return a file's address for the page, None if there is none or no browser can show it."""
+    if path is None or path.suffix.lower() not in SEEN_BY_BROWSERS:
+        return None
+    try:
+        return relative_url(os.path.relpath(path.resolve(), output.resolve()))
+    except ValueError:  # on another drive
+        return None

@@ -1,0 +1,97 @@
+"""The small pictures that a page shows: files named by what they show, each made once.
+
+A name is a digest of the pixels' origin and the size, so that an unchanged photo keeps its
+pictures from run to run, a changed one gets new ones, and the page knows the sizes unopened.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.files import atomic_write
+from faceren.report.page import jpeg
+
+Rgb = NDArray[np.uint8]
+
+NAME = re.compile(r"([0-9a-f]{24})_([0-9]+)x([0-9]+)\.jpg")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file in the folder of pictures."""
+
+    name: str
+    width: int
+    height: int
+
+
+def digest(*parts: object) -> str:
+    """Return the name of a picture that is made from these hashes and numbers, 24 digits."""
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:24]
+
+
+class Pictures:
+    """The folder of pictures beside a page. Threads may share it.
+
+    Args:
+        folder: Made when the first picture is added.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[str, Picture] = {}
+        for path in folder.iterdir() if folder.is_dir() else ():
+            match = NAME.fullmatch(path.name)
+            if match and path.stat().st_size:  # empty: the power went before it was on the disk
+                self._known[match[1]] = Picture(path.name, int(match[2]), int(match[3]))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._known
+
+    def get(self, key: str) -> Picture | None:
+        """Return a picture that is there."""
+        return self._known.get(key)
+
+    def add(self, key: str, rgb: Rgb) -> None:
+        """Write a picture, unless it is there.
+
+        Args:
+            key: From ``digest``.
+            rgb: (H, W, 3).
+
+        Raises:
+            MachineError: If the disk is full.
+        """
+        if key not in self._known:
+            height, width = rgb.shape[:2]
+            picture = Picture(f"{key}_{width}x{height}.jpg", width, height)
+            atomic_write(self.folder / picture.name, jpeg(rgb), sync=False)
+            self._known[key] = picture
+
+    def keep_only(self, keys: Collection[str], protected: Collection[str] = ()) -> None:
+        """Remove the other pictures.
+
+        Args:
+            keys: Of the pictures to keep.
+            protected: Names of files that are no pictures, whatever they look like.
+        """
+        for key in set(self._known) - set(keys):
+            picture = self._known.pop(key)
+            if picture.name not in protected:
+                (self.folder / picture.name).unlink(missing_ok=True)
+
+
+def shrunk(rgb: Rgb, side: int) -> Rgb:
+    """Return an image, (H, W, 3), with its longer side at most ``side`` pixels."""
+    height, width = rgb.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,143 @@
+"""The review page of a restoration: every photo before and after, every face, every decision.
+
+``OUT/report.html`` shows what ``OUT/manifest.jsonl`` records; its pictures lie in ``OUT/report/``.
+"""
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from faceren.images import DEFAULT_MAX_PIXELS, shown
+from faceren.manifest import MANIFEST_NAME, Line, Manifest, is_torn
+from faceren.report.comparison import FULL_CHANGE, keys_of
+from faceren.report.entries import Check, Entry, drawn, entries_of, to_page
+from faceren.report.page import write_page
+from faceren.report.pictures import Pictures
+
+PAGE_NAME = "report.html"
+PICTURES_DIR = "report"
+SAME_PERSON = 0.6
+"""Identity distance up to which dlib's authors take two faces for one person."""
+STATUSES = {
+    "restored": "restored",
+    "no_face": "without a face",
+    "failed": "failed",
+    "reverted": "original kept",
+}
+STYLES = ("review.css",)
+SCRIPTS = ("compare.js", "zoom.js", "decisions.js", "cards.js", "review.js")
+
+
+@dataclass(frozen=True)
+class Review:
+    """What was written."""
+
+    page: Path
+    photos: int
+    notes: tuple[str, ...]
+    """What is gone, or could not be shown."""
+
+
+def pictures_of(output: Path) -> Pictures:
+    """Return the pictures of a run's page; ``comparison.draw`` can add some during the run."""
+    return Pictures(output / PICTURES_DIR)
+
+
+def write_review(
+    output: Path,
+    manifest: Manifest,
+    *,
+    check: Check = "bytes",
+    commands: Mapping[str, str] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    threads: int = 2,
+) -> Review:
+    """Write the review page of a run, and those of its pictures that are not there yet.
+
+    Args:
+        output: The folder that ``restore`` wrote.
+        manifest: What it records, see ``read_run``.
+        check: ``bytes`` reads every file to find those that have changed; ``there`` trusts those
+            that exist.
+        commands: What to tell people to run with an exported list, by ``keep``, ``weaker`` and
+            ``stronger``; a missing one is not offered.
+        max_pixels: Show no larger photos.
+        threads: How many to read files with.
+
+    Raises:
+        MachineError: If the disk is full.
+    """
+    pictures = pictures_of(output)
+    with ThreadPoolExecutor(threads) as pool:
+        entries = entries_of(output, manifest, check, pool)
+        entries = drawn(entries, pictures, max_pixels, pool)
+    used = {key for entry in entries for key in keys_of(entry.line)}
+    pictures.keep_only(used, {Path(entry.key).name for entry in entries})
+    torn = ["the last line of the manifest is cut off; run restore again for its photo"]
+    notes = torn * is_torn(output / MANIFEST_NAME) + [
+        f"{shown(entry.key)}: {note}" for entry in entries for note in entry.notes
+    ]
+    context = _context(output, entries, manifest.main_header, notes)
+    context["photos"] = [to_page(entry, pictures, output) for entry in entries]
+    context["commands"] = dict(commands or {})
+    write_page(output / PAGE_NAME, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
+    return Review(output / PAGE_NAME, len(entries), tuple(notes))
+
+
+def _context(
+    output: Path, entries: Sequence[Entry], header: Line, notes: Sequence[str]
+) -> dict[str, Any]:
+    place = output.resolve()
+    counts = Counter(str(entry.line.get("status")) for entry in entries)
+    return {
+        "title": "Restored photographs",
+        "subtitle": shown(place.name),
+        "run": sha256(str(place).encode("utf-8", "replace")).hexdigest()[:16],
+        "statuses": [
+            (name, label, counts[name]) for name, label in STATUSES.items() if counts[name]
+        ],
+        "totals": _totals(entries, counts),
+        "settings": _settings(header),
+        "strength": (header.get("options") or {}).get("strength"),
+        "notes": notes,
+        "same_person": SAME_PERSON,
+        "full_change": f"{FULL_CHANGE:.0%}",
+    }
+
+
+def _totals(entries: Sequence[Entry], counts: Counter[str]) -> list[tuple[str, str]]:
+    faces = [face for entry in entries for face in entry.line.get("faces") or []]
+    distances = [face["identity"] for face in faces if face.get("identity") is not None]
+    totals = [("Photos", f"{len(entries):,}")]
+    totals += [(label.capitalize(), f"{counts[s]:,}") for s, label in STATUSES.items() if counts[s]]
+    totals.append(("Faces", f"{len(faces):,}"))
+    if distances:
+        beyond = sum(distance > SAME_PERSON for distance in distances)
+        totals.append(("Median identity distance", f"{statistics.median(distances):.2f}"))
+        totals.append((f"Faces beyond {SAME_PERSON}", f"{beyond:,}"))
+    return totals
+
+
+def _settings(header: Line) -> list[tuple[str, str]]:
+    known = [
+        ("Tool", header.get("tool", "?")),
+        ("Model", header.get("model", "?")),
+        ("Weights, SHA-256", header.get("weights_sha256", "?")),
+    ]
+    known += (header.get("options") or {}).items()
+    return [(_words(name), shown(_value(value))) for name, value in known]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize() if name.islower() else name
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)

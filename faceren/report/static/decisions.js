@@ -1,0 +1,101 @@
+"use strict";
+// What the reader decides: kept in this browser, exported as lists that `faceren restore` reads.
+// A decision counts for the restored file it was made about; a new one needs a new decision.
+
+const page = JSON.parse(document.getElementById("data").textContent);
+const STORE = `faceren:${page.run}`;
+const decisions = loadDecisions();
+
+function loadDecisions() {
+  const marks = new Map(page.photos.map((photo) => [photo.key, photo.mark]));
+  let stored = {};
+  try {
+    stored = JSON.parse(localStorage.getItem(STORE)) ?? {};
+  } catch { /* no storage, or not ours: nothing is decided yet */ }
+  return new Map(Object.entries(stored).filter(([key, made]) => marks.get(key) === made.mark));
+}
+
+function decisionOn(photo) {
+  return decisions.get(photo.key) ?? { mark: photo.mark, keep: false, faces: [], again: "" };
+}
+
+function decide(photo, change) {
+  const made = { ...decisionOn(photo), ...change };
+  if (made.keep || made.faces.length || made.again) decisions.set(photo.key, made);
+  else decisions.delete(photo.key);
+  storeDecisions();
+}
+
+function storeDecisions() {
+  try {
+    localStorage.setItem(STORE, JSON.stringify(Object.fromEntries(decisions)));
+  } catch { /* no storage: ticks last as long as the page */ }
+  showDecisions();
+}
+
+function counted(number, one, many = `${one}s`) {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+function showDecisions() {
+  const all = [...decisions.values()];
+  const photos = all.filter((made) => made.keep).length;
+  const faces = all.reduce((sum, made) => sum + (made.keep ? 0 : made.faces.length), 0);
+  const again = all.filter((made) => made.again).length;
+  const parts = [];
+  if (photos) parts.push(`${counted(photos, "photo")} to keep as ${photos === 1 ? "it was" : "they were"}`);
+  if (faces) parts.push(`${counted(faces, "face")} to keep as ${faces === 1 ? "it was" : "they were"}`);
+  if (again) parts.push(`${counted(again, "photo")} to restore again`);
+  document.getElementById("decided").textContent = parts.join(", ");
+  document.getElementById("decisions").hidden = all.length === 0;
+}
+
+// A line is a photo's name, then, for one face of it, a tab and the face's number from 1. A name
+// that would break the line, or looks quoted, is written as a JSON string.
+function listLine(key, face) {
+  const odd = /^["\s]|\s$|\p{Cc}|\p{Cs}|\u2028|\u2029/u.test(key);
+  return (odd ? JSON.stringify(key) : key) + (face === undefined ? "" : `\t${face + 1}`);
+}
+
+function exportedLists() {
+  const lists = { keep: [], weaker: [], stronger: [] };
+  for (const [key, made] of decisions) {
+    if (made.keep) lists.keep.push(listLine(key));
+    else lists.keep.push(...made.faces.map((face) => listLine(key, face)));
+    if (made.again) lists[made.again].push(listLine(key));
+  }
+  return Object.entries(lists).filter(([, lines]) => lines.length);
+}
+
+const LISTS = {
+  keep: ["Keep the original", "keep-original.txt"],
+  weaker: ["Restore again, weaker", "weaker.txt"],
+  stronger: ["Restore again, stronger", "stronger.txt"],
+};
+
+function saveFile(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+function showLists() {
+  const body = document.getElementById("lists-body");
+  const sections = exportedLists().map(([name, lines]) => {
+    const section = document.getElementById("list").content.cloneNode(true);
+    const [title, file] = LISTS[name];
+    const text = `${lines.join("\n")}\n`;
+    section.querySelector("h3").textContent = `${title} (${lines.length})`;
+    section.querySelector("textarea").value = text;
+    section.querySelector("button").textContent = `Save ${file}`;
+    section.querySelector("button").addEventListener("click", () => saveFile(file, text));
+    section.querySelector("code").textContent = page.commands[name] ?? "";
+    return section;
+  });
+  body.replaceChildren(...sections);
+  document.getElementById("lists").showModal();
+}
+
+document.getElementById("export").addEventListener("click", showLists);

@@ -1,0 +1,88 @@
+"""Restore a whole photo, tile by tile, without a seam.
+
+The network sees overlapping tiles. What it makes of a tile's rim is not used, as it could not see
+beyond; inside the rim neighbouring tiles are blended into one another. Tiles start at multiples of
+``ALIGNMENT``, as the network's coarse maps do, so that where a tile begins does not show.
+
+Shape letters: H and W pixels of the photo, h of a band.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.images import Box
+
+Pixels = NDArray[np.float32]
+
+ALIGNMENT = 64
+"""Pixels; a multiple of the stride of every network."""
+TILE = 768
+"""Side of a tile in pixels; the last of a row or column is up to one ALIGNMENT longer."""
+RIM = 96
+"""Width in pixels of a tile's rim. The compact network looks 200 pixels far, but what lies beyond
+100 moves its result by two or three levels at most."""
+BLEND = 64
+"""Width in pixels of the ramp inside the rim."""
+STEP = TILE - 2 * RIM - BLEND
+
+
+def tile_spans(length: int) -> list[tuple[int, int]]:
+    """Return where tiles begin and end along one side of a photo of ``length`` pixels."""
+    starts = [0]
+    while starts[-1] + TILE + ALIGNMENT <= length:
+        last = (length - TILE) // ALIGNMENT * ALIGNMENT
+        starts.append(min(starts[-1] + STEP, last))
+    return [(start, min(start + TILE, length)) for start in starts[:-1]] + [(starts[-1], length)]
+
+
+def tile_weight(span: tuple[int, int], length: int) -> Pixels:
+    """Return a tile's weight along one side: 0 on the rim, a ramp, 1 inside and at photo borders.
+
+    Args:
+        span: Where it begins and ends.
+        length: Of the photo's side.
+    """
+    start, end = span
+    places = np.arange(end - start, dtype=np.float32) + 0.5
+    rising = (places - RIM) / BLEND if start > 0 else np.ones_like(places)
+    falling = (end - start - places - RIM) / BLEND if end < length else np.ones_like(places)
+    return np.clip(np.minimum(rising, falling), 0, 1)
+
+
+def background_bands(
+    region: Callable[[Box], Pixels],
+    shape: tuple[int, int],
+    restore: Callable[[Sequence[Pixels]], list[Pixels]],
+) -> Iterator[tuple[Box, Pixels]]:
+    """Yield what the network changes in a photo, in bands from the top: a box and (h, W, 3).
+
+    A band may be written into the photo before the next is asked for: the rows that later tiles
+    read are below it. Memory grows with the photo's width, not with its height.
+
+    Args:
+        region: Returns the photo's pixels in a box, (h, w, 3) in [0, 1].
+        shape: Height and width of the photo.
+        restore: The network; pictures in, pictures of the same sizes out.
+    """
+    height, width = shape
+    rows, columns = tile_spans(height), tile_spans(width)
+    across = [tile_weight(span, width) for span in columns]
+    pending = np.zeros((0, width, 4), np.float32)  # weighted changes and weights of shared rows
+    for index, (top, bottom) in enumerate(rows):
+        sums = np.zeros((bottom - top, width, 4), np.float32)
+        sums[: len(pending)] = pending
+        down = tile_weight((top, bottom), height)
+        tiles = [region((left, top, right, bottom)) for left, right in columns]
+        for (left, right), weight, tile, new in zip(
+            columns, across, tiles, restore(tiles), strict=True
+        ):
+            mask = (down[:, None] * weight)[..., None]
+            sums[:, left:right, :3] += mask * (new - tile)
+            sums[:, left:right, 3:] += mask
+        last = index + 1 == len(rows)
+        final = bottom - top if last else rows[index + 1][0] - top
+        done, pending = sums[:final], sums[final:]
+        difference = done[..., :3] / np.maximum(done[..., 3:], np.float32(1e-6))
+        yield (0, top, width, top + final), np.asarray(difference, np.float32)

@@ -1,0 +1,127 @@
+"""Give a restored face the sharpness and grain of its photograph, so that it does not look pasted.
+
+A network also takes away what is no damage: film grain and paper texture, so that the face looks
+smooth beside its surroundings; and of a sharp face some of its finest lines. What stands out far
+above the grain is put back as it was; what else is missing in flat places is measured octave by
+octave and replaced by random grain of that spectrum, which hides no face. Luminance only.
+"""
+
+import hashlib
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from faceren.restoration.paste import LUMA
+from faceren.restoration.texture import (
+    SMOOTHINGS,
+    ByTone,
+    Luma,
+    block_means,
+    by_tone,
+    flat_blocks,
+    octaves,
+)
+
+Pixels = NDArray[np.float32]
+LENSES = (0.0, 0.7, 1.4, 2.8)
+"""Gaussian sigmas in crop pixels that white noise is softened by."""
+STRONGEST = 12 / 255
+"""Standard deviation beyond which an octave is noise, not grain: no more is added."""
+CERTAIN = 8.0
+"""Detail whose power exceeds that of the grain as often is certainly the face's own."""
+NEAR = 1.5
+"""Gaussian sigma in crop pixels of the neighbourhood in which detail is compared."""
+AROUND = 16.0
+"""The same for grain, which takes more pixels to measure."""
+
+
+def with_grain(crop: Pixels, restored: Pixels) -> Pixels:
+    """Return a restored crop as sharp and as grainy as the crop was, (S, S, 3), not clipped.
+
+    The same crop always gets the same grain: its own pixels are the seed.
+
+    Args:
+        crop: (S, S, 3) float32 in [0, 1], as cut from the photo.
+        restored: (S, S, 3).
+    """
+    after = restored @ LUMA
+    before_bands, after_bands = octaves(crop @ LUMA), octaves(after)
+    tone = np.asarray(cv2.GaussianBlur(after, (0, 0), SMOOTHINGS[-1]), np.float32)
+    flat = flat_blocks(after_bands)
+    tones = block_means(tone)[flat]
+    had, has = (
+        np.stack([block_means(band * band)[flat] for band in bands])
+        for bands in (before_bands, after_bands)
+    )
+    grain, removed = by_tone(had, tones), by_tone(had - has, tones)
+    removed = replace(removed, values=np.minimum(removed.values, STRONGEST**2))
+    added = noise_like(removed, tone, np.random.default_rng(_seed(crop)))
+    added *= _share_near(before_bands, after_bands, removed, tone)
+    for index, (before, now) in enumerate(zip(before_bands, after_bands, strict=True)):
+        added += _lost(before, now, grain.at(tone, index)) * (before - now)
+    return np.asarray(restored + added[..., None], np.float32)
+
+
+def noise_like(powers: ByTone, tone: Luma, rng: np.random.Generator) -> Luma:
+    """Return random grain, (S, S), whose octaves have given powers.
+
+    It is a sum of white noises, each seen through a softer lens, as grain that was scanned is.
+
+    Args:
+        powers: For each octave.
+        tone: (S, S), the brightness.
+        rng: Source of randomness.
+    """
+    mixture = _mixture()
+    parts = replace(powers, values=np.array([nnls(mixture, p)[0] for p in powers.values]))
+    noise = np.zeros_like(tone)
+    for index, sigma in enumerate(LENSES):
+        if not parts.values[:, index].any():
+            continue
+        white = rng.standard_normal(tone.shape, dtype=np.float32)
+        soft = cv2.GaussianBlur(white, (0, 0), sigma) if sigma else white
+        noise += np.sqrt(parts.at(tone, index)) * (soft / soft.std())
+    return noise
+
+
+@cache
+def _mixture() -> NDArray[np.float64]:
+    """Return the power in each octave (rows) of unit noise through each lens (columns)."""
+    frequency = 2 * np.pi * np.fft.fftfreq(256)
+    square = (frequency[:, None] ** 2 + frequency**2).ravel()
+    passed = [np.exp(-square * sigma**2 / 2) for sigma in (0.0, *SMOOTHINGS)]
+    power = np.stack([(fine - coarse) ** 2 for fine, coarse in pairwise(passed)])
+    lenses = np.stack([np.exp(-square * sigma**2) for sigma in LENSES], axis=1)
+    return np.asarray(power @ lenses / lenses.sum(axis=0))
+
+
+def _share_near(before: list[Luma], now: list[Luma], removed: ByTone, tone: Luma) -> Luma:
+    """Return how much of the grain is missing around each pixel, 0 to 1: hair keeps a texture."""
+    change = np.sum([b * b - n * n for b, n in zip(before, now, strict=True)], axis=0)
+    near = cv2.GaussianBlur(change, (0, 0), AROUND)
+    usual = np.sum([removed.at(tone, index) for index in range(len(before))], axis=0)
+    return np.asarray(np.sqrt(np.clip(near / np.maximum(usual, 1e-9), 0, 1)), np.float32)
+
+
+def _lost(before: Luma, now: Luma, grain: Luma) -> Luma:
+    """Return the share, 0 to 1, of certain detail that an octave has lost at each pixel.
+
+    Args:
+        before: The crop's octave.
+        now: The restored one.
+        grain: Power of the grain.
+    """
+    had = cv2.GaussianBlur(before * before, (0, 0), NEAR) - CERTAIN * grain
+    has = cv2.GaussianBlur(now * now, (0, 0), NEAR)
+    ratio = np.sqrt(has / np.maximum(had, 1e-9))
+    return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
+
+
+def _seed(crop: Pixels) -> int:
+    levels = np.rint(crop * 255).astype(np.uint8)
+    return int.from_bytes(hashlib.sha256(levels.tobytes()).digest()[:8], "little")

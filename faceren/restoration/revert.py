@@ -1,0 +1,161 @@
+"""Take a restoration back: a whole photo to the bytes of its original, or single faces of it.
+
+What is taken back is written down: a reverted photo has the status ``reverted``, a reverted face
+``"reverted": true`` in its photo's line. It stays so until the photo is restored anew with
+``--overwrite`` or ``--only``.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.errors import FaceError, ImageError, ShapeError
+from faceren.faces.alignment import crop_box, crop_transform
+from faceren.files import sha256_of
+from faceren.images import (
+    Box,
+    FileFormat,
+    Photo,
+    copy_photo,
+    enlarged,
+    read_photo,
+    shown,
+    write_photo,
+)
+from faceren.manifest import Line
+
+FORMAT_OF: dict[str, FileFormat] = {".png": "png", ".jpg": "jpg", ".webp": "webp", ".tif": "tiff"}
+"""The suffixes that a run with another format gives its outputs."""
+KEPT = "the original was kept"
+
+
+def reverted(
+    line: Line,
+    source: Path,
+    output: Path,
+    faces: Collection[int] | None,
+    *,
+    max_pixels: int,
+    quality: int = 95,
+) -> Line:
+    """Put the original back, whole or in some faces' places; return the photo's new line.
+
+    Args:
+        line: The photo's line of the manifest, of a restored photo.
+        source: Its original.
+        output: Its restored file, to be written.
+        faces: Indices of the faces to take back; None for the whole photo.
+        max_pixels: Refuse larger photos.
+        quality: Of lossy formats (see ``write_photo``).
+
+    Raises:
+        FaceError: If there is no such face, or single faces cannot be taken back in this file.
+        ImageError: If the original, or for single faces the output, is gone or has changed.
+        MachineError: If the disk is full.
+    """
+    known = line.get("faces") or []
+    if faces is not None and (unknown := [index for index in faces if index >= len(known)]):
+        raise FaceError(f"{shown(output)}: no face {unknown[0] + 1}, it has {len(known)}")
+    if not source.is_file() or sha256_of(source) != line.get("input_sha256"):
+        state = "has changed since" if source.is_file() else "is gone"
+        raise ImageError(f"{shown(source)}: the original {state}; nothing was taken back")
+    gone = {index for index, face in enumerate(known) if face.get("reverted")}
+    gone |= set(range(len(known)) if faces is None else faces)
+    marked = [_marked(face) if index in gone else face for index, face in enumerate(known)]
+    if faces is None or len(gone) == len(known):
+        _write_original(source, output, max_pixels, quality)
+        line = {**line, "status": "reverted", "reason": KEPT}
+    else:
+        _write_without(line, source, output, gone, max_pixels, quality)
+    return {**line, "output_sha256": sha256_of(output), "faces": marked, "chosen": True}
+
+
+def _marked(face: dict[str, Any]) -> dict[str, Any]:
+    return {**face, "identity": None, "reverted": True}
+
+
+def _write_original(source: Path, output: Path, max_pixels: int, quality: int) -> None:
+    """Write the original's bytes; if the run changed formats, the original in the new format."""
+    photo = read_photo(source, max_pixels=max_pixels)
+    if output.suffix.lower() == source.suffix.lower():
+        copy_photo(output, photo)
+    else:
+        write_photo(output, photo, format=FORMAT_OF[output.suffix.lower()], quality=quality)
+
+
+def _write_without(
+    line: Line, source: Path, output: Path, gone: Collection[int], max_pixels: int, quality: int
+) -> None:
+    """Write the restored photo with the original in the places of some faces."""
+    if not output.is_file() or sha256_of(output) != line.get("output_sha256"):
+        raise ImageError(
+            f"{shown(output)}: the restored file is gone or has changed since; restore it again "
+            f"with --overwrite, or take the whole photo back"
+        )
+    before = read_photo(source, max_pixels=max_pixels)
+    after = read_photo(output, max_pixels=max_pixels)
+    try:
+        scale = after.pages[0].upright_shape[1] // before.pages[0].upright_shape[1]
+        before = enlarged(before, max(1, scale), max_pixels=max_pixels)
+        mixed = _mixed(line["faces"], before, after, gone)
+    except ShapeError as error:
+        raise FaceError(
+            f"{shown(output)}: one face cannot be taken back, the file's form differs from its "
+            f"original's ({error}); take the whole photo back"
+        ) from error
+    write_photo(output, mixed, quality=quality)
+
+
+def _mixed(
+    faces: list[dict[str, Any]], before: Photo, after: Photo, gone: Collection[int]
+) -> Photo:
+    pages = list(after.pages)
+    for index, page in enumerate(pages):
+        here = {i: face for i, face in enumerate(faces) if int(face.get("page", 0)) == index}
+        if set(here) & set(gone):
+            shares = original_shares(here, set(gone), page.upright_shape, before.scale)
+            pages[index] = page.mixed(before.pages[index], shares)
+    return replace(after, pages=tuple(pages))
+
+
+def original_shares(
+    faces: Mapping[int, dict[str, Any]], gone: set[int], shape: tuple[int, int], scale: int = 1
+) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    """Yield where the original is to be, and its share of each pixel there, (h, w) in [0, 1].
+
+    A pixel in the crops of reverted faces alone is the original's. Where crops of reverted and
+    other faces overlap, the shares pass smoothly from one to the other.
+
+    Args:
+        faces: The faces of a page, by index.
+        gone: Indices of those to take back.
+        shape: Height and width of the restored page.
+        scale: How many times as large it is as the original.
+    """
+    transforms = {
+        index: crop_transform((np.array(face["landmarks"]) + 0.5) * scale - 0.5, int(face["crop"]))
+        for index, face in faces.items()
+    }
+    for taken in sorted(gone & set(faces)):
+        size = int(faces[taken]["crop"])
+        box = crop_box(transforms[taken], size, shape)
+        nearness = {
+            index: _nearness(matrix, int(faces[index]["crop"]), box)
+            for index, matrix in transforms.items()
+        }
+        total = sum(nearness.values(), np.zeros((box[3] - box[1], box[2] - box[0]), np.float32))
+        ours = sum((nearness[i] for i in nearness if i in gone), np.zeros_like(total))
+        yield box, np.divide(ours, total, out=np.zeros_like(total), where=total > 0)
+
+
+def _nearness(matrix: NDArray[np.float64], size: int, box: Box) -> NDArray[np.float32]:
+    """Return how near a crop's centre the pixels of a box are: 1 there, 0 at its edge, beyond."""
+    x, y = np.arange(box[0], box[2]), np.arange(box[1], box[3])
+    turn, centre = matrix[:, :2] * (2 / size), (matrix[:, 2] + 0.5) * (2 / size) - 1
+    u = turn[0, 0] * x[None, :] + turn[0, 1] * y[:, None] + centre[0]  # -1 to 1 across the crop
+    v = turn[1, 0] * x[None, :] + turn[1, 1] * y[:, None] + centre[1]
+    return np.clip(1 - np.maximum(np.abs(u), np.abs(v)), 0, 1).astype(np.float32)

@@ -1,0 +1,156 @@
+import json
+import re
+import shutil
+
+import pytest
+from PIL import Image
+
+from faceren.errors import ConfigError
+from faceren.manifest import read_run
+from faceren.report import review
+from tests.runs import add_photo, face_at, make_run, picture, write_manifest
+
+
+def write_review(output, **options):
+    return review.write_review(output, read_run(output, "restore"), **options)
+
+
+def data_of(output):
+    """What the page's script is given."""
+    html = (output / "report.html").read_text(encoding="utf-8")
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</', html)[1])
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path)
+
+
+def test_the_page_has_every_photo_and_its_pictures(run):
+    done = write_review(run)
+    assert (done.page, done.photos, done.notes) == (run / "report.html", 5, ())
+    photos = {photo["key"]: photo for photo in data_of(run)["photos"]}
+    assert list(photos) == ["a b/one.png", "a b/two.png", "broken.jpg", "three.jpg", "view.png"]
+    assert [len(photo["faces"]) for photo in photos.values()] == [1, 2, 0, 1, 0]
+    assert photos["view.png"]["before"] == photos["view.png"]["after"]
+    assert photos["broken.jpg"]["before"] is None
+    assert photos["a b/one.png"]["original"] == "./../photos/a%20b/one.png"
+    assert photos["a b/one.png"]["result"] == "./a%20b/one.png"
+    names = {path.name for path in (run / "report").iterdir()}
+    used = set(re.findall(r"\./report/([^\"]+)", (run / "report.html").read_text()))
+    assert used == names
+    assert len(names) == 3 * 2 + 1 + 4  # before and after of three, one of the view, four faces
+
+
+def test_totals_and_settings_are_at_the_top(run):
+    write_review(run)
+    html = (run / "report.html").read_text()
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html))
+    assert facts["Photos"] == "5"
+    assert facts["Restored"] == "3"
+    assert facts["Without a face"] == facts["Failed"] == "1"
+    assert facts["Faces"] == "4"
+    assert facts["Median identity distance"] == "0.38"  # of 0.15, 0.3, 0.45, 0.7
+    assert facts["Faces beyond 0.6"] == "1"
+    assert facts["Model"] == "faceren-compact"
+    assert facts["Strength"] == "1.0"
+
+
+def test_nothing_is_rewritten_when_nothing_has_changed(run):
+    write_review(run)
+    stamps = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    write_review(run)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == stamps
+
+
+def test_a_new_line_changes_the_pictures_of_its_photo_only(run, tmp_path):
+    write_review(run)
+    names = {path.name for path in (run / "report").iterdir()}
+    write_manifest(tmp_path, [add_photo(tmp_path, "a b/one.png", [face_at(40, 10, 96)], seed=1)])
+    write_review(run)
+    now = {path.name for path in (run / "report").iterdir()}
+    assert len(now) == len(names)
+    assert len(now - names) == 2  # after, and the face
+
+
+def test_what_is_gone_or_changed_is_said_and_the_page_is_built(run, tmp_path):
+    write_review(run)
+    (tmp_path / "photos/a b/one.png").unlink()
+    (run / "a b/two.png").unlink()
+    Image.fromarray(picture(8)).save(tmp_path / "photos/three.jpg")
+    (run / "view.png").write_bytes(b"other")
+    with (run / "manifest.jsonl").open("a") as file:
+        file.write('{"key": "torn')
+    notes = write_review(run).notes
+    expected = [
+        "the last line of the manifest is cut off",
+        "a b/one.png: the original is gone",
+        "a b/two.png: the restored file is gone",
+        "three.jpg: the original has changed since the run",
+        "view.png: the restored file has changed since the run",
+    ]
+    assert len(notes) == len(expected)
+    for note, beginning in zip(notes, expected, strict=True):
+        assert note.startswith(beginning)
+        assert beginning in (run / "report.html").read_text()
+    photos = {photo["key"]: photo for photo in data_of(run)["photos"]}
+    assert photos["a b/one.png"]["before"]  # drawn before it went
+    assert photos["a b/one.png"]["original"] is None
+    assert photos["a b/two.png"]["result"] is None
+
+
+def test_a_page_without_any_file_left_is_built(run, tmp_path):
+    shutil.rmtree(tmp_path / "photos")
+    shutil.rmtree(run / "a b")
+    assert len(write_review(run).notes) == 7
+    assert all(photo["before"] is None for photo in data_of(run)["photos"])
+
+
+def test_a_quick_look_checks_only_that_files_are_there(run, tmp_path):
+    Image.fromarray(picture(8)).save(run / "a b/one.png")
+    assert write_review(run, check="there").notes == ()
+    assert len(write_review(run, check="bytes").notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "message"),
+    [(face_at(2000, 10, 96), "a face's crop about"), ({"crop": 256}, "'landmarks'")],
+)
+def test_a_line_that_makes_no_sense_is_named(spoiled, message, tmp_path):
+    line = add_photo(tmp_path, "p.png", []) | {"faces": [spoiled]}
+    (note,) = write_review(write_manifest(tmp_path, [line])).notes
+    assert note.startswith(f"p.png: it cannot be shown: {message}")
+
+
+def test_names_cannot_leave_the_text(tmp_path):
+    name = "<img src=x onerror=alert(1)>.png"
+    run = write_manifest(tmp_path, [add_photo(tmp_path, name, []) | {"reason": "</script><b>"}])
+    write_review(run)
+    html = (run / "report.html").read_text()
+    assert "<img src=x" not in html
+    assert "</script><b>" not in html
+    assert data_of(run)["photos"][0]["name"] == name
+
+
+def test_files_that_no_browser_shows_have_no_address(tmp_path):
+    run = write_manifest(tmp_path, [add_photo(tmp_path, "p.tif", [])])
+    write_review(run)
+    (photo,) = data_of(run)["photos"]
+    assert (photo["original"], photo["result"]) == (None, None)
+    assert photo["before"].startswith("./report/")
+
+
+def test_a_moved_run_finds_its_originals_beside_it(run, tmp_path, monkeypatch):
+    lines = (run / "manifest.jsonl").read_text().replace(f"{tmp_path}/", "")
+    (run / "manifest.jsonl").write_text(lines)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert write_review(run).notes == ()
+
+
+def test_folders_without_a_restoration_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="expected a folder that restore wrote"):
+        write_review(tmp_path)
+    run = write_manifest(tmp_path, [], {"command": "degrade"})
+    with pytest.raises(ConfigError, match="holds the manifest of 'degrade'"):
+        write_review(run)

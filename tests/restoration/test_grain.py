@@ -1,0 +1,92 @@
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from faceren.restoration.grain import STRONGEST, with_grain
+from faceren.restoration.texture import block_means, by_tone, flat_blocks, octaves
+
+
+@pytest.fixture(scope="module")
+def face():
+    """An aligned-like crop without grain, (256, 256, 3)."""
+    crop = np.ascontiguousarray(data.astronaut()[20:276, 90:346])
+    smooth = cv2.bilateralFilter(crop, 9, 40, 5).astype(np.float32) / 255
+    return cv2.GaussianBlur(smooth, (0, 0), 0.8)
+
+
+def grainy(face, spread, size=1.0, seed=0):
+    noise = np.random.default_rng(seed).standard_normal(face.shape[:2], np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), size) if size else noise
+    return face + np.float32(spread) * (noise / noise.std())[..., None]
+
+
+def spreads(image, structure):
+    """Standard deviation of each octave in flat places, in levels."""
+    flat = flat_blocks(octaves(structure.mean(2)))
+    bands = octaves(image.mean(2))
+    return np.array([255 * np.sqrt(np.median(block_means(b * b)[flat])) for b in bands])
+
+
+@pytest.mark.parametrize("size", [0, 1.0, 2.0])
+def test_a_face_without_grain_gets_the_grain_of_its_photo(face, size):
+    crop = grainy(face, 6 / 255, size)
+    result = with_grain(crop, face)
+    expected, found = spreads(crop, face), spreads(result, face)
+    strong = expected > 1
+    assert strong.any()
+    np.testing.assert_allclose(found[strong], expected[strong], rtol=0.25)
+
+
+def test_grain_is_new_and_not_the_photo_s_own(face):
+    crop = grainy(face, 6 / 255)
+    old, new = (crop - face)[..., 0].ravel(), (with_grain(crop, face) - face)[..., 0].ravel()
+    assert abs(np.corrcoef(old, new)[0, 1]) < 0.2
+
+
+def test_nothing_is_added_where_nothing_was_removed(face):
+    crop = grainy(face, 6 / 255)
+    np.testing.assert_allclose(with_grain(crop, crop), crop, atol=1e-6)
+    assert np.abs(with_grain(face, face) - face).max() < 1e-6
+
+
+def test_a_face_that_has_become_sharper_gets_no_grain(face):
+    blurred = cv2.GaussianBlur(face, (0, 0), 2)
+    assert np.abs(with_grain(blurred, face) - face).mean() < 0.3 / 255
+
+
+def test_noise_beyond_all_grain_is_not_brought_back(face):
+    crop = grainy(face, 80 / 255, 0)
+    added = spreads(with_grain(crop, face), face)
+    assert added.max() < 1.2 * 255 * STRONGEST
+
+
+def test_grain_depends_on_the_crop_alone(face):
+    crop = grainy(face, 6 / 255)
+    np.testing.assert_array_equal(with_grain(crop, face), with_grain(crop.copy(), face.copy()))
+    other = with_grain(grainy(face, 6 / 255, seed=1), face)
+    assert np.abs(with_grain(crop, face) - other).mean() > 1 / 255
+
+
+def test_lines_that_the_network_smoothed_away_come_back(face):
+    crop = face.copy()
+    crop[128:130, 60:200] -= 0.3
+    result = with_grain(crop, face)
+    line = (slice(128, 130), slice(70, 190))
+    assert (face[line] - result[line]).mean() > 0.5 * (face[line] - crop[line]).mean()
+
+
+def test_grain_follows_brightness():
+    """Medians of three groups, a straight line between, and nothing below nothing."""
+    tones = np.float32([0.9, 0.1, 0.5, 0.1, 0.5, 0.9, 0.5, 0.1, 0.9])
+    powers = np.float32([[-1, 0, 4, 0, 4, -1, 99, 0, 99]])
+    measured = by_tone(powers, tones)
+    np.testing.assert_allclose(measured.tones, [0.1, 0.5, 0.9], atol=1e-6)
+    where = np.float32([[0.0, 0.3, 0.5, 0.7, 1.0]])
+    np.testing.assert_allclose(measured.at(where, 0), [[0, 2, 4, 2, 0]], atol=1e-5)
+
+
+def test_octaves_add_up_to_all_that_is_not_coarse():
+    image = np.random.default_rng(0).random((64, 64), np.float32)
+    coarse = image - np.sum(octaves(image), axis=0)
+    np.testing.assert_allclose(coarse, cv2.GaussianBlur(image, (0, 0), 5.6), atol=1e-6)

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from faceren.errors import ConfigError
+from faceren.restoration.lists import Choice, photos_only, read_list, resolved
+
+
+def written(tmp_path, text):
+    (tmp_path / "list.txt").write_text(text, encoding="utf-8", newline="")
+    return read_list(tmp_path / "list.txt", "--revert")
+
+
+@pytest.mark.parametrize(
+    ("line", "choice"),
+    [
+        ("a b/c.jpg", Choice("a b/c.jpg")),
+        ("a.jpg\t2", Choice("a.jpg", 1)),
+        ("a.jpg\r", Choice("a.jpg")),
+        ("tab\there.jpg", Choice("tab\there.jpg")),
+        (json.dumps("line\nbreak\t1"), Choice("line\nbreak\t1")),
+        (json.dumps('"') + "\t12", Choice('"', 11)),
+        (r'"\udcff.jpg"', Choice("\udcff.jpg")),
+        ("#1.jpg", Choice("#1.jpg")),
+        ("u\u2028v\x0b.jpg", Choice("u\u2028v\x0b.jpg")),
+    ],
+)
+def test_a_line_names_a_photo_or_a_face(line, choice, tmp_path):
+    assert written(tmp_path, f"{line}\n\n") == [choice]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('"open', "line 2: a quoted path must be a JSON string"),
+        ('"a" 0', "line 2: expected a face's number from 1"),
+        ('"a" b', "line 2: expected a face's number from 1"),
+        ("a.jpg\t0", "line 2: expected a face's number from 1"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_named(line, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        written(tmp_path, f"fine.jpg\n{line}\n")
+
+
+def test_a_list_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigError, match="--only: expected a text file"):
+        read_list(tmp_path / "gone.txt", "--only")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="--only: expected a text file"):
+        read_list(tmp_path / "bytes", "--only")
+
+
+def test_faces_make_no_sense_where_photos_are_restored():
+    assert photos_only([Choice("a"), Choice("b")], "--only") == ["a", "b"]
+    with pytest.raises(ConfigError, match="--only: expected photos, got face 2 of 'a'"):
+        photos_only([Choice("a", 1)], "--only")
+
+
+def test_the_whole_photo_counts_for_more_than_its_faces():
+    keys = {"a": "a", "b": "b", "photos/b": "b"}
+    wanted = resolved(
+        [Choice("b", 0), Choice("photos/b", 2), Choice("a", 1), Choice("a")], keys, "x"
+    )
+    assert wanted == {"b": {0, 2}, "a": None}
+    with pytest.raises(ConfigError, match="--revert: 'c' is none of the photos"):
+        resolved([Choice("c")], keys, "--revert")
