@@ -8,10 +8,11 @@ from typer import Exit, Option, Typer, echo
 
 import faceren
 from faceren import options as opt
-from faceren.errors import ConfigError, FacerenError
+from faceren.cli.restore import restore
+from faceren.cli.values import number_or_auto
+from faceren.errors import FacerenError
 
 INTERRUPTED = 130
-UNITS = {"M": 2**20, "G": 2**30}
 
 app = Typer(
     name="faceren",
@@ -38,148 +39,7 @@ def _root(
     """Restore faces in old photographs; degrade, train, evaluate, compare."""
 
 
-def _number_or_auto(flag: str, value: str) -> int | None:
-    if value == "auto":
-        return None
-    if value.isdigit() and int(value) > 0:
-        return int(value)
-    raise ConfigError(f"{flag}: expected auto or a positive number, got {value!r}")
-
-
-def _bytes(flag: str, value: str) -> int:
-    number, unit = value[:-1], value[-1:].upper()
-    if unit in UNITS and number.isdigit() and int(number) > 0:
-        return int(number) * UNITS[unit]
-    raise ConfigError(f"{flag}: expected a size such as 500M or 3G, got {value!r}")
-
-
-@app.command()
-def restore(
-    inputs: opt.Inputs = None,
-    output: opt.Output = None,
-    model: opt.Model = "compact",
-    aligned: opt.Aligned = False,
-    faces: opt.Faces = "all",
-    min_face: opt.MinFace = 0,
-    detector: opt.DetectorName = "tiny",
-    detection_threshold: opt.DetectionThreshold = 0.8,
-    boxes: opt.Boxes = None,
-    rotate: opt.Rotate = "auto",
-    strength: opt.Strength = 1,
-    min_identity: opt.MinIdentity = None,
-    grain: opt.Grain = "auto",
-    mask: opt.Mask = "auto",
-    color: opt.Color = "auto",
-    background: opt.Background = "keep",
-    scale: opt.Scale = 1,
-    file_format: opt.FileFormat = "keep",
-    quality: opt.Quality = 95,
-    save_faces: opt.SaveFaces = False,
-    exclude: opt.Exclude = None,
-    only: opt.Only = None,
-    overwrite: opt.Overwrite = False,
-    retry_failed: opt.RetryFailed = False,
-    report: opt.Report = True,
-    report_only: opt.ReportOnly = None,
-    revert: opt.Revert = None,
-    dry_run: opt.DryRun = False,
-    max_pixels: opt.MaxPixels = None,
-    max_memory: opt.MaxMemory = "2G",
-    device: opt.Device = "auto",
-    precision: opt.Precision = "auto",
-    batch_size: opt.BatchSize = "auto",
-    workers: opt.Workers = 0,
-    weights_dir: opt.WeightsDir = None,
-    offline: opt.Offline = False,
-    seed: opt.Seed = 0,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-) -> None:
-    """Restore the faces in photos; everything else stays as it is."""
-    from faceren.commands import restore_stream as stream
-    from faceren.commands import review
-    from faceren.commands.restore import restore as run_restore  # torch loads here
-    from faceren.console import Screen
-    from faceren.faces.tools import settled_mask
-    from faceren.restoration.lists import photos_only, read_list
-    from faceren.restoration.options import RestoreOptions
-    from faceren.show.restoration import show_restoration, show_stream
-    from faceren.show.review import show_report, show_revert
-
-    screen, inputs = Screen(quiet=quiet), inputs or []
-    if report_only is not None:
-        raise Exit(show_report(report_only, screen, max_pixels=max_pixels, workers=workers))
-    if output is None:
-        raise ConfigError("expected an output folder, got none: add -o OUT")
-    if revert is not None:
-        choices = read_list(revert, "--revert")
-        reverts = review.revert(output, choices, max_pixels=max_pixels, workers=workers)
-        raise Exit(show_revert(reverts, screen, output, as_json=as_json, with_report=report))
-    options = RestoreOptions(
-        aligned=aligned,
-        faces=faces,  # type: ignore[arg-type]  # checked by RestoreOptions
-        min_face=min_face,
-        detector=detector,  # type: ignore[arg-type]
-        detection_threshold=detection_threshold,
-        rotate=rotate,  # type: ignore[arg-type]
-        strength=strength,
-        min_identity=min_identity,
-        grain=grain,  # type: ignore[arg-type]
-        mask=settled_mask(mask, weights_dir),  # type: ignore[arg-type]
-        color=color,  # type: ignore[arg-type]
-        background=background,  # type: ignore[arg-type]
-        scale=scale,  # type: ignore[arg-type]
-        format=file_format,  # type: ignore[arg-type]
-        quality=quality,
-    )
-    if Path("-") in (*inputs, output):
-        folder_options = {
-            "--json": as_json,
-            "--dry-run": dry_run,
-            "--save-faces": save_faces,
-            "--only": only is not None,
-            "--exclude": bool(exclude),
-            "--boxes": boxes is not None,
-            "--overwrite": overwrite,
-            "--retry-failed": retry_failed,
-        }
-        stream.check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=folder_options)
-        photo = stream.restore_stream(
-            inputs[0],
-            sys.stdin.buffer,
-            sys.stdout.buffer,
-            model=model,
-            options=options,
-            device=device,
-            precision=precision,
-            max_pixels=max_pixels,
-            weights_dir=weights_dir,
-            offline=offline,
-        )
-        raise Exit(show_stream(photo, Screen(quiet=quiet)))
-    run = run_restore(
-        inputs,
-        output,
-        model=model,
-        options=options,
-        device=device,
-        precision=precision,
-        batch_size=_number_or_auto("--batch-size", batch_size),
-        workers=workers,
-        max_pixels=max_pixels,
-        max_memory=_bytes("--max-memory", max_memory),
-        exclude=exclude or (),
-        only=None if only is None else photos_only(read_list(only, "--only"), "--only"),
-        overwrite=overwrite,
-        retry_failed=retry_failed,
-        boxes=boxes,
-        weights_dir=weights_dir,
-        offline=offline,
-        save_faces=save_faces,
-        dry_run=dry_run,
-        report=report,
-    )
-    raise Exit(show_restoration(run, Screen(quiet=quiet), output, as_json=as_json))
+app.command()(restore)
 
 
 @app.command()
@@ -215,7 +75,7 @@ def degrade(
         output,
         task=task,
         seed=seed,
-        size=None if size == "keep" else _number_or_auto("--size", size),
+        size=None if size == "keep" else number_or_auto("--size", size),
         copies=copies,
         replay=replay,
         compat=compat or (),
