@@ -35,7 +35,7 @@ ASSETS = {
             name="faceren-compact",
             package="faceren",
             path="faceren-compact.safetensors",
-            sha256="2cfdbe2adf0f94bd4a84b9da2fa33c33e2f42b2098bde481d87e0e75f5442825",
+            sha256="8802bf0828b109dfe6c8772e1cb0ca2bac463b12476d6a5bd7c8bc2a795b8f1f",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

@@ -65,19 +65,22 @@ def _merge(found: list[Face]) -> list[Face]:
     return kept
 
 
-def _upright(image: Image, threshold: float, search: Search) -> list[Face]:
+def _turned(image: Image, threshold: float, search: Search, quarter_turns: int) -> list[Face]:
+    """Return the faces that are upright in ``np.rot90(image, quarter_turns)``, in its pixels."""
     long_side = max(image.shape[:2])
+    shape = image.shape if quarter_turns % 2 == 0 else image.shape[1::-1]
     found: list[Face] = []
     for level, scale in enumerate(_levels(long_side)):
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         size = [max(32, round(side * scale)) for side in image.shape[1::-1]]
         scaled = image if scale == 1 else cv2.resize(image, size, interpolation=method)
+        view = np.rot90(np.asarray(scaled, np.uint8), quarter_turns)  # only tiles are copied
         found += [
             face.moved(1 / scale, 0, 0)
-            for face in _search_tiled(np.asarray(scaled, np.uint8), threshold, search)
+            for face in _search_tiled(view, threshold, search)
             if level == 0 or face.width <= TRUSTED
         ]
-    return [face for face in _merge(found) if _plausible(face, image.shape)]
+    return [face for face in _merge(found) if _plausible(face, shape)]
 
 
 def _plausible(face: Face, shape: tuple[int, ...]) -> bool:
@@ -130,12 +133,12 @@ def detect_faces(
             180 degrees, and take the turn in which a face is surest; half the doubt that
             ``threshold`` allows is allowed there.
     """
-    found = _upright(image, threshold, search)
+    found = _turned(image, threshold, search, 0)
     best = _confidence(found)
     if rotate and best < SURE:
         best = max(best, (threshold + 1) / 2)  # three more looks see three times as many ghosts
         for turns in (1, 3, 2):
-            turned = _upright(np.ascontiguousarray(np.rot90(image, turns)), threshold, search)
+            turned = _turned(image, threshold, search, turns)
             if _confidence(turned) > best + 0.005:
                 best = _confidence(turned)
                 found = [_turned_back(face, turns, image.shape) for face in turned]
