@@ -93,17 +93,7 @@ def restore(
         MachineError: If weights or device are not there, or the output cannot be written.
     """
     options = options or RestoreOptions()
-    if only is not None and not inputs:
-        jobs, shipped = recorded_jobs(output), False
-        check_output([job.source for job in jobs], output, exclude)
-    else:
-        sources, shipped = resolve_inputs(inputs)
-        check_output(sources, output, exclude)
-        jobs = make_plan(sources, output, file_format=options.format, exclude=exclude)
-    if boxes is not None:
-        jobs = with_boxes(jobs, read_boxes(boxes))
-    if only is not None:
-        jobs = list(listed(jobs, only))
+    jobs, shipped = _jobs(inputs, output, options, exclude=exclude, only=only, boxes=boxes)
     restorer = load_restorer(
         model_path(model), device=device, precision=precision, batch_size=batch_size
     )
@@ -144,6 +134,30 @@ def restore(
     if report and not dry_run:
         results = reported(results, output, max_pixels=max_pixels, workers=workers)
     return RestoreRun(len(jobs), shipped, results, pipeline.lane.timing)
+
+
+def _jobs(
+    inputs: Sequence[Path],
+    output: Path,
+    options: RestoreOptions,
+    *,
+    exclude: Sequence[str],
+    only: Sequence[str] | None,
+    boxes: Path | None,
+) -> tuple[list[Job], bool]:
+    """Return what is to be restored, and whether the shipped samples are part of it."""
+    if only is not None and not inputs:
+        jobs, shipped = recorded_jobs(output), False
+        check_output([job.source for job in jobs], output, exclude)
+    else:
+        sources, shipped = resolve_inputs(inputs)
+        check_output(sources, output, exclude)
+        jobs = make_plan(sources, output, file_format=options.format, exclude=exclude)
+    if boxes is not None:
+        jobs = with_boxes(jobs, read_boxes(boxes))
+    if only is not None:
+        jobs = list(listed(jobs, only))
+    return jobs, shipped
 
 
 def _earlier(output: Path) -> Manifest:

@@ -69,18 +69,3 @@ class IdentityModel:
 def distance(ours: Embedding, theirs: Embedding) -> float:
     """Return the Euclidean distance of two embeddings."""
     return float(np.linalg.norm(ours - theirs))
-
-
-def identity_distance(before: Rgb, after: Rgb) -> float:
-    """Return the distance between the faces of two crops aligned to the FFHQ template.
-
-    Args:
-        before: (S, S, 3) uint8.
-        after: (S, S, 3) uint8, S may differ.
-
-    Raises:
-        ShapeError: If one is no square image.
-        MachineError: If dlib or its weights are missing.
-    """
-    model = IdentityModel()
-    return distance(model.embed_aligned(before), model.embed_aligned(after))

@@ -59,7 +59,6 @@ def finish(
     for face in restored:
         if face.error is not None:
             raise face.error
-    parse = tools.parse if tools else None
     job, photo = prepared.job, prepared.photo
     result = PhotoResult(
         source=job.source,
@@ -80,13 +79,7 @@ def finish(
         result = replace(result, output_sha256=prepared.sha256, faces=faces)
         seen(photo, result)
         return result
-    start = 0
-    for page, crops in enumerate(prepared.crops):
-        mine = pasted[start : start + len(crops)]
-        start += len(crops)
-        chroma_kept = _chroma_kept(prepared, page, options)
-        changes = _changes(photo, page, mine, options, lane, parse, luminance_only=chroma_kept)
-        photo = photo.merged(changes, page, copy=not photo.pages[page].raster.flags.writeable)
+    photo = _merged(prepared, pasted, options, lane, tools)
     note = _note(lane.restorer.checkpoint) if changed else None
     write_photo(job.output, photo, format=options.format, quality=options.quality, note=note)
     if save_faces:
@@ -94,6 +87,25 @@ def finish(
     result = replace(result, output_sha256=sha256_of(job.output), faces=faces)
     seen(photo, result)
     return result
+
+
+def _merged(
+    prepared: Prepared,
+    pasted: Sequence[tuple[FaceCrop, Outcome]],
+    options: RestoreOptions,
+    lane: NetworkLane,
+    tools: FaceTools | None,
+) -> Photo:
+    """Return the photo with everything that changes in it."""
+    parse = tools.parse if tools else None
+    photo, start = prepared.photo, 0
+    for page, crops in enumerate(prepared.crops):
+        mine = pasted[start : start + len(crops)]
+        start += len(crops)
+        chroma_kept = _chroma_kept(prepared, page, options)
+        changes = _changes(photo, page, mine, options, lane, parse, luminance_only=chroma_kept)
+        photo = photo.merged(changes, page, copy=not photo.pages[page].raster.flags.writeable)
+    return photo
 
 
 def _matched(

@@ -5,7 +5,7 @@ own pixels: where the network changes nothing, nothing changes, and detail finer
 resolution stays. Pixels are float32 RGB in [0, 1], (H, W, 3).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -25,8 +25,6 @@ SMALLEST = 1e-4
 """Mask below which a blend in light differs from any other by less than a float's rounding."""
 MONOCHROME = 0.02
 """Largest spread of chroma, about the curve that tones a print, of a photo without colours."""
-BAND = 512
-"""Rows of a photo that are merged at a time; bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -151,27 +149,11 @@ def to_srgb(light: Pixels) -> Pixels:
     return np.asarray(np.where(light <= 0.0031308, light * 12.92, power), np.float32)
 
 
-def merged_bands(
-    changes: Sequence[Change],
-) -> Iterator[tuple[tuple[int, int, int, int], Pixels]]:
-    """Yield the total change of a photo in bands: a box and what to add there, (h, w, 3).
+def total_in(changes: Sequence[Change], box: tuple[int, int, int, int]) -> Pixels:
+    """Return the total change in a band of a photo, (h, w, 3).
 
     Where crops overlap, each face's difference counts by its mask's share, so that the order of
     faces does not matter; pixels outside every mask get exactly zero.
-    """
-    if not changes:
-        return
-    boxes = np.array([change.box for change in changes])
-    left, right = int(boxes[:, 0].min()), int(boxes[:, 2].max())
-    for top in range(int(boxes[:, 1].min()), int(boxes[:, 3].max()), BAND):
-        bottom = min(top + BAND, int(boxes[:, 3].max()))
-        touching = [c for c in changes if c.box[1] < bottom and c.box[3] > top]
-        if touching:
-            yield (left, top, right, bottom), total_in(touching, (left, top, right, bottom))
-
-
-def total_in(changes: Sequence[Change], box: tuple[int, int, int, int]) -> Pixels:
-    """Return the total change in a band of a photo, (h, w, 3), as ``merged_bands`` weighs it.
 
     Args:
         changes: All that touch the band's rows; none may leave its columns.

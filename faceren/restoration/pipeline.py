@@ -31,7 +31,7 @@ AUTOMATIC_WORKERS = 2
 DEFAULT_MAX_MEMORY = 2 * 2**30
 """Bytes of the photos that are worked on at a time."""
 
-Outcome = Prepared | PhotoResult
+PreparedOrFailed = Prepared | PhotoResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Pipeline:
             return prepared
         return self.finished(prepared, [self.lane.run([crop.pixels])[0] for crop in prepared.faces])
 
-    def prepared(self, job: Job) -> Outcome:
+    def prepared(self, job: Job) -> PreparedOrFailed:
         """Prepare a photo for the network; a result if that failed."""
         try:
             with self.lane.stage("prepare"):
@@ -147,8 +147,8 @@ class _Flow:
         self.batch = pipeline.restorer.faces_a_pass
         photos = 2 * pipeline.workers + AHEAD + self.batch
         self.budget = MemoryBudget(pipeline.max_memory, photos, pipeline.options.scale)
-        self.preparing: deque[tuple[int, Future[Outcome]]] = deque()
-        self.group: list[tuple[int, Outcome]] = []
+        self.preparing: deque[tuple[int, Future[PreparedOrFailed]]] = deque()
+        self.group: list[tuple[int, PreparedOrFailed]] = []
         self.writing: deque[Future[PhotoResult]] = deque()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[PhotoResult]:

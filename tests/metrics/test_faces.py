@@ -11,7 +11,7 @@ from faceren.errors import FaceError, ShapeError
 from faceren.images import read_rgb
 from faceren.metrics.face_pair import SeenFace, see_face
 from faceren.metrics.fed import fed, know_face, why_no_fed
-from faceren.metrics.identity import IdentityModel, distance, identity_distance
+from faceren.metrics.identity import IdentityModel, distance
 from faceren.metrics.lle import lle
 
 CLEAN = Path(__file__).parents[2] / "sample_photos" / "clean"
@@ -79,11 +79,13 @@ def test_landmarks_find_a_face_that_lies_on_its_side(person):
     assert distance(model.embed(side, turned), model.embed_aligned(person)) < 0.1
 
 
-def test_identity_distance_of_crops(person):
-    assert identity_distance(person, person) == 0
+def test_distances_between_aligned_crops(person):
+    model = IdentityModel()
+    ours = model.embed_aligned(person)
+    assert distance(ours, model.embed_aligned(person)) == 0
     double = cv2.resize(person, (512, 512), interpolation=cv2.INTER_CUBIC)
-    assert identity_distance(person, double) < 0.15
-    assert identity_distance(person, small("p004")) > 0.5
+    assert distance(ours, model.embed_aligned(double)) < 0.15
+    assert distance(ours, model.embed_aligned(small("p004"))) > 0.5
 
 
 def test_wrong_images_are_named(person):

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from faceren.restoration.merge import BAND, FaceChanges
-from faceren.restoration.paste import Change, merged_bands
+from faceren.restoration.paste import Change, total_in
 
 
 def changes(seed=0):
@@ -21,10 +22,12 @@ def total(bands, shape=(1000, 200, 3)):
     return result
 
 
-def test_made_late_or_at_once_the_faces_change_the_same():
+@pytest.mark.parametrize("rows", [37, BAND])
+def test_made_late_in_any_bands_or_at_once_the_faces_change_the_same(rows, monkeypatch):
+    monkeypatch.setattr("faceren.restoration.merge.BAND", rows)
     made = changes()
     lazy = FaceChanges([change.box for change in made], made.__getitem__)
-    np.testing.assert_array_equal(total(lazy.bands()), total(merged_bands(made)))
+    np.testing.assert_array_equal(total(lazy.bands()), total_in(made, (0, 0, 200, 1000)))
 
 
 def test_a_face_is_made_once_when_its_band_comes_and_dropped_when_it_has_passed():
