@@ -13,7 +13,7 @@ Activation = Literal["sigmoid", "tanh"]
 Normalisation = Literal["instance", "layer", "none"]
 Modulation = Literal["plain", "one-plus"]
 Shortcut = Literal["spade", "plain"]
-Head = Literal["tanh", "residual"]
+Head = Literal["tanh", "residual", "bands"]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -65,7 +65,10 @@ class GeneratorConfig:
     spectral_norm: bool = True
     """Spectral normalisation of the decoder's residual convolutions while training."""
     head: Head = "tanh"
-    """``tanh`` of the last convolution, or the input plus it (``residual``, zero at the start)."""
+    """``tanh`` of the last convolution; the input plus it (``residual``, zero at the start); or the
+    input with its octaves scaled pixel by pixel, plus it (``bands``, the same at the start)."""
+    octaves: int = 4
+    """Frequency bands of the input that a ``bands`` head scales."""
     kernel_dim: int = 16
     """Output dimension D of the small MLP G in the adaptive kernel."""
     kernel_activation: Activation = "sigmoid"
@@ -92,16 +95,31 @@ class GeneratorConfig:
             ("hidden", 1),
             ("guidance_channels", 1),
             ("kernel_dim", 1),
+            ("octaves", 1),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
                 raise ConfigError(f"{name}: expected an integer of at least {low}, got {value!r}")
         if self.modulation_kernel not in (1, 3):
             raise ConfigError(f"modulation_kernel: expected 1 or 3, got {self.modulation_kernel!r}")
+        self._check_octaves()
         if self.guidance_channels != 3 and self.variant != "spade":
             raise ConfigError(
                 f"guidance_channels: only variant 'spade' takes another guidance than the image, "
                 f"got {self.guidance_channels} with variant {self.variant!r}"
+            )
+
+    def _check_octaves(self) -> None:
+        if self.head != "bands":
+            return
+        if self.stem_stride & (self.stem_stride - 1):
+            raise ConfigError(
+                f"stem_stride: a 'bands' head needs a power of two, got {self.stem_stride}"
+            )
+        if 2**self.octaves > self.stride:
+            raise ConfigError(
+                f"octaves: sides are multiples of {self.stride} pixels, "
+                f"which cannot be halved {self.octaves} times"
             )
 
     @property
@@ -127,7 +145,7 @@ COMPACT = GeneratorConfig(
     modulation="one-plus",
     shortcut="plain",
     spectral_norm=False,
-    head="residual",
+    head="bands",
 )
 """The shipped network for CPUs: the same collaborative suppression and replenishment, lean."""
 
@@ -144,6 +162,6 @@ BASE = GeneratorConfig(
     modulation="one-plus",
     shortcut="plain",
     spectral_norm=False,
-    head="residual",
+    head="bands",
 )
 """The shipped default network."""

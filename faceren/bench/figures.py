@@ -106,7 +106,7 @@ def _stage_cells(restorer: Restorer, damaged: torch.Tensor, mode: Mode) -> list[
     network, cells = restorer.checkpoint.network, []
     for stage in stage_outputs(network, damaged, mode=mode):
         output = stage.output
-        if restorer.checkpoint.config.head == "residual":
+        if restorer.checkpoint.config.head != "tanh":
             output = output - damaged + 0.5
         caption = stage.guided[-1] if mode == "single" else f"to {stage.guided[-1]}"
         cells.append(Cell(to_uint8(output.float().cpu().clamp(0, 1)), caption))

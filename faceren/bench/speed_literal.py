@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.config import Activation, GeneratorConfig, Normalisation
+from faceren.errors import ConfigError
 
 
 def normal(x: Tensor, kind: Normalisation) -> Tensor:
@@ -210,11 +211,17 @@ class LiteralGenerator(nn.Module):
     """The generator of a configuration, layer by layer.
 
     Args:
-        config: As for ``faceren.networks.generator.Generator``.
+        config: As for ``faceren.networks.generator.Generator``, with a head that was published
+            or adds to the input.
+
+    Raises:
+        ConfigError: If it has another head.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
+        if config.head == "bands":
+            raise ConfigError("the literal network has no 'bands' head")
         c = self.config = config
         top, nested = c.channels(c.depth), c.variant == "hifacegan"
         guide = [c.channels(i) if nested else c.guidance_channels for i in range(c.depth + 1)]

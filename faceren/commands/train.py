@@ -84,7 +84,7 @@ def train(
     if first:
         folder.begin(plan)
         yield _started(plan, folder, stepper, sets)
-    samples = SampleSet(sets.training, plan.data, plan.seed)
+    samples = SampleSet(sets.training, plan.data, plan.seed, plan.train.batch)
     with stop_on_signals() as stop:
         steps = Loop(plan, folder, stepper, samples, validator, stop).run()
         yield from (_with_curves(steps, folder) if first else _silently(steps))

@@ -1,7 +1,9 @@
 """The mixture that training draws from: everything from almost clean to the paper's ``full``.
 
 Real photographs are mostly damaged far less than ``full``; a network that sees only that invents
-where it should copy. So every second pair is mild to moderate.
+where it should copy. So every second pair is mild to moderate, or an old photograph. The paper's
+other tasks are there because each shows one kind of damage bare: strong noise that no blur has
+softened since, or a face of sixteen pixels.
 """
 
 from collections.abc import Collection
@@ -17,9 +19,13 @@ from faceren.degradation.presets import draw_historic
 from faceren.degradation.resampling import Filter, Sharpen, Shrink
 from faceren.degradation.tone import Curve, Toning
 
-SHARE_FULL = 0.28
+SHARE_FULL = 0.34
 """Share of pairs with the paper's ``full`` damage."""
-SHARE_HISTORIC = 0.14
+SHARE_SINGLE = 0.14
+"""Share of pairs with one of the paper's other tasks."""
+SINGLE = (paper.sr4x, paper.hallucination, paper.denoise, paper.denoise, paper.deblur, paper.jpeg)
+"""These tasks; noise twice, because it comes in three kinds."""
+SHARE_HISTORIC = 0.12
 """Share of pairs that are an old photograph with all that belongs to one."""
 SHARE_COLOUR = 0.42
 """Share of the other pairs that keep their colours."""
@@ -33,6 +39,8 @@ def draw_mixture(dice: Dice, unit: float, compat: Collection[str]) -> tuple[Oper
     tone = _tone(dice, unit)
     if kind < SHARE_HISTORIC + SHARE_FULL:
         return tone, paper.full(dice, compat)
+    if kind < SHARE_HISTORIC + SHARE_FULL + SHARE_SINGLE:
+        return tone, [dice.choice(SINGLE)(dice, compat)]
     return tone, _moderate(dice, unit, gray=bool(tone))
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from faceren.config import GeneratorConfig, nearest
 from faceren.errors import ConfigError, ShapeError
+from faceren.networks.bands import gain_channels, gains_of, scaled_octaves
 from faceren.networks.spade import SpadeResBlock, normalise
 from faceren.networks.strips import conv3x3
 from faceren.networks.suppression import build_suppression
@@ -82,6 +83,8 @@ class Generator(nn.Module):
             for level in reversed(range(depth - 1))
         )
         self.to_rgb = nn.Conv2d(config.width, 3 * r * r, 3, padding=1)
+        gains = sum(gain_channels(octave, r) for octave in range(config.octaves))
+        self.to_gains = nn.Conv2d(config.width, gains, 1) if config.head == "bands" else None
         # outputs of the published progressive training: never used, kept for its key map
         self.to_rgb_unused = nn.ModuleList(
             nn.Conv2d(config.channels(level), 3, 3, padding=1)
@@ -145,10 +148,16 @@ class Generator(nn.Module):
             if name in constants:
                 features = torch.full_like(features, constants[name])
             x = block(x, features)
-        x = self.to_rgb(F.leaky_relu(x, 0.2))  # (N, 3rr, H/r, W/r)
-        if self.config.stem_stride > 1:
-            x = F.pixel_shuffle(x, self.config.stem_stride)  # (N, 3, H, W)
-        return faces + x if self.config.head == "residual" else x.tanh()
+        return self._output(faces, F.leaky_relu(x, 0.2))
+
+    def _output(self, faces: Tensor, x: Tensor) -> Tensor:
+        """Return the images that the finest features (N, C_0, H/r, W/r) stand for."""
+        r = self.config.stem_stride
+        added = F.pixel_shuffle(self.to_rgb(x), r)  # (N, 3, H, W)
+        if self.to_gains is not None:
+            gains = gains_of(self.to_gains(x), self.config.octaves, r)
+            return scaled_octaves(faces, gains) + added
+        return added.tanh() if self.config.head == "tanh" else faces + added
 
     def _start(self, faces: Tensor, guidance: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the decoder's coarsest input and the guidance of each block."""
@@ -180,18 +189,18 @@ class Generator(nn.Module):
 
 
 def initialise(network: Generator) -> None:
-    """Set the initial weights: the published ones, or the identity for a residual head.
+    """Set the initial weights: the published ones, or the identity for a head that adds.
 
     The published network draws every convolution from Xavier's normal with gain 0.02 and so
-    starts out black; a residual head starts with zeros, so an untrained network returns its input.
+    starts out black; the other heads start with zeros, so an untrained network returns its input.
     """
-    if network.config.head == "residual":
+    if network.config.head != "tanh":
         for parameter in network.encoder.parameters() if network.encoder else ():
             if parameter.ndim == 4:  # without normalisation the features must not fade
                 nn.init.kaiming_normal_(parameter, nonlinearity="relu")
-        nn.init.zeros_(network.to_rgb.weight)
-        if network.to_rgb.bias is not None:
-            nn.init.zeros_(network.to_rgb.bias)
+        for last in filter(None, (network.to_rgb, network.to_gains)):
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
         return
     for name, parameter in network.named_parameters():
         if parameter.ndim == 4:

@@ -44,7 +44,7 @@ class NetworkLane:
     def __init__(self, restorer: Restorer, cores: int | None = None) -> None:
         self.restorer = restorer
         self.timing = Timing()
-        self._cores = cores or torch.get_num_threads()
+        self.cores = cores or torch.get_num_threads()
         self._turn = threading.Lock()
         self._count = threading.Lock()
         self._beside = 0
@@ -107,7 +107,7 @@ class NetworkLane:
         with self._turn:
             if self.restorer.device.type == "cpu":
                 beside = self._beside - getattr(self._mine, "beside", 0)
-                torch.set_num_threads(max(1, self._cores - beside))
+                torch.set_num_threads(max(1, self.cores - beside))
             began = time.perf_counter()
             try:
                 return self.restorer.restore(batch)

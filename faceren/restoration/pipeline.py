@@ -1,15 +1,9 @@
-"""The stream of photos: threads decode, detect and encode while the network computes.
+"""A run's stages: threads decode, detect and encode while the network computes."""
 
-Photos are prepared ahead in threads, as many as memory allows; their faces go through the network
-together; threads then paste and write. Results come in the order of the jobs, whatever finishes
-first.
-"""
-
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 
@@ -19,19 +13,18 @@ from faceren.files import sha256_of
 from faceren.inference import Restorer
 from faceren.restoration.budget import MemoryBudget
 from faceren.restoration.finish import Watch, finish
+from faceren.restoration.flow import Flow, PreparedOrFailed, Stages
 from faceren.restoration.lane import NetworkLane, Restored
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared, prepare
 from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
 
-AHEAD = 2
-"""Photos prepared beyond those whose faces fill a batch."""
+AHEAD = 4
+"""Photos on their way beyond those in the hands of the threads and those that fill a batch."""
 AUTOMATIC_WORKERS = 2
 DEFAULT_MAX_MEMORY = 2 * 2**30
 """Bytes of the photos that are worked on at a time."""
-
-PreparedOrFailed = Prepared | PhotoResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +59,16 @@ class Pipeline:
         Raises:
             MachineError: If the disk is full or the device fails: the others would fail too.
         """
-        threads = torch.get_num_threads()
+        threads = self.lane.cores  # asked here: a thread of the pool has but one
         alone = _one_thread if self.restorer.device.type == "cpu" else None
-        with ThreadPoolExecutor(self.workers, "faceren", alone) as pool:
-            flow = _Flow(self, pool)
+        stages = Stages(self.prepared, self.lane.run, self.finished)
+        batch = self.restorer.faces_a_pass
+        budget = MemoryBudget(self.max_memory, 2 * self.workers + AHEAD + batch, self.options.scale)
+        with (
+            ThreadPoolExecutor(1, "faceren-network") as network,
+            ThreadPoolExecutor(self.workers, "faceren", alone) as pool,
+        ):
+            flow = Flow(stages, pool, network, batch=batch, budget=budget)
             try:
                 yield from flow.run(jobs)
             finally:
@@ -136,70 +135,6 @@ class Pipeline:
             input_sha256=digest,
             settings=self.settings(job),
         )
-
-
-class _Flow:
-    """The photos of one run that are being worked on, from the first stage to the last."""
-
-    def __init__(self, pipeline: Pipeline, pool: ThreadPoolExecutor) -> None:
-        self.pipeline = pipeline
-        self.pool = pool
-        self.batch = pipeline.restorer.faces_a_pass
-        photos = 2 * pipeline.workers + AHEAD + self.batch
-        self.budget = MemoryBudget(pipeline.max_memory, photos, pipeline.options.scale)
-        self.preparing: deque[tuple[int, Future[PreparedOrFailed]]] = deque()
-        self.group: list[tuple[int, PreparedOrFailed]] = []
-        self.writing: deque[Future[PhotoResult]] = deque()
-
-    def run(self, jobs: Iterable[Job]) -> Iterator[PhotoResult]:
-        for job in jobs:
-            cost = self.budget.cost(job.source)
-            while not self.budget.admit(cost):
-                yield from self._step()
-            self.preparing.append((cost, self.pool.submit(self.pipeline.prepared, job)))
-        while self.preparing or self.group or self.writing:
-            yield from self._step()
-
-    def cancel(self) -> None:
-        """Start nothing more."""
-        for written in self.writing:
-            written.cancel()
-        for _, prepared in self.preparing:
-            prepared.cancel()
-
-    def _step(self) -> Iterator[PhotoResult]:
-        """Move photos one stage on, and yield the first if it is done."""
-        if self.writing and (self.writing[0].done() or not (self.preparing or self.group)):
-            yield self.writing.popleft().result()
-        elif self.preparing:
-            cost, future = self.preparing.popleft()
-            self.group.append((cost, future.result()))
-            if self._faces() >= self.batch or len(self.group) >= self.batch:
-                self._through_network()
-        else:
-            self._through_network()
-
-    def _faces(self) -> int:
-        return sum(len(item.faces) for _, item in self.group if isinstance(item, Prepared))
-
-    def _through_network(self) -> None:
-        """Restore the faces of the group and hand its photos on to be written."""
-        photos = [item for _, item in self.group if isinstance(item, Prepared)]
-        faces = [crop.pixels for photo in photos for crop in photo.faces]
-        restored = self.pipeline.lane.run(faces)
-        for cost, item in self.group:
-            future: Future[PhotoResult] = Future()
-            if isinstance(item, PhotoResult):
-                future.set_result(item)
-            else:
-                mine, restored = restored[: len(item.faces)], restored[len(item.faces) :]
-                future = self.pool.submit(self.pipeline.finished, item, mine)
-            future.add_done_callback(partial(self._release, cost))
-            self.writing.append(future)
-        self.group = []
-
-    def _release(self, cost: int, _: Future[PhotoResult]) -> None:
-        self.budget.release(cost)
 
 
 def _one_thread() -> None:

@@ -140,8 +140,8 @@ class Loop:
 
     def _batches(self) -> Iterator[Batch]:
         steps = Steps(
+            samples=self.samples,
             first=self.counters.step,
-            batch=self.recipe.train.batch,
             rank=self.fabric.global_rank,
             processes=self.fabric.world_size,
         )
@@ -157,7 +157,7 @@ class Loop:
             to_float(images.to(self.fabric.device, non_blocking=True)) for images in pixels
         )
         result = self.stepper.take(damaged, clean, done=done, whole=whole)
-        self.clock.images += self.recipe.train.batch
+        self.clock.images += len(damaged) * self.fabric.world_size
         return result
 
     def _progress(

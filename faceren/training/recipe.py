@@ -48,6 +48,11 @@ class DataRecipe:
     """Damage each image always alike, as the paper did, rather than anew each time."""
     size: int = 256
     """Side of a training image, pixels."""
+    large: float = 0.0
+    """Share of steps whose images are whole faces of ``large_size``, as many fewer as they are
+    larger, so that a network sees large faces whole too."""
+    large_size: int = 512
+    """Side of these images, pixels; smaller ones are not enlarged to it."""
     crops: float = 0.0
     """Share of samples that are a random crop at about native size, of images that are larger."""
     zoom: tuple[float, float] = (1.0, 1.0)
@@ -82,8 +87,8 @@ class DataRecipe:
         _rising("data", "zoom", self.zoom)
         _rising("data", "crop_zoom", self.crop_zoom)
         share, side = (0.0, 1.0), (16.0, 8192.0)
-        _within("data", self, {"crops": share, "flip": share, "shift": share})
-        _within("data", self, {"size": side, "min_side": side, "max_side": side})
+        _within("data", self, dict.fromkeys(("crops", "flip", "shift", "large"), share))
+        _within("data", self, dict.fromkeys(("size", "large_size", "min_side", "max_side"), side))
         _within("data", self, {"rotation": (0, 180), "cache_gib": (0, HUGE), "workers": (0, 256)})
         if self.max_side < self.min_side:
             raise ConfigError(

@@ -72,6 +72,18 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
     images: Images
     recipe: DataRecipe
     seed: int
+    batch: int = 1
+    """Indices that each step takes up, though a large one uses fewer."""
+
+    def large(self, step: int) -> bool:
+        """Return whether the images of a step are large, as its number alone decides."""
+        share = self.recipe.large
+        return share > 0 and bool(np.random.default_rng([self.seed, step, 1]).random() < share)
+
+    def images_in(self, step: int) -> int:
+        """Return how many images a step of ``batch`` has."""
+        pixels = (self.recipe.large_size / self.recipe.size) ** 2
+        return max(1, round(self.batch / pixels)) if self.large(step) else self.batch
 
     def __getitem__(self, index: int) -> tuple[Pixels, Pixels, bool, int]:
         """Return the damaged input, the clean target, both (S, S, 3), and two facts about them.
@@ -79,33 +91,43 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
         The facts: whether they show a whole face, and how many unreadable images were met.
         """
         rng = np.random.default_rng([self.seed, index])
-        crop = bool(rng.random() < self.recipe.crops)
-        number = self._pick(rng, crop=crop)
+        large = self.large(index // self.batch)
+        size = self.recipe.large_size if large else self.recipe.size
+        crop = bool(rng.random() < self.recipe.crops) and not large
+        number = self._pick(rng, crop=crop, large=large)
         image, number, unreadable = self._read(number)
-        framing, size = self._framing(rng, image, crop=crop)
-        clean = frame(image, framing, self.recipe.size)
+        framing, whole = self._framing(rng, image, size, crop=crop)
+        clean = frame(image, framing, size)
         seed = int(rng.integers(2**53))
         if self.recipe.fixed_damage:
             seed = item_seed(self.seed, self.images.entries[number].key)
-        pair = draw_pair(self.recipe.task, seed=seed, size=size)
+        pair = draw_pair(self.recipe.task, seed=seed, size=whole)
         target = apply(clean, pair.tone)
         return apply(target, pair.damage), target, not crop, unreadable
 
-    def _pick(self, rng: np.random.Generator, *, crop: bool) -> int:
+    def _pick(self, rng: np.random.Generator, *, crop: bool, large: bool) -> int:
         """Return the number of an image: a large one to crop, or one of a folder by its weight."""
         pool: Sequence[int] = range(len(self.images))
         if crop:
-            pool = self._large or pool
+            pool = self._to_crop or pool
+        elif large:
+            pool = self._filling
         elif self.recipe.weights:
             share = [w * bool(f) for w, f in zip(self.recipe.weights, self._folders, strict=True)]
             pool = self._folders[rng.choice(len(share), p=np.array(share) / sum(share))]
         return pool[int(rng.integers(len(pool)))]
 
     @cached_property
-    def _large(self) -> list[int]:
+    def _to_crop(self) -> list[int]:
         """Numbers of the images that fill the output at every scale of a crop."""
         wide = self.recipe.size / self.recipe.crop_zoom[0]
         return [n for n, entry in enumerate(self.images.entries) if entry.short >= wide]
+
+    @cached_property
+    def _filling(self) -> list[int]:
+        """Numbers of the images that fill a large output without being enlarged; never none."""
+        entries = enumerate(self.images.entries)
+        return [n for n, entry in entries if entry.short >= self.recipe.large_size]
 
     @cached_property
     def _folders(self) -> list[list[int]]:
@@ -125,16 +147,16 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
         raise ImageError("data.train: none of the images can be read any more; is the disk there?")
 
     def _framing(
-        self, rng: np.random.Generator, image: Pixels, *, crop: bool
+        self, rng: np.random.Generator, image: Pixels, size: int, *, crop: bool
     ) -> tuple[Framing, int]:
         """Return the framing and the shorter side that the whole image has at its scale."""
         recipe, short = self.recipe, min(image.shape[:2])
-        least = recipe.size / short  # the whole face fills the output
+        least = size / short  # the whole face fills the output
         scale = rng.uniform(*recipe.zoom) * least
-        room = [recipe.shift * recipe.size] * 2
-        if crop and short * recipe.crop_zoom[0] >= recipe.size:
+        room = [recipe.shift * size] * 2
+        if crop and short * recipe.crop_zoom[0] >= size:
             scale = rng.uniform(*recipe.crop_zoom)
-            room = [(n * scale - recipe.size) / 2 for n in image.shape[1::-1]]
+            room = [(n * scale - size) / 2 for n in image.shape[1::-1]]
         right, down = (float(rng.uniform(-n, n)) for n in room)
         angle = float(rng.normal(0, recipe.rotation)) if recipe.rotation else 0.0
         mirrored = bool(rng.random() < recipe.flip)
@@ -145,16 +167,17 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
 class Steps:
     """The sample indices of each step from ``first`` on: those of one process."""
 
+    samples: SampleSet
+    """Its ``batch`` is that of all processes; a multiple of ``processes``."""
     first: int
-    batch: int
-    """Images in a step over all processes; a multiple of ``processes``."""
     rank: int
     processes: int
 
     def __iter__(self) -> Iterator[list[int]]:
-        share, step = self.batch // self.processes, self.first
+        batch, step = self.samples.batch, self.first
         while True:
-            start = step * self.batch + self.rank * share
+            share = max(1, self.samples.images_in(step) // self.processes)
+            start = step * batch + self.rank * share
             yield list(range(start, start + share))
             step += 1
 

@@ -42,7 +42,10 @@ def initial_generator(recipe: Recipe) -> Generator:
         MachineError: If ``init`` is missing or damaged.
     """
     generator = _from_checkpoint(recipe) if recipe.init else _from_seed(recipe)
-    for key, size in (("data.size", recipe.data.size), ("validate.size", recipe.validate.size)):
+    sizes = {"data.size": recipe.data.size, "validate.size": recipe.validate.size}
+    if recipe.data.large:
+        sizes["data.large_size"] = recipe.data.large_size
+    for key, size in sizes.items():
         if size % generator.stride or size < 2 * generator.stride:
             raise ConfigError(
                 f"{key}: expected a multiple of {generator.stride}, "
@@ -109,6 +112,12 @@ def read_sets(recipe: Recipe) -> Yields[Reading, None, ImageSets]:
             f"data.train: expected at least as many images to train on as train.batch "
             f"{recipe.train.batch}, got {len(sets.training)} "
             f"({len(sets.training.skipped)} files skipped); add images or lower train.batch"
+        )
+    largest = max(entry.short for entry in sets.training.entries)
+    if recipe.data.large and largest < recipe.data.large_size:
+        raise ConfigError(
+            f"data.large: expected images of at least {recipe.data.large_size} pixels to train on, "
+            f"the largest has {largest}; lower data.large_size or set data.large to 0"
         )
     return sets
 

@@ -52,7 +52,7 @@ class Stepper:
             lr = factor * train.lr_discriminator
             result = self._discriminator_step(damaged, output, clean, lr, result)
         counters.step += 1
-        counters.images_seen += train.batch
+        counters.images_seen += len(damaged) * self.fabric.world_size
         counters.bad_in_a_row = 0 if result.good else counters.bad_in_a_row + 1
         counters.skipped_steps += not result.good
         return result

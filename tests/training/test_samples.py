@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
 
-def make_set(*sides: int, folders: tuple[int, ...] = (), seed: int = 0, **values) -> SampleSet:
+def make_set(*sides: int, folders: tuple[int, ...] = (), seed=0, batch=1, **values) -> SampleSet:
     """Images of one gray level each, 10 times their number."""
     entries = tuple(
         Entry(
@@ -30,7 +30,7 @@ def make_set(*sides: int, folders: tuple[int, ...] = (), seed: int = 0, **values
     pixels = tuple(np.full((side, side, 3), 10 * n, np.uint8) for n, side in enumerate(sides))
     values = {"task": "denoise", **values}
     recipe = DataRecipe(train=("a", "b")[: max(folders, default=0) + 1], **values)
-    return SampleSet(Images(entries, pixels, 1024), recipe, seed)
+    return SampleSet(Images(entries, pixels, 1024), recipe, seed, batch)
 
 
 def test_framing_at_scale_one_copies_pixels():
@@ -110,18 +110,20 @@ def test_a_file_that_broke_is_replaced_by_the_next_and_counted(tmp_path):
 
 
 def test_steps_share_a_batch_without_overlap():
-    alone = list(islice(Steps(first=3, batch=4, rank=0, processes=1), 2))
+    samples = make_set(32, batch=4)
+    alone = list(islice(Steps(samples, first=3, rank=0, processes=1), 2))
     assert alone == [[12, 13, 14, 15], [16, 17, 18, 19]]
-    pair = [list(islice(Steps(first=3, batch=4, rank=rank, processes=2), 2)) for rank in (0, 1)]
+    pair = [list(islice(Steps(samples, first=3, rank=rank, processes=2), 2)) for rank in (0, 1)]
     assert [a + b for a, b in zip(*pair, strict=True)] == alone
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns of any thread
 def test_worker_processes_make_the_same_samples():
-    steps = Steps(first=1, batch=3, rank=0, processes=1)
+    values = {"size": 32, "task": "mixed", "batch": 3}
+    sets = [make_set(64, 48, workers=workers, **values) for workers in (0, 2)]
     loaders = [
-        build_loader(make_set(64, 48, size=32, task="mixed", workers=workers), steps, pinned=False)
-        for workers in (0, 2)
+        build_loader(samples, Steps(samples, first=1, rank=0, processes=1), pinned=False)
+        for samples in sets
     ]
     ours, theirs = (list(islice(loader, 3)) for loader in loaders)
     for one, other in zip(ours, theirs, strict=True):
@@ -135,3 +137,24 @@ def test_to_float_is_channels_last_in_the_unit_range():
     assert images[0, :, 0, 0].tolist() == pytest.approx([0, 0.2, 1])
     contiguous = to_float(torch.zeros(2, 4, 4, 3, dtype=torch.uint8))
     assert contiguous.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_large_steps_show_whole_large_images_and_fewer_of_them():
+    samples = make_set(32, 80, 64, size=32, crops=1.0, large=0.3, large_size=64, batch=8)
+    steps = list(islice(Steps(samples, first=0, rank=0, processes=1), 400))
+    large = [number for number in range(400) if samples.large(number)]
+    assert 0.2 < len(large) / 400 < 0.4
+    assert {len(steps[number]) for number in large} == {2}  # 8 images a quarter as large
+    assert [step[0] for step in steps] == [8 * number for number in range(400)]
+    seen = [samples[index] for number in large[:8] for index in steps[number]]
+    assert {sample[1].shape for sample in seen} == {(64, 64, 3)}
+    assert {int(sample[1][0, 0, 0]) for sample in seen} == {10, 20}  # never the one of 32 pixels
+    assert all(whole for _, _, whole, _ in seen)
+    others = [n for n in range(20) if n not in large]
+    assert {samples[8 * number][1].shape for number in others} == {(32, 32, 3)}
+
+
+def test_no_large_steps_change_no_sample():
+    plain, other = (make_set(64, size=32, large_size=side, batch=2) for side in (64, 512))
+    assert not any(plain.large(step) for step in range(50))
+    np.testing.assert_array_equal(plain[5][0], other[5][0])

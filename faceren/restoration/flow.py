@@ -1,0 +1,173 @@
+"""The photos of one run on their way: prepared, through the network, finished, side by side.
+
+Three parties work at once: a pool of threads prepares and finishes photos, one thread feeds the
+network, and the caller's thread hands out work whenever a piece is done. None of them waits for
+another but for want of work, or of room in memory.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import TypeVar
+
+from faceren.restoration.budget import MemoryBudget
+from faceren.restoration.crops import Pixels
+from faceren.restoration.lane import Restored
+from faceren.restoration.photo import Prepared
+from faceren.restoration.plan import Job
+from faceren.restoration.results import PhotoResult
+
+PreparedOrFailed = Prepared | PhotoResult
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What is done with a photo, in order."""
+
+    prepare: Callable[[Job], PreparedOrFailed]
+    restore: Callable[[list[Pixels]], list[Restored]]
+    """The network, on faces of any photos."""
+    finish: Callable[[Prepared, list[Restored]], PhotoResult]
+
+
+@dataclass
+class _OnTheWay:
+    """One photo between its job and its result."""
+
+    cost: int
+    prepared: Future[PreparedOrFailed] | None
+    """Let go once it is read, so that the photo is in memory no longer than it is worked on."""
+    finished: Future[PhotoResult] | None = None
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Photos whose faces go through the network together."""
+
+    photos: list[tuple[_OnTheWay, PreparedOrFailed]]
+    restored: Future[list[Restored]]
+
+
+class Flow:
+    """Move the photos of one run from stage to stage; results come in the order of the jobs.
+
+    Args:
+        stages: What to do with them.
+        pool: Threads that prepare and finish.
+        network: The thread that restores: an executor of one.
+        batch: Faces that fill a pass of the network.
+        budget: How many photos may be on their way.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        pool: ThreadPoolExecutor,
+        network: ThreadPoolExecutor,
+        *,
+        batch: int,
+        budget: MemoryBudget,
+    ) -> None:
+        self._stages = stages
+        self._pool = pool
+        self._network = network
+        self._batch = batch
+        self._budget = budget
+        self._unseen: deque[_OnTheWay] = deque()
+        self._preparing: deque[_OnTheWay] = deque()
+        self._gathered: list[tuple[_OnTheWay, PreparedOrFailed]] = []
+        self._passing: deque[_Group] = deque()
+        self._news: SimpleQueue[None] = SimpleQueue()
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[PhotoResult]:
+        """Yield one result for each job, in order.
+
+        Raises:
+            MachineError: From a stage, if the others would fail too.
+        """
+        coming = iter(jobs)
+        job = next(coming, None)
+        while job or self._unseen:
+            while job and self._started(job):
+                job = next(coming, None)
+            self._gather()
+            self._hand_over()
+            while self._unseen and (finished := _done(self._unseen[0].finished)):
+                self._unseen.popleft()
+                yield finished.result()
+                self._hand_over()  # the caller may have taken its time
+            if self._unseen:
+                self._news.get()  # until something is done
+
+    def cancel(self) -> None:
+        """Start nothing more."""
+        for photo in self._unseen:
+            for future in (photo.prepared, photo.finished):
+                if future is not None:
+                    future.cancel()
+        for group in self._passing:
+            group.restored.cancel()
+
+    def _started(self, job: Job) -> bool:
+        """Start on a photo, if there is room for it."""
+        cost = self._budget.cost(job.source)
+        if not self._budget.admit(cost):
+            return False
+        future = self._pool.submit(self._stages.prepare, job)
+        future.add_done_callback(self._tell)
+        photo = _OnTheWay(cost, future)
+        self._preparing.append(photo)
+        self._unseen.append(photo)
+        return True
+
+    def _tell(self, _: object) -> None:
+        self._news.put(None)
+
+    def _gather(self) -> None:
+        """Send the faces of prepared photos to the network, in order, in full batches.
+
+        A batch that is not full goes when no photo is being prepared: there is no room for more.
+        """
+        while self._preparing and (prepared := _done(self._preparing[0].prepared)):
+            photo, item = self._preparing.popleft(), prepared.result()
+            photo.prepared = None
+            self._gathered.append((photo, item))
+            faces = sum(len(p.faces) for _, p in self._gathered if isinstance(p, Prepared))
+            if faces >= self._batch or len(self._gathered) >= self._batch:
+                self._send()
+        if self._gathered and not self._preparing:
+            self._send()
+
+    def _send(self) -> None:
+        photos, self._gathered = self._gathered, []
+        prepared = [item for _, item in photos if isinstance(item, Prepared)]
+        faces = [crop.pixels for item in prepared for crop in item.faces]
+        future = self._network.submit(self._stages.restore, faces)
+        future.add_done_callback(self._tell)
+        self._passing.append(_Group(photos, future))
+
+    def _hand_over(self) -> None:
+        """Let photos that have been through the network be finished."""
+        while self._passing and self._passing[0].restored.done():
+            group = self._passing.popleft()
+            restored = group.restored.result()
+            for photo, item in group.photos:
+                photo.finished = Future()
+                if isinstance(item, PhotoResult):
+                    photo.finished.set_result(item)
+                else:
+                    mine, restored = restored[: len(item.faces)], restored[len(item.faces) :]
+                    photo.finished = self._pool.submit(self._stages.finish, item, mine)
+                photo.finished.add_done_callback(partial(self._release, photo.cost))
+
+    def _release(self, cost: int, _: object) -> None:
+        self._budget.release(cost)
+        self._news.put(None)
+
+
+def _done(future: Future[Result] | None) -> Future[Result] | None:
+    return future if future is not None and future.done() else None
