@@ -14,7 +14,7 @@ from faceren.images import Box
 from faceren.restoration.paste import Change, total_in
 
 Pixels = NDArray[np.float32]
-BAND = 512
+BAND = 256
 """Rows that are merged at a time."""
 
 

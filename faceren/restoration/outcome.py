@@ -41,7 +41,8 @@ def outcome(
 
     Args:
         crop: The face as it was cut.
-        restored: The network's output for ``crop.pixels``.
+        restored: The network's output for ``crop.pixels``; overwritten with the difference, so
+            that a photo of hundreds of faces holds each twice, not three times.
         options: See ``RestoreOptions``.
         luminance_only: Keep the photo's own chroma.
 
@@ -56,7 +57,7 @@ def outcome(
         difference = with_grain(crop.pixels, crop.pixels + difference) - crop.pixels
     kept = guarded(crop.pixels, difference, options.min_identity)
     return Outcome(
-        difference * np.float32(kept.share),
+        np.multiply(difference, np.float32(kept.share), out=restored),
         options.strength * kept.share,
         kept.identity,
         kept.reason,

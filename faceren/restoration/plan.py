@@ -7,7 +7,7 @@ from pathlib import Path
 from faceren.assets import samples_dir
 from faceren.errors import ConfigError, MachineError, NothingToDoError
 from faceren.faces.given import GivenFace
-from faceren.images import find_images
+from faceren.images import count_files, find_images
 from faceren.restoration.options import Format
 
 SUFFIX_OF = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
@@ -94,7 +94,7 @@ def make_plan(
 
     Args:
         inputs: Existing files and folders; folders are searched recursively and mirrored.
-        output: Folder of the outputs.
+        output: Folder of the outputs; never searched, though a link among the inputs leads there.
         file_format: ``keep`` keeps each name, another format changes its suffix.
         exclude: Glob patterns of relative paths to leave out.
 
@@ -103,7 +103,7 @@ def make_plan(
         NothingToDoError: If there is no image.
     """
     jobs: dict[str, Job] = {}
-    for found in find_images(inputs, exclude):
+    for found in find_images(inputs, exclude, but=output):
         name = found.relative
         if file_format != "keep":
             name = name.with_suffix(SUFFIX_OF[file_format])
@@ -116,7 +116,11 @@ def make_plan(
             )
         jobs[folded] = Job(found.path, output / name, key)
     if not jobs:
-        raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
+        left = " that --exclude leaves" if exclude else ""
+        raise NothingToDoError(
+            f"no image found in {', '.join(map(str, inputs))}: of {count_files(inputs):,} files "
+            f"there none{left} is called .jpg, .png, .tif or the like"
+        )
     return sorted(jobs.values(), key=lambda job: job.key)
 
 

@@ -34,8 +34,8 @@ def test_a_face_is_made_once_when_its_band_comes_and_dropped_when_it_has_passed(
     made, asked = changes(), []
     faces = FaceChanges([c.box for c in made], lambda index: asked.append(index) or made[index])
     seen = [(list(asked), sorted(faces._made)) for _ in faces.bands()]
-    assert seen == [([0, 1, 2], [0, 1, 2]), ([0, 1, 2, 3], [2, 3])]
-    assert BAND == 512
+    assert BAND == 256
+    assert seen == [([0], [0]), ([0, 1, 2], [1, 2]), ([0, 1, 2], [2]), ([0, 1, 2, 3], [3])]
 
 
 def test_in_the_mask_of_a_face_its_own_change_replaces_that_of_the_background():

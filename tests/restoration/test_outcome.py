@@ -19,7 +19,7 @@ def crop():
 
 
 def made(crop, restored, luminance_only=False, **options):
-    return outcome(crop, restored, RestoreOptions(**options), luminance_only=luminance_only)
+    return outcome(crop, restored.copy(), RestoreOptions(**options), luminance_only=luminance_only)
 
 
 def test_a_network_that_changes_nothing_changes_nothing(crop):

@@ -34,8 +34,24 @@ def test_exclude_leaves_out_files_and_folders(folder):
 
     assert keys("*.PNG") == ["a/c.jpg", "b.png"]
     assert keys("a") == ["b.png"]
-    with pytest.raises(NothingToDoError, match="no image"):
+    with pytest.raises(NothingToDoError, match="of 4 files there none that --exclude leaves is"):
         keys("*")
+
+
+def test_a_folder_without_a_photo_is_said_with_the_number_of_its_files(tmp_path):
+    for index in range(1200):
+        (tmp_path / f"{index}.txt").touch()
+    with pytest.raises(NothingToDoError, match=r"no image found in .*: of 1,200 files there none"):
+        make_plan([tmp_path], Path("out"), file_format="keep")
+
+
+def test_outputs_are_no_inputs_though_a_link_leads_there(folder):
+    out = folder.parent / "out"
+    out.mkdir()
+    (out / "b.png").touch()
+    (folder / "up").symlink_to("..")
+    jobs = make_plan([folder], out, file_format="keep")
+    assert [job.key for job in jobs] == ["a/c.jpg", "a/d.PNG", "b.png"]
 
 
 def test_one_file_named_twice_is_one_job(folder):
