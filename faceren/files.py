@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,9 +61,9 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the unfinished files of runs that were killed; those of living ones stay.
 
     Args:
-        folder: Where ``atomic_path`` was writing; its sub-folders are left alone.
+        folder: Where ``atomic_path`` was writing, or any folder above.
     """
-    for path in folder.glob(f"{TEMPORARY}*-*"):
+    for path in folder.rglob(f"{TEMPORARY}*-*"):
         number = path.name.removeprefix(TEMPORARY).partition("-")[0]
         if number.isdigit() and not _is_running(int(number)):
             path.unlink(missing_ok=True)
@@ -93,6 +94,12 @@ def atomic_write(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits.
+
+    Raises:
+        OSError: If it cannot be read, or is a pipe or a device, which would never end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no regular file", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,11 +7,12 @@ writing; a torn last line is ignored by the reader and cut off by the next write
 import json
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from faceren.errors import ConfigError
+from faceren.errors import ConfigError, MachineError
 
 MANIFEST_NAME = "manifest.jsonl"
 FORMAT_VERSION = 1
@@ -121,23 +122,34 @@ class ManifestWriter:
     def __init__(self, path: Path, header: Line) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(path)
+        self._path = path
         self._file: TextIO = path.open("a", encoding="utf-8")
         self.append({"format_version": FORMAT_VERSION, **header})
 
     def append(self, line: Line) -> None:
-        """Write one line and sync it to disk."""
+        """Write one line and sync it to disk.
+
+        Raises:
+            MachineError: If the disk is full.
+        """
         text = json.dumps(line, ensure_ascii=False, allow_nan=False)
         if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
             text = json.dumps(line, allow_nan=False)  # a name that is no text, as escapes
-        self._file.write(text + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(text + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise MachineError(
+                f"cannot write {self._path}: {error.strerror}; free space, then run again"
+            ) from error
 
     def __enter__(self) -> "ManifestWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a line that could not be written, which append has said
+            self._file.close()
 
 
 def is_torn(path: Path) -> bool:

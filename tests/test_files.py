@@ -1,5 +1,6 @@
 import errno
 import hashlib
+import os
 
 import pytest
 
@@ -10,6 +11,14 @@ from faceren.files import atomic_path, atomic_write, sha256_of
 def test_sha256_is_the_file_s(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize("target", [None, "/dev/zero"])
+def test_what_never_ends_is_not_hashed(target, tmp_path):
+    path = tmp_path / "a.jpg"
+    path.symlink_to(target) if target else os.mkfifo(path)
+    with pytest.raises(OSError, match="no regular file"):
+        sha256_of(path)
 
 
 def test_a_write_makes_its_folder_and_leaves_nothing_else(tmp_path):

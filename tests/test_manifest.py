@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from faceren.errors import ConfigError
+from faceren.errors import ConfigError, MachineError
 from faceren.manifest import ManifestWriter, read_manifest, source_of
 
 
@@ -88,3 +88,12 @@ def test_an_input_is_found_beside_a_folder_that_moved(tmp_path, monkeypatch):
     item = {"input": "photos/a.jpg"}
     assert source_of(item, tmp_path / "moved/out") == tmp_path / "moved/photos/a.jpg"
     assert source_of({"input": "gone.jpg"}, tmp_path / "moved/out") == Path("gone.jpg")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_said_in_one_line(tmp_path):
+    with ManifestWriter(tmp_path / "m", {}) as writer:
+        writer._file.close()
+        writer._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 (the writer closes it)
+        with pytest.raises(MachineError, match=r"cannot write .*m: No space left .*free space"):
+            writer.append({"input": "a"})

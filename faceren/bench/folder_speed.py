@@ -24,7 +24,7 @@ from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
 
 PHOTOS = 200
-BLOCK = 25
+BLOCK = 100
 """Photos that each way restores in turn, so that both see the same machine."""
 SIZES = (0.7, 1.0, 1.4, 2.0)
 """Factors by which the shipped photos are enlarged."""

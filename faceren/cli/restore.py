@@ -1,16 +1,22 @@
 """The command line of ``restore``: its options, and which of its ways they mean."""
 
 import sys
-from pathlib import Path
 
-from typer import Exit
+from typer import Context, Exit
 
 from faceren import options as opt
 from faceren.cli.values import byte_count, number_or_auto
 from faceren.errors import ConfigError
 
+FOLDER_OPTIONS = {
+    *("as_json", "boxes", "dry_run", "exclude", "only", "overwrite", "report", "report_only"),
+    *("retry_failed", "revert", "save_faces"),
+}
+"""Parameters that say what to do with the photos of a folder, or in one."""
+
 
 def restore(
+    context: Context,
     inputs: opt.Inputs = None,
     output: opt.Output = None,
     model: opt.Model = "compact",
@@ -63,6 +69,9 @@ def restore(
     from faceren.show.review import show_report, show_revert
 
     screen, inputs = Screen(quiet=quiet), inputs or []
+    if piped := stream.PIPE in (*inputs, output):
+        refused = _given(context, FOLDER_OPTIONS)
+        stream.check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=refused)
     if report_only is not None:
         raise Exit(show_report(report_only, screen, max_pixels=max_pixels, workers=workers))
     if output is None:
@@ -88,18 +97,7 @@ def restore(
         format=file_format,  # type: ignore[arg-type]
         quality=quality,
     )
-    if Path("-") in (*inputs, output):
-        folder_options = {
-            "--json": as_json,
-            "--dry-run": dry_run,
-            "--save-faces": save_faces,
-            "--only": only is not None,
-            "--exclude": bool(exclude),
-            "--boxes": boxes is not None,
-            "--overwrite": overwrite,
-            "--retry-failed": retry_failed,
-        }
-        stream.check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=folder_options)
+    if piped:
         photo = stream.restore_stream(
             inputs[0],
             sys.stdin.buffer,
@@ -108,11 +106,14 @@ def restore(
             options=options,
             device=device,
             precision=precision,
+            batch_size=number_or_auto("--batch-size", batch_size),
+            workers=workers,
             max_pixels=max_pixels,
+            max_memory=byte_count("--max-memory", max_memory),
             weights_dir=weights_dir,
             offline=offline,
         )
-        raise Exit(show_stream(photo, Screen(quiet=quiet)))
+        raise Exit(show_stream(photo, screen))
     run = run_restore(
         inputs,
         output,
@@ -135,4 +136,15 @@ def restore(
         dry_run=dry_run,
         report=report,
     )
-    raise Exit(show_restoration(run, Screen(quiet=quiet), output, as_json=as_json))
+    raise Exit(show_restoration(run, screen, output, as_json=as_json))
+
+
+def _given(context: Context, names: set[str]) -> list[str]:
+    """Return the options among ``names`` that were given and are not off, as they are spelt."""
+    given = []
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        is_given = source is not None and source.name != "DEFAULT"
+        if option.name in names and is_given and context.params[option.name]:
+            given.append(option.opts[0])
+    return given

@@ -198,10 +198,9 @@ def _work(
             todo.append(job)
         else:
             yield done
+    remove_leftovers(path.parent)  # those of crops and of the page's pictures too
     if not todo:
         return
-    for folder in {job.output.parent for job in todo}:
-        remove_leftovers(folder)
     with ManifestWriter(path, header) as writer:
         for done in pipeline.run(todo):
             result = without_stale_output(done, path.parent)

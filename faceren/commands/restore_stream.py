@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,7 @@ from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.inference import load_restorer
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
-from faceren.restoration.pipeline import Pipeline
+from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
 from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
 
@@ -22,28 +22,29 @@ PIPE = Path("-")
 
 
 def check_stream(
-    inputs: Sequence[Path], output: Path, *, terminal: bool, refused: Mapping[str, bool]
+    inputs: Sequence[Path], output: Path | None, *, terminal: bool, refused: Sequence[str]
 ) -> None:
     """Refuse what cannot be done without an output folder.
 
     Args:
         inputs: What the user named.
-        output: What the user named.
+        output: What the user named, if anything.
         terminal: Whether stdout is one.
-        refused: Options that need an output folder, and whether they were given.
+        refused: The options that were given and need an output folder.
 
     Raises:
         ConfigError: If the request makes no sense.
     """
     if output != PIPE:
-        raise ConfigError(f"- reads one photo from stdin and needs -o -, got -o {output}")
+        got = "no -o" if output is None else f"-o {output}"
+        raise ConfigError(f"- reads one photo from stdin and needs -o -, got {got}")
+    if refused:
+        needs = "needs" if len(refused) == 1 else "need"
+        raise ConfigError(f"{', '.join(refused)} {needs} an output folder, got -o -")
     if len(inputs) != 1:
         raise ConfigError(f"-o - writes one photo to stdout, got {len(inputs)} inputs")
     if inputs[0] != PIPE and inputs[0].is_dir():
         raise ConfigError(f"-o - writes one photo to stdout, {inputs[0]} is a folder")
-    for option, is_given in refused.items():
-        if is_given:
-            raise ConfigError(f"{option} needs an output folder; it makes no sense with -o -")
     if terminal:
         raise ConfigError("-o - writes a photo to stdout, which is a terminal here; add > FILE")
 
@@ -57,7 +58,10 @@ def restore_stream(
     options: RestoreOptions,
     device: str = "auto",
     precision: str = "auto",
+    batch_size: int | None = None,
+    workers: int = 0,
     max_pixels: int | None = None,
+    max_memory: int | None = None,
     weights_dir: Path | None = None,
     offline: bool = False,
 ) -> PhotoResult:
@@ -71,7 +75,10 @@ def restore_stream(
         options: What to do with the photo.
         device: See ``restore``.
         precision: See ``restore``.
+        batch_size: See ``restore``.
+        workers: See ``restore``; a single photo is decoded by one of them.
         max_pixels: Refuse larger photos; default DEFAULT_MAX_PIXELS.
+        max_memory: See ``restore``; a single photo may take what it needs.
         weights_dir: See ``restore``.
         offline: See ``restore``.
 
@@ -79,12 +86,15 @@ def restore_stream(
         ConfigError: If an option makes no sense.
         MachineError: If weights or device are not there, or a stream breaks.
     """
-    restorer = load_restorer(model_path(model), device=device, precision=precision)
+    restorer = load_restorer(
+        model_path(model), device=device, precision=precision, batch_size=batch_size
+    )
     pipeline = Pipeline(
         restorer=restorer,
         options=options,
         max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-        workers=1,
+        workers=workers or AUTOMATIC_WORKERS,
+        max_memory=max_memory or DEFAULT_MAX_MEMORY,
         tools=tools_for(options, restorer, weights_dir, offline=offline),
     )
     with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
@@ -93,7 +103,7 @@ def restore_stream(
             path = Path(folder) / "stdin"
             _save(stdin, path)
         job = Job(path, Path(folder) / "out" / path.name, path.name)
-        result = pipeline.one(job)
+        (result,) = pipeline.run([job])
         if result.status != "failed":
             _send(job.output, stdout)
     if source != PIPE:

@@ -18,6 +18,8 @@ __all__ = ["Face", "check_detector", "detect_faces"]
 
 COARSEST = 640
 """Long side in pixels of the coarsest level."""
+LARGEST = 4.0
+"""Most that a small photo is enlarged: a face of four pixels is none."""
 TILE, OVERLAP = 1536, 256
 """Sides and overlap of the tiles in which a larger level is searched, in its pixels."""
 TRUSTED = 160.0
@@ -50,7 +52,7 @@ def _search_tiled(image: Image, threshold: float, search: Search) -> Iterator[Fa
 
 def _levels(long_side: int) -> list[float]:
     """Return the scales of the pyramid: COARSEST, doubled up to the photo's own size."""
-    scales = [COARSEST / long_side]
+    scales = [min(COARSEST / long_side, LARGEST)]
     while scales[-1] * 1.5 < 1:
         scales.append(min(1.0, scales[-1] * 2))
     return scales

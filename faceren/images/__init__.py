@@ -2,7 +2,7 @@
 
 from faceren.images.checks import DEFAULT_MAX_PIXELS, shown
 from faceren.images.enlarge import enlarged
-from faceren.images.find import Found, find_images
+from faceren.images.find import Found, count_files, find_images
 from faceren.images.orientation import Box
 from faceren.images.photo import Photo, read_photo, read_rgb
 from faceren.images.tensors import to_tensor, to_uint8
@@ -18,6 +18,7 @@ __all__ = [
     "Photo",
     "Restoration",
     "copy_photo",
+    "count_files",
     "decoded_bytes",
     "enlarged",
     "find_images",

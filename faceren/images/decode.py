@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from faceren.errors import ImageError, MachineError
 from faceren.images.checks import check_size, shown, unreadable
 from faceren.images.colour import Space
-from faceren.images.orientation import orientation_of
+from faceren.images.orientation import orientation_of, stored_raster
 from faceren.images.page import Page
 
 Source = Path | BytesIO
@@ -86,6 +87,13 @@ def _open_heif(source: Source) -> ImageFile.ImageFile:
     return image
 
 
+def heif_info(path: Path) -> dict[str, Any]:
+    """Return what a HEIC file says beside its pixels; its EXIF and XMP as they are in the file."""
+    from pillow_heif import open_heif
+
+    return dict(open_heif(path).info)
+
+
 def decode(path: Path, kind: str, max_pixels: int) -> Page:
     """Decode the only raster of a file, every pixel of it.
 
@@ -121,9 +129,10 @@ def _check_still(path: Path, image: ImageFile.ImageFile) -> None:
 
 
 def _page(path: Path, kind: str, image: ImageFile.ImageFile) -> Page:
-    orientation = orientation_of(image.info.get("exif") or b"")
-    if kind == "heif":
-        orientation = 1  # the library has turned the raster already
+    if kind == "heif":  # the library has turned the raster, and its EXIF says so
+        orientation = image.info.get("original_orientation") or 1
+    else:
+        orientation = orientation_of(image.info.get("exif") or b"")
     icc = image.info.get("icc_profile") or b""
     depth = png_depth(path) if kind == "png" else 8
     if depth == 16:
@@ -135,6 +144,8 @@ def _page(path: Path, kind: str, image: ImageFile.ImageFile) -> Page:
     image.load()
     mode = _plain_mode(path, image)
     raster = _pixels(image, mode)
+    if kind == "heif":
+        raster = np.ascontiguousarray(stored_raster(raster, orientation))
     if image.mode in ("P", "PA") and icc[16:20] != b"RGB ":  # such a profile needs three channels
         raster = _gray_if_gray(raster)
     space: Space = "gray" if raster.shape[2] < 3 else SPACES[mode]

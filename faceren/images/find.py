@@ -21,7 +21,9 @@ class Found:
     """Its path below the input folder; the bare name of an input that is a file."""
 
 
-def find_images(inputs: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator[Found]:
+def find_images(
+    inputs: Sequence[Path], exclude: Sequence[str] = (), *, but: Path | None = None
+) -> Iterator[Found]:
     """Yield the photos among the inputs, sorted by relative path within each input.
 
     Folders are searched recursively for files with a known suffix; hidden names (``.trash``, the
@@ -33,13 +35,22 @@ def find_images(inputs: Sequence[Path], exclude: Sequence[str] = ()) -> Iterator
         inputs: Files and folders.
         exclude: Glob patterns, as of ``PurePath.match``, for relative paths to leave out; one that
             fits a folder leaves out all below it.
+        but: A folder that is not searched, whatever link leads there.
     """
     for path in inputs:
         if not path.is_dir():
             yield Found(path, PurePosixPath(path.name))
             continue
-        found = _Search(path, [pattern.rstrip("/") for pattern in exclude]).run()
+        search = _Search(path, [pattern.rstrip("/") for pattern in exclude])
+        if but is not None and but.is_dir():
+            search.visited.add(_identity(but))
+        found = search.run()
         yield from sorted(found, key=lambda item: item.relative.parts)
+
+
+def count_files(folders: Sequence[Path]) -> int:
+    """Return how many files of any kind lie in folders and below, linked folders left out."""
+    return sum(len(names) for folder in folders for _, _, names in os.walk(folder))
 
 
 class _Search:
@@ -67,8 +78,7 @@ class _Search:
                 yield Found(self.root / relative, relative)
 
     def _is_new(self, relative: PurePosixPath) -> bool:
-        status = (self.root / relative).stat()
-        identity = (status.st_dev, status.st_ino)
+        identity = _identity(self.root / relative)
         if identity in self.visited:
             return False
         self.visited.add(identity)
@@ -88,6 +98,11 @@ class _Search:
                 elif place.suffix.lower() in SUFFIXES:
                     files.append(Found(self.root / place, place))
         return files, folders
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _is_folder_link(entry: os.DirEntry[str]) -> bool:

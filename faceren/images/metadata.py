@@ -17,7 +17,7 @@ from faceren.images.containers import (
     png_chunks,
     riff_chunks,
 )
-from faceren.images.decode import opened
+from faceren.images.decode import heif_info, opened
 from faceren.images.tiff_exif import Value, Values, exif_block, exif_of_tiff, values_of
 
 INCH = 0.0254
@@ -55,7 +55,7 @@ def metadata_of(path: Path, kind: str, data: bytes) -> Metadata:
     if kind == "jpeg":
         return _of_jpeg(data)
     with opened(path, kind) as image:
-        info = image.info
+        info = heif_info(path) if kind == "heif" else image.info
         exif = (info.get("exif") or b"").removeprefix(EXIF_JPEG)
         xmp, dpi = info.get("xmp") or b"", info.get("dpi")
         icc = info.get("icc_profile") or b""

@@ -32,6 +32,13 @@ def upright_view(raster: NDArray[Any], orientation: int) -> NDArray[Any]:
     return view[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
+def stored_raster(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return an upright raster as a view that is stored: what ``upright_view`` turns back."""
+    transpose, rows, columns = TURNS[orientation]
+    view = upright[:: -1 if rows else 1, :: -1 if columns else 1]
+    return view.swapaxes(0, 1) if transpose else view
+
+
 def stored_box(box: Box, orientation: int, shape: tuple[int, ...]) -> Box:
     """Return where a box of the upright image lies in the stored raster.
 

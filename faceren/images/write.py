@@ -14,6 +14,7 @@ from PIL import Image
 from faceren.errors import ImageError, ShapeError
 from faceren.files import DISK_ERRORS, atomic_path
 from faceren.images import containers, encode, metadata, resolution
+from faceren.images.bmff import exif_of_avif
 from faceren.images.checks import shown, unreadable
 from faceren.images.page import Page
 from faceren.images.photo import Photo
@@ -150,7 +151,12 @@ def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> bytes:
         pixels = encode.encode_bmp(page)
         density = resolution.bmp_resolution_enlarged(data[38:46], photo.scale)
         return pixels[:38] + density + pixels[46:]
-    return encode.encode_heif(page, kind, quality=quality, exif=known.exif, xmp=xmp)
+    if kind == "avif":
+        exif = exif_of_avif(data)
+        if photo.scale > 1:
+            exif = resolution.exif_enlarged(exif, photo.scale)
+        return encode.encode_avif(page, quality=quality, exif=exif, xmp=xmp)
+    return encode.encode_heif(page, quality=quality, exif=known.exif, xmp=xmp, source=data)
 
 
 def _jpeg_parts(data: bytes, scale: int) -> list[containers.Part]:

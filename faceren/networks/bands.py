@@ -10,6 +10,7 @@ by W / 2^b pixels.
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -45,11 +46,12 @@ def scaled_octaves(images: Tensor, gains: Sequence[Tensor]) -> Tensor:
         gains: For each octave b (N, 2, H / 2^b, W / 2^b): by how much of itself its gray part
             changes, and by how much its colour (what differs from the mean of R, G and B).
     """
+    images = images.contiguous()  # three channels side by side are slow to enlarge
     change: Tensor | None = None
     for band, gain in reversed(list(zip(octaves(images, len(gains)), gains, strict=True))):
         gray = band.mean(1, keepdim=True)  # (N, 1, …)
         of_gray, of_colour = gain[:, :1], gain[:, 1:]
-        here = of_colour * band + (of_gray - of_colour) * gray
+        here = torch.addcmul((of_gray - of_colour) * gray, of_colour, band)
         change = here if change is None else here + doubled(change)
     return images if change is None else images + change
 

@@ -193,7 +193,10 @@ def initialise(network: Generator) -> None:
 
     The published network draws every convolution from Xavier's normal with gain 0.02 and so
     starts out black; the other heads start with zeros, so an untrained network returns its input.
+    Weights without memory (``meta``) stay: drawing them takes seconds, and a checkpoint follows.
     """
+    if network.to_rgb.weight.is_meta:
+        return
     if network.config.head != "tanh":
         for parameter in network.encoder.parameters() if network.encoder else ():
             if parameter.ndim == 4:  # without normalisation the features must not fade

@@ -73,10 +73,9 @@ def test_what_is_no_photo_gives_no_byte_and_one_line(given, reason, piped):
         (["-", "-o", "{tmp}"], "needs -o -"),
         (["-", "{photo}", "-o", "-"], "got 2 inputs"),
         (["{tmp}", "-o", "-"], "is a folder"),
-        (["-", "-o", "-", "--json"], "--json needs an output folder"),
-        (["-", "-o", "-", "--save-faces"], "--save-faces needs an output folder"),
-        (["-", "-o", "-", "--dry-run"], "--dry-run needs an output folder"),
-        (["-", "-o", "-", "--overwrite"], "--overwrite needs an output folder"),
+        (["-"], "needs -o -, got no -o"),
+        (["-o", "-"], "got 0 inputs"),
+        (["-", "-o", "-", "--json", "--only", "{photo}"], "--only, --json need an output folder"),
     ],
 )
 def test_what_makes_no_sense_with_a_pipe_is_refused(arguments, message, portrait, tmp_path, piped):
@@ -84,6 +83,58 @@ def test_what_makes_no_sense_with_a_pipe_is_refused(arguments, message, portrait
     status, out, stderr = piped(b"", *given)
     assert (status, out) == (2, b"")
     assert message in stderr
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--json", "--save-faces", "--dry-run", "--overwrite", "--retry-failed", "--report"),
+        *("--report-only={tmp}", "--revert={photo}", "--only={photo}", "--boxes={photo}"),
+        "--exclude=*.tif",
+    ],
+)
+def test_what_needs_a_folder_is_refused(option, portrait, tmp_path, piped):
+    given = option.format(tmp=tmp_path, photo=portrait)
+    status, out, stderr = piped(b"", "-", "-o", "-", given)
+    assert (status, out) == (2, b"")
+    name = option.partition("=")[0]
+    assert stderr == f"error: {name} needs an output folder, got -o -\n"
+
+
+def test_a_variable_is_refused_like_its_option(piped, monkeypatch):
+    monkeypatch.setenv("FACEREN_OVERWRITE", "1")
+    status, _, stderr = piped(b"", "-", "-o", "-")
+    assert (status, stderr) == (2, "error: --overwrite needs an output folder, got -o -\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--max-memory=lots", "expected a size"), ("--batch-size=x", "expected auto or a positive")],
+)
+def test_what_bounds_the_work_is_checked(option, message, piped):
+    status, out, stderr = piped(b"", "-", "-o", "-", option)
+    assert (status, out) == (2, b"")
+    assert message in stderr
+
+
+def test_what_bounds_the_work_reaches_the_pipeline_and_changes_no_byte(
+    portrait, piped, monkeypatch
+):
+    from faceren.commands import restore_stream
+
+    made = []
+
+    class Recorded(restore_stream.Pipeline):
+        def run(self, jobs):
+            made.append((self.workers, self.max_memory, self.restorer.batch_size))
+            return super().run(jobs)
+
+    _, expected, _ = piped(portrait.read_bytes(), "-", "-o", "-")
+    monkeypatch.setattr(restore_stream, "Pipeline", Recorded)
+    bounds = ("--workers=3", "--max-memory=1M", "--batch-size=5", "--no-report")
+    status, out, _ = piped(portrait.read_bytes(), "-", "-o", "-", *bounds)
+    assert (status, made) == (0, [(3, 2**20, 5)])
+    assert out == expected
 
 
 def test_no_photo_is_written_to_a_terminal(piped):

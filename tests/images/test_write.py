@@ -1,6 +1,3 @@
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 import tifffile
@@ -338,62 +335,3 @@ def test_write_png_writes_what_read_rgb_reads(tmp_path):
 def test_write_png_refuses_other_pixels(tmp_path, pixels):
     with pytest.raises(ShapeError, match=r"expected \(H, W, 3\) uint8"):
         write_png(tmp_path / "a.png", pixels)
-
-
-def exiftool(path):
-    tool = shutil.which("exiftool")
-    if tool is None:
-        pytest.skip("exiftool is not installed (Debian: libimage-exiftool-perl)")
-    command = [tool, "-G1", "-s", "-a", "-u", str(path)]
-    lines = subprocess.run(command, capture_output=True, check=True).stdout.splitlines()
-    volatile = (
-        b"[System]",
-        b"[File]",
-        b"[ExifTool]",
-        b"[XMP-",
-        b"[Composite]",
-        b"[PNG]",
-        b"[RIFF]",
-    )
-    places = (b"StripOffsets", b"StripByteCounts", b"ApplicationNotes", b"ThumbnailOffset")
-    return [
-        line
-        for line in lines
-        if line.startswith(b"[")
-        and not line.startswith(volatile)
-        and not any(p in line for p in places)
-    ]
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "tif", "png", "webp"])
-def test_exiftool_finds_the_same_in_both_files(tmp_path, suffix):
-    path = tmp_path / f"a.{suffix}"
-    if suffix == "jpg":
-        full_jpeg(path)
-    elif suffix == "tif":
-        full_tiff(path)
-    else:
-        pil(smooth()).save(path, lossless=True, exif=exif(), icc_profile=ADOBE_RGB, xmp=XMP)
-    restored(path)
-    before = exiftool(path)
-    assert any(b"Zeiss" in line for line in before)
-    assert exiftool(tmp_path / "out" / path.name) == before
-
-
-def test_exiftool_reads_the_note_and_the_caption(tmp_path):
-    path = full_jpeg(tmp_path / "a.jpg")
-    restored(path)
-    restored(path, tmp_path / "out" / "a.png", format="png")
-    restored(path, tmp_path / "out" / "a.tif", format="tiff")
-    for name in ("a.jpg", "a.png", "a.tif"):
-        exiftool(tmp_path / "out" / name)  # skips without it
-        tags = [
-            "-DigitalSourceType",
-            "-Caption-Abstract",
-            "-DateTimeOriginal",
-            "-Orientation",
-            "-n",
-        ]
-        command = ["exiftool", "-s3", *tags, str(tmp_path / "out" / name)]
-        said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-        assert said.splitlines() == [SOURCE_TYPE, "Grandmother", "1931:05:04 00:00:00", "6"]
