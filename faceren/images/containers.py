@@ -5,6 +5,7 @@ file over byte by byte: whatever EXIF, IPTC or profile it holds stays equal, eve
 could parse it. Only the XMP, which names the restoration, is replaced.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,12 @@ PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"}
 DEPTH_CHUNKS = {b"sBIT", b"bKGD", b"hIST"}
 """Chunks that depend on colour type and depth."""
+BASELINE = (b"\xc0", b"\xc1")
+"""Markers of JPEG frames whose pixels may lie in one scan, coded by Huffman."""
+SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""A marker that is no part of a scan; FF 00 is a byte of data, D0 to D7 are restarts."""
+READ_AHEAD = b"\xff\x00" * 8
+"""Eight bytes of ones, which begin no Huffman code: as many as decoders read ahead."""
 
 
 def jpeg_segments(data: bytes) -> tuple[list[Part], bytes]:
@@ -41,6 +48,24 @@ def jpeg_segments(data: bytes) -> tuple[list[Part], bytes]:
         segments.append((marker, data[position + 4 : position + 2 + length]))
         position += 2 + length
     raise ImageError("damaged JPEG: it has no scan")
+
+
+def endless_jpeg(data: bytes) -> bytes:
+    """Return a JPEG cut off behind its only scan, to be decoded where missing rows are an error.
+
+    A decoder that meets a marker before the last row fills up with gray and says nothing; one that
+    runs out of bytes does say so. Files of several scans, progressive ones too, stay as they are:
+    decoders wait for their end marker.
+    """
+    try:
+        segments, scan = jpeg_segments(data)
+    except ImageError:  # the decoder tells it with the file's name
+        return data
+    components = [content[5:6] for marker, content in segments if marker in BASELINE]
+    if components != [scan[4:5]]:
+        return data
+    end = SCAN_END.search(scan, 2 + int.from_bytes(scan[2:4], "big"))
+    return data[: len(data) - len(scan) + end.start()] + READ_AHEAD if end else data
 
 
 def is_metadata(part: Part) -> bool:

@@ -23,6 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from faceren.errors import ImageError, MachineError
 from faceren.images.checks import check_size, shown, unreadable
 from faceren.images.colour import Space
+from faceren.images.containers import endless_jpeg
 from faceren.images.orientation import orientation_of, stored_raster
 from faceren.images.page import Page
 
@@ -107,7 +108,8 @@ def decode(path: Path, kind: str, max_pixels: int) -> Page:
         MachineError: If memory or a library is missing.
     """
     try:
-        with opened(path, kind) as image:
+        jpeg = kind == "jpeg"
+        with opened(BytesIO(endless_jpeg(path.read_bytes())) if jpeg else path, kind) as image:
             check_size(path, *image.size, max_pixels)
             _check_still(path, image)
             return _page(path, kind, image)

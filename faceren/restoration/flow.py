@@ -1,8 +1,8 @@
 """The photos of one run on their way: prepared, through the network, finished, side by side.
 
 Three parties work at once: a pool of threads prepares and finishes photos, one thread feeds the
-network, and the caller's thread hands out work whenever a piece is done. None of them waits for
-another but for want of work, or of room in memory.
+network, and the caller's thread hands out work whenever a piece is done. Each waits only
+when there is no work for it, or no room in memory for one more photo.
 """
 
 from collections import deque

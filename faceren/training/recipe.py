@@ -39,7 +39,8 @@ class DataRecipe:
     train: tuple[str, ...] = ()
     """Folders of clean images, searched recursively."""
     weights: tuple[float, ...] = ()
-    """How often each folder is drawn from for whole faces; default by its number of images."""
+    """How often each folder is drawn from for whole faces of ``size``; default by its number of
+    images."""
     validation: tuple[str, ...] = ()
     """Folders of images to validate on; default some images of ``train``, then not trained on."""
     task: str = "mixed"
@@ -49,10 +50,10 @@ class DataRecipe:
     size: int = 256
     """Side of a training image, pixels."""
     large: float = 0.0
-    """Share of steps whose images are whole faces of ``large_size``, as many fewer as they are
-    larger, so that a network sees large faces whole too."""
+    """Share of steps that show whole faces of ``large_size``, of any folder. They have fewer
+    images, so that each step has about as many pixels."""
     large_size: int = 512
-    """Side of these images, pixels; smaller ones are not enlarged to it."""
+    """Side of these images, pixels, at least ``size``; only images that fill it are taken."""
     crops: float = 0.0
     """Share of samples that are a random crop at about native size, of images that are larger."""
     zoom: tuple[float, float] = (1.0, 1.0)
@@ -90,6 +91,10 @@ class DataRecipe:
         _within("data", self, dict.fromkeys(("crops", "flip", "shift", "large"), share))
         _within("data", self, dict.fromkeys(("size", "large_size", "min_side", "max_side"), side))
         _within("data", self, {"rotation": (0, 180), "cache_gib": (0, HUGE), "workers": (0, 256)})
+        if self.large and self.large_size < self.size:
+            raise ConfigError(
+                f"data.large_size: expected at least data.size {self.size}, got {self.large_size}"
+            )
         if self.max_side < self.min_side:
             raise ConfigError(
                 f"data.max_side: expected at least data.min_side {self.min_side}, "

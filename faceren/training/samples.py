@@ -81,7 +81,7 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
         return share > 0 and bool(np.random.default_rng([self.seed, step, 1]).random() < share)
 
     def images_in(self, step: int) -> int:
-        """Return how many images a step of ``batch`` has."""
+        """Return how many images a step has: ``batch``, or large ones of about as many pixels."""
         pixels = (self.recipe.large_size / self.recipe.size) ** 2
         return max(1, round(self.batch / pixels)) if self.large(step) else self.batch
 
@@ -106,7 +106,7 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
         return apply(target, pair.damage), target, not crop, unreadable
 
     def _pick(self, rng: np.random.Generator, *, crop: bool, large: bool) -> int:
-        """Return the number of an image: a large one to crop, or one of a folder by its weight."""
+        """Return the number of an image: one large enough, or one of a folder by its weight."""
         pool: Sequence[int] = range(len(self.images))
         if crop:
             pool = self._to_crop or pool
@@ -125,7 +125,7 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
 
     @cached_property
     def _filling(self) -> list[int]:
-        """Numbers of the images that fill a large output without being enlarged; never none."""
+        """Numbers of the images that fill a large output; ``read_sets`` ensures that some do."""
         entries = enumerate(self.images.entries)
         return [n for n, entry in entries if entry.short >= self.recipe.large_size]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from faceren.images.orientation import orientation_of, stored_box, upright_view
+from faceren.images.orientation import orientation_of, stored_box, stored_raster, upright_view
 from tests.images.samples import exif, noise
 
 ALL = range(1, 9)
@@ -14,6 +14,12 @@ def test_the_upright_view_is_what_pillow_shows(orientation):
     image = Image.fromarray(raster)
     image.getexif()[0x0112] = orientation
     assert np.array_equal(upright_view(raster, orientation), ImageOps.exif_transpose(image))
+
+
+@pytest.mark.parametrize("orientation", ALL)
+def test_the_stored_raster_is_turned_back_by_the_upright_view(orientation):
+    upright = noise((5, 7, 3))
+    assert np.array_equal(upright_view(stored_raster(upright, orientation), orientation), upright)
 
 
 @pytest.mark.parametrize("orientation", ALL)

@@ -56,6 +56,46 @@ def test_a_file_that_misses_its_last_tenth_is_refused(tmp_path, suffix):
     refused(path, "damaged or incomplete|truncated")
 
 
+@pytest.mark.parametrize("restart", [0, 3])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_jpeg_that_announces_more_rows_than_it_has_is_refused(tmp_path, mode, restart):
+    path = tmp_path / "a.jpg"
+    pil(noise((40, 56, 3))).convert(mode).save(path, restart_marker_blocks=restart)
+    data = bytearray(path.read_bytes())
+    frame = data.index(b"\xff\xc0") + 5
+    assert data[frame : frame + 2] == b"\0\x28"
+    data[frame : frame + 2] = b"\0\x50"
+    path.write_bytes(data)
+    refused(path, "damaged or incomplete .image file is truncated")
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xd9", b"\xff\x01"])
+def test_a_jpeg_whose_data_end_too_early_is_refused(tmp_path, marker):
+    path = tmp_path / "a.jpg"
+    pil(noise((40, 56, 3))).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3] + marker + data[len(data) * 2 // 3 :])
+    refused(path, "damaged or incomplete .image file is truncated")
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (17, 33), (300, 500)])
+@pytest.mark.parametrize("make", [smooth, lambda *sides: noise((*sides, 3))])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"quality": 1}, {"quality": 95}, {"quality": 100, "subsampling": 0}),
+        *({"restart_marker_blocks": 2}, {"optimize": True}, {"progressive": True}),
+    ],
+)
+def test_every_pixel_of_a_jpeg_is_as_pillow_reads_it(tmp_path, sides, make, options):
+    path = tmp_path / "a.jpg"
+    pil(make(*sides)).save(path, **options)
+    with Image.open(path) as image:
+        expected = np.asarray(image)
+    path.write_bytes(path.read_bytes() + b"\xff\xd8 more pictures may follow \xff\xd9")
+    assert np.array_equal(read_rgb(path), expected)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_a_cut_file_of_sixteen_bits_is_refused(tmp_path, share):
     path = lossless(tmp_path / "a.png", noise((40, 50, 3), np.uint16))

@@ -169,5 +169,22 @@ def test_jobs_are_asked_for_one_by_one():
         flow.cancel()
 
 
+def test_nothing_is_begun_after_a_run_was_cancelled():
+    begun, cancelled = [], threading.Event()
+
+    def finish(item, faces):
+        begun.append(item.job.key)
+        assert item.job.key == "0.png" or cancelled.wait(SECONDS)
+        return result(item.job)
+
+    with ThreadPoolExecutor(1) as network, ThreadPoolExecutor(2) as pool:
+        flow = Flow(stages(finish=finish), pool, network, batch=6, budget=Room(6))
+        results = flow.run(jobs(9))  # six photos go through the network, so six wait for the pool
+        assert next(results).key == "0.png"
+        flow.cancel()
+        cancelled.set()
+    assert set(begun) <= {"0.png", "1.png", "2.png"}
+
+
 def test_no_job_is_no_result():
     assert run([], stages()) == []

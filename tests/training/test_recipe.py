@@ -66,6 +66,10 @@ def test_overrides_are_yaml(tmp_path, override, section, name, value):
         ("data.zoom=[1.2, 1]", r"data\.zoom: expected \[low, high\] with 0 < low <= high"),
         ("data.weights=[1, 2]", r"data\.weights: expected one for each of the 1 folders"),
         ("data.max_side=16", r"data\.max_side: expected at least data\.min_side 32, got 16"),
+        (
+            "data={train: a, size: 256, large: 0.1, large_size: 128}",
+            r"data\.large_size: expected at least data\.size 256, got 128",
+        ),
         ("loss.l1=0", r"loss: expected a weight above 0 for at least one loss"),
         ("loss.vgg=1", r"loss\.vgg_weights: the VGG loss needs a file"),
         ("validate.tasks=[fulll]", r"validate\.tasks: unknown value 'fulll'"),
