@@ -35,7 +35,7 @@ ASSETS = {
             name="faceren-compact",
             package="faceren",
             path="faceren-compact.safetensors",
-            sha256="8802bf0828b109dfe6c8772e1cb0ca2bac463b12476d6a5bd7c8bc2a795b8f1f",
+            sha256="abb9318a8c55a5140ab1cb98d86ed67ea838d4c4682b3cfb56550728df0a0cfb",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(
