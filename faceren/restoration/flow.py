@@ -1,6 +1,6 @@
 """The photos of one run on their way: prepared, through the network, finished, side by side.
 
-Three parties work at once: a pool of threads prepares and finishes photos, one thread feeds the
+Three parties work at once: a pool of threads prepares and finishes photos, others feed the
 network, and the caller's thread hands out work whenever a piece is done. Each waits only
 when there is no work for it, or no room in memory for one more photo.
 """
@@ -58,7 +58,7 @@ class Flow:
     Args:
         stages: What to do with them.
         pool: Threads that prepare and finish.
-        network: The thread that restores: an executor of one.
+        network: Threads that restore; more than one only if the network can be shared.
         batch: Faces that fill a pass of the network.
         budget: How many photos may be on their way.
     """

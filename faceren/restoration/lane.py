@@ -1,7 +1,8 @@
-"""The network as a lane of one: one pass at a time, whoever asks.
+"""The network as a lane that threads share: whoever asks waits for a turn.
 
 On a CPU a pass gets the cores that the other threads of the run leave: two threads of arithmetic
-on one core cost more than they bring. How many it gets changes no bit of the result.
+on one core cost more than they bring. Where a core would idle, a second pass may run beside the
+first. How many cores a pass gets changes no bit of the result. A GPU has one pass at a time.
 """
 
 import threading
@@ -45,9 +46,13 @@ class NetworkLane:
         self.restorer = restorer
         self.timing = Timing()
         self.cores = cores or torch.get_num_threads()
-        self._turn = threading.Lock()
-        self._count = threading.Lock()
+        self._changed = threading.Condition()
         self._beside = 0
+        """Threads of the run that work outside the network."""
+        self._passing = 0
+        """Cores that passes have."""
+        self._since = 0.0
+        """When the first of the passes that now run began."""
         self._mine = threading.local()
 
     @contextmanager
@@ -61,12 +66,13 @@ class NetworkLane:
         finally:
             self._add(-1)
             self._mine.beside = 0
-            with self._count:
+            with self._changed:
                 self.timing.add(name, time.perf_counter() - began)
 
     def _add(self, number: int) -> None:
-        with self._count:
+        with self._changed:
             self._beside += number
+            self._changed.notify_all()
 
     def run(self, pictures: Sequence[Pixels]) -> list[Restored]:
         """Restore pictures of any sizes, those of equal size in full batches.
@@ -104,13 +110,31 @@ class NetworkLane:
         return [Restored(np.ascontiguousarray(picture), ms) for picture in planes]
 
     def _pass(self, batch: torch.Tensor) -> torch.Tensor:
-        with self._turn:
+        with self._turn() as cores:
             if self.restorer.device.type == "cpu":
-                beside = self._beside - getattr(self._mine, "beside", 0)
-                torch.set_num_threads(max(1, self.cores - beside))
-            began = time.perf_counter()
-            try:
-                return self.restorer.restore(batch)
-            finally:
-                with self._count:
-                    self.timing.add("network", time.perf_counter() - began)
+                torch.set_num_threads(cores)
+            return self.restorer.restore(batch)
+
+    @contextmanager
+    def _turn(self) -> Iterator[int]:
+        """Wait for a turn and yield the cores that a pass has; count the time of passes."""
+        shared = self.restorer.device.type == "cpu"
+        with self._changed:
+            self._changed.wait_for(lambda: not self._passing or (shared and self._free() > 0))
+            cores = max(1, self._free())
+            if not self._passing:
+                self._since = time.perf_counter()
+            self._passing += cores
+        try:
+            yield cores
+        finally:
+            with self._changed:
+                self._passing -= cores
+                self.timing.passes += 1
+                if not self._passing:
+                    self.timing.network += time.perf_counter() - self._since
+                self._changed.notify_all()
+
+    def _free(self) -> int:
+        """Return the cores that nobody uses; the thread that asks does not count."""
+        return self.cores - (self._beside - getattr(self._mine, "beside", 0)) - self._passing

@@ -65,7 +65,7 @@ class Pipeline:
         batch = self.restorer.faces_a_pass
         budget = MemoryBudget(self.max_memory, 2 * self.workers + AHEAD + batch, self.options.scale)
         with (
-            ThreadPoolExecutor(1, "faceren-network") as network,
+            ThreadPoolExecutor(self._passes, "faceren-network") as network,
             ThreadPoolExecutor(self.workers, "faceren", alone) as pool,
         ):
             flow = Flow(stages, pool, network, batch=batch, budget=budget)
@@ -74,6 +74,11 @@ class Pipeline:
             finally:
                 flow.cancel()
                 torch.set_num_threads(threads)
+
+    @property
+    def _passes(self) -> int:
+        """Threads that wait for the network: two where a second pass may fill a core."""
+        return 2 if self.restorer.device.type == "cpu" else 1
 
     def one(self, job: Job) -> PhotoResult:
         """Restore one photo, with nothing beside it and one face at a time.

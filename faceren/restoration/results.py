@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Status = Literal["restored", "no_face", "failed", "skipped", "planned"]
-Stage = Literal["prepare", "network", "finish"]
+Stage = Literal["prepare", "finish"]
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Timing:
     prepare: float = 0.0
     """Decoding, detecting, aligning."""
     network: float = 0.0
-    """Passes of the network: one at a time, so never more than the time that went by."""
+    """In which a pass of the network ran, however many did: never more than went by."""
     finish: float = 0.0
     """Pasting, measuring, encoding, writing; passes over a photo's background too."""
     passes: int = 0
@@ -25,11 +25,8 @@ class Timing:
         """Count one more block of work."""
         if stage == "prepare":
             self.prepare += seconds
-        elif stage == "finish":
-            self.finish += seconds
         else:
-            self.network += seconds
-            self.passes += 1
+            self.finish += seconds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,38 @@ def test_octaves_and_the_remainder_are_the_image():
     assert (whole - image).abs().max() < 1e-12
 
 
+@pytest.fixture
+def threads():
+    """Set the number of threads; it is put back afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_enlarging_is_linear_and_the_same_with_any_number_of_threads(threads):
+    image = random(1, 3, 97, 130).float()
+    found = []
+    for count in (1, 2, 3):
+        threads(count)
+        found.append(doubled(image))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+    theirs = torch.nn.functional.interpolate(image, scale_factor=2, mode="bilinear")
+    assert (found[0] - theirs).abs().max() < 1e-6
+
+
+def test_the_shipped_shape_gives_the_same_bits_with_any_number_of_threads(threads):
+    network = randomise(build_generator(COMPACT)).eval().to(memory_format=torch.channels_last)
+    faces = random(1, 3, 256, 256).sigmoid().float().contiguous(memory_format=torch.channels_last)
+    found = []
+    for count in (1, 2):
+        threads(count)
+        with torch.inference_mode():
+            found.append(network(faces))
+    assert torch.equal(*found)
+    assert (found[0] - faces).abs().max() > 0.05
+
+
 def gains(gray, colour, *, count=3, side=32):
     pair = torch.tensor([gray, colour], dtype=torch.float64)[None, :, None, None]
     return [pair.expand(1, 2, side >> b, side >> b) for b in range(count)]

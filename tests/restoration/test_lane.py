@@ -1,4 +1,6 @@
+import threading
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -79,3 +81,54 @@ def test_a_pass_gets_the_cores_that_others_leave(monkeypatch):
 
 def test_no_picture_is_no_work():
     assert NetworkLane(Inverting()).run([]) == []
+
+
+class Meeting:
+    """A restorer in which two passes must meet, on a device that passes may share or not."""
+
+    faces_a_pass = 1
+
+    def __init__(self, device):
+        self.device = torch.device(device)
+        self.together = threading.Barrier(2)
+        self.inside, self.most = 0, 0
+
+    def restore(self, faces):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        if self.device.type == "cpu":
+            self.together.wait(20)
+        self.inside -= 1
+        return faces
+
+
+def restore_twice(lane):
+    threads = [threading.Thread(target=lane.run, args=(pictures(8),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_second_pass_fills_a_core_that_would_idle(monkeypatch):
+    given = SimpleQueue()
+    monkeypatch.setattr(torch, "set_num_threads", given.put)
+    restorer = Meeting("cpu")
+    lane = NetworkLane(restorer, cores=3)
+    lane._add(1)
+    lane._passing = 1  # a pass that began when two other threads worked
+    restore_twice_in = threading.Thread(target=restore_twice, args=(lane,))
+    restore_twice_in.start()
+    assert given.get(timeout=20) == 1
+    assert given.empty()  # the second of the two waits: no core is left
+    lane._add(-1)  # and now one is
+    assert given.get(timeout=20) == 1
+    restore_twice_in.join(20)
+    assert restorer.most == 2
+    assert lane.timing.passes == 2
+
+
+def test_a_gpu_has_one_pass_at_a_time():
+    restorer = Meeting("meta")
+    restore_twice(NetworkLane(restorer, cores=8))
+    assert restorer.most == 1
