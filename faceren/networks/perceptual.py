@@ -14,6 +14,8 @@ from faceren.errors import ShapeError
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
+CHANNELS = (64, 192, 384, 256, 256)
+"""Of AlexNet's five maps."""
 
 
 class LpipsAlexNet(nn.Module):
@@ -34,8 +36,7 @@ class LpipsAlexNet(nn.Module):
                 nn.Conv2d(256, 256, 3, padding=1),
             ]
         )
-        channels = (64, 192, 384, 256, 256)
-        self.weights = nn.ParameterList(nn.Parameter(Tensor(count)) for count in channels)
+        self.weights = nn.ParameterList(nn.Parameter(Tensor(count)) for count in CHANNELS)
         self.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         self.shift: Tensor
         self.scale: Tensor
@@ -43,16 +44,22 @@ class LpipsAlexNet(nn.Module):
         self.register_buffer("scale", Tensor(SCALE).view(1, 3, 1, 1))
         self.requires_grad_(requires_grad=False)
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Return the five ReLU maps of (N, 3, H, W) images in [0, 1], unit length per pixel."""
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return AlexNet's five ReLU maps, (N, C, h, w), of (N, 3, H, W) images in [0, 1]."""
         x = (2 * images - 1 - self.shift) / self.scale
         maps = []
         for index, conv in enumerate(self.convs):
             if index in (1, 2):
                 x = F.max_pool2d(x, 3, stride=2)
             x = conv(x).relu()
-            maps.append(x / (x.pow(2).sum(1, keepdim=True).add(1e-20).sqrt() + 1e-10))
+            maps.append(x)
         return maps
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of (N, 3, H, W) images in [0, 1], unit length per pixel."""
+        return [
+            x / (x.pow(2).sum(1, keepdim=True).add(1e-20).sqrt() + 1e-10) for x in self.maps(images)
+        ]
 
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
         """Return the distance of each pair, shape (N,); 0 is identical.

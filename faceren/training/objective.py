@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.assets import asset
+from faceren.faces.alignment import TEMPLATE
 from faceren.networks.discriminator import Discriminator, judge_pair
 from faceren.networks.losses import (
     discriminator_loss,
@@ -20,10 +21,13 @@ from faceren.networks.losses import (
     perceptual_loss,
 )
 from faceren.networks.perceptual import LpipsAlexNet
+from faceren.networks.projected import ProjectedDiscriminator
 from faceren.networks.vgg import VggFeatures
 from faceren.training.embedding import FaceEmbedding, identity_loss
 from faceren.training.recipe import LossRecipe
 
+INNER_MARGIN = 50.0
+"""Around eyes, nose tip and mouth corners, pixels of a face of 512."""
 Parts = dict[str, Tensor]
 """Each loss, a scalar, by its recipe name."""
 
@@ -42,7 +46,8 @@ class Objective(nn.Module):
     def __init__(self, recipe: LossRecipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval() if recipe.lpips else None
+        perceptual = recipe.lpips or recipe.inner
+        self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval() if perceptual else None
         self.vgg = VggFeatures(Path(recipe.vgg_weights)).eval() if recipe.vgg else None
         self.embedding = (
             FaceEmbedding(Path(recipe.identity_weights)).eval() if recipe.identity else None
@@ -69,29 +74,47 @@ class Objective(nn.Module):
         parts: Parts = {}
         if self.recipe.l1:
             parts["l1"] = F.l1_loss(output, clean)
-        if self.lpips is not None:
+        if self.lpips is not None and self.recipe.lpips:
             parts["lpips"] = self.lpips(output, clean).mean()
         if self.vgg is not None:
             with torch.no_grad():
                 target = self.vgg(clean)
             parts["vgg"] = perceptual_loss(self.vgg(output), target)
         if judge is not None:
-            with _frozen(judge):
-                ours, theirs = judge_pair(judge, damaged, output, clean)
-            if self.recipe.gan:
-                parts["gan"] = generator_loss(ours)
-            if self.recipe.features:
-                parts["features"] = feature_matching_loss(ours, theirs)
+            parts |= self._judged(output, damaged, clean, judge)
+        if whole is not None:
+            output, clean = output[whole], clean[whole]
+        if self.lpips is not None and self.recipe.inner:
+            distances = self.lpips(inner_face(output), inner_face(clean))
+            parts["inner"] = distances.sum() / max(1, len(distances))
         if self.embedding is not None:
-            if whole is not None:
-                output, clean = output[whole], clean[whole]
             parts["identity"] = identity_loss(self.embedding, output, clean)
+        return parts
+
+    def _judged(self, output: Tensor, damaged: Tensor, clean: Tensor, judge: nn.Module) -> Parts:
+        parts: Parts = {}
+        with _frozen(judge):
+            if self.recipe.features:
+                ours, theirs = judge_pair(judge, damaged, output, clean)
+                parts["features"] = feature_matching_loss(ours, theirs)
+            else:  # the clean images' own judgement is not asked for
+                ours = judge(damaged, output)
+        if self.recipe.gan:
+            parts["gan"] = generator_loss(ours)
         return parts
 
     def total(self, parts: Parts) -> Tensor:
         """Return the weighted sum."""
         weighted = [getattr(self.recipe, name) * part for name, part in parts.items()]
         return torch.stack(weighted).sum()
+
+
+def inner_face(faces: Tensor) -> Tensor:
+    """Return eyes, nose and mouth of aligned faces, (N, 3, h, w) of (N, 3, S, S)."""
+    unit = faces.shape[-1] / 512
+    left, top = (round(unit * (edge - INNER_MARGIN)) for edge in TEMPLATE.min(0))
+    right, bottom = (round(unit * (edge + INNER_MARGIN)) for edge in TEMPLATE.max(0))
+    return faces[:, :, top:bottom, left:right]
 
 
 def judgement_loss(judge: nn.Module, damaged: Tensor, output: Tensor, clean: Tensor) -> Tensor:
@@ -107,20 +130,26 @@ def judgement_loss(judge: nn.Module, damaged: Tensor, output: Tensor, clean: Ten
     return discriminator_loss(ours, theirs)
 
 
-def build_judge(recipe: LossRecipe, seed: int) -> Discriminator | None:
+def build_judge(recipe: LossRecipe, seed: int) -> Discriminator | ProjectedDiscriminator | None:
     """Return the discriminator with weights drawn from a seed; None if no loss needs it."""
     if not recipe.adversarial:
         return None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)  # other numbers than the generator's
+        if recipe.discriminator == "projected":
+            alexnet = LpipsAlexNet(asset("lpips-alexnet"))
+            return ProjectedDiscriminator(alexnet, width=recipe.discriminator_width)
         return Discriminator(width=recipe.discriminator_width)
 
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a network, but not into it."""
-    network.requires_grad_(requires_grad=False)
+    """Let gradients pass through a network, but not into it; what was frozen before stays so."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad = False
     try:
         yield
     finally:
-        network.requires_grad_(requires_grad=True)
+        for parameter in learning:
+            parameter.requires_grad = True

@@ -10,6 +10,7 @@ from faceren.errors import ConfigError
 Schedule = Literal["constant", "linear", "cosine"]
 OptimiserKind = Literal["adam", "adamw"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
+DiscriminatorKind = Literal["patches", "projected"]
 Score = Literal["psnr", "ssim", "lpips"]
 
 
@@ -110,6 +111,8 @@ class LossRecipe:
     """Mean absolute difference of pixels."""
     lpips: float = 0.0
     """LPIPS distance on AlexNet; its weights ship with faceren."""
+    inner: float = 0.0
+    """LPIPS distance of eyes, nose and mouth alone, of samples that show the whole face."""
     vgg: float = 0.0
     """VGG-19 feature distance (paper, eq. 6); needs ``vgg_weights``."""
     vgg_weights: str = ""
@@ -123,13 +126,17 @@ class LossRecipe:
     """Least-squares adversarial loss (paper, eq. 4)."""
     features: float = 0.0
     """Distance of the discriminator's feature maps (paper, eq. 5)."""
+    discriminator: DiscriminatorKind = "patches"
+    """``patches`` of pixels at two scales, as the paper; ``projected`` judges AlexNet's maps and
+    learns faster (arXiv:2111.01007)."""
     discriminator_width: int = 64
-    """Channels of the discriminator's first layer."""
+    """Channels of the discriminator's first layer; of a projected one, of all its layers."""
 
     def __post_init__(self) -> None:
-        names = ("l1", "lpips", "vgg", "identity", "gan", "features")
+        names = ("l1", "lpips", "inner", "vgg", "identity", "gan", "features")
         _within("loss", self, dict.fromkeys(names, (0, HUGE)))
         _within("loss", self, {"discriminator_width": (1, 1024)})
+        check_choice("loss.discriminator", self.discriminator, DiscriminatorKind)
         if not any(getattr(self, name) for name in names):
             raise ConfigError("loss: expected a weight above 0 for at least one loss, got none")
         if self.vgg and not self.vgg_weights:
@@ -255,6 +262,8 @@ class Recipe:
     """Shape of the generator; default that of ``init``."""
     init: str = ""
     """Checkpoint to start from: one of ours, or a published state dict."""
+    widen: bool = False
+    """Let ``model`` be larger than ``init``, of which its further channels are made (Net2Net)."""
     seed: int = 0
     """Of the first weights, the samples and the damage."""
     licence: str = ""
@@ -267,4 +276,6 @@ class Recipe:
             raise ConfigError(f"name: expected letters, digits, - and _, got {self.name!r}")
         if self.model is None and not self.init:
             raise ConfigError("model: expected the shape of a generator, or a checkpoint as init")
+        if self.widen and not (self.init and self.model):
+            raise ConfigError("widen: expected both init, to start from, and model, to grow to")
         _within("recipe", self, {"seed": (0, 2**32 - 1)})

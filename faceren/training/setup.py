@@ -13,6 +13,7 @@ from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.metrics.fed import why_no_fed
 from faceren.networks.generator import Generator, build_generator, unused_parameters
+from faceren.networks.widening import widened
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
 from faceren.training.log import has_tensorboard
@@ -68,12 +69,14 @@ def _from_checkpoint(recipe: Recipe) -> Generator:
     except (ConfigError, MachineError) as error:
         raise type(error)(str(error).replace("--model", "init")) from error
     loaded = load_checkpoint(path, trainable=True)
+    if recipe.widen and recipe.model is not None:
+        return widened(loaded.network, recipe.model, seed=recipe.seed)
     if recipe.model is not None and recipe.model != loaded.config:
         theirs, ours = dataclasses.asdict(loaded.config), dataclasses.asdict(recipe.model)
         different = [f"{k} {theirs[k]!r}, not {ours[k]!r}" for k in ours if ours[k] != theirs[k]]
         raise ConfigError(
             f"init: {recipe.init} has another shape than model: {', '.join(different)}; "
-            f"remove the section model to take the checkpoint's"
+            f"remove the section model to take the checkpoint's, or set widen to grow to it"
         )
     return loaded.network
 

@@ -280,6 +280,21 @@ def test_starts_from_a_published_state_dict(tmp_path):
     assert load_checkpoint(tmp_path / "run" / "last.safetensors").config.suppression == "lip"
 
 
+def test_starts_wider_than_a_checkpoint(tmp_path):
+    network = build_generator(CONFIG)
+    network.encoder.head.bias.data.fill_(0.125)
+    save_checkpoint(tmp_path / "s.safetensors", network, info=CheckpointInfo(), half=False)
+    recipe = write_recipe(tmp_path, init=str(tmp_path / "s.safetensors"), widen=True)
+    run(recipe, tmp_path / "run", "model.width=6", "train.steps=1", "train.lr=1e-9")
+    bias = state_of(tmp_path / "run")["generator.encoder.head.bias"]
+    assert bias.tolist() == pytest.approx([0.125] * 6, abs=1e-6)
+    assert load_checkpoint(tmp_path / "run" / "last.safetensors").config.width == 6
+    with pytest.raises(ConfigError, match=r"model\.width: expected at least 4 .* got 2"):
+        run(recipe, tmp_path / "other", "model.width=2")
+    with pytest.raises(ConfigError, match="widen: expected both init.* and model"):
+        run(recipe, tmp_path / "other", "init=''")
+
+
 def test_weights_of_another_shape_are_refused_before_anything_is_read(tmp_path):
     save_checkpoint(tmp_path / "s.safetensors", build_generator(CONFIG), info=CheckpointInfo())
     recipe = write_recipe(tmp_path, init=str(tmp_path / "s.safetensors"))

@@ -4,10 +4,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from faceren.assets import asset
 from faceren.errors import MachineError
+from faceren.faces.alignment import TEMPLATE
 from faceren.networks.losses import perceptual_loss
+from faceren.networks.perceptual import LpipsAlexNet
 from faceren.networks.vgg import VggFeatures
-from faceren.training.objective import Objective, build_judge, judgement_loss
+from faceren.training.objective import Objective, build_judge, inner_face, judgement_loss
 from faceren.training.recipe import LossRecipe
 
 DAMAGED, OUTPUT, CLEAN = (
@@ -79,6 +82,42 @@ def test_the_discriminators_weights_come_from_the_seed():
     first = [next(judge.parameters()) for judge in (one, same, other)]
     assert torch.equal(first[0], first[1])
     assert not torch.equal(first[0], first[2])
+
+
+def test_the_inner_face_is_eyes_nose_and_mouth():
+    marked = torch.zeros(1, 3, 512, 512)
+    for x, y in TEMPLATE.round().astype(int):
+        marked[..., y, x] = 1
+    inner = inner_face(marked)
+    assert inner.shape[2:] == (231, 226)
+    assert inner.sum() == marked.sum()
+    assert inner_face(marked[..., ::2, ::2]).shape[2:] == (116, 113)
+
+
+def test_inner_looks_at_whole_faces_only():
+    objective = Objective(LossRecipe(inner=2))
+    output, clean = (torch.rand(2, 3, 128, 128) for _ in range(2))
+    expected = LpipsAlexNet(asset("lpips-alexnet"))(*(inner_face(x[1:]) for x in (output, clean)))
+    found = objective.parts(output, output, clean, None, whole=torch.tensor([False, True]))
+    assert found["inner"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert objective.total(found).item() == pytest.approx(2 * expected.item(), rel=1e-5)
+    output.requires_grad_()
+    none = objective.parts(output, output, clean, None, whole=torch.tensor([False, False]))
+    none["inner"].backward()  # crops alone in a step: nothing to learn, nothing that breaks
+    assert none["inner"] == 0
+    assert not output.grad.any()
+
+
+def test_what_a_discriminator_was_given_frozen_stays_so():
+    recipe = LossRecipe(gan=1, features=1, discriminator="projected", discriminator_width=4)
+    judge = build_judge(recipe, seed=0).eval()  # else the spectral norms move on
+    learns = [parameter.requires_grad for parameter in judge.parameters()]
+    assert any(learns)
+    assert not all(learns)
+    parts = Objective(recipe).parts(OUTPUT, DAMAGED, CLEAN, judge)
+    assert [parameter.requires_grad for parameter in judge.parameters()] == learns
+    alone = Objective(LossRecipe(gan=1)).parts(OUTPUT, DAMAGED, CLEAN, judge)
+    assert alone["gan"].item() == pytest.approx(parts["gan"].item(), rel=1e-5)
 
 
 def write_vgg16(path):

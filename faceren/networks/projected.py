@@ -1,0 +1,85 @@
+"""A discriminator on the features of a trained network, which learns in hours rather than weeks.
+
+What tells a restored face from a clean one is mostly there in the maps of any network that has
+seen photographs; judging those, a few small layers learn quickly and from few images (Projected
+GANs, Sauer et al., NeurIPS 2021, arXiv:2111.01007). AlexNet is the network here, whose first
+layer sees every fourth pixel only; patches of the pixels themselves are judged beside it.
+
+Shape letters: N batch, C channels, H and W pixels, h and w those of a feature map.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from faceren.errors import ShapeError
+from faceren.networks.discriminator import Judgement, PatchDiscriminator
+from faceren.networks.perceptual import CHANNELS, LpipsAlexNet
+
+MIN_SIDE = 64
+"""Smallest side that leaves the coarsest map more than a pixel."""
+PIXEL_LAYERS = 3
+"""Layers before the scores of pixels: each of those sees 22 pixels."""
+
+
+class MapJudge(nn.Module):
+    """Scores for every place of one feature map, given that of the damaged image.
+
+    Args:
+        channels: C of each of the two maps.
+        width: Channels of the layers between.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(2 * channels, width, 1)
+        self.look = spectral_norm(nn.Conv2d(width, width, 3, padding=1))
+        self.score = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, damaged: Tensor, images: Tensor) -> list[Tensor]:
+        """Return the maps of (N, C, h, w) features and, last, the scores (N, 1, h, w)."""
+        mixed = F.leaky_relu(self.mix(torch.cat([damaged, images], dim=1)), 0.2)
+        looked = F.leaky_relu(self.look(mixed), 0.2)
+        return [mixed, looked, self.score(looked)]
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Judge images by their pixels and by AlexNet's five maps; ``Discriminator``'s interface.
+
+    Args:
+        features: The trained network; it stays as it is.
+        width: Channels of the layers that learn; the first of the pixels has half as many.
+    """
+
+    def __init__(self, features: LpipsAlexNet, *, width: int = 64) -> None:
+        super().__init__()
+        self.features = features
+        self.pixels = PatchDiscriminator(
+            channels_in=6, width=max(1, width // 2), layers=PIXEL_LAYERS
+        )
+        self.maps = nn.ModuleList(MapJudge(channels, width) for channels in CHANNELS)
+
+    def forward(self, damaged: Tensor, images: Tensor) -> Judgement:
+        """Return feature maps and scores of images, seen together with what they come from.
+
+        Args:
+            damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 64 pixels.
+            images: Restored or clean images of the same shape.
+
+        Raises:
+            ShapeError: If the shapes differ, are no images or are too small.
+        """
+        good = damaged.ndim == 4 and damaged.shape[1] == 3 and min(damaged.shape[2:]) >= MIN_SIDE
+        if damaged.shape != images.shape or not good:
+            raise ShapeError(
+                f"expected two (N, 3, H, W) batches of one shape with sides of at least "
+                f"{MIN_SIDE}, got {tuple(damaged.shape)} and {tuple(images.shape)}"
+            )
+        with torch.no_grad():
+            given = self.features.maps(damaged)
+        seen = self.features.maps(images)
+        return [
+            self.pixels(torch.cat([damaged, images], dim=1)),
+            *(judge(*pair) for judge, *pair in zip(self.maps, given, seen, strict=True)),
+        ]
