@@ -12,6 +12,8 @@ from faceren.files import sha256_of
 PACKAGE = Path(__file__).parent
 PREFIX = "faceren-"
 """Names of shipped models begin with it; users leave it out."""
+DEFAULT_MODEL = "compact"
+"""The shipped model that is taken where none is named."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from faceren.assets import samples_dir
+from faceren.assets import DEFAULT_MODEL, samples_dir
 from faceren.config import check_choice
 from faceren.degradation import NATIVE_SIZE, PAPER_TASKS, check_task
 from faceren.errors import ConfigError
@@ -32,7 +32,7 @@ class Request:
     """Tasks of ``degrade``."""
     metrics: tuple[str, ...] = PAPER_METRICS
     """See ``evaluate``."""
-    model: str = "compact"
+    model: str = DEFAULT_MODEL
     """A shipped model's name or the path of a checkpoint."""
     models: tuple[str, ...] = ()
     """Others beside it: names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run

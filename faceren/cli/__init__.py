@@ -8,6 +8,7 @@ from typer import Exit, Option, Typer, echo
 
 import faceren
 from faceren import options as opt
+from faceren.assets import DEFAULT_MODEL
 from faceren.cli.restore import restore
 from faceren.cli.values import number_or_auto
 from faceren.errors import FacerenError
@@ -169,7 +170,7 @@ def benchmark(
     clean: opt.Clean = Path("sample_photos/clean"),
     suite: opt.Suite = "all",
     tasks: opt.Tasks = "sr4x,hallucination,denoise,deblur,jpeg,full,historic",
-    model: opt.Model = "compact",
+    model: opt.Model = DEFAULT_MODEL,
     models: opt.Models = None,
     metrics: opt.BenchmarkMetrics = "psnr,ssim,ms-ssim,fed,lle,fid,lpips,niqe",
     size: opt.BenchmarkSize = 512,

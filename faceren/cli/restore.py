@@ -5,6 +5,7 @@ import sys
 from typer import Context, Exit
 
 from faceren import options as opt
+from faceren.assets import DEFAULT_MODEL
 from faceren.cli.values import byte_count, number_or_auto
 from faceren.errors import ConfigError
 
@@ -19,7 +20,7 @@ def restore(
     context: Context,
     inputs: opt.Inputs = None,
     output: opt.Output = None,
-    model: opt.Model = "compact",
+    model: opt.Model = DEFAULT_MODEL,
     aligned: opt.Aligned = False,
     faces: opt.Faces = "all",
     min_face: opt.MinFace = 0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import faceren
-from faceren.assets import model_path
+from faceren.assets import DEFAULT_MODEL, model_path
 from faceren.commands.review import open_to_change, recorded_jobs, reported, watcher
 from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
@@ -20,8 +20,6 @@ from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, 
 from faceren.restoration.plan import Job, check_output, listed, make_plan, resolve_inputs
 from faceren.restoration.results import PhotoResult, Timing
 from faceren.restoration.resume import unchanged, without_stale_output
-
-DEFAULT_MODEL = "compact"
 
 
 @dataclass(frozen=True)

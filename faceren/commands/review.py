@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
 from faceren.manifest import (
@@ -121,7 +122,7 @@ def _commands(output: Path, header: Line) -> dict[str, str]:
     commands = {"keep": f"{start} --revert keep-original.txt"}
     options, defaults = header.get("options") or {}, asdict(RestoreOptions())
     model = header.get("model_option", "compact")
-    flags = [f"--model {shlex.quote(model)}"] * (model != "compact")
+    flags = [f"--model {shlex.quote(model)}"] * (model != DEFAULT_MODEL)
     for name, value in options.items():
         if name == "strength" or value == defaults.get(name):
             continue
