@@ -14,13 +14,40 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from faceren.errors import ShapeError
-from faceren.networks.discriminator import Judgement, PatchDiscriminator
+from faceren.networks.discriminator import Judgement
 from faceren.networks.perceptual import CHANNELS, LpipsAlexNet
 
-MIN_SIDE = 64
+MIN_SIDE = 48
 """Smallest side that leaves the coarsest map more than a pixel."""
-PIXEL_LAYERS = 3
-"""Layers before the scores of pixels: each of those sees 22 pixels."""
+
+
+class PixelJudge(nn.Module):
+    """Scores for patches of 22 x 22 pixels, given the damaged image.
+
+    Nothing is normalised over the image: fine patterns are told by how strong they are.
+
+    Args:
+        width: Channels of the layers between; the first has half as many.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = max(1, width // 2)
+        self.first = nn.Conv2d(6, half, 4, stride=2, padding=1)
+        self.convs = nn.ModuleList(
+            [
+                spectral_norm(nn.Conv2d(half, width, 4, stride=2, padding=1)),
+                spectral_norm(nn.Conv2d(width, width, 3, padding=1)),
+            ]
+        )
+        self.score = nn.Conv2d(width, 1, 1)
+
+    def forward(self, damaged: Tensor, images: Tensor) -> list[Tensor]:
+        """Return the maps of (N, 3, H, W) images and, last, the scores (N, 1, H/4, W/4)."""
+        maps = [F.leaky_relu(self.first(torch.cat([damaged, images], dim=1) * 2 - 1), 0.2)]
+        for conv in self.convs:
+            maps.append(F.leaky_relu(conv(maps[-1]), 0.2))
+        return [*maps, self.score(maps[-1])]
 
 
 class MapJudge(nn.Module):
@@ -49,22 +76,20 @@ class ProjectedDiscriminator(nn.Module):
 
     Args:
         features: The trained network; it stays as it is.
-        width: Channels of the layers that learn; the first of the pixels has half as many.
+        width: Channels of the layers that learn.
     """
 
     def __init__(self, features: LpipsAlexNet, *, width: int = 64) -> None:
         super().__init__()
         self.features = features
-        self.pixels = PatchDiscriminator(
-            channels_in=6, width=max(1, width // 2), layers=PIXEL_LAYERS
-        )
+        self.pixels = PixelJudge(width)
         self.maps = nn.ModuleList(MapJudge(channels, width) for channels in CHANNELS)
 
     def forward(self, damaged: Tensor, images: Tensor) -> Judgement:
         """Return feature maps and scores of images, seen together with what they come from.
 
         Args:
-            damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 64 pixels.
+            damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 48 pixels.
             images: Restored or clean images of the same shape.
 
         Raises:
@@ -80,6 +105,6 @@ class ProjectedDiscriminator(nn.Module):
             given = self.features.maps(damaged)
         seen = self.features.maps(images)
         return [
-            self.pixels(torch.cat([damaged, images], dim=1)),
+            self.pixels(damaged, images),
             *(judge(*pair) for judge, *pair in zip(self.maps, given, seen, strict=True)),
         ]

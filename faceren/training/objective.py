@@ -26,6 +26,9 @@ from faceren.networks.vgg import VggFeatures
 from faceren.training.embedding import FaceEmbedding, identity_loss
 from faceren.training.recipe import LossRecipe
 
+Phase = tuple[int, int]
+GRID = 4
+"""Stride of AlexNet's first layer, and of the pixel-unshuffle stem."""
 INNER_MARGIN = 50.0
 """Around eyes, nose tip and mouth corners, pixels of a face of 512."""
 Parts = dict[str, Tensor]
@@ -61,6 +64,7 @@ class Objective(nn.Module):
         judge: nn.Module | None,
         *,
         whole: Tensor | None = None,
+        phase: Phase = (0, 0),
     ) -> Parts:
         """Return the generator's losses, each a scalar, unweighted.
 
@@ -70,22 +74,25 @@ class Objective(nn.Module):
             clean: The same shape, in [0, 1].
             judge: The discriminator; needed if a loss has to do with it. It gets no gradient.
             whole: (N,) bool, which of them show a whole face, aligned; all if not given.
+            phase: Where the grid of the perceptual networks begins, see ``phase_of``.
         """
         parts: Parts = {}
         if self.recipe.l1:
             parts["l1"] = F.l1_loss(output, clean)
         if self.lpips is not None and self.recipe.lpips:
-            parts["lpips"] = self.lpips(output, clean).mean()
+            parts["lpips"] = self.lpips(moved(output, phase), moved(clean, phase)).mean()
         if self.vgg is not None:
             with torch.no_grad():
                 target = self.vgg(clean)
             parts["vgg"] = perceptual_loss(self.vgg(output), target)
         if judge is not None:
-            parts |= self._judged(output, damaged, clean, judge)
+            images = (moved(x, phase) for x in (output, damaged, clean))
+            parts |= self._judged(*images, judge)
         if whole is not None:
             output, clean = output[whole], clean[whole]
         if self.lpips is not None and self.recipe.inner:
-            distances = self.lpips(inner_face(output), inner_face(clean))
+            pair = (moved(inner_face(x), phase) for x in (output, clean))
+            distances = self.lpips(*pair)
             parts["inner"] = distances.sum() / max(1, len(distances))
         if self.embedding is not None:
             parts["identity"] = identity_loss(self.embedding, output, clean)
@@ -115,6 +122,20 @@ def inner_face(faces: Tensor) -> Tensor:
     left, top = (round(unit * (edge - INNER_MARGIN)) for edge in TEMPLATE.min(0))
     right, bottom = (round(unit * (edge + INNER_MARGIN)) for edge in TEMPLATE.max(0))
     return faces[:, :, top:bottom, left:right]
+
+
+def phase_of(step: int) -> Phase:
+    """Return by how many rows and columns a step's images are cut: all 16 pairs in turn.
+
+    AlexNet looks at every fourth pixel, always in the same places. A network that makes its pixels
+    in blocks of four learns to please it there and leaves a grid between; so the places move.
+    """
+    return step % GRID, step // GRID % GRID
+
+
+def moved(images: Tensor, phase: Phase) -> Tensor:
+    """Return images (N, 3, H, W) without their first rows and columns."""
+    return images[:, :, phase[0] :, phase[1] :]
 
 
 def judgement_loss(judge: nn.Module, damaged: Tensor, output: Tensor, clean: Tensor) -> Tensor:

@@ -31,6 +31,8 @@ def _rising(section: str, name: str, pair: tuple[float, float]) -> None:
 
 
 HUGE = float(2**53)
+LEAST_FOR_MAPS = 96
+"""Training images whose inner face still has all of AlexNet's maps, pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,4 +280,16 @@ class Recipe:
             raise ConfigError("model: expected the shape of a generator, or a checkpoint as init")
         if self.widen and not (self.init and self.model):
             raise ConfigError("widen: expected both init, to start from, and model, to grow to")
+        for needed, what in (
+            (bool(self.loss.inner), "loss.inner"),
+            (
+                self.loss.adversarial and self.loss.discriminator == "projected",
+                "loss.discriminator",
+            ),
+        ):
+            if needed and self.data.size < LEAST_FOR_MAPS:
+                raise ConfigError(
+                    f"data.size: expected at least {LEAST_FOR_MAPS} for {what}, "
+                    f"got {self.data.size}"
+                )
         _within("recipe", self, {"seed": (0, 2**32 - 1)})

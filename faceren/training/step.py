@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faceren.errors import MachineError
-from faceren.training.objective import Objective, judgement_loss
+from faceren.training.objective import Objective, judgement_loss, moved, phase_of
 from faceren.training.optimisation import lr_factor, set_lr
 from faceren.training.recipe import Recipe
 from faceren.training.state import TrainingState, follow
@@ -63,7 +63,12 @@ class Stepper:
         output = self._restored(damaged)
         with self.fabric.autocast():
             parts = self.objective.parts(
-                output, damaged, clean, self.state.discriminator, whole=whole
+                output,
+                damaged,
+                clean,
+                self.state.discriminator,
+                whole=whole,
+                phase=phase_of(self.state.counters.step),
             )
             total = self.objective.total(parts)
         norm = self._backward(total, self.generator, self.optimiser)
@@ -100,8 +105,10 @@ class Stepper:
         """Judge the output that the generator has just been corrected for, and the clean images."""
         if self.discriminator is None or self.discriminator_optimiser is None:
             return result
+        phase = phase_of(self.state.counters.step)
+        images = (moved(x, phase) for x in (damaged, output, clean))
         with self.fabric.autocast():
-            loss = judgement_loss(self.discriminator, damaged, output, clean)
+            loss = judgement_loss(self.discriminator, *images)
         norm = self._backward(loss, self.discriminator, self.discriminator_optimiser)
         values = self._averaged([loss, norm])
         good = math.isfinite(values[0]) and math.isfinite(values[1])

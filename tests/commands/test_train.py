@@ -16,8 +16,10 @@ from faceren.commands.train import train
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, FacerenError, MachineError
 from faceren.images import read_rgb
+from faceren.networks.discriminator import Discriminator
 from faceren.networks.generator import build_generator
 from faceren.training import state as state_module
+from faceren.training import step as step_module
 from faceren.training.events import Finished, Progress, Reading, Saved, Started, Validated
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.step import Stepper
@@ -278,6 +280,24 @@ def test_starts_from_a_published_state_dict(tmp_path):
     events = run(recipe, tmp_path / "run", "train.steps=2")
     assert finished(events).step == 2
     assert load_checkpoint(tmp_path / "run" / "last.safetensors").config.suppression == "lip"
+
+
+def test_generator_and_discriminator_see_the_same_moving_grid(tmp_path, monkeypatch):
+    asked, seen = [], []
+    monkeypatch.setattr(step_module, "phase_of", lambda step: asked.append(step) or (1, 2))
+    forward = Discriminator.forward
+    monkeypatch.setattr(
+        Discriminator,
+        "forward",
+        lambda self, *images: (
+            seen.extend(tuple(x.shape[2:]) for x in images) or forward(self, *images)
+        ),
+    )
+    recipe = write_recipe(tmp_path, loss={"gan": 1.0, "discriminator_width": 2})
+    run(recipe, tmp_path / "run", "train.steps=2")
+    assert asked == [0, 0, 1, 1]
+    assert set(seen) == {(63, 62)}
+    assert len(seen) == 8
 
 
 def test_starts_wider_than_a_checkpoint(tmp_path):

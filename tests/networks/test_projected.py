@@ -26,7 +26,7 @@ def judge(alexnet):
 def test_pixels_and_five_maps_are_judged(judge):
     judgement = judge(images(2, seed=1), images(2, seed=2))
     assert [tuple(scale[-1].shape) for scale in judgement] == [
-        (2, 1, 19, 19),
+        (2, 1, 16, 16),
         (2, 1, 15, 15),
         (2, 1, 7, 7),
         *[(2, 1, 3, 3)] * 3,
@@ -71,7 +71,7 @@ def test_pair_in_one_pass_equals_two_passes(judge):
     [
         ((1, 3, 64, 64), (1, 3, 64, 72), r"got \(1, 3, 64, 64\) and \(1, 3, 64, 72\)"),
         ((1, 1, 64, 64), (1, 1, 64, 64), r"\(N, 3, H, W\)"),
-        ((1, 3, 32, 64), (1, 3, 32, 64), "sides of at least 64"),
+        ((1, 3, 32, 64), (1, 3, 32, 64), "sides of at least 48"),
     ],
 )
 def test_wrong_shapes_are_named(judge, damaged, restored, message):

@@ -10,7 +10,13 @@ from faceren.faces.alignment import TEMPLATE
 from faceren.networks.losses import perceptual_loss
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.networks.vgg import VggFeatures
-from faceren.training.objective import Objective, build_judge, inner_face, judgement_loss
+from faceren.training.objective import (
+    Objective,
+    build_judge,
+    inner_face,
+    judgement_loss,
+    phase_of,
+)
 from faceren.training.recipe import LossRecipe
 
 DAMAGED, OUTPUT, CLEAN = (
@@ -82,6 +88,19 @@ def test_the_discriminators_weights_come_from_the_seed():
     first = [next(judge.parameters()) for judge in (one, same, other)]
     assert torch.equal(first[0], first[1])
     assert not torch.equal(first[0], first[2])
+
+
+def test_the_grid_of_the_perceptual_losses_moves():
+    phases = [phase_of(step) for step in range(16)]
+    assert sorted(phases) == [(row, column) for row in range(4) for column in range(4)]
+    assert phase_of(16) == phases[0]
+    judge = build_judge(LossRecipe(gan=1, discriminator_width=4), seed=0).eval()
+    objective = Objective(LossRecipe(lpips=1, gan=1))
+    found = objective.parts(OUTPUT, DAMAGED, CLEAN, judge, phase=(2, 1))
+    cut = [x[:, :, 2:, 1:] for x in (OUTPUT, DAMAGED, CLEAN)]
+    expected = objective.parts(*cut, judge)
+    for name in ("lpips", "gan"):
+        assert found[name].item() == pytest.approx(expected[name].item(), rel=1e-5)
 
 
 def test_the_inner_face_is_eyes_nose_and_mouth():

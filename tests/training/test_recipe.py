@@ -128,6 +128,13 @@ def test_difference_names_what_changes_a_result(tmp_path):
     assert difference(old, old) == []
 
 
+@pytest.mark.parametrize("override", ["loss.inner=1", "loss.gan=1\nloss.discriminator=projected"])
+def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, override):
+    with pytest.raises(ConfigError, match=r"data\.size: expected at least 96 for loss\..* got 64"):
+        load(tmp_path, *override.splitlines())
+    assert load(tmp_path, *override.splitlines(), "data.size=96").data.size == 96
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_recipes_are_valid(name):
     recipe = load_recipe(models_dir() / f"{name}.yaml")
