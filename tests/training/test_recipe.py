@@ -9,7 +9,10 @@ from faceren.training.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe,
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe, recipe_sha256
 from tests.training.tiny import CONFIG, write_recipe
 
-SHIPPED = ("compact", "base", "paper", "sr4x", "hallucination", "denoise", "deblur", "jpeg", "full")
+SHIPPED = (
+    *("compact", "compact-gan", "base", "paper"),
+    *("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full"),
+)
 
 
 def load(folder, *overrides, **sections) -> Recipe:
