@@ -37,7 +37,7 @@ ASSETS = {
             name="faceren-compact",
             package="faceren",
             path="faceren-compact.safetensors",
-            sha256="abb9318a8c55a5140ab1cb98d86ed67ea838d4c4682b3cfb56550728df0a0cfb",
+            sha256="7c0da12c3732ba0db133a1d0783930699ce667a3b6a02dd577c9ca6e7ac5cd02",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(
