@@ -18,11 +18,11 @@ Pixels = NDArray[np.float32]
 
 ALIGNMENT = 64
 """Pixels; a multiple of the stride of every network."""
-TILE = 768
+TILE = 832
 """Side of a tile in pixels; the last of a row or column is up to one ALIGNMENT longer."""
-RIM = 96
+RIM = 128
 """Width in pixels of a tile's rim. The compact network looks 200 pixels far, but what lies beyond
-100 moves its result by two or three levels at most."""
+the rim moves its result by a level or two of 255 at most."""
 BLEND = 64
 """Width in pixels of the ramp inside the rim."""
 STEP = TILE - 2 * RIM - BLEND

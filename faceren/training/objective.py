@@ -86,8 +86,8 @@ class Objective(nn.Module):
                 target = self.vgg(clean)
             parts["vgg"] = perceptual_loss(self.vgg(output), target)
         if judge is not None:
-            images = (moved(x, phase) for x in (output, damaged, clean))
-            parts |= self._judged(*images, judge)
+            ours, given, theirs = (moved(x, phase) for x in (output, damaged, clean))
+            parts |= self._judged(ours, given, theirs, judge)
         if whole is not None:
             output, clean = output[whole], clean[whole]
         if self.lpips is not None and self.recipe.inner:

@@ -32,7 +32,7 @@ def restored(image, restore):
     return image
 
 
-@pytest.mark.parametrize("length", [20, 768, 831, 832, 1343, 1344, 1337, 5000])
+@pytest.mark.parametrize("length", [20, 832, 895, 896, 1407, 1408, 1337, 5000])
 def test_tiles_cover_a_side_start_aligned_and_weigh_one_together(length):
     spans = tile_spans(length)
     total = np.zeros(length)
@@ -78,7 +78,7 @@ def test_tiles_equal_one_pass_over_the_whole_photo():
     whole, tiled = restore([image])[0], restored(image, restore)
     assert len(tile_spans(900)) == 2
     assert np.abs(whole - image).max() > 0.02
-    assert np.abs(whole - tiled).max() < 4 / 255
+    assert np.abs(whole - tiled).max() < 3 / 255
     assert np.abs(whole - tiled).mean() < 0.1 / 255
 
 
