@@ -86,7 +86,7 @@ class Objective(nn.Module):
                 target = self.vgg(clean)
             parts["vgg"] = perceptual_loss(self.vgg(output), target)
         if judge is not None:
-            ours, given, theirs = (moved(x, phase) for x in (output, damaged, clean))
+            ours, given, theirs = (self.shown(x, phase) for x in (output, damaged, clean))
             parts |= self._judged(ours, given, theirs, judge)
         if whole is not None:
             output, clean = output[whole], clean[whole]
@@ -110,6 +110,10 @@ class Objective(nn.Module):
             parts["gan"] = generator_loss(ours)
         return parts
 
+    def shown(self, images: Tensor, phase: Phase) -> Tensor:
+        """Return what the discriminator sees of images: the paper's sees them as they are."""
+        return moved(images, phase) if self.recipe.discriminator == "projected" else images
+
     def total(self, parts: Parts) -> Tensor:
         """Return the weighted sum."""
         weighted = [getattr(self.recipe, name) * part for name, part in parts.items()]
@@ -128,7 +132,7 @@ def phase_of(step: int) -> Phase:
     """Return by how many rows and columns a step's images are cut: all 16 pairs in turn.
 
     AlexNet looks at every fourth pixel, always in the same places. A network that makes its pixels
-    in blocks of four learns to please it there and leaves a grid between; so the places move.
+    in blocks of four learns to please it in these places alone; so they move.
     """
     return step % GRID, step // GRID % GRID
 

@@ -31,8 +31,8 @@ def _rising(section: str, name: str, pair: tuple[float, float]) -> None:
 
 
 HUGE = float(2**53)
-LEAST_FOR_MAPS = 96
-"""Training images whose inner face still has all of AlexNet's maps, pixels."""
+LEAST_SIDES = {"lpips": 36, "inner": 96, "projected": 64}
+"""Smallest training images of which AlexNet still has all its maps, pixels, by who asks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +157,13 @@ class LossRecipe:
         """Whether a discriminator is needed."""
         return bool(self.gan or self.features)
 
+    @property
+    def looks_through_alexnet(self) -> list[str]:
+        """What in it needs AlexNet's maps of training images."""
+        projected = self.adversarial and self.discriminator == "projected"
+        uses = {"lpips": self.lpips, "inner": self.inner, "projected": projected}
+        return [name for name, used in uses.items() if used]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRecipe:
@@ -280,16 +287,10 @@ class Recipe:
             raise ConfigError("model: expected the shape of a generator, or a checkpoint as init")
         if self.widen and not (self.init and self.model):
             raise ConfigError("widen: expected both init, to start from, and model, to grow to")
-        for needed, what in (
-            (bool(self.loss.inner), "loss.inner"),
-            (
-                self.loss.adversarial and self.loss.discriminator == "projected",
-                "loss.discriminator",
-            ),
-        ):
-            if needed and self.data.size < LEAST_FOR_MAPS:
+        for what in self.loss.looks_through_alexnet:
+            if self.data.size < LEAST_SIDES[what]:
                 raise ConfigError(
-                    f"data.size: expected at least {LEAST_FOR_MAPS} for {what}, "
+                    f"data.size: expected at least {LEAST_SIDES[what]} for the loss {what}, "
                     f"got {self.data.size}"
                 )
         _within("recipe", self, {"seed": (0, 2**32 - 1)})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faceren.errors import MachineError
-from faceren.training.objective import Objective, judgement_loss, moved, phase_of
+from faceren.training.objective import Objective, judgement_loss, phase_of
 from faceren.training.optimisation import lr_factor, set_lr
 from faceren.training.recipe import Recipe
 from faceren.training.state import TrainingState, follow
@@ -106,7 +106,7 @@ class Stepper:
         if self.discriminator is None or self.discriminator_optimiser is None:
             return result
         phase = phase_of(self.state.counters.step)
-        images = (moved(x, phase) for x in (damaged, output, clean))
+        images = (self.objective.shown(x, phase) for x in (damaged, output, clean))
         with self.fabric.autocast():
             loss = judgement_loss(self.discriminator, *images)
         norm = self._backward(loss, self.discriminator, self.discriminator_optimiser)

@@ -18,6 +18,7 @@ from faceren.errors import ConfigError, FacerenError, MachineError
 from faceren.images import read_rgb
 from faceren.networks.discriminator import Discriminator
 from faceren.networks.generator import build_generator
+from faceren.networks.projected import ProjectedDiscriminator
 from faceren.training import state as state_module
 from faceren.training import step as step_module
 from faceren.training.events import Finished, Progress, Reading, Saved, Started, Validated
@@ -282,21 +283,26 @@ def test_starts_from_a_published_state_dict(tmp_path):
     assert load_checkpoint(tmp_path / "run" / "last.safetensors").config.suppression == "lip"
 
 
-def test_generator_and_discriminator_see_the_same_moving_grid(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "judge", "sides"),
+    [("patches", Discriminator, (96, 96)), ("projected", ProjectedDiscriminator, (95, 94))],
+)
+def test_only_where_alexnet_looks_the_grid_moves(tmp_path, monkeypatch, kind, judge, sides):
     asked, seen = [], []
     monkeypatch.setattr(step_module, "phase_of", lambda step: asked.append(step) or (1, 2))
-    forward = Discriminator.forward
+    forward = judge.forward
     monkeypatch.setattr(
-        Discriminator,
+        judge,
         "forward",
         lambda self, *images: (
             seen.extend(tuple(x.shape[2:]) for x in images) or forward(self, *images)
         ),
     )
-    recipe = write_recipe(tmp_path, loss={"gan": 1.0, "discriminator_width": 2})
+    loss = {"gan": 1.0, "discriminator": kind, "discriminator_width": 2}
+    recipe = write_recipe(tmp_path, loss=loss, data={"size": 96})
     run(recipe, tmp_path / "run", "train.steps=2")
     assert asked == [0, 0, 1, 1]
-    assert set(seen) == {(63, 62)}
+    assert set(seen) == {sides}
     assert len(seen) == 8
 
 

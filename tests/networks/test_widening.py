@@ -45,8 +45,7 @@ def test_some_channels_twice_computes_nearly_the_same():
 
 
 def test_copies_differ_so_that_they_can_part():
-    bias = widened(trained(), LARGE, seed=0).encoder.head.weight
-    flat = bias.flatten(1)
+    flat = widened(trained(), LARGE, seed=0).encoder.head.weight.flatten(1)
     assert len(torch.unique(flat, dim=0)) == len(flat) == 16
 
 
@@ -54,9 +53,9 @@ def test_the_seed_decides_and_the_global_one_stays():
     before = torch.random.get_rng_state()
     one, same, other = (widened(trained(), LARGE, seed=seed) for seed in (1, 1, 2))
     torch.random.set_rng_state(before)
-    widened_weights = [list(network.parameters()) for network in (one, same, other)]
-    assert all(map(torch.equal, widened_weights[0], widened_weights[1]))
-    assert not all(map(torch.equal, widened_weights[0], widened_weights[2]))
+    weights = [list(network.parameters()) for network in (one, same, other)]
+    assert all(map(torch.equal, weights[0], weights[1]))
+    assert not all(map(torch.equal, weights[0], weights[2]))
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,8 @@ def test_the_grid_of_the_perceptual_losses_moves():
     phases = [phase_of(step) for step in range(16)]
     assert sorted(phases) == [(row, column) for row in range(4) for column in range(4)]
     assert phase_of(16) == phases[0]
-    judge = build_judge(LossRecipe(gan=1, discriminator_width=4), seed=0).eval()
-    objective = Objective(LossRecipe(lpips=1, gan=1))
+    recipe = LossRecipe(lpips=1, gan=1, discriminator="projected", discriminator_width=4)
+    judge, objective = build_judge(recipe, seed=0).eval(), Objective(recipe)
     found = objective.parts(OUTPUT, DAMAGED, CLEAN, judge, phase=(2, 1))
     cut = [x[:, :, 2:, 1:] for x in (OUTPUT, DAMAGED, CLEAN)]
     expected = objective.parts(*cut, judge)

@@ -1,10 +1,12 @@
 import dataclasses
 
 import pytest
+import torch
 
 from faceren.assets import models_dir
 from faceren.config import BASE, COMPACT, GeneratorConfig
 from faceren.errors import ConfigError
+from faceren.training.objective import Objective, build_judge
 from faceren.training.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe, ValidationRecipe
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe, recipe_sha256
 from tests.training.tiny import CONFIG, write_recipe
@@ -131,11 +133,23 @@ def test_difference_names_what_changes_a_result(tmp_path):
     assert difference(old, old) == []
 
 
-@pytest.mark.parametrize("override", ["loss.inner=1", "loss.gan=1\nloss.discriminator=projected"])
-def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, override):
-    with pytest.raises(ConfigError, match=r"data\.size: expected at least 96 for loss\..* got 64"):
-        load(tmp_path, *override.splitlines())
-    assert load(tmp_path, *override.splitlines(), "data.size=96").data.size == 96
+@pytest.mark.parametrize(
+    ("overrides", "least"),
+    [
+        (["loss.lpips=1"], 36),
+        (["loss.inner=1"], 96),
+        (["loss.gan=1", "loss.discriminator=projected"], 64),
+    ],
+)
+def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, overrides, least):
+    message = rf"data\.size: expected at least {least} for the loss .* got {least - 4}"
+    with pytest.raises(ConfigError, match=message):
+        load(tmp_path, *overrides, f"data.size={least - 4}")
+    recipe = load(tmp_path, *overrides, f"data.size={least}")
+    images = torch.rand(1, 3, least, least)
+    judge = build_judge(recipe.loss, seed=0)
+    parts = Objective(recipe.loss).parts(images, images, images, judge, phase=(3, 3))
+    assert all(part.isfinite() for part in parts.values())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
