@@ -90,7 +90,7 @@ def embedding(rgb: Rgb, box: Any) -> NDArray[np.float64]:
     image = check_rgb(rgb)
     shape = _predictor(5)(image, box)
     chip = np.asarray(_dlib().get_face_chip(image, shape, SIDE, MARGIN))
-    return _network()(chip[None])[0]
+    return _network().embed(chip[None])[0]
 
 
 def check() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceren.errors import MachineError
 
@@ -33,8 +33,8 @@ Layer = tuple[Tensor, Tensor]
 """Weights (C, C', k, k) and bias (C,) of a convolution and the affine layer behind it."""
 
 
-class EmbeddingNetwork:
-    """The network with its weights.
+class EmbeddingNetwork(nn.Module):
+    """The network with its weights, frozen; gradients pass through it.
 
     Args:
         path: ``dlib_face_recognition_resnet_model_v1.dat``.
@@ -44,30 +44,46 @@ class EmbeddingNetwork:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         try:
             blobs = list(_blobs(path.read_bytes()))
             sizes = list(_layer_sizes())
             pairs = zip(sizes, blobs[0:-1:2], blobs[1:-1:2], strict=True)
-            self._layers = [_folded(size, *pair) for size, *pair in pairs]
-            self._last = torch.from_numpy(blobs[-1].reshape(-1, EMBEDDING).copy())
+            folded = [_folded(size, *pair) for size, *pair in pairs]
+            last = torch.from_numpy(blobs[-1].reshape(-1, EMBEDDING).copy())
         except (ValueError, IndexError) as error:
             raise MachineError(f"{path}: these are not the layers of dlib's embedding") from error
 
+        self.weights = nn.ParameterList(weights for weights, _ in folded)
+        self.biases = nn.ParameterList(bias for _, bias in folded)
+        self.last = nn.Parameter(last)
+        self.mean: Tensor
+        self.register_buffer("mean", Tensor(MEAN).view(3, 1, 1))
+        self.requires_grad_(requires_grad=False)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Return the embeddings of faces, (N, 128), not normalised.
+
+        Args:
+            faces: (N, 3, 150, 150), RGB in levels of 256, aligned as ``dlib.get_face_chip`` does.
+        """
+        x = (faces - self.mean) / 256
+        layers = iter(zip(self.weights, self.biases, strict=True))
+        x = F.max_pool2d(_convolved(x, next(layers), stride=2, padding=0).relu(), 3, 2)
+        for _, blocks, halved in STAGES:
+            for index in range(blocks):
+                x = _block(x, next(layers), next(layers), halved=halved and index == 0)
+        return x.mean((2, 3)) @ self.last
+
     @torch.inference_mode()
-    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the embeddings of faces, (N, 128).
 
         Args:
             chips: (N, 150, 150, 3) uint8, RGB, aligned as ``dlib.get_face_chip`` does.
         """
         levels = torch.from_numpy(np.ascontiguousarray(chips)).permute(0, 3, 1, 2).float()
-        x = (levels - torch.tensor(MEAN).view(3, 1, 1)) / 256
-        layers = iter(self._layers)
-        x = F.max_pool2d(_convolved(x, next(layers), stride=2, padding=0).relu(), 3, 2)
-        for _, blocks, halved in STAGES:
-            for index in range(blocks):
-                x = _block(x, next(layers), next(layers), halved=halved and index == 0)
-        return (x.mean((2, 3)) @ self._last).double().numpy()  # (N, 128)
+        return np.asarray(self(levels).double().numpy())
 
 
 def _block(x: Tensor, first: Layer, second: Layer, *, halved: bool) -> Tensor:

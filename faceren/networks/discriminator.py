@@ -4,6 +4,8 @@ Shape letters: N batch, H and W pixels, h and w those of a feature map. Sources:
 (arXiv:1711.11585) section 3.2; HiFaceGAN (arXiv:2005.05005) section 3.4.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +15,8 @@ from faceren.errors import ShapeError
 
 Judgement = list[list[Tensor]]
 """For each scale from fine to coarse: the feature maps in order, and last the scores."""
+Judged = Tensor | Sequence[Tensor]
+"""What a discriminator takes of a batch: its images, or its images and feature maps of them."""
 MIN_SIDE = 16
 
 
@@ -99,19 +103,25 @@ class Discriminator(nn.Module):
 
 
 def judge_pair(
-    discriminator: nn.Module, damaged: Tensor, restored: Tensor, clean: Tensor
+    discriminator: nn.Module, damaged: Judged, restored: Judged, clean: Judged
 ) -> tuple[Judgement, Judgement]:
     """Return the judgements of restored and of clean images, from one forward pass over both.
 
     Args:
-        discriminator: A ``Discriminator``, wrapped or not.
-        damaged: (N, 3, H, W), RGB in [0, 1].
-        restored: The same shape.
-        clean: The same shape.
+        discriminator: A ``Discriminator`` or a ``ProjectedDiscriminator``, wrapped or not.
+        damaged: What it takes of the damaged images: (N, 3, H, W), RGB in [0, 1], and their maps.
+        restored: Of the restored ones.
+        clean: Of the clean ones.
     """
-    both = discriminator(torch.cat([damaged, damaged]), torch.cat([restored, clean]))
-    count = len(damaged)
+    both = discriminator(_stacked(damaged, damaged), _stacked(restored, clean))
+    count = len(both[0][0]) // 2
     return (
         [[features[:count] for features in scale] for scale in both],
         [[features[count:] for features in scale] for scale in both],
     )
+
+
+def _stacked(first: Judged, second: Judged) -> Judged:
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return torch.cat([first, second])
+    return [torch.cat(pair) for pair in zip(first, second, strict=True)]

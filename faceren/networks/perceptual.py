@@ -4,6 +4,7 @@ Shape letters: N batch, H and W pixels. Source: Zhang et al., The Unreasonable E
 Deep Features as a Perceptual Metric (arXiv:1801.03924), version 0.1 of its weights.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -55,12 +56,6 @@ class LpipsAlexNet(nn.Module):
             maps.append(x)
         return maps
 
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Return the maps of (N, 3, H, W) images in [0, 1], unit length per pixel."""
-        return [
-            x / (x.pow(2).sum(1, keepdim=True).add(1e-20).sqrt() + 1e-10) for x in self.maps(images)
-        ]
-
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
         """Return the distance of each pair, shape (N,); 0 is identical.
 
@@ -76,9 +71,17 @@ class LpipsAlexNet(nn.Module):
                 f"expected two (N, 3, H, W) batches of one shape, "
                 f"got {tuple(images.shape)} and {tuple(references.shape)}"
             )
-        total = images.new_zeros(len(images))
-        pairs = zip(self.features(images), self.features(references), self.weights, strict=True)
-        for ours, theirs, weight in pairs:
-            difference = (ours - theirs).pow(2)
+        return self.distance(self.maps(images), self.maps(references))
+
+    def distance(self, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
+        """Return the distance of each pair, shape (N,), of which ``maps`` are known already."""
+        total = ours[0].new_zeros(len(ours[0]))
+        for a, b, weight in zip(ours, theirs, self.weights, strict=True):
+            difference = (_unit(a) - _unit(b)).pow(2)
             total = total + F.conv2d(difference, weight.view(1, -1, 1, 1)).mean((1, 2, 3))
         return total
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Return a map (N, C, h, w) with vectors of unit length at each place."""
+    return x / (x.pow(2).sum(1, keepdim=True).add(1e-20).sqrt() + 1e-10)

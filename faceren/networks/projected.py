@@ -8,6 +8,8 @@ layer sees every fourth pixel only; patches of the pixels themselves are judged 
 Shape letters: N batch, C channels, H and W pixels, h and w those of a feature map.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from faceren.errors import ShapeError
 from faceren.networks.discriminator import Judgement
-from faceren.networks.perceptual import CHANNELS, LpipsAlexNet
+from faceren.networks.perceptual import CHANNELS
 
 MIN_SIDE = 48
 """Smallest side that leaves the coarsest map more than a pixel."""
@@ -72,39 +74,40 @@ class MapJudge(nn.Module):
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Judge images by their pixels and by AlexNet's five maps; ``Discriminator``'s interface.
+    """Judge images by their pixels and by AlexNet's five maps of them.
 
     Args:
-        features: The trained network; it stays as it is.
-        width: Channels of the layers that learn.
+        width: Channels of the layers.
     """
 
-    def __init__(self, features: LpipsAlexNet, *, width: int = 64) -> None:
+    def __init__(self, *, width: int = 64) -> None:
         super().__init__()
-        self.features = features
         self.pixels = PixelJudge(width)
         self.maps = nn.ModuleList(MapJudge(channels, width) for channels in CHANNELS)
 
-    def forward(self, damaged: Tensor, images: Tensor) -> Judgement:
+    def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Judgement:
         """Return feature maps and scores of images, seen together with what they come from.
 
         Args:
-            damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 48 pixels.
-            images: Restored or clean images of the same shape.
+            damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 48 pixels, and
+                ``LpipsAlexNet.maps`` of them.
+            images: The same of restored or clean images.
 
         Raises:
-            ShapeError: If the shapes differ, are no images or are too small.
+            ShapeError: If the shapes differ, are no images or are too small, or maps are missing.
         """
-        good = damaged.ndim == 4 and damaged.shape[1] == 3 and min(damaged.shape[2:]) >= MIN_SIDE
-        if damaged.shape != images.shape or not good:
+        shapes = [[tuple(x.shape) for x in seen] for seen in (damaged, images)]
+        sides = shapes[0][0][2:]
+        good = damaged[0].ndim == 4 and damaged[0].shape[1] == 3 and min(sides) >= MIN_SIDE
+        if shapes[0] != shapes[1] or not good or len(damaged) != 1 + len(CHANNELS):
             raise ShapeError(
                 f"expected two (N, 3, H, W) batches of one shape with sides of at least "
-                f"{MIN_SIDE}, got {tuple(damaged.shape)} and {tuple(images.shape)}"
+                f"{MIN_SIDE} and {len(CHANNELS)} maps each, got {shapes[0]} and {shapes[1]}"
             )
-        with torch.no_grad():
-            given = self.features.maps(damaged)
-        seen = self.features.maps(images)
         return [
-            self.pixels(damaged, images),
-            *(judge(*pair) for judge, *pair in zip(self.maps, given, seen, strict=True)),
+            self.pixels(damaged[0], images[0]),
+            *(
+                judge(*pair)
+                for judge, *pair in zip(self.maps, damaged[1:], images[1:], strict=True)
+            ),
         ]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from faceren.assets import asset
 from faceren.faces.alignment import TEMPLATE
-from faceren.networks.discriminator import Discriminator, judge_pair
+from faceren.networks.discriminator import Discriminator, Judged, judge_pair
 from faceren.networks.losses import (
     discriminator_loss,
     feature_matching_loss,
@@ -24,11 +24,10 @@ from faceren.networks.perceptual import LpipsAlexNet
 from faceren.networks.projected import ProjectedDiscriminator
 from faceren.networks.vgg import VggFeatures
 from faceren.training.embedding import FaceEmbedding, identity_loss
+from faceren.training.fed_loss import FedLoss
 from faceren.training.recipe import LossRecipe
+from faceren.training.views import Phase, View, Views, moved
 
-Phase = tuple[int, int]
-GRID = 4
-"""Stride of AlexNet's first layer, and of the pixel-unshuffle stem."""
 INNER_MARGIN = 50.0
 """Around eyes, nose tip and mouth corners, pixels of a face of 512."""
 Parts = dict[str, Tensor]
@@ -49,18 +48,40 @@ class Objective(nn.Module):
     def __init__(self, recipe: LossRecipe) -> None:
         super().__init__()
         self.recipe = recipe
-        perceptual = recipe.lpips or recipe.inner
-        self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval() if perceptual else None
+        alexnet = bool(recipe.looks_through_alexnet)
+        self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval() if alexnet else None
         self.vgg = VggFeatures(Path(recipe.vgg_weights)).eval() if recipe.vgg else None
         self.embedding = (
             FaceEmbedding(Path(recipe.identity_weights)).eval() if recipe.identity else None
         )
+        self.fed = FedLoss().eval() if recipe.fed else None
+
+    def views(
+        self, output: Tensor, damaged: Tensor, clean: Tensor, *, phase: Phase = (0, 0)
+    ) -> Views:
+        """Return what the losses look at.
+
+        Args:
+            output: (N, 3, H, W), not clamped.
+            damaged: The same shape, in [0, 1].
+            clean: The same shape, in [0, 1].
+            phase: Where the grid of the perceptual networks begins, see ``views.phase_of``.
+        """
+        compared = bool(self.recipe.lpips or self.recipe.projected)
+        return Views(
+            output=self._view(output, phase, mapped=compared),
+            damaged=self._view(damaged, phase, mapped=self.recipe.projected),
+            clean=self._view(clean, phase, mapped=compared),
+        )
+
+    def _view(self, images: Tensor, phase: Phase, *, mapped: bool) -> View:
+        cut = moved(images, phase)
+        maps = self.lpips.maps(cut) if mapped and self.lpips is not None else ()
+        return View(images, cut, maps)
 
     def parts(
         self,
-        output: Tensor,
-        damaged: Tensor,
-        clean: Tensor,
+        views: Views,
         judge: nn.Module | None,
         *,
         whole: Tensor | None = None,
@@ -69,25 +90,23 @@ class Objective(nn.Module):
         """Return the generator's losses, each a scalar, unweighted.
 
         Args:
-            output: (N, 3, H, W), not clamped.
-            damaged: The same shape, in [0, 1].
-            clean: The same shape, in [0, 1].
+            views: From this objective.
             judge: The discriminator; needed if a loss has to do with it. It gets no gradient.
             whole: (N,) bool, which of them show a whole face, aligned; all if not given.
-            phase: Where the grid of the perceptual networks begins, see ``phase_of``.
+            phase: That of the views.
         """
         parts: Parts = {}
+        output, clean = views.output.images, views.clean.images
         if self.recipe.l1:
             parts["l1"] = F.l1_loss(output, clean)
         if self.lpips is not None and self.recipe.lpips:
-            parts["lpips"] = self.lpips(moved(output, phase), moved(clean, phase)).mean()
+            parts["lpips"] = self.lpips.distance(views.output.maps, views.clean.maps).mean()
         if self.vgg is not None:
             with torch.no_grad():
                 target = self.vgg(clean)
             parts["vgg"] = perceptual_loss(self.vgg(output), target)
         if judge is not None:
-            ours, given, theirs = (self.shown(x, phase) for x in (output, damaged, clean))
-            parts |= self._judged(ours, given, theirs, judge)
+            parts |= self._judged(views, judge)
         if whole is not None:
             output, clean = output[whole], clean[whole]
         if self.lpips is not None and self.recipe.inner:
@@ -96,10 +115,13 @@ class Objective(nn.Module):
             parts["inner"] = distances.sum() / max(1, len(distances))
         if self.embedding is not None:
             parts["identity"] = identity_loss(self.embedding, output, clean)
+        if self.fed is not None:
+            parts["fed"] = self.fed(output, clean, phase=phase)
         return parts
 
-    def _judged(self, output: Tensor, damaged: Tensor, clean: Tensor, judge: nn.Module) -> Parts:
+    def _judged(self, views: Views, judge: nn.Module) -> Parts:
         parts: Parts = {}
+        damaged, output, clean = self.shown(views)
         with _frozen(judge):
             if self.recipe.features:
                 ours, theirs = judge_pair(judge, damaged, output, clean)
@@ -110,9 +132,15 @@ class Objective(nn.Module):
             parts["gan"] = generator_loss(ours)
         return parts
 
-    def shown(self, images: Tensor, phase: Phase) -> Tensor:
-        """Return what the discriminator sees of images: the paper's sees them as they are."""
-        return moved(images, phase) if self.recipe.discriminator == "projected" else images
+    def shown(self, views: Views) -> tuple[Judged, Judged, Judged]:
+        """Return what the discriminator takes of damaged images, output and clean images.
+
+        The paper's sees the images as they are, a projected one those that AlexNet has seen.
+        """
+        three = (views.damaged, views.output, views.clean)
+        if not self.recipe.projected:
+            return tuple(view.images for view in three)  # type: ignore[return-value]
+        return tuple([view.cut, *view.maps] for view in three)  # type: ignore[return-value]
 
     def total(self, parts: Parts) -> Tensor:
         """Return the weighted sum."""
@@ -128,28 +156,14 @@ def inner_face(faces: Tensor) -> Tensor:
     return faces[:, :, top:bottom, left:right]
 
 
-def phase_of(step: int) -> Phase:
-    """Return by how many rows and columns a step's images are cut: all 16 pairs in turn.
-
-    AlexNet looks at every fourth pixel, always in the same places. A network that makes its pixels
-    in blocks of four learns to please it in these places alone; so they move.
-    """
-    return step % GRID, step // GRID % GRID
-
-
-def moved(images: Tensor, phase: Phase) -> Tensor:
-    """Return images (N, 3, H, W) without their first rows and columns."""
-    return images[:, :, phase[0] :, phase[1] :]
-
-
-def judgement_loss(judge: nn.Module, damaged: Tensor, output: Tensor, clean: Tensor) -> Tensor:
+def judgement_loss(judge: nn.Module, damaged: Judged, output: Judged, clean: Judged) -> Tensor:
     """Return what the discriminator minimises, a scalar.
 
     Args:
         judge: The discriminator, wrapped or not.
-        damaged: (N, 3, H, W) in [0, 1].
-        output: The same shape, without a gradient.
-        clean: The same shape.
+        damaged: What it takes of the damaged images, see ``Objective.shown``.
+        output: Of the restored ones, without a gradient.
+        clean: Of the clean ones.
     """
     ours, theirs = judge_pair(judge, damaged, output, clean)
     return discriminator_loss(ours, theirs)
@@ -162,19 +176,15 @@ def build_judge(recipe: LossRecipe, seed: int) -> Discriminator | ProjectedDiscr
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)  # other numbers than the generator's
         if recipe.discriminator == "projected":
-            alexnet = LpipsAlexNet(asset("lpips-alexnet"))
-            return ProjectedDiscriminator(alexnet, width=recipe.discriminator_width)
+            return ProjectedDiscriminator(width=recipe.discriminator_width)
         return Discriminator(width=recipe.discriminator_width)
 
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a network, but not into it; what was frozen before stays so."""
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad = False
+    """Let gradients pass through a network, but not into it."""
+    network.requires_grad_(requires_grad=False)
     try:
         yield
     finally:
-        for parameter in learning:
-            parameter.requires_grad = True
+        network.requires_grad_(requires_grad=True)

@@ -124,6 +124,8 @@ class LossRecipe:
     ``identity_weights``."""
     identity_weights: str = ""
     """TorchScript file of a face embedding network, see ``training.embedding``."""
+    fed: float = 0.0
+    """Distance of dlib's embeddings, of samples that show the whole face: FED, at fixed places."""
     gan: float = 0.0
     """Least-squares adversarial loss (paper, eq. 4)."""
     features: float = 0.0
@@ -135,7 +137,7 @@ class LossRecipe:
     """Channels of the discriminator's first layer; of a projected one, of all its layers."""
 
     def __post_init__(self) -> None:
-        names = ("l1", "lpips", "inner", "vgg", "identity", "gan", "features")
+        names = ("l1", "lpips", "inner", "vgg", "identity", "fed", "gan", "features")
         _within("loss", self, dict.fromkeys(names, (0, HUGE)))
         _within("loss", self, {"discriminator_width": (1, 1024)})
         check_choice("loss.discriminator", self.discriminator, DiscriminatorKind)
@@ -158,10 +160,14 @@ class LossRecipe:
         return bool(self.gan or self.features)
 
     @property
+    def projected(self) -> bool:
+        """Whether the discriminator judges AlexNet's maps."""
+        return self.adversarial and self.discriminator == "projected"
+
+    @property
     def looks_through_alexnet(self) -> list[str]:
         """What in it needs AlexNet's maps of training images."""
-        projected = self.adversarial and self.discriminator == "projected"
-        uses = {"lpips": self.lpips, "inner": self.inner, "projected": projected}
+        uses = {"lpips": self.lpips, "inner": self.inner, "projected": self.projected}
         return [name for name, used in uses.items() if used]
 
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from faceren.errors import MachineError
-from faceren.training.objective import Objective, judgement_loss, phase_of
+from faceren.training.objective import Objective, judgement_loss
 from faceren.training.optimisation import lr_factor, set_lr
 from faceren.training.recipe import Recipe
 from faceren.training.state import TrainingState, follow
+from faceren.training.views import Views, phase_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -47,10 +48,10 @@ class Stepper:
         """
         train, counters = self.recipe.train, self.state.counters
         factor = lr_factor(train, counters.step, done)
-        output, result = self._generator_step(damaged, clean, whole, factor * train.lr)
+        views, result = self._generator_step(damaged, clean, whole, factor * train.lr)
         if self.discriminator is not None:
             lr = factor * train.lr_discriminator
-            result = self._discriminator_step(damaged, output, clean, lr, result)
+            result = self._discriminator_step(views, lr, result)
         counters.step += 1
         counters.images_seen += len(damaged) * self.fabric.world_size
         counters.bad_in_a_row = 0 if result.good else counters.bad_in_a_row + 1
@@ -59,17 +60,12 @@ class Stepper:
 
     def _generator_step(
         self, damaged: Tensor, clean: Tensor, whole: Tensor | None, lr: float
-    ) -> tuple[Tensor, "StepResult"]:
+    ) -> tuple[Views, "StepResult"]:
         output = self._restored(damaged)
         with self.fabric.autocast():
-            parts = self.objective.parts(
-                output,
-                damaged,
-                clean,
-                self.state.discriminator,
-                whole=whole,
-                phase=phase_of(self.state.counters.step),
-            )
+            phase = phase_of(self.state.counters.step)
+            views = self.objective.views(output, damaged, clean, phase=phase)
+            parts = self.objective.parts(views, self.state.discriminator, whole=whole, phase=phase)
             total = self.objective.total(parts)
         norm = self._backward(total, self.generator, self.optimiser)
         values = self._averaged([total, norm, *parts.values()])
@@ -85,7 +81,7 @@ class Stepper:
             self.optimiser.step()
             decay, step = self.recipe.train.ema, self.state.counters.step + 1
             follow(self.state.average, self.state.generator, decay=decay, step=step)
-        return output.detach(), result
+        return views, result
 
     def _restored(self, damaged: Tensor) -> Tensor:
         try:
@@ -99,16 +95,13 @@ class Stepper:
             ) from error
         return output
 
-    def _discriminator_step(
-        self, damaged: Tensor, output: Tensor, clean: Tensor, lr: float, result: "StepResult"
-    ) -> "StepResult":
+    def _discriminator_step(self, views: Views, lr: float, result: "StepResult") -> "StepResult":
         """Judge the output that the generator has just been corrected for, and the clean images."""
         if self.discriminator is None or self.discriminator_optimiser is None:
             return result
-        phase = phase_of(self.state.counters.step)
-        images = (self.objective.shown(x, phase) for x in (damaged, output, clean))
+        views = Views(views.output.detached(), views.damaged, views.clean)
         with self.fabric.autocast():
-            loss = judgement_loss(self.discriminator, *images)
+            loss = judgement_loss(self.discriminator, *self.objective.shown(views))
         norm = self._backward(loss, self.discriminator, self.discriminator_optimiser)
         values = self._averaged([loss, norm])
         good = math.isfinite(values[0]) and math.isfinite(values[1])

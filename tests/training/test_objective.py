@@ -15,13 +15,18 @@ from faceren.training.objective import (
     build_judge,
     inner_face,
     judgement_loss,
-    phase_of,
 )
 from faceren.training.recipe import LossRecipe
+from faceren.training.views import Views, phase_of
 
 DAMAGED, OUTPUT, CLEAN = (
     torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed)) for seed in range(3)
 )
+
+
+def parts_of(objective, output, damaged, clean, judge, *, whole=None, phase=(0, 0)):
+    views = objective.views(output, damaged, clean, phase=phase)
+    return objective.parts(views, judge, whole=whole, phase=phase)
 
 
 def test_what_weighs_nothing_is_not_built():
@@ -32,7 +37,7 @@ def test_what_weighs_nothing_is_not_built():
 
 def test_l1_is_the_mean_absolute_difference():
     objective = Objective(LossRecipe(l1=3))
-    parts = objective.parts(CLEAN + 0.25, DAMAGED, CLEAN, None)
+    parts = parts_of(objective, CLEAN + 0.25, DAMAGED, CLEAN, None)
     assert parts["l1"].item() == pytest.approx(0.25)
     assert objective.total(parts).item() == pytest.approx(0.75)
 
@@ -40,7 +45,7 @@ def test_l1_is_the_mean_absolute_difference():
 def test_all_losses_add_up_by_weight():
     recipe = LossRecipe(l1=2, lpips=0.5, gan=0.25, features=10, discriminator_width=4)
     judge = build_judge(recipe, seed=0)
-    parts = Objective(recipe).parts(OUTPUT, DAMAGED, CLEAN, judge)
+    parts = parts_of(Objective(recipe), OUTPUT, DAMAGED, CLEAN, judge)
     assert set(parts) == {"l1", "lpips", "gan", "features"}
     expected = sum(getattr(recipe, name) * part.item() for name, part in parts.items())
     assert Objective(recipe).total(parts).item() == pytest.approx(expected, rel=1e-6)
@@ -48,7 +53,7 @@ def test_all_losses_add_up_by_weight():
 
 def test_a_perfect_output_has_no_distance():
     recipe = LossRecipe(l1=1, lpips=1, features=1, discriminator_width=4)
-    parts = Objective(recipe).parts(CLEAN, DAMAGED, CLEAN, build_judge(recipe, seed=0))
+    parts = parts_of(Objective(recipe), CLEAN, DAMAGED, CLEAN, build_judge(recipe, seed=0))
     assert {name: part.item() for name, part in parts.items()} == {
         "l1": 0,
         "lpips": 0,
@@ -60,7 +65,7 @@ def test_the_generators_losses_leave_the_discriminator_alone():
     recipe = LossRecipe(gan=1, features=1, discriminator_width=4)
     judge = build_judge(recipe, seed=0)
     output = OUTPUT.clone().requires_grad_()
-    Objective(recipe).total(Objective(recipe).parts(output, DAMAGED, CLEAN, judge)).backward()
+    Objective(recipe).total(parts_of(Objective(recipe), output, DAMAGED, CLEAN, judge)).backward()
     assert output.grad is not None
     assert output.grad.abs().sum() > 0
     assert all(p.grad is None and p.requires_grad for p in judge.parameters())
@@ -96,9 +101,9 @@ def test_the_grid_of_the_perceptual_losses_moves():
     assert phase_of(16) == phases[0]
     recipe = LossRecipe(lpips=1, gan=1, discriminator="projected", discriminator_width=4)
     judge, objective = build_judge(recipe, seed=0).eval(), Objective(recipe)
-    found = objective.parts(OUTPUT, DAMAGED, CLEAN, judge, phase=(2, 1))
+    found = parts_of(objective, OUTPUT, DAMAGED, CLEAN, judge, phase=(2, 1))
     cut = [x[:, :, 2:, 1:] for x in (OUTPUT, DAMAGED, CLEAN)]
-    expected = objective.parts(*cut, judge)
+    expected = parts_of(objective, *cut, judge)
     for name in ("lpips", "gan"):
         assert found[name].item() == pytest.approx(expected[name].item(), rel=1e-5)
 
@@ -117,26 +122,41 @@ def test_inner_looks_at_whole_faces_only():
     objective = Objective(LossRecipe(inner=2))
     output, clean = (torch.rand(2, 3, 128, 128) for _ in range(2))
     expected = LpipsAlexNet(asset("lpips-alexnet"))(*(inner_face(x[1:]) for x in (output, clean)))
-    found = objective.parts(output, output, clean, None, whole=torch.tensor([False, True]))
+    found = parts_of(objective, output, output, clean, None, whole=torch.tensor([False, True]))
     assert found["inner"].item() == pytest.approx(expected.item(), rel=1e-5)
     assert objective.total(found).item() == pytest.approx(2 * expected.item(), rel=1e-5)
     output.requires_grad_()
-    none = objective.parts(output, output, clean, None, whole=torch.tensor([False, False]))
+    none = parts_of(objective, output, output, clean, None, whole=torch.tensor([False, False]))
     none["inner"].backward()  # crops alone in a step: nothing to learn, nothing that breaks
     assert none["inner"] == 0
     assert not output.grad.any()
 
 
-def test_what_a_discriminator_was_given_frozen_stays_so():
-    recipe = LossRecipe(gan=1, features=1, discriminator="projected", discriminator_width=4)
-    judge = build_judge(recipe, seed=0).eval()  # else the spectral norms move on
-    learns = [parameter.requires_grad for parameter in judge.parameters()]
-    assert any(learns)
-    assert not all(learns)
-    parts = Objective(recipe).parts(OUTPUT, DAMAGED, CLEAN, judge)
-    assert [parameter.requires_grad for parameter in judge.parameters()] == learns
-    alone = Objective(LossRecipe(gan=1)).parts(OUTPUT, DAMAGED, CLEAN, judge)
-    assert alone["gan"].item() == pytest.approx(parts["gan"].item(), rel=1e-5)
+def test_alexnet_sees_each_batch_once(monkeypatch):
+    recipe = LossRecipe(
+        lpips=1, gan=1, features=1, discriminator="projected", discriminator_width=4
+    )
+    judge, objective = build_judge(recipe, seed=0), Objective(recipe)
+    seen, maps = [], objective.lpips.maps
+    monkeypatch.setattr(objective.lpips, "maps", lambda x: seen.append(x) or maps(x))
+    views = objective.views(OUTPUT, DAMAGED, CLEAN, phase=(1, 2))
+    objective.parts(views, judge, phase=(1, 2))
+    detached = Views(views.output.detached(), views.damaged, views.clean)
+    judgement_loss(judge, *objective.shown(detached)).backward()
+    assert len(seen) == 3
+    for found, images in zip(seen, (OUTPUT, DAMAGED, CLEAN), strict=True):
+        assert torch.equal(found, images[:, :, 1:, 2:])
+
+
+def test_shared_maps_change_no_loss():
+    recipe = LossRecipe(lpips=1, gan=1, discriminator="projected", discriminator_width=4)
+    judge, objective = build_judge(recipe, seed=0).eval(), Objective(recipe)
+    parts = parts_of(objective, OUTPUT, DAMAGED, CLEAN, judge)
+    alexnet = LpipsAlexNet(asset("lpips-alexnet"))
+    assert parts["lpips"].item() == pytest.approx(alexnet(OUTPUT, CLEAN).mean().item(), rel=1e-6)
+    judged = judge(*([x, *alexnet.maps(x)] for x in (DAMAGED, OUTPUT)))
+    expected = sum((scale[-1] - 1).square().mean() for scale in judged) / len(judged)
+    assert parts["gan"].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def write_vgg16(path):
@@ -154,9 +174,9 @@ def test_vgg_weights_are_read_from_a_file(tmp_path):
     path = tmp_path / "vgg.safetensors"
     write_vgg16(path)
     objective = Objective(LossRecipe(vgg=10, vgg_weights=str(path)))
-    assert objective.parts(CLEAN, DAMAGED, CLEAN, None)["vgg"] == 0
+    assert parts_of(objective, CLEAN, DAMAGED, CLEAN, None)["vgg"] == 0
     output = OUTPUT.clone().requires_grad_()
-    loss = objective.parts(output, DAMAGED, CLEAN, None)["vgg"]
+    loss = parts_of(objective, output, DAMAGED, CLEAN, None)["vgg"]
     expected = perceptual_loss(VggFeatures(path)(OUTPUT), VggFeatures(path)(CLEAN))
     assert loss.item() == pytest.approx(expected.item())
     loss.backward()

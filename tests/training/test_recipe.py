@@ -148,7 +148,9 @@ def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, overrides, lea
     recipe = load(tmp_path, *overrides, f"data.size={least}")
     images = torch.rand(1, 3, least, least)
     judge = build_judge(recipe.loss, seed=0)
-    parts = Objective(recipe.loss).parts(images, images, images, judge, phase=(3, 3))
+    objective = Objective(recipe.loss)
+    views = objective.views(images, images, images, phase=(3, 3))
+    parts = objective.parts(views, judge, phase=(3, 3))
     assert all(part.isfinite() for part in parts.values())
 
 
