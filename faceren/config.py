@@ -150,12 +150,12 @@ COMPACT = GeneratorConfig(
 """The shipped network for CPUs: the same collaborative suppression and replenishment, lean."""
 
 BASE = GeneratorConfig(
-    width=80,
+    width=64,
     depth=3,
     max_multiplier=4,
     middle_blocks=2,
     stem_stride=4,
-    hidden=80,
+    hidden=64,
     modulation_kernel=1,
     normalisation="layer",
     encoder_normalisation="none",

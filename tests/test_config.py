@@ -12,7 +12,7 @@ def test_defaults_are_the_published_shape():
     assert [config.channels(level) for level in range(6)] == [64, 128, 256, 512, 1024, 1024]
 
 
-@pytest.mark.parametrize(("config", "width"), [(COMPACT, 48), (BASE, 80)])
+@pytest.mark.parametrize(("config", "width"), [(COMPACT, 48), (BASE, 64)])
 def test_shipped_shapes(config, width):
     assert config.stride == 32
     assert [config.channels(level) / width for level in range(4)] == [1, 2, 4, 4]

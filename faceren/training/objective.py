@@ -72,6 +72,7 @@ class Objective(nn.Module):
             output=self._view(output, phase, mapped=compared),
             damaged=self._view(damaged, phase, mapped=self.recipe.projected),
             clean=self._view(clean, phase, mapped=compared),
+            phase=phase,
         )
 
     def _view(self, images: Tensor, phase: Phase, *, mapped: bool) -> View:
@@ -85,7 +86,6 @@ class Objective(nn.Module):
         judge: nn.Module | None,
         *,
         whole: Tensor | None = None,
-        phase: Phase = (0, 0),
     ) -> Parts:
         """Return the generator's losses, each a scalar, unweighted.
 
@@ -93,7 +93,6 @@ class Objective(nn.Module):
             views: From this objective.
             judge: The discriminator; needed if a loss has to do with it. It gets no gradient.
             whole: (N,) bool, which of them show a whole face, aligned; all if not given.
-            phase: That of the views.
         """
         parts: Parts = {}
         output, clean = views.output.images, views.clean.images
@@ -110,13 +109,13 @@ class Objective(nn.Module):
         if whole is not None:
             output, clean = output[whole], clean[whole]
         if self.lpips is not None and self.recipe.inner:
-            pair = (moved(inner_face(x), phase) for x in (output, clean))
+            pair = (moved(inner_face(x), views.phase) for x in (output, clean))
             distances = self.lpips(*pair)
             parts["inner"] = distances.sum() / max(1, len(distances))
         if self.embedding is not None:
             parts["identity"] = identity_loss(self.embedding, output, clean)
         if self.fed is not None:
-            parts["fed"] = self.fed(output, clean, phase=phase)
+            parts["fed"] = self.fed(output, clean, phase=views.phase)
         return parts
 
     def _judged(self, views: Views, judge: nn.Module) -> Parts:

@@ -3,6 +3,7 @@
 Shape letters: N batch (of this process), S side of the training image in pixels.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ class Stepper:
         with self.fabric.autocast():
             phase = phase_of(self.state.counters.step)
             views = self.objective.views(output, damaged, clean, phase=phase)
-            parts = self.objective.parts(views, self.state.discriminator, whole=whole, phase=phase)
+            parts = self.objective.parts(views, self.state.discriminator, whole=whole)
             total = self.objective.total(parts)
         norm = self._backward(total, self.generator, self.optimiser)
         values = self._averaged([total, norm, *parts.values()])
@@ -99,7 +100,7 @@ class Stepper:
         """Judge the output that the generator has just been corrected for, and the clean images."""
         if self.discriminator is None or self.discriminator_optimiser is None:
             return result
-        views = Views(views.output.detached(), views.damaged, views.clean)
+        views = dataclasses.replace(views, output=views.output.detached())
         with self.fabric.autocast():
             loss = judgement_loss(self.discriminator, *self.objective.shown(views))
         norm = self._backward(loss, self.discriminator, self.discriminator_optimiser)

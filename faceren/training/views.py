@@ -37,6 +37,8 @@ class Views:
     output: View
     damaged: View
     clean: View
+    phase: Phase = (0, 0)
+    """By how many rows and columns they are cut."""
 
 
 def phase_of(step: int) -> Phase:

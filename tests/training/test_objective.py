@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import pytest
@@ -17,7 +18,7 @@ from faceren.training.objective import (
     judgement_loss,
 )
 from faceren.training.recipe import LossRecipe
-from faceren.training.views import Views, phase_of
+from faceren.training.views import phase_of
 
 DAMAGED, OUTPUT, CLEAN = (
     torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed)) for seed in range(3)
@@ -26,7 +27,7 @@ DAMAGED, OUTPUT, CLEAN = (
 
 def parts_of(objective, output, damaged, clean, judge, *, whole=None, phase=(0, 0)):
     views = objective.views(output, damaged, clean, phase=phase)
-    return objective.parts(views, judge, whole=whole, phase=phase)
+    return objective.parts(views, judge, whole=whole)
 
 
 def test_what_weighs_nothing_is_not_built():
@@ -140,8 +141,8 @@ def test_alexnet_sees_each_batch_once(monkeypatch):
     seen, maps = [], objective.lpips.maps
     monkeypatch.setattr(objective.lpips, "maps", lambda x: seen.append(x) or maps(x))
     views = objective.views(OUTPUT, DAMAGED, CLEAN, phase=(1, 2))
-    objective.parts(views, judge, phase=(1, 2))
-    detached = Views(views.output.detached(), views.damaged, views.clean)
+    objective.parts(views, judge)
+    detached = dataclasses.replace(views, output=views.output.detached())
     judgement_loss(judge, *objective.shown(detached)).backward()
     assert len(seen) == 3
     for found, images in zip(seen, (OUTPUT, DAMAGED, CLEAN), strict=True):

@@ -150,7 +150,7 @@ def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, overrides, lea
     judge = build_judge(recipe.loss, seed=0)
     objective = Objective(recipe.loss)
     views = objective.views(images, images, images, phase=(3, 3))
-    parts = objective.parts(views, judge, phase=(3, 3))
+    parts = objective.parts(views, judge)
     assert all(part.isfinite() for part in parts.values())
 
 
