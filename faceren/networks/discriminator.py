@@ -114,10 +114,10 @@ def judge_pair(
         clean: Of the clean ones.
     """
     both = discriminator(_stacked(damaged, damaged), _stacked(restored, clean))
-    count = len(both[0][0]) // 2
+    halves = [[features.chunk(2) for features in scale] for scale in both]
     return (
-        [[features[:count] for features in scale] for scale in both],
-        [[features[count:] for features in scale] for scale in both],
+        [[ours for ours, _ in scale] for scale in halves],
+        [[theirs for _, theirs in scale] for scale in halves],
     )
 
 

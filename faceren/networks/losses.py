@@ -37,7 +37,10 @@ def adversarial_loss(judgement: Judgement, target: float) -> Tensor:
         judgement: From the discriminator.
         target: What every patch should score: 1 for real, 0 for restored.
     """
-    losses = [(scale[-1] - target).square().mean() for scale in judgement]
+    losses = [
+        (scale[-1] - target).square().sum() / max(1, scale[-1].numel())  # none: no loss
+        for scale in judgement
+    ]
     return torch.stack(losses).mean()
 
 

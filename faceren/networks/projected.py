@@ -19,6 +19,8 @@ from faceren.errors import ShapeError
 from faceren.networks.discriminator import Judgement
 from faceren.networks.perceptual import CHANNELS
 
+EACH = 1 + len(CHANNELS)
+"""Tensors that show a batch: its pixels and AlexNet's maps."""
 MIN_SIDE = 48
 """Smallest side that leaves the coarsest map more than a pixel."""
 
@@ -73,41 +75,61 @@ class MapJudge(nn.Module):
         return [mixed, looked, self.score(looked)]
 
 
+class Judges(nn.Module):
+    """One for the pixels, and one for each of AlexNet's five maps.
+
+    Args:
+        width: Channels of their layers.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.pixels = PixelJudge(width)
+        self.maps = nn.ModuleList(MapJudge(channels, width) for channels in CHANNELS)
+
+    def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Judgement:
+        """Return six judgements of images and their maps."""
+        judges = (self.pixels, *self.maps)
+        return [judge(*pair) for judge, *pair in zip(judges, damaged, images, strict=True)]
+
+
 class ProjectedDiscriminator(nn.Module):
     """Judge images by their pixels and by AlexNet's five maps of them.
 
     Args:
         width: Channels of the layers.
+        inner: Have judges of their own for a part of the images, as eyes, nose and mouth.
     """
 
-    def __init__(self, *, width: int = 64) -> None:
+    def __init__(self, *, width: int = 64, inner: bool = False) -> None:
         super().__init__()
-        self.pixels = PixelJudge(width)
-        self.maps = nn.ModuleList(MapJudge(channels, width) for channels in CHANNELS)
+        self.whole = Judges(width)
+        self.inner = Judges(width) if inner else None
 
     def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Judgement:
         """Return feature maps and scores of images, seen together with what they come from.
 
         Args:
             damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 48 pixels, and
-                ``LpipsAlexNet.maps`` of them.
+                ``LpipsAlexNet.maps`` of them; with ``inner``, six more tensors of the parts, of
+                which there may be fewer, or none.
             images: The same of restored or clean images.
 
         Raises:
             ShapeError: If the shapes differ, are no images or are too small, or maps are missing.
         """
         shapes = [[tuple(x.shape) for x in seen] for seen in (damaged, images)]
-        sides = shapes[0][0][2:]
-        good = damaged[0].ndim == 4 and damaged[0].shape[1] == 3 and min(sides) >= MIN_SIDE
-        if shapes[0] != shapes[1] or not good or len(damaged) != 1 + len(CHANNELS):
+        count = EACH if self.inner is None else 2 * EACH
+        if shapes[0] != shapes[1] or len(damaged) != count or not _are_images(damaged[::EACH]):
             raise ShapeError(
                 f"expected two (N, 3, H, W) batches of one shape with sides of at least "
-                f"{MIN_SIDE} and {len(CHANNELS)} maps each, got {shapes[0]} and {shapes[1]}"
+                f"{MIN_SIDE} and their maps, {count} tensors, got {shapes[0]} and {shapes[1]}"
             )
-        return [
-            self.pixels(damaged[0], images[0]),
-            *(
-                judge(*pair)
-                for judge, *pair in zip(self.maps, damaged[1:], images[1:], strict=True)
-            ),
-        ]
+        judgement: Judgement = self.whole(damaged[:EACH], images[:EACH])
+        if self.inner is not None:
+            judgement += self.inner(damaged[EACH:], images[EACH:])
+        return judgement
+
+
+def _are_images(batches: Sequence[Tensor]) -> bool:
+    return all(x.ndim == 4 and x.shape[1] == 3 and min(x.shape[2:]) >= MIN_SIDE for x in batches)

@@ -3,7 +3,7 @@
 Shape letters: N batch, H and W pixels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from faceren.networks.vgg import VggFeatures
 from faceren.training.embedding import FaceEmbedding, identity_loss
 from faceren.training.fed_loss import FedLoss
 from faceren.training.recipe import LossRecipe
-from faceren.training.views import Phase, View, Views, moved
+from faceren.training.views import Phase, Trio, View, Views, moved
 
 INNER_MARGIN = 50.0
 """Around eyes, nose tip and mouth corners, pixels of a face of 512."""
@@ -57,7 +57,13 @@ class Objective(nn.Module):
         self.fed = FedLoss().eval() if recipe.fed else None
 
     def views(
-        self, output: Tensor, damaged: Tensor, clean: Tensor, *, phase: Phase = (0, 0)
+        self,
+        output: Tensor,
+        damaged: Tensor,
+        clean: Tensor,
+        *,
+        whole: Tensor | None = None,
+        phase: Phase = (0, 0),
     ) -> Views:
         """Return what the losses look at.
 
@@ -65,53 +71,57 @@ class Objective(nn.Module):
             output: (N, 3, H, W), not clamped.
             damaged: The same shape, in [0, 1].
             clean: The same shape, in [0, 1].
+            whole: (N,) bool, which of them show a whole face, aligned; all if not given.
             phase: Where the grid of the perceptual networks begins, see ``views.phase_of``.
         """
-        compared = bool(self.recipe.lpips or self.recipe.projected)
-        return Views(
-            output=self._view(output, phase, mapped=compared),
-            damaged=self._view(damaged, phase, mapped=self.recipe.projected),
-            clean=self._view(clean, phase, mapped=compared),
-            phase=phase,
-        )
+        recipe, three = self.recipe, (output, damaged, clean)
+        if whole is None:
+            whole = torch.ones(len(output), dtype=torch.bool, device=output.device)
+        compared = bool(recipe.lpips or recipe.projected)
+        every = self._trio(three, phase, compared=compared, judged=recipe.projected)
+        inner = None
+        if recipe.inner or recipe.discriminator_inner:
+            faces = [inner_face(images[whole]) for images in three]
+            inner = self._trio(faces, phase, compared=True, judged=recipe.discriminator_inner)
+        return Views(every, whole, inner, phase)
 
-    def _view(self, images: Tensor, phase: Phase, *, mapped: bool) -> View:
-        cut = moved(images, phase)
-        maps = self.lpips.maps(cut) if mapped and self.lpips is not None else ()
-        return View(images, cut, maps)
+    def _trio(self, three: Sequence[Tensor], phase: Phase, *, compared: bool, judged: bool) -> Trio:
+        """Return images with AlexNet's maps of what is compared (not the damaged) or judged."""
+        views = []
+        for images, mapped in zip(three, (compared, judged, compared), strict=True):
+            cut = moved(images, phase)
+            maps = self.lpips.maps(cut) if mapped and self.lpips is not None else ()
+            views.append(View(images, cut, maps))
+        return Trio(*views)
 
-    def parts(
-        self,
-        views: Views,
-        judge: nn.Module | None,
-        *,
-        whole: Tensor | None = None,
-    ) -> Parts:
+    def parts(self, views: Views, judge: nn.Module | None) -> Parts:
         """Return the generator's losses, each a scalar, unweighted.
 
         Args:
             views: From this objective.
             judge: The discriminator; needed if a loss has to do with it. It gets no gradient.
-            whole: (N,) bool, which of them show a whole face, aligned; all if not given.
         """
         parts: Parts = {}
-        output, clean = views.output.images, views.clean.images
+        output, clean = views.all.output, views.all.clean
         if self.recipe.l1:
-            parts["l1"] = F.l1_loss(output, clean)
+            parts["l1"] = F.l1_loss(output.images, clean.images)
         if self.lpips is not None and self.recipe.lpips:
-            parts["lpips"] = self.lpips.distance(views.output.maps, views.clean.maps).mean()
+            parts["lpips"] = self.lpips.distance(output.maps, clean.maps).mean()
         if self.vgg is not None:
             with torch.no_grad():
-                target = self.vgg(clean)
-            parts["vgg"] = perceptual_loss(self.vgg(output), target)
+                target = self.vgg(clean.images)
+            parts["vgg"] = perceptual_loss(self.vgg(output.images), target)
         if judge is not None:
             parts |= self._judged(views, judge)
-        if whole is not None:
-            output, clean = output[whole], clean[whole]
-        if self.lpips is not None and self.recipe.inner:
-            pair = (moved(inner_face(x), views.phase) for x in (output, clean))
-            distances = self.lpips(*pair)
+        return parts | self._of_faces(views)
+
+    def _of_faces(self, views: Views) -> Parts:
+        """Return the losses of whole faces; 0 if there is none."""
+        parts: Parts = {}
+        if self.lpips is not None and self.recipe.inner and views.inner is not None:
+            distances = self.lpips.distance(views.inner.output.maps, views.inner.clean.maps)
             parts["inner"] = distances.sum() / max(1, len(distances))
+        output, clean = (view.images[views.whole] for view in (views.all.output, views.all.clean))
         if self.embedding is not None:
             parts["identity"] = identity_loss(self.embedding, output, clean)
         if self.fed is not None:
@@ -136,10 +146,20 @@ class Objective(nn.Module):
 
         The paper's sees the images as they are, a projected one those that AlexNet has seen.
         """
-        three = (views.damaged, views.output, views.clean)
+        damaged, output, clean = (
+            self._shown(views, name) for name in ("damaged", "output", "clean")
+        )
+        return damaged, output, clean
+
+    def _shown(self, views: Views, name: str) -> Judged:
+        view: View = getattr(views.all, name)
         if not self.recipe.projected:
-            return tuple(view.images for view in three)  # type: ignore[return-value]
-        return tuple([view.cut, *view.maps] for view in three)  # type: ignore[return-value]
+            return view.images
+        seen = [view.cut, *view.maps]
+        if self.recipe.discriminator_inner and views.inner is not None:
+            inner: View = getattr(views.inner, name)
+            seen += [inner.cut, *inner.maps]
+        return seen
 
     def total(self, parts: Parts) -> Tensor:
         """Return the weighted sum."""
@@ -175,7 +195,9 @@ def build_judge(recipe: LossRecipe, seed: int) -> Discriminator | ProjectedDiscr
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)  # other numbers than the generator's
         if recipe.discriminator == "projected":
-            return ProjectedDiscriminator(width=recipe.discriminator_width)
+            return ProjectedDiscriminator(
+                width=recipe.discriminator_width, inner=recipe.discriminator_inner
+            )
         return Discriminator(width=recipe.discriminator_width)
 
 

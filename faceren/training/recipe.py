@@ -31,7 +31,7 @@ def _rising(section: str, name: str, pair: tuple[float, float]) -> None:
 
 
 HUGE = float(2**53)
-LEAST_SIDES = {"lpips": 36, "inner": 96, "projected": 64}
+LEAST_SIDES = {"lpips": 36, "inner": 96, "projected": 64, "discriminator_inner": 120}
 """Smallest training images of which AlexNet still has all its maps, pixels, by who asks."""
 
 
@@ -135,12 +135,18 @@ class LossRecipe:
     learns faster (arXiv:2111.01007)."""
     discriminator_width: int = 64
     """Channels of the discriminator's first layer; of a projected one, of all its layers."""
+    discriminator_inner: bool = False
+    """Let a projected one judge eyes, nose and mouth by themselves, too, of whole faces."""
 
     def __post_init__(self) -> None:
         names = ("l1", "lpips", "inner", "vgg", "identity", "fed", "gan", "features")
         _within("loss", self, dict.fromkeys(names, (0, HUGE)))
         _within("loss", self, {"discriminator_width": (1, 1024)})
         check_choice("loss.discriminator", self.discriminator, DiscriminatorKind)
+        if self.discriminator_inner and not self.projected:
+            raise ConfigError(
+                "loss.discriminator_inner: expected loss.gan and loss.discriminator projected"
+            )
         if not any(getattr(self, name) for name in names):
             raise ConfigError("loss: expected a weight above 0 for at least one loss, got none")
         if self.vgg and not self.vgg_weights:
@@ -168,6 +174,7 @@ class LossRecipe:
     def looks_through_alexnet(self) -> list[str]:
         """What in it needs AlexNet's maps of training images."""
         uses = {"lpips": self.lpips, "inner": self.inner, "projected": self.projected}
+        uses["discriminator_inner"] = self.discriminator_inner
         return [name for name, used in uses.items() if used]
 
 

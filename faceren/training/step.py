@@ -3,7 +3,6 @@
 Shape letters: N batch (of this process), S side of the training image in pixels.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,8 +64,8 @@ class Stepper:
         output = self._restored(damaged)
         with self.fabric.autocast():
             phase = phase_of(self.state.counters.step)
-            views = self.objective.views(output, damaged, clean, phase=phase)
-            parts = self.objective.parts(views, self.state.discriminator, whole=whole)
+            views = self.objective.views(output, damaged, clean, whole=whole, phase=phase)
+            parts = self.objective.parts(views, self.state.discriminator)
             total = self.objective.total(parts)
         norm = self._backward(total, self.generator, self.optimiser)
         values = self._averaged([total, norm, *parts.values()])
@@ -100,9 +99,9 @@ class Stepper:
         """Judge the output that the generator has just been corrected for, and the clean images."""
         if self.discriminator is None or self.discriminator_optimiser is None:
             return result
-        views = dataclasses.replace(views, output=views.output.detached())
+        images = self.objective.shown(views.detached())
         with self.fabric.autocast():
-            loss = judgement_loss(self.discriminator, *self.objective.shown(views))
+            loss = judgement_loss(self.discriminator, *images)
         norm = self._backward(loss, self.discriminator, self.discriminator_optimiser)
         values = self._averaged([loss, norm])
         good = math.isfinite(values[0]) and math.isfinite(values[1])

@@ -31,14 +31,35 @@ class View:
 
 
 @dataclass(frozen=True)
-class Views:
-    """The three batches of a step, image by image of the same face."""
+class Trio:
+    """The batches of a step, image by image of the same face."""
 
     output: View
     damaged: View
     clean: View
-    phase: Phase = (0, 0)
+
+    def detached(self) -> "Trio":
+        """Return it without gradients."""
+        return Trio(self.output.detached(), self.damaged, self.clean)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Everything that the losses of a step look at."""
+
+    all: Trio
+    """All images."""
+    whole: Tensor
+    """(N,) bool, which of them show a whole face, aligned."""
+    inner: Trio | None
+    """Eyes, nose and mouth of those; None if no loss needs them."""
+    phase: Phase
     """By how many rows and columns they are cut."""
+
+    def detached(self) -> "Views":
+        """Return it without gradients."""
+        inner = None if self.inner is None else self.inner.detached()
+        return Views(self.all.detached(), self.whole, inner, self.phase)
 
 
 def phase_of(step: int) -> Phase:

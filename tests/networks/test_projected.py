@@ -41,7 +41,7 @@ def test_pixels_and_five_maps_are_judged(judge, seen):
 
 def test_a_map_by_hand(judge, seen):
     damaged, restored = seen(images(seed=1)), seen(images(seed=2))
-    head, found = judge.maps[2], judge(damaged, restored)[3]
+    head, found = judge.whole.maps[2], judge(damaged, restored)[3]
     weight = head.mix.weight[:, :, 0, 0]
     channels = CHANNELS[2]
     mixed = torch.einsum("oc,nchw->nohw", weight[:, :channels], damaged[3])
@@ -83,5 +83,5 @@ def test_wrong_shapes_are_named(judge, alexnet, damaged, restored, message):
 
 
 def test_missing_maps_are_named(judge):
-    with pytest.raises(ShapeError, match="and 5 maps each"):
+    with pytest.raises(ShapeError, match="and their maps, 6 tensors"):
         judge([images()], [images()])

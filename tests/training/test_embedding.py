@@ -79,7 +79,7 @@ def test_only_whole_faces_count(weights):
     objective = Objective(LossRecipe(identity=1, identity_weights=str(weights)))
     output, clean = faces(0, 3).requires_grad_(), faces(1, 3)
     whole = torch.tensor([True, False, True])
-    loss = objective.parts(objective.views(output, clean, clean), None, whole=whole)["identity"]
+    loss = objective.parts(objective.views(output, clean, clean, whole=whole), None)["identity"]
     alone = identity_loss(FaceEmbedding(weights), output[[0, 2]], clean[[0, 2]])
     assert loss.item() == pytest.approx(alone.item(), abs=1e-7)
     loss.backward()
@@ -90,9 +90,8 @@ def test_only_whole_faces_count(weights):
 def test_a_batch_without_a_whole_face_has_no_identity_loss(weights):
     objective = Objective(LossRecipe(l1=1, identity=1, identity_weights=str(weights)))
     output = faces(0).requires_grad_()
-    parts = objective.parts(
-        objective.views(output, faces(1), faces(1)), None, whole=torch.zeros(2, dtype=bool)
-    )
+    none = torch.zeros(2, dtype=bool)
+    parts = objective.parts(objective.views(output, faces(1), faces(1), whole=none), None)
     assert parts["identity"].item() == 0
     objective.total(parts).backward()
     assert output.grad.abs().sum() > 0

@@ -56,12 +56,13 @@ def test_whole_faces_alone_get_a_gradient(portraits):
     faces, _ = portraits
     objective = Objective(LossRecipe(fed=2))
     output = (0.9 * faces[:2]).requires_grad_()
-    views = objective.views(output, faces[:2], faces[:2])
-    parts = objective.parts(views, None, whole=torch.tensor([False, True]))
+    whole = torch.tensor([False, True])
+    parts = objective.parts(objective.views(output, faces[:2], faces[:2], whole=whole), None)
     objective.total(parts).backward()
     assert (output.grad.abs().sum((1, 2, 3)) > 0).tolist() == [False, True]
     assert objective.total(parts).item() == pytest.approx(2 * parts["fed"].item())
-    none = objective.parts(views, None, whole=torch.tensor([False, False]))
+    views = objective.views(output, faces[:2], faces[:2], whole=torch.tensor([False, False]))
+    none = objective.parts(views, None)
     assert none["fed"].item() == 0
 
 

@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 
 import pytest
@@ -26,8 +25,8 @@ DAMAGED, OUTPUT, CLEAN = (
 
 
 def parts_of(objective, output, damaged, clean, judge, *, whole=None, phase=(0, 0)):
-    views = objective.views(output, damaged, clean, phase=phase)
-    return objective.parts(views, judge, whole=whole)
+    views = objective.views(output, damaged, clean, whole=whole, phase=phase)
+    return objective.parts(views, judge)
 
 
 def test_what_weighs_nothing_is_not_built():
@@ -142,8 +141,7 @@ def test_alexnet_sees_each_batch_once(monkeypatch):
     monkeypatch.setattr(objective.lpips, "maps", lambda x: seen.append(x) or maps(x))
     views = objective.views(OUTPUT, DAMAGED, CLEAN, phase=(1, 2))
     objective.parts(views, judge)
-    detached = dataclasses.replace(views, output=views.output.detached())
-    judgement_loss(judge, *objective.shown(detached)).backward()
+    judgement_loss(judge, *objective.shown(views.detached())).backward()
     assert len(seen) == 3
     for found, images in zip(seen, (OUTPUT, DAMAGED, CLEAN), strict=True):
         assert torch.equal(found, images[:, :, 1:, 2:])
@@ -158,6 +156,43 @@ def test_shared_maps_change_no_loss():
     judged = judge(*([x, *alexnet.maps(x)] for x in (DAMAGED, OUTPUT)))
     expected = sum((scale[-1] - 1).square().mean() for scale in judged) / len(judged)
     assert parts["gan"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("whole", [[True, False], [False, False]])
+def test_the_inner_face_has_judges_of_its_own(whole):
+    recipe = LossRecipe(
+        gan=1,
+        features=1,
+        discriminator="projected",
+        discriminator_inner=True,
+        discriminator_width=4,
+    )
+    judge, objective = build_judge(recipe, seed=0).eval(), Objective(recipe)
+    output, damaged, clean = (
+        torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(k)) for k in range(3)
+    )
+    chosen = torch.tensor(whole)
+    views = objective.views(output.requires_grad_(), damaged, clean, whole=chosen)
+    parts = objective.parts(views, judge)
+    alexnet = LpipsAlexNet(asset("lpips-alexnet"))
+    scores = [
+        (scale[-1] - 1).square()
+        for judges, cut in (
+            (judge.whole, lambda x: x),
+            (judge.inner, lambda x: inner_face(x[chosen])),
+        )
+        for scale in judges(*([cut(x), *alexnet.maps(cut(x))] for x in (damaged, output)))
+    ]
+    assert [len(score) for score in scores] == [2] * 6 + [sum(whole)] * 6
+    expected = sum(score.mean().item() for score in scores if len(score)) / 12
+    assert parts["gan"].item() == pytest.approx(expected, rel=1e-5)
+    objective.total(parts).backward()
+    assert output.grad.abs().sum((1, 2, 3)).all()  # in a step without faces, too
+    loss = judgement_loss(judge, *objective.shown(views.detached()))
+    loss.backward()
+    assert loss.isfinite()
+    assert all(parameter.grad is not None for parameter in judge.parameters())
+    assert any(p.grad.any() for p in judge.inner.parameters()) == any(whole)
 
 
 def write_vgg16(path):

@@ -6,7 +6,7 @@ import torch
 from faceren.assets import models_dir
 from faceren.config import BASE, COMPACT, GeneratorConfig
 from faceren.errors import ConfigError
-from faceren.training.objective import Objective, build_judge
+from faceren.training.objective import Objective, build_judge, judgement_loss
 from faceren.training.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe, ValidationRecipe
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe, recipe_sha256
 from tests.training.tiny import CONFIG, write_recipe
@@ -139,6 +139,7 @@ def test_difference_names_what_changes_a_result(tmp_path):
         (["loss.lpips=1"], 36),
         (["loss.inner=1"], 96),
         (["loss.gan=1", "loss.discriminator=projected"], 64),
+        (["loss.gan=1", "loss.discriminator=projected", "loss.discriminator_inner=true"], 120),
     ],
 )
 def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, overrides, least):
@@ -151,6 +152,8 @@ def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, overrides, lea
     objective = Objective(recipe.loss)
     views = objective.views(images, images, images, phase=(3, 3))
     parts = objective.parts(views, judge)
+    if judge is not None:
+        parts["judgement"] = judgement_loss(judge, *objective.shown(views.detached()))
     assert all(part.isfinite() for part in parts.values())
 
 
