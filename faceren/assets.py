@@ -12,7 +12,7 @@ from faceren.files import sha256_of
 PACKAGE = Path(__file__).parent
 PREFIX = "faceren-"
 """Names of shipped models begin with it; users leave it out."""
-DEFAULT_MODEL = "compact"
+DEFAULT_MODEL = "base"
 """The shipped model that is taken where none is named."""
 
 
@@ -33,6 +33,13 @@ class Asset:
 ASSETS = {
     asset.name: asset
     for asset in (
+        Asset(
+            name="faceren-base",
+            package="faceren",
+            path="faceren-base.safetensors",
+            sha256="f95d637b1ef7f3588c4d08a39618bd4bb49f00a6e1ff7f347513589f1d48534b",
+            source="trained by this project; research and non-commercial use",
+        ),
         Asset(
             name="faceren-compact",
             package="faceren",

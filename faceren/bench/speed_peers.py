@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 
 from faceren.bench.rows import LeftOut, Row
-from faceren.config import BASE, GeneratorConfig
 from faceren.inference import Restorer
-from faceren.networks.generator import build_generator
 
 SIZE, BATCHES, PASSES = 512, (1, 8), 3
 PEER = "GFPGANv1Clean"
@@ -49,7 +47,7 @@ class PeerSpeed:
 
 
 def peer_speed(model: str, restorer: Restorer) -> Iterator[Row]:
-    """Time the model, an untrained ``base``, and the peer with random weights.
+    """Time the model, and the peer with random weights.
 
     Args:
         model: Name of the loaded model for the rows.
@@ -60,8 +58,6 @@ def peer_speed(model: str, restorer: Restorer) -> Iterator[Row]:
         return
     peer = _peer(restorer)
     ours = {model: _restoring(restorer, restorer.checkpoint.network)}
-    if restorer.checkpoint.config != BASE:
-        ours["base (untrained)"] = _restoring(restorer, _untrained(BASE, restorer))
     yield from compare(ours, peer, restorer.device)
 
 
@@ -111,11 +107,6 @@ def _restoring(restorer: Restorer, network: torch.nn.Module) -> Pass:
                 network(placed).float().cpu()
 
     return run
-
-
-def _untrained(config: GeneratorConfig, restorer: Restorer) -> torch.nn.Module:
-    network = build_generator(config).eval().to(restorer.device, restorer.dtype)
-    return network.to(memory_format=torch.channels_last)
 
 
 def _peer(restorer: Restorer) -> Pass:

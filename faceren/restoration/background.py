@@ -21,7 +21,7 @@ ALIGNMENT = 64
 TILE = 832
 """Side of a tile in pixels; the last of a row or column is up to one ALIGNMENT longer."""
 RIM = 128
-"""Width in pixels of a tile's rim. The compact network looks 200 pixels far, but what lies beyond
+"""Width in pixels of a tile's rim. The networks look 200 pixels far and more, but what lies beyond
 the rim moves its result by a level or two of 255 at most."""
 BLEND = 64
 """Width in pixels of the ramp inside the rim."""

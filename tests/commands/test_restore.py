@@ -247,7 +247,7 @@ def test_a_model_with_a_wrong_hash_is_refused(photos, tmp_path, monkeypatch):
 
     spoiled = tmp_path / "models"
     spoiled.mkdir()
-    (spoiled / "faceren-compact.safetensors").write_bytes(b"not the weights")
+    (spoiled / f"faceren-{assets.DEFAULT_MODEL}.safetensors").write_bytes(b"not the weights")
     monkeypatch.setattr(assets, "models_dir", lambda: spoiled)
     assets.asset.cache_clear()
     status, message = call("restore", photos, "-o", tmp_path / "out")

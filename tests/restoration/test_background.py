@@ -67,8 +67,9 @@ def test_the_rim_of_a_tile_is_never_used():
     np.testing.assert_allclose(after[middle, middle], image[middle, middle], atol=1e-6)
 
 
-def test_tiles_equal_one_pass_over_the_whole_photo():
-    network = load_restorer(model_path("compact"), device="cpu")
+@pytest.mark.parametrize("model", ["base", "compact"])
+def test_tiles_equal_one_pass_over_the_whole_photo(model):
+    network = load_restorer(model_path(model), device="cpu")
 
     def restore(tiles):
         batch = [torch.from_numpy(tile).permute(2, 0, 1)[None] for tile in tiles]
