@@ -10,8 +10,8 @@ from faceren.manifest import ManifestWriter
 HEADER = {
     "tool": "faceren 0",
     "command": "restore",
-    "model": "faceren-compact",
-    "model_option": "compact",
+    "model": "faceren-base",
+    "model_option": "base",
     "weights_sha256": "0" * 64,
     "options": {"strength": 1.0, "quality": 95, "color": "auto"},
 }

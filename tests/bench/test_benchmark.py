@@ -17,7 +17,7 @@ def restorer():
 
 def test_gmacs_of_the_shipped_network_fit_its_budget(restorer):
     config = restorer.checkpoint.config
-    assert 5 < gmacs(config, 512) < 10
+    assert 10 < gmacs(config, 512) < 20
     assert gmacs(config, 512) == pytest.approx(4 * gmacs(config, 256), rel=1e-3)
 
 

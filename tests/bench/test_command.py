@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from faceren.assets import DEFAULT_MODEL
+
 
 @pytest.fixture
 def benchmark(run, faces, tmp_path):
@@ -29,10 +31,10 @@ def test_quality_writes_every_file(benchmark, tmp_path):
     report = json.loads(out)
     assert report == json.loads((tmp_path / "b" / "benchmark.json").read_text())
     methods = [row["method"] for row in report["quality"]]
-    assert methods == ["input", "recompression", "tv", "compact"]
+    assert methods == ["input", "recompression", "tv", DEFAULT_MODEL]
     assert report["quoted"][-1]["method"] == "HiFaceGAN"
     assert report["request"]["tasks"] == ["jpeg"]
-    assert "jpeg  compact  N 2  psnr" in err
+    assert f"jpeg  {DEFAULT_MODEL}  N 2  psnr" in err
     page = (tmp_path / "b" / "benchmark.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/png') == 2  # bars, and speed against quality
 
@@ -40,14 +42,14 @@ def test_quality_writes_every_file(benchmark, tmp_path):
 def test_a_regression_is_an_exit_status_when_asked(benchmark, tmp_path):
     assert benchmark()[0] == 0
     old = json.loads((tmp_path / "b" / "benchmark.json").read_text())
-    ours = next(row for row in old["quality"] if row["method"] == "compact")
+    ours = next(row for row in old["quality"] if row["method"] == DEFAULT_MODEL)
     ours["metrics"]["psnr"]["mean"] += 0.5
     for values in ours["images"].values():
         values["psnr"] += 0.5
     (tmp_path / "old.json").write_text(json.dumps(old))
     code, _, err = benchmark("--compare", tmp_path / "old.json")
     assert code == 0
-    assert "worse: jpeg  compact  psnr" in err
+    assert f"worse: jpeg  {DEFAULT_MODEL}  psnr" in err
     assert "4 figures compared: 0 better, 1 worse" in err
     assert benchmark("--compare", tmp_path / "old.json", "--fail-on-regression")[0] == 1
     same = ("--compare", tmp_path / "b" / "benchmark.json", "--fail-on-regression")

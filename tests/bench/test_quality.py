@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from faceren.assets import DEFAULT_MODEL
 from faceren.bench import quality as module
 from faceren.bench.candidates import candidates
 from faceren.bench.quality import Quality, quality_suite
@@ -26,7 +27,7 @@ def request_for(faces, tmp_path):
 def test_every_method_is_scored_on_the_same_faces(request_for):
     rows = list(quality_suite(request_for()))
     measured = [row for row in rows if isinstance(row, Quality)]
-    assert [row.method for row in measured] == ["input", "nlm", "wavelet", "compact"]
+    assert [row.method for row in measured] == ["input", "nlm", "wavelet", DEFAULT_MODEL]
     assert {row.n for row in measured} == {2}
     assert {tuple(row.images) for row in measured} == {("a.png", "more/b.png")}
     figures = {row.method: row.metrics["psnr"].mean for row in measured}
@@ -68,7 +69,7 @@ def test_an_interrupted_run_keeps_its_finished_rows(request_for, monkeypatch):
         list(quality_suite(request_for()))
     list(quality_suite(request_for()))
     names = [folder.name for folder in calls]
-    assert names == ["input", "nlm", "wavelet", "wavelet", "compact"]
+    assert names == ["input", "nlm", "wavelet", "wavelet", DEFAULT_MODEL]
 
 
 def test_another_seed_or_metric_is_measured_anew(request_for, monkeypatch):
@@ -102,7 +103,7 @@ def test_a_method_that_fails_is_left_out_and_the_others_go_on(request_for, monke
     failed = [row for row in rows if isinstance(row, LeftOut)]
     assert [row.what for row in failed] == ["nlm on denoise", "wavelet on denoise"]
     assert all(row.failed and row.why == "too large" for row in failed)
-    assert [row.method for row in rows if isinstance(row, Quality)] == ["input", "compact"]
+    assert [row.method for row in rows if isinstance(row, Quality)] == ["input", DEFAULT_MODEL]
 
 
 def test_too_few_images_for_fid_are_a_warning(request_for):
@@ -128,7 +129,7 @@ def test_models_may_be_for_one_task_and_need_names_of_their_own(request_for, tmp
     other = tmp_path / "mine.safetensors"
     other.write_bytes(model_path("compact").read_bytes())
     found = candidates(request_for(models=(f"jpeg={other}",)))
-    assert [(c.method.name, c.task) for c in found] == [("compact", ""), ("mine", "jpeg")]
+    assert [(c.method.name, c.task) for c in found] == [(DEFAULT_MODEL, ""), ("mine", "jpeg")]
     rows = quality_suite(request_for(models=(f"jpeg={other}",)))
     assert "mine" not in [row.method for row in rows if isinstance(row, Quality)]
     with pytest.raises(ConfigError, match="there twice"):
@@ -145,7 +146,10 @@ def test_a_run_folder_named_after_a_task_takes_part_in_it(request_for, tmp_path,
     best.parent.mkdir(parents=True)
     best.write_bytes(model_path("compact").read_bytes())
     found = candidates(request_for())
-    assert [(c.method.name, c.task) for c in found] == [("compact", ""), ("denoise-run", "denoise")]
+    assert [(c.method.name, c.task) for c in found] == [
+        (DEFAULT_MODEL, ""),
+        ("denoise-run", "denoise"),
+    ]
 
 
 def test_a_kept_row_is_plain_json(request_for, tmp_path):

@@ -52,7 +52,7 @@ def test_totals_and_settings_are_at_the_top(run):
     assert facts["Faces"] == "4"
     assert facts["Median identity distance"] == "0.38"  # of 0.15, 0.3, 0.45, 0.7
     assert facts["Faces beyond 0.6"] == "1"
-    assert facts["Model"] == "faceren-compact"
+    assert facts["Model"] == "faceren-base"
     assert facts["Strength"] == "1.0"
 
 
