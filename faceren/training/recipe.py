@@ -173,8 +173,12 @@ class LossRecipe:
     @property
     def looks_through_alexnet(self) -> list[str]:
         """What in it needs AlexNet's maps of training images."""
-        uses = {"lpips": self.lpips, "inner": self.inner, "projected": self.projected}
-        uses["discriminator_inner"] = self.discriminator_inner
+        uses = {
+            "lpips": self.lpips,
+            "inner": self.inner,
+            "projected": self.projected,
+            "discriminator_inner": self.discriminator_inner,
+        }
         return [name for name, used in uses.items() if used]
 
 

@@ -175,13 +175,11 @@ def test_the_inner_face_has_judges_of_its_own(whole):
     views = objective.views(output.requires_grad_(), damaged, clean, whole=chosen)
     parts = objective.parts(views, judge)
     alexnet = LpipsAlexNet(asset("lpips-alexnet"))
+    faces = [inner_face(x[chosen]) for x in (damaged, output)]
     scores = [
         (scale[-1] - 1).square()
-        for judges, cut in (
-            (judge.whole, lambda x: x),
-            (judge.inner, lambda x: inner_face(x[chosen])),
-        )
-        for scale in judges(*([cut(x), *alexnet.maps(cut(x))] for x in (damaged, output)))
+        for judges, pair in ((judge.whole, (damaged, output)), (judge.inner, faces))
+        for scale in judges(*([x, *alexnet.maps(x)] for x in pair))
     ]
     assert [len(score) for score in scores] == [2] * 6 + [sum(whole)] * 6
     expected = sum(score.mean().item() for score in scores if len(score)) / 12
