@@ -26,7 +26,7 @@ PREFIXES = ("features.", "convs.")
 
 
 class VggFeatures(nn.Module):
-    """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 of images, frozen.
+    """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 of images, or the first of them, frozen.
 
     Args:
         weights: VGG-16 or VGG-19 state dict, ``.safetensors``, ``.pth`` or ``.pt``, with
@@ -34,18 +34,19 @@ class VggFeatures(nn.Module):
             relu5_1 may be missing and are not kept.
         imagenet_normalised: Shift and scale images as the weights were trained; the published
             code does not, and feeds [0, 1].
+        depth: How many maps, 1 to 5; what lies above them is not computed.
 
     Raises:
         MachineError: If the file is not there or is damaged.
         ConfigError: If it holds no VGG-16 or VGG-19.
     """
 
-    def __init__(self, weights: Path, *, imagenet_normalised: bool = False) -> None:
+    def __init__(self, weights: Path, *, imagenet_normalised: bool = False, depth: int = 5) -> None:
         super().__init__()
         pairs = read_convolutions(weights)
         self.kind = detect([weight for weight, _ in pairs], weights.name)
         stages = STAGES[self.kind]
-        kept = sum(stages[:4]) + 1
+        kept = sum(stages[: depth - 1]) + 1
         self.first_of_stage = [sum(stages[:index]) for index in range(5)]
         self.convs = nn.ModuleList(_convolution(*pair) for pair in pairs[:kept])
         self.imagenet_normalised = imagenet_normalised
@@ -56,7 +57,7 @@ class VggFeatures(nn.Module):
         self.requires_grad_(requires_grad=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return five maps from (N, C, H, W) to (N, 8C, H/16, W/16).
+        """Return the maps: five are from (N, C, H, W) to (N, 8C, H/16, W/16).
 
         Args:
             images: (N, 3, H, W), RGB in [0, 1], sides of at least 16 pixels.

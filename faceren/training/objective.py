@@ -25,7 +25,7 @@ from faceren.networks.projected import ProjectedDiscriminator
 from faceren.networks.vgg import VggFeatures
 from faceren.training.embedding import FaceEmbedding, identity_loss
 from faceren.training.fed_loss import FedLoss
-from faceren.training.recipe import LossRecipe
+from faceren.training.loss_recipe import LossRecipe
 from faceren.training.views import Phase, Trio, View, Views, moved
 
 INNER_MARGIN = 50.0
@@ -51,6 +51,7 @@ class Objective(nn.Module):
         alexnet = bool(recipe.looks_through_alexnet)
         self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval() if alexnet else None
         self.vgg = VggFeatures(Path(recipe.vgg_weights)).eval() if recipe.vgg else None
+        self.inner_vgg = inner_features(recipe.vgg_weights) if recipe.inner_vgg else None
         self.embedding = (
             FaceEmbedding(Path(recipe.identity_weights)).eval() if recipe.identity else None
         )
@@ -80,9 +81,10 @@ class Objective(nn.Module):
         compared = bool(recipe.lpips or recipe.projected)
         every = self._trio(three, phase, compared=compared, judged=recipe.projected)
         inner = None
-        if recipe.inner or recipe.discriminator_inner:
+        compared = bool(recipe.inner or recipe.discriminator_inner)
+        if compared or recipe.inner_vgg:
             faces = [inner_face(images[whole]) for images in three]
-            inner = self._trio(faces, phase, compared=True, judged=recipe.discriminator_inner)
+            inner = self._trio(faces, phase, compared=compared, judged=recipe.discriminator_inner)
         return Views(every, whole, inner, phase)
 
     def _trio(self, three: Sequence[Tensor], phase: Phase, *, compared: bool, judged: bool) -> Trio:
@@ -121,6 +123,8 @@ class Objective(nn.Module):
         if self.lpips is not None and self.recipe.inner and views.inner is not None:
             distances = self.lpips.distance(views.inner.output.maps, views.inner.clean.maps)
             parts["inner"] = distances.sum() / max(1, len(distances))
+        if self.inner_vgg is not None and views.inner is not None:
+            parts["inner_vgg"] = maps_distance(self.inner_vgg, views.inner)
         output, clean = (view.images[views.whole] for view in (views.all.output, views.all.clean))
         if self.embedding is not None:
             parts["identity"] = identity_loss(self.embedding, output, clean)
@@ -173,6 +177,24 @@ def inner_face(faces: Tensor) -> Tensor:
     left, top = (round(unit * (edge - INNER_MARGIN)) for edge in TEMPLATE.min(0))
     right, bottom = (round(unit * (edge + INNER_MARGIN)) for edge in TEMPLATE.max(0))
     return faces[:, :, top:bottom, left:right]
+
+
+def inner_features(weights: str) -> VggFeatures:
+    """Return VGG up to relu3_1: eyelids and irises are a few pixels wide, and coarser maps dear."""
+    return VggFeatures(Path(weights), imagenet_normalised=True, depth=3).eval()
+
+
+def maps_distance(features: VggFeatures, views: Trio) -> Tensor:
+    """Return how far the output's maps are from the clean images', summed over them, a scalar.
+
+    A map's distance is the mean absolute difference. If there is no image, it is 0.
+    """
+    if not len(views.clean.cut):
+        return views.clean.cut.new_zeros(())
+    with torch.no_grad():
+        target = features(views.clean.cut)
+    ours = features(views.output.cut)
+    return perceptual_loss(ours, target, layer_weights=[1.0] * len(target))
 
 
 def judgement_loss(judge: nn.Module, damaged: Judged, output: Judged, clean: Judged) -> Tensor:

@@ -6,33 +6,13 @@ from typing import Literal
 from faceren.config import GeneratorConfig, check_choice
 from faceren.degradation import TASKS
 from faceren.errors import ConfigError
+from faceren.training.bounds import HUGE, rising, within
+from faceren.training.loss_recipe import LEAST_SIDES, LossRecipe
 
 Schedule = Literal["constant", "linear", "cosine"]
 OptimiserKind = Literal["adam", "adamw"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
-DiscriminatorKind = Literal["patches", "projected"]
 Score = Literal["psnr", "ssim", "lpips"]
-
-
-def _within(section: str, values: object, bounds: dict[str, tuple[float, float]]) -> None:
-    """Raise ConfigError unless each named field is in its closed range (None is no number)."""
-    for name, (low, high) in bounds.items():
-        value = getattr(values, name)
-        if value is not None and not low <= value <= high:
-            upper = f" to {high:g}" if high != HUGE else " or more"
-            raise ConfigError(f"{section}.{name}: expected {low:g}{upper}, got {value:g}")
-
-
-def _rising(section: str, name: str, pair: tuple[float, float]) -> None:
-    if not 0 < pair[0] <= pair[1]:
-        raise ConfigError(
-            f"{section}.{name}: expected [low, high] with 0 < low <= high, got {pair}"
-        )
-
-
-HUGE = float(2**53)
-LEAST_SIDES = {"lpips": 36, "inner": 96, "projected": 64, "discriminator_inner": 120}
-"""Smallest training images of which AlexNet still has all its maps, pixels, by who asks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +28,8 @@ class DataRecipe:
     """Folders of images to validate on; default some images of ``train``, then not trained on."""
     task: str = "mixed"
     """Damage to undo: a task of ``faceren degrade``, or ``mixed``."""
+    full: float = 0.0
+    """Share of samples that are damaged by the paper's ``full``, whatever the task."""
     fixed_damage: bool = False
     """Damage each image always alike, as the paper did, rather than anew each time."""
     size: int = 256
@@ -88,12 +70,12 @@ class DataRecipe:
             )
         if self.weights and (min(self.weights) < 0 or sum(self.weights) <= 0):
             raise ConfigError(f"data.weights: expected shares above 0, got {self.weights}")
-        _rising("data", "zoom", self.zoom)
-        _rising("data", "crop_zoom", self.crop_zoom)
+        rising("data", "zoom", self.zoom)
+        rising("data", "crop_zoom", self.crop_zoom)
         share, side = (0.0, 1.0), (16.0, 8192.0)
-        _within("data", self, dict.fromkeys(("crops", "flip", "shift", "large"), share))
-        _within("data", self, dict.fromkeys(("size", "large_size", "min_side", "max_side"), side))
-        _within("data", self, {"rotation": (0, 180), "cache_gib": (0, HUGE), "workers": (0, 256)})
+        within("data", self, dict.fromkeys(("crops", "flip", "shift", "large", "full"), share))
+        within("data", self, dict.fromkeys(("size", "large_size", "min_side", "max_side"), side))
+        within("data", self, {"rotation": (0, 180), "cache_gib": (0, HUGE), "workers": (0, 256)})
         if self.large and self.large_size < self.size:
             raise ConfigError(
                 f"data.large_size: expected at least data.size {self.size}, got {self.large_size}"
@@ -103,83 +85,6 @@ class DataRecipe:
                 f"data.max_side: expected at least data.min_side {self.min_side}, "
                 f"got {self.max_side}"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossRecipe:
-    """Weights of the generator's losses. What has weight zero is not built and costs nothing."""
-
-    l1: float = 0.0
-    """Mean absolute difference of pixels."""
-    lpips: float = 0.0
-    """LPIPS distance on AlexNet; its weights ship with faceren."""
-    inner: float = 0.0
-    """LPIPS distance of eyes, nose and mouth alone, of samples that show the whole face."""
-    vgg: float = 0.0
-    """VGG-19 feature distance (paper, eq. 6); needs ``vgg_weights``."""
-    vgg_weights: str = ""
-    """File of VGG weights."""
-    identity: float = 0.0
-    """Distance of the faces' embeddings, of samples that show the whole face; needs
-    ``identity_weights``."""
-    identity_weights: str = ""
-    """TorchScript file of a face embedding network, see ``training.embedding``."""
-    fed: float = 0.0
-    """Distance of dlib's embeddings, of samples that show the whole face: FED, at fixed places."""
-    gan: float = 0.0
-    """Least-squares adversarial loss (paper, eq. 4)."""
-    features: float = 0.0
-    """Distance of the discriminator's feature maps (paper, eq. 5)."""
-    discriminator: DiscriminatorKind = "patches"
-    """``patches`` of pixels at two scales, as the paper; ``projected`` judges AlexNet's maps and
-    learns faster (arXiv:2111.01007)."""
-    discriminator_width: int = 64
-    """Channels of the discriminator's first layer; of a projected one, of all its layers."""
-    discriminator_inner: bool = False
-    """Let a projected one judge eyes, nose and mouth by themselves, too, of whole faces."""
-
-    def __post_init__(self) -> None:
-        names = ("l1", "lpips", "inner", "vgg", "identity", "fed", "gan", "features")
-        _within("loss", self, dict.fromkeys(names, (0, HUGE)))
-        _within("loss", self, {"discriminator_width": (1, 1024)})
-        check_choice("loss.discriminator", self.discriminator, DiscriminatorKind)
-        if self.discriminator_inner and not self.projected:
-            raise ConfigError(
-                "loss.discriminator_inner: expected loss.gan and loss.discriminator projected"
-            )
-        if not any(getattr(self, name) for name in names):
-            raise ConfigError("loss: expected a weight above 0 for at least one loss, got none")
-        if self.vgg and not self.vgg_weights:
-            raise ConfigError(
-                "loss.vgg_weights: the VGG loss needs a file of weights; give one, or set "
-                "loss.vgg to 0 and use loss.lpips"
-            )
-        if self.identity and not self.identity_weights:
-            raise ConfigError(
-                "loss.identity_weights: the identity loss needs a face embedding network; give its "
-                "TorchScript file, or set loss.identity to 0"
-            )
-
-    @property
-    def adversarial(self) -> bool:
-        """Whether a discriminator is needed."""
-        return bool(self.gan or self.features)
-
-    @property
-    def projected(self) -> bool:
-        """Whether the discriminator judges AlexNet's maps."""
-        return self.adversarial and self.discriminator == "projected"
-
-    @property
-    def looks_through_alexnet(self) -> list[str]:
-        """What in it needs AlexNet's maps of training images."""
-        uses = {
-            "lpips": self.lpips,
-            "inner": self.inner,
-            "projected": self.projected,
-            "discriminator_inner": self.discriminator_inner,
-        }
-        return [name for name, used in uses.items() if used]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,11 +144,11 @@ class TrainRecipe:
         if self.steps is None and self.minutes is None:
             raise ConfigError("train: expected train.steps or train.minutes, got neither")
         counts = ("steps", "batch", "save_every", "log_every", "max_bad_steps")
-        _within("train", self, dict.fromkeys(counts, (1, HUGE)))
-        _within("train", self, {"minutes": (0.001, HUGE), "save_minutes": (0.001, HUGE)})
-        _within("train", self, {"lr": (1e-12, 1), "lr_discriminator": (1e-12, 1)})
-        _within("train", self, {"hold": (0, 1), "weight_decay": (0, 1), "ema": (0, 0.9999999)})
-        _within("train", self, {"warmup": (0, HUGE), "stairs": (0, HUGE), "clip": (0, HUGE)})
+        within("train", self, dict.fromkeys(counts, (1, HUGE)))
+        within("train", self, {"minutes": (0.001, HUGE), "save_minutes": (0.001, HUGE)})
+        within("train", self, {"lr": (1e-12, 1), "lr_discriminator": (1e-12, 1)})
+        within("train", self, {"hold": (0, 1), "weight_decay": (0, 1), "ema": (0, 0.9999999)})
+        within("train", self, {"warmup": (0, HUGE), "stairs": (0, HUGE), "clip": (0, HUGE)})
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(f"train.betas: expected two numbers in [0, 1), got {self.betas}")
 
@@ -270,8 +175,8 @@ class ValidationRecipe:
         for task in self.tasks:
             if task not in TASKS:
                 check_choice("validate.tasks", task, Literal[TASKS])
-        _within("validate", self, {"every": (1, HUGE), "images": (1, HUGE), "sheet": (0, 100)})
-        _within("validate", self, {"size": (32, 8192)})
+        within("validate", self, {"every": (1, HUGE), "images": (1, HUGE), "sheet": (0, 100)})
+        within("validate", self, {"size": (32, 8192)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,4 +215,4 @@ class Recipe:
                     f"data.size: expected at least {LEAST_SIDES[what]} for the loss {what}, "
                     f"got {self.data.size}"
                 )
-        _within("recipe", self, {"seed": (0, 2**32 - 1)})
+        within("recipe", self, {"seed": (0, 2**32 - 1)})

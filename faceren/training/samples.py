@@ -101,7 +101,8 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
         seed = int(rng.integers(2**53))
         if self.recipe.fixed_damage:
             seed = item_seed(self.seed, self.images.entries[number].key)
-        pair = draw_pair(self.recipe.task, seed=seed, size=whole)
+        task = "full" if rng.random() < self.recipe.full else self.recipe.task
+        pair = draw_pair(task, seed=seed, size=whole)
         target = apply(clean, pair.tone)
         return apply(target, pair.damage), target, not crop, unreadable
 

@@ -55,6 +55,10 @@ def test_maps_equal_torchvision_order(tmp_path, kind, normalised):
         expected = naive(tensors, kind, x)
     for ours, theirs in zip(network(x), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+    path, options = tmp_path / "vgg.safetensors", {"imagenet_normalised": normalised}
+    for depth in range(1, 6):
+        some = VggFeatures(path, depth=depth, **options)(x)
+        assert all(torch.equal(a, b) for a, b in zip(some, network(x)[:depth], strict=True))
 
 
 def test_reads_pickled_and_numbered_state_dicts(tmp_path):

@@ -14,8 +14,8 @@ from faceren.training.embedding import (
     arcface_window,
     identity_loss,
 )
+from faceren.training.loss_recipe import LossRecipe
 from faceren.training.objective import Objective
-from faceren.training.recipe import LossRecipe
 
 
 class Tiny(nn.Module):

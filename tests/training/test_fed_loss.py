@@ -9,8 +9,8 @@ from faceren.metrics import dlib_models
 from faceren.metrics.dlib_network import EmbeddingNetwork
 from faceren.metrics.identity import distance
 from faceren.training.fed_loss import FedLoss, chips
+from faceren.training.loss_recipe import LossRecipe
 from faceren.training.objective import Objective
-from faceren.training.recipe import LossRecipe
 from faceren.training.views import phase_of
 
 

@@ -10,13 +10,13 @@ from faceren.faces.alignment import TEMPLATE
 from faceren.networks.losses import perceptual_loss
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.networks.vgg import VggFeatures
+from faceren.training.loss_recipe import LossRecipe
 from faceren.training.objective import (
     Objective,
     build_judge,
     inner_face,
     judgement_loss,
 )
-from faceren.training.recipe import LossRecipe
 from faceren.training.views import phase_of
 
 DAMAGED, OUTPUT, CLEAN = (
@@ -215,6 +215,25 @@ def test_vgg_weights_are_read_from_a_file(tmp_path):
     assert loss.item() == pytest.approx(expected.item())
     loss.backward()
     assert output.grad.abs().sum() > 0
+
+
+def test_vgg_looks_at_the_inner_face_of_whole_faces_only(tmp_path):
+    path = tmp_path / "vgg.safetensors"
+    write_vgg16(path)
+    objective = Objective(LossRecipe(inner_vgg=2, vgg_weights=str(path)))
+    output, clean = (torch.rand(2, 3, 128, 128) for _ in range(2))
+    features = VggFeatures(path, imagenet_normalised=True)
+    ours, theirs = (features(inner_face(x[1:])[:, :, 3:, 1:])[:3] for x in (output, clean))
+    expected = sum((a - b).abs().mean().item() for a, b in zip(ours, theirs, strict=True))
+    whole = torch.tensor([False, True])
+    output.requires_grad_()
+    found = parts_of(objective, output, output, clean, None, whole=whole, phase=(3, 1))
+    assert found["inner_vgg"].item() == pytest.approx(expected, rel=1e-5)
+    found["inner_vgg"].backward()
+    assert output.grad[1].any()
+    assert not output.grad[0].any()
+    none = parts_of(objective, output, output, clean, None, whole=torch.zeros(2, dtype=torch.bool))
+    assert none["inner_vgg"] == 0
 
 
 def test_missing_vgg_weights_are_told(tmp_path):

@@ -6,8 +6,9 @@ import torch
 from faceren.assets import models_dir
 from faceren.config import BASE, COMPACT, GeneratorConfig
 from faceren.errors import ConfigError
+from faceren.training.loss_recipe import LossRecipe
 from faceren.training.objective import Objective, build_judge, judgement_loss
-from faceren.training.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe, ValidationRecipe
+from faceren.training.recipe import DataRecipe, Recipe, TrainRecipe, ValidationRecipe
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe, recipe_sha256
 from tests.training.tiny import CONFIG, write_recipe
 
@@ -76,7 +77,9 @@ def test_overrides_are_yaml(tmp_path, override, section, name, value):
             r"data\.large_size: expected at least data\.size 256, got 128",
         ),
         ("loss.l1=0", r"loss: expected a weight above 0 for at least one loss"),
+        ("data.full=1.1", r"data\.full: expected 0 to 1, got 1\.1"),
         ("loss.vgg=1", r"loss\.vgg_weights: the VGG loss needs a file"),
+        ("loss.inner_vgg=1", r"loss\.vgg_weights: the VGG loss needs a file"),
         ("validate.tasks=[fulll]", r"validate\.tasks: unknown value 'fulll'"),
         ("model.widht=3", r"unknown key 'model\.widht'; did you mean 'width'"),
         ("model.width=0", r"width: expected an integer of at least 1"),

@@ -76,6 +76,20 @@ def test_damage_is_drawn_anew_unless_fixed():
     np.testing.assert_array_equal(fixed[0][0], fixed[1][0])
 
 
+def test_a_share_of_the_samples_is_damaged_by_full():
+    plain, some, full = (
+        make_set(48, size=48, task=task, full=share)
+        for task, share in (("denoise", 0.0), ("denoise", 0.3), ("full", 0.0))
+    )
+    kinds = []
+    for index in range(200):
+        damaged, target, *_ = some[index]
+        kinds.append([np.array_equal(damaged, other[index][0]) for other in (plain, full)])
+        np.testing.assert_array_equal(target, plain[index][1])
+    assert all(sum(kind) == 1 for kind in kinds)
+    assert 0.2 < np.mean(kinds, 0)[1] < 0.4
+
+
 def test_folders_are_drawn_by_weight():
     samples = make_set(64, 64, 64, 64, folders=(0, 1, 1, 1), weights=(0.75, 0.25), size=32)
     first = [int(samples[index][1][0, 0, 0]) == 0 for index in range(400)]
