@@ -98,36 +98,40 @@ class ProjectedDiscriminator(nn.Module):
 
     Args:
         width: Channels of the layers.
-        inner: Have judges of their own for a part of the images, as eyes, nose and mouth.
+        inner: Have judges of their own for a part of the images: eyes, nose and mouth.
+        eyes: And for another: the eyes, enlarged.
     """
 
-    def __init__(self, *, width: int = 64, inner: bool = False) -> None:
+    def __init__(self, *, width: int = 64, inner: bool = False, eyes: bool = False) -> None:
         super().__init__()
         self.whole = Judges(width)
         self.inner = Judges(width) if inner else None
+        self.eyes = Judges(width) if eyes else None
 
     def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Judgement:
         """Return feature maps and scores of images, seen together with what they come from.
 
         Args:
             damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 48 pixels, and
-                ``LpipsAlexNet.maps`` of them; with ``inner``, six more tensors of the parts, of
-                which there may be fewer, or none.
+                ``LpipsAlexNet.maps`` of them; with ``inner`` and with ``eyes`` six more tensors
+                each, of these parts, of which there may be fewer, or none.
             images: The same of restored or clean images.
 
         Raises:
             ShapeError: If the shapes differ, are no images or are too small, or maps are missing.
         """
         shapes = [[tuple(x.shape) for x in seen] for seen in (damaged, images)]
-        count = EACH if self.inner is None else 2 * EACH
+        judges = [judges for judges in (self.whole, self.inner, self.eyes) if judges is not None]
+        count = EACH * len(judges)
         if shapes[0] != shapes[1] or len(damaged) != count or not _are_images(damaged[::EACH]):
             raise ShapeError(
                 f"expected two (N, 3, H, W) batches of one shape with sides of at least "
                 f"{MIN_SIDE} and their maps, {count} tensors, got {shapes[0]} and {shapes[1]}"
             )
-        judgement: Judgement = self.whole(damaged[:EACH], images[:EACH])
-        if self.inner is not None:
-            judgement += self.inner(damaged[EACH:], images[EACH:])
+        judgement: Judgement = []
+        for number, judge in enumerate(judges):
+            part = slice(EACH * number, EACH * (number + 1))
+            judgement += judge(damaged[part], images[part])
         return judgement
 
 

@@ -8,7 +8,10 @@ from faceren.errors import ConfigError
 from faceren.training.bounds import HUGE, within
 
 DiscriminatorKind = Literal["patches", "projected"]
-LEAST_SIDES = {"lpips": 36, "inner": 96, "projected": 64, "discriminator_inner": 120}
+LEAST_SIDES = {
+    **{"lpips": 36, "inner": 96, "eyes": 160},
+    **{"projected": 64, "discriminator_inner": 120, "discriminator_eyes": 208},
+}
 """Smallest training images of which AlexNet still has all its maps, pixels, by who asks."""
 
 
@@ -22,6 +25,8 @@ class LossRecipe:
     """LPIPS distance on AlexNet; its weights ship with faceren."""
     inner: float = 0.0
     """LPIPS distance of eyes, nose and mouth alone, of samples that show the whole face."""
+    eyes: float = 0.0
+    """LPIPS distance of the eyes alone, enlarged twice, of samples that show the whole face."""
     vgg: float = 0.0
     """VGG-19 feature distance (paper, eq. 6); needs ``vgg_weights``."""
     inner_vgg: float = 0.0
@@ -47,16 +52,22 @@ class LossRecipe:
     """Channels of the discriminator's first layer; of a projected one, of all its layers."""
     discriminator_inner: bool = False
     """Let a projected one judge eyes, nose and mouth by themselves, too, of whole faces."""
+    discriminator_eyes: bool = False
+    """Let a projected one judge the eyes by themselves, too, enlarged twice, of whole faces."""
 
     def __post_init__(self) -> None:
-        names = ("l1", "lpips", "inner", "vgg", "inner_vgg", "identity", "fed", "gan", "features")
+        names = (
+            *("l1", "lpips", "inner", "eyes", "vgg", "inner_vgg"),
+            *("identity", "fed", "gan", "features"),
+        )
         within("loss", self, dict.fromkeys(names, (0, HUGE)))
         within("loss", self, {"discriminator_width": (1, 1024)})
         check_choice("loss.discriminator", self.discriminator, DiscriminatorKind)
-        if self.discriminator_inner and not self.projected:
-            raise ConfigError(
-                "loss.discriminator_inner: expected loss.gan and loss.discriminator projected"
-            )
+        for part in ("discriminator_inner", "discriminator_eyes"):
+            if getattr(self, part) and not self.projected:
+                raise ConfigError(
+                    f"loss.{part}: expected loss.gan and loss.discriminator projected"
+                )
         if not any(getattr(self, name) for name in names):
             raise ConfigError("loss: expected a weight above 0 for at least one loss, got none")
         if (self.vgg or self.inner_vgg) and not self.vgg_weights:
@@ -86,7 +97,9 @@ class LossRecipe:
         uses = {
             "lpips": self.lpips,
             "inner": self.inner,
+            "eyes": self.eyes,
             "projected": self.projected,
             "discriminator_inner": self.discriminator_inner,
+            "discriminator_eyes": self.discriminator_eyes,
         }
         return [name for name, used in uses.items() if used]

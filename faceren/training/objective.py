@@ -30,6 +30,10 @@ from faceren.training.views import Phase, Trio, View, Views, moved
 
 INNER_MARGIN = 50.0
 """Around eyes, nose tip and mouth corners, pixels of a face of 512."""
+EYES_MARGIN = 32.0, 44.0
+"""Above and below, left and right of the eyes' centres, pixels of a face of 512."""
+EYES_SCALE = 2
+"""An iris is as wide as five places of AlexNet's first map: enlarged, ten."""
 Parts = dict[str, Tensor]
 """Each loss, a scalar, by its recipe name."""
 
@@ -85,7 +89,11 @@ class Objective(nn.Module):
         if compared or recipe.inner_vgg:
             faces = [inner_face(images[whole]) for images in three]
             inner = self._trio(faces, phase, compared=compared, judged=recipe.discriminator_inner)
-        return Views(every, whole, inner, phase)
+        eyes = None
+        if recipe.eyes or recipe.discriminator_eyes:
+            faces = [enlarged_eyes(images[whole]) for images in three]
+            eyes = self._trio(faces, phase, compared=True, judged=recipe.discriminator_eyes)
+        return Views(every, whole, inner, eyes, phase)
 
     def _trio(self, three: Sequence[Tensor], phase: Phase, *, compared: bool, judged: bool) -> Trio:
         """Return images with AlexNet's maps of what is compared (not the damaged) or judged."""
@@ -120,9 +128,10 @@ class Objective(nn.Module):
     def _of_faces(self, views: Views) -> Parts:
         """Return the losses of whole faces; 0 if there is none."""
         parts: Parts = {}
-        if self.lpips is not None and self.recipe.inner and views.inner is not None:
-            distances = self.lpips.distance(views.inner.output.maps, views.inner.clean.maps)
-            parts["inner"] = distances.sum() / max(1, len(distances))
+        for name, region in (("inner", views.inner), ("eyes", views.eyes)):
+            if self.lpips is not None and getattr(self.recipe, name) and region is not None:
+                distances = self.lpips.distance(region.output.maps, region.clean.maps)
+                parts[name] = distances.sum() / max(1, len(distances))
         if self.inner_vgg is not None and views.inner is not None:
             parts["inner_vgg"] = maps_distance(self.inner_vgg, views.inner)
         output, clean = (view.images[views.whole] for view in (views.all.output, views.all.clean))
@@ -156,14 +165,16 @@ class Objective(nn.Module):
         return damaged, output, clean
 
     def _shown(self, views: Views, name: str) -> Judged:
-        view: View = getattr(views.all, name)
         if not self.recipe.projected:
-            return view.images
-        seen = [view.cut, *view.maps]
-        if self.recipe.discriminator_inner and views.inner is not None:
-            inner: View = getattr(views.inner, name)
-            seen += [inner.cut, *inner.maps]
-        return seen
+            images: Tensor = getattr(views.all, name).images
+            return images
+        parts = [
+            views.all,
+            views.inner if self.recipe.discriminator_inner else None,
+            views.eyes if self.recipe.discriminator_eyes else None,
+        ]
+        seen: list[View] = [getattr(part, name) for part in parts if part is not None]
+        return [tensor for view in seen for tensor in (view.cut, *view.maps)]
 
     def total(self, parts: Parts) -> Tensor:
         """Return the weighted sum."""
@@ -177,6 +188,16 @@ def inner_face(faces: Tensor) -> Tensor:
     left, top = (round(unit * (edge - INNER_MARGIN)) for edge in TEMPLATE.min(0))
     right, bottom = (round(unit * (edge + INNER_MARGIN)) for edge in TEMPLATE.max(0))
     return faces[:, :, top:bottom, left:right]
+
+
+def enlarged_eyes(faces: Tensor) -> Tensor:
+    """Return both eyes of aligned faces, (N, 3, h, w) of (N, 3, S, S), twice as large."""
+    unit, eyes = faces.shape[-1] / 512, TEMPLATE[:2]
+    high, wide = EYES_MARGIN
+    left, right = (round(unit * x) for x in (eyes[0, 0] - wide, eyes[1, 0] + wide))
+    top, bottom = (round(unit * y) for y in (eyes[0, 1] - high, eyes[0, 1] + high))
+    strip = faces[:, :, top:bottom, left:right]
+    return F.interpolate(strip, scale_factor=EYES_SCALE, mode="bilinear", align_corners=False)
 
 
 def inner_features(weights: str) -> VggFeatures:
@@ -218,7 +239,9 @@ def build_judge(recipe: LossRecipe, seed: int) -> Discriminator | ProjectedDiscr
         torch.manual_seed(seed + 1)  # other numbers than the generator's
         if recipe.discriminator == "projected":
             return ProjectedDiscriminator(
-                width=recipe.discriminator_width, inner=recipe.discriminator_inner
+                width=recipe.discriminator_width,
+                inner=recipe.discriminator_inner,
+                eyes=recipe.discriminator_eyes,
             )
         return Discriminator(width=recipe.discriminator_width)
 

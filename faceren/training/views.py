@@ -53,13 +53,15 @@ class Views:
     """(N,) bool, which of them show a whole face, aligned."""
     inner: Trio | None
     """Eyes, nose and mouth of those; None if no loss needs them."""
+    eyes: Trio | None
+    """Their eyes, enlarged; None if no loss needs them."""
     phase: Phase
     """By how many rows and columns they are cut."""
 
     def detached(self) -> "Views":
         """Return it without gradients."""
-        inner = None if self.inner is None else self.inner.detached()
-        return Views(self.all.detached(), self.whole, inner, self.phase)
+        inner, eyes = (part and part.detached() for part in (self.inner, self.eyes))
+        return Views(self.all.detached(), self.whole, inner, eyes, self.phase)
 
 
 def phase_of(step: int) -> Phase:

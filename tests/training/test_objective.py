@@ -14,6 +14,7 @@ from faceren.training.loss_recipe import LossRecipe
 from faceren.training.objective import (
     Objective,
     build_judge,
+    enlarged_eyes,
     inner_face,
     judgement_loss,
 )
@@ -132,6 +133,31 @@ def test_inner_looks_at_whole_faces_only():
     assert not output.grad.any()
 
 
+def test_the_eyes_are_looked_at_enlarged():
+    marked = torch.zeros(1, 3, 512, 512)
+    for x, y in TEMPLATE[:2].round().astype(int):
+        marked[..., y, x] = 1
+    eyes = enlarged_eyes(marked)
+    assert eyes.shape[2:] == (128, 428)
+    assert eyes.sum() == pytest.approx(4 * marked.sum())
+    assert enlarged_eyes(marked[..., ::2, ::2]).shape[2:] == (64, 214)
+
+
+def test_eyes_are_those_of_whole_faces_only():
+    objective = Objective(LossRecipe(eyes=2))
+    output, clean = (torch.rand(2, 3, 160, 160) for _ in range(2))
+    seen = (enlarged_eyes(x[1:])[:, :, 1:, 2:] for x in (output, clean))
+    expected = LpipsAlexNet(asset("lpips-alexnet"))(*seen)
+    whole = torch.tensor([False, True])
+    found = parts_of(objective, output, output, clean, None, whole=whole, phase=(1, 2))
+    assert found["eyes"].item() == pytest.approx(expected.item(), rel=1e-5)
+    output.requires_grad_()
+    none = parts_of(objective, output, output, clean, None, whole=torch.tensor([False, False]))
+    none["eyes"].backward()
+    assert none["eyes"] == 0
+    assert not output.grad.any()
+
+
 def test_alexnet_sees_each_batch_once(monkeypatch):
     recipe = LossRecipe(
         lpips=1, gan=1, features=1, discriminator="projected", discriminator_width=4
@@ -159,30 +185,37 @@ def test_shared_maps_change_no_loss():
 
 
 @pytest.mark.parametrize("whole", [[True, False], [False, False]])
-def test_the_inner_face_has_judges_of_its_own(whole):
+def test_parts_of_the_face_have_judges_of_their_own(whole):
     recipe = LossRecipe(
         gan=1,
         features=1,
         discriminator="projected",
         discriminator_inner=True,
+        discriminator_eyes=True,
         discriminator_width=4,
     )
     judge, objective = build_judge(recipe, seed=0).eval(), Objective(recipe)
     output, damaged, clean = (
-        torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(k)) for k in range(3)
+        torch.rand(2, 3, 208, 208, generator=torch.Generator().manual_seed(k)) for k in range(3)
     )
     chosen = torch.tensor(whole)
     views = objective.views(output.requires_grad_(), damaged, clean, whole=chosen)
     parts = objective.parts(views, judge)
     alexnet = LpipsAlexNet(asset("lpips-alexnet"))
-    faces = [inner_face(x[chosen]) for x in (damaged, output)]
+    inner, eyes = (
+        [part(x[chosen]) for x in (damaged, output)] for part in (inner_face, enlarged_eyes)
+    )
     scores = [
         (scale[-1] - 1).square()
-        for judges, pair in ((judge.whole, (damaged, output)), (judge.inner, faces))
+        for judges, pair in (
+            (judge.whole, (damaged, output)),
+            (judge.inner, inner),
+            (judge.eyes, eyes),
+        )
         for scale in judges(*([x, *alexnet.maps(x)] for x in pair))
     ]
-    assert [len(score) for score in scores] == [2] * 6 + [sum(whole)] * 6
-    expected = sum(score.mean().item() for score in scores if len(score)) / 12
+    assert [len(score) for score in scores] == [2] * 6 + [sum(whole)] * 12
+    expected = sum(score.mean().item() for score in scores if len(score)) / 18
     assert parts["gan"].item() == pytest.approx(expected, rel=1e-5)
     objective.total(parts).backward()
     assert output.grad.abs().sum((1, 2, 3)).all()  # in a step without faces, too
@@ -190,7 +223,8 @@ def test_the_inner_face_has_judges_of_its_own(whole):
     loss.backward()
     assert loss.isfinite()
     assert all(parameter.grad is not None for parameter in judge.parameters())
-    assert any(p.grad.any() for p in judge.inner.parameters()) == any(whole)
+    for judges in (judge.inner, judge.eyes):
+        assert any(p.grad.any() for p in judges.parameters()) == any(whole)
 
 
 def write_vgg16(path):

@@ -79,6 +79,8 @@ def test_overrides_are_yaml(tmp_path, override, section, name, value):
         ("loss.l1=0", r"loss: expected a weight above 0 for at least one loss"),
         ("data.full=1.1", r"data\.full: expected 0 to 1, got 1\.1"),
         ("loss.vgg=1", r"loss\.vgg_weights: the VGG loss needs a file"),
+        ("loss.discriminator_inner=true", r"loss\.discriminator_inner: expected loss\.gan and"),
+        ("loss.discriminator_eyes=true", r"loss\.discriminator_eyes: expected loss\.gan and"),
         ("loss.inner_vgg=1", r"loss\.vgg_weights: the VGG loss needs a file"),
         ("validate.tasks=[fulll]", r"validate\.tasks: unknown value 'fulll'"),
         ("model.widht=3", r"unknown key 'model\.widht'; did you mean 'width'"),
@@ -141,8 +143,10 @@ def test_difference_names_what_changes_a_result(tmp_path):
     [
         (["loss.lpips=1"], 36),
         (["loss.inner=1"], 96),
+        (["loss.eyes=1"], 160),
         (["loss.gan=1", "loss.discriminator=projected"], 64),
         (["loss.gan=1", "loss.discriminator=projected", "loss.discriminator_inner=true"], 120),
+        (["loss.gan=1", "loss.discriminator=projected", "loss.discriminator_eyes=true"], 208),
     ],
 )
 def test_images_too_small_for_alexnets_maps_are_refused(tmp_path, overrides, least):
