@@ -42,7 +42,7 @@ class FedLoss(nn.Module):
             phase: Each number in 0..3: the place to look at.
         """
         if not len(output):
-            return output.new_zeros(())
+            return output.sum()  # 0, and a step of crops alone can still go backward
         with torch.no_grad():
             person = self.network(chips(clean, phase))
         squares = (self.network(chips(output, phase)) - person).square().sum(1)

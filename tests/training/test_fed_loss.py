@@ -64,6 +64,9 @@ def test_whole_faces_alone_get_a_gradient(portraits):
     views = objective.views(output, faces[:2], faces[:2], whole=torch.tensor([False, False]))
     none = objective.parts(views, None)
     assert none["fed"].item() == 0
+    output.grad = None
+    objective.total(none).backward()
+    assert not output.grad.any()
 
 
 def test_equal_faces_have_a_finite_gradient(portraits):

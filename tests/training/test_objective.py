@@ -266,8 +266,11 @@ def test_vgg_looks_at_the_inner_face_of_whole_faces_only(tmp_path):
     found["inner_vgg"].backward()
     assert output.grad[1].any()
     assert not output.grad[0].any()
+    output.grad = None
     none = parts_of(objective, output, output, clean, None, whole=torch.zeros(2, dtype=torch.bool))
+    objective.total(none).backward()
     assert none["inner_vgg"] == 0
+    assert not output.grad.any()
 
 
 def test_missing_vgg_weights_are_told(tmp_path):
