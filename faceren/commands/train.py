@@ -122,5 +122,5 @@ def _started(plan: Recipe, folder: RunFolder, stepper: Stepper, sets: ImageSets)
         images=len(sets.training),
         validation_images=len(sets.validation),
         skipped=sets.training.skipped + sets.validation.skipped,
-        notes=notes(plan, sets),
+        notes=notes(plan, sets, fabric.device),
     )

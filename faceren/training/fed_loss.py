@@ -1,8 +1,8 @@
 """The face embedding distance as a loss: how far dlib's network sees the face from the person.
 
 FED finds the face in each image anew. That has no gradient; here the network looks where it sees
-the faces of aligned portraits, and, as a generator may learn to please it at one place alone, at
-another place in each step.
+the faces of aligned portraits, and, as a generator may learn to please it at one place and size
+alone, at others in each step.
 
 Shape letters: N batch, S side of a training image.
 """
@@ -20,6 +20,8 @@ CENTRE, WIDTH = (312, 258), 359
 of 158 portraits; standard deviations are 15, 20 and 31."""
 STRIDE = 12
 """By how much the place moves from phase to phase, pixels of a face of 512."""
+GROWTH = 26
+"""By how much the side grows, pixels of a face of 512: four sides in all."""
 
 
 class FedLoss(nn.Module):
@@ -39,7 +41,7 @@ class FedLoss(nn.Module):
         Args:
             output: (N, 3, S, S), aligned as FFHQ is, RGB in [0, 1]; gets the gradient.
             clean: The same shape.
-            phase: Each number in 0..3: the place to look at.
+            phase: Each number in 0..3: where to look, and how widely.
         """
         if not len(output):
             return output.sum()  # 0, and a step of crops alone can still go backward
@@ -51,12 +53,13 @@ class FedLoss(nn.Module):
 
 def chips(faces: Tensor, phase: Phase) -> Tensor:
     """Return what dlib's network sees of faces (N, 3, S, S): (N, 3, 150, 150), levels of 256."""
-    side = round(512 * SIDE / WIDTH)
+    width = WIDTH + GROWTH * (sum(phase) % 4 - 1.5)
+    side = round(512 * SIDE / width)
     small = F.interpolate(
         faces, size=(side, side), mode="bilinear", antialias=True, align_corners=False
     )
     top, left = (
-        round((centre - WIDTH / 2 + STRIDE * (moves - 1.5)) * SIDE / WIDTH)
+        min(round((centre - width / 2 + STRIDE * (moves - 1.5)) * SIDE / width), side - SIDE)
         for centre, moves in zip(CENTRE, phase, strict=True)
     )
     return 255 * small[:, :, top : top + SIDE, left : left + SIDE]

@@ -74,3 +74,11 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported()
     return precision == "bf16"
+
+
+def wastes_bf16(precision: str, device: torch.device) -> bool:
+    """Return whether to compute in float32 although this CPU multiplies bf16 in tiles (AMX)."""
+    if device.type != "cpu" or use_bf16(precision, device):
+        return False
+    ask = getattr(torch.cpu, "get_capabilities", None)  # newer than the oldest torch we take
+    return ask is not None and bool(ask().get("amx_bf16", False))

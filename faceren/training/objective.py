@@ -87,11 +87,11 @@ class Objective(nn.Module):
         inner = None
         compared = bool(recipe.inner or recipe.discriminator_inner)
         if compared or recipe.inner_vgg:
-            faces = [inner_face(images[whole]) for images in three]
+            faces = [inner_face(chosen(images, whole)) for images in three]
             inner = self._trio(faces, phase, compared=compared, judged=recipe.discriminator_inner)
         eyes = None
         if recipe.eyes or recipe.discriminator_eyes:
-            faces = [enlarged_eyes(images[whole]) for images in three]
+            faces = [enlarged_eyes(chosen(images, whole)) for images in three]
             eyes = self._trio(faces, phase, compared=True, judged=recipe.discriminator_eyes)
         return Views(every, whole, inner, eyes, phase)
 
@@ -134,7 +134,9 @@ class Objective(nn.Module):
                 parts[name] = distances.sum() / max(1, len(distances))
         if self.inner_vgg is not None and views.inner is not None:
             parts["inner_vgg"] = maps_distance(self.inner_vgg, views.inner)
-        output, clean = (view.images[views.whole] for view in (views.all.output, views.all.clean))
+        output, clean = (
+            chosen(view.images, views.whole) for view in (views.all.output, views.all.clean)
+        )
         if self.embedding is not None:
             parts["identity"] = identity_loss(self.embedding, output, clean)
         if self.fed is not None:
@@ -180,6 +182,11 @@ class Objective(nn.Module):
         """Return the weighted sum."""
         weighted = [getattr(self.recipe, name) * part for name, part in parts.items()]
         return torch.stack(weighted).sum()
+
+
+def chosen(images: Tensor, which: Tensor) -> Tensor:
+    """Return those of (N, 3, H, W) images that (N,) bool says; all of them without a copy."""
+    return images if bool(which.all()) else images[which]
 
 
 def inner_face(faces: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from faceren.networks.generator import Generator, build_generator, unused_parame
 from faceren.networks.widening import widened
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
+from faceren.training.lightning import wastes_bf16
 from faceren.training.log import has_tensorboard
 from faceren.training.objective import Objective, build_judge
 from faceren.training.optimisation import build_optimiser
@@ -166,9 +167,11 @@ def build_stepper(recipe: Recipe, generator: Generator, fabric: "Fabric") -> Ste
     )
 
 
-def notes(recipe: Recipe, sets: ImageSets) -> tuple[str, ...]:
+def notes(recipe: Recipe, sets: ImageSets, device: torch.device) -> tuple[str, ...]:
     """Return what a reader of the log should know of how this run differs from the paper's."""
     found = []
+    if wastes_bf16(recipe.train.precision, device):
+        found.append("this CPU computes bf16 much faster (AMX): consider train.precision=bf16")
     if not recipe.loss.vgg and recipe.loss.lpips:
         found.append("perceptual loss: LPIPS on AlexNet, in place of the paper's VGG-19")
     if not sets.training.pixels:
