@@ -66,6 +66,8 @@ class Restorer:
     checkpoint: LoadedCheckpoint
     device: torch.device
     dtype: torch.dtype
+    """What products are computed in; the weights, the image and what is added to it stay float32,
+    so that half precision does not coarsen the picture itself."""
     batch_size: int
     """Most faces in one pass; falls when memory runs out."""
 
@@ -78,6 +80,11 @@ class Restorer:
     def faces_a_pass(self) -> int:
         """Faces that go through the network together."""
         return self.batch_size if self.device.type != "cpu" else 1
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network runs."""
+        half = self.dtype is not torch.float32
+        return torch.autocast(self.device.type, self.dtype if half else None, enabled=half)
 
     def restore(self, faces: Tensor) -> Tensor:
         """Return restored faces, (N, 3, H, W) in [0, 1], on the CPU in float32.
@@ -115,8 +122,9 @@ class Restorer:
     def _pass(self, faces: Tensor) -> Tensor:
         height, width = faces.shape[2:]
         padded = _pad(faces, self.stride)
-        batch = padded.to(self.device, self.dtype, memory_format=torch.channels_last)
-        restored: Tensor = self.checkpoint.network(batch)
+        batch = padded.to(self.device, memory_format=torch.channels_last)
+        with self.autocast():
+            restored: Tensor = self.checkpoint.network(batch)
         restored = restored[:, :, :height, :width].float().cpu()
         if not bool(torch.isfinite(restored).all()):
             raise FaceError(
@@ -157,5 +165,5 @@ def load_restorer(
     place = pick_device(device)
     dtype = pick_dtype(precision, place)
     checkpoint = load_checkpoint(weights)
-    checkpoint.network.to(place, dtype)
+    checkpoint.network.to(place)
     return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH)

@@ -1,9 +1,12 @@
 import pytest
 import torch
 
+from faceren.assets import model_path, samples_dir
 from faceren.checkpoint import CheckpointInfo, LoadedCheckpoint, load_checkpoint, save_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
+from faceren.images import find_images, read_rgb
+from faceren.images.tensors import to_tensor
 from faceren.inference import Restorer, _pad, load_restorer, pick_device, pick_dtype
 from faceren.networks.generator import build_generator
 
@@ -54,6 +57,25 @@ def test_a_batch_equals_its_faces_alone_to_the_bit(weights):
     together = restorer.restore(faces)
     alone = torch.cat([restorer.restore(face[None]) for face in faces])
     assert torch.equal(together, alone)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_leaves_the_picture_its_digits(tmp_path, precision):
+    path = tmp_path / "untrained.safetensors"  # it returns its input
+    save_checkpoint(path, build_generator(TINY), info=CheckpointInfo(name="tiny"), half=False)
+    faces = torch.rand(2, 3, 64, 64)
+    restored = load_restorer(path, device="cpu", precision=precision).restore(faces)
+    assert torch.equal(restored, faces)
+
+
+@pytest.mark.parametrize(("precision", "levels"), [("bf16", 0.1), ("fp16", 0.02)])
+def test_half_precision_is_near_full_precision(precision, levels):
+    face = to_tensor(read_rgb(next(find_images([samples_dir() / "clean"])).path))
+    full, half = (
+        load_restorer(model_path("base"), device="cpu", precision=name).restore(face)
+        for name in ("fp32", precision)
+    )
+    assert 0 < 255 * (full - half).abs().mean().item() < levels
 
 
 def test_padding_reflects_and_reaches_two_strides():

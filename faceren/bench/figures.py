@@ -89,11 +89,11 @@ def stages(row: Quality, restorer: Restorer) -> Figure:
     Where the network adds its output to the input, only what it adds is shown, on plain gray.
     """
     damaged = to_tensor(read_rgb(row.folder / sorted(row.images)[0])).to(restorer.device)
-    damaged = damaged.to(restorer.dtype)
-    lines = [_stage_cells(restorer, damaged, mode) for mode in ("single", "cumulative")]
-    image = to_uint8(damaged.float().cpu())
+    with restorer.autocast():
+        lines = [_stage_cells(restorer, damaged, mode) for mode in ("single", "cumulative")]
+    image = to_uint8(damaged.cpu())
     lines[0].insert(0, Cell(image, row.task))
-    lines[1].insert(0, Cell(to_uint8(restorer.restore(damaged.float().cpu())), "restored"))
+    lines[1].insert(0, Cell(to_uint8(restorer.restore(damaged.cpu())), "restored"))
     caption = (
         "Guidance of one stage only (above), and of it and all coarser ones (below); the others "
         "have a constant, as in Fig. 5(a) of the paper."

@@ -101,9 +101,9 @@ def _restoring(restorer: Restorer, network: torch.nn.Module) -> Pass:
 
     def run(faces: Tensor) -> None:
         each = len(faces) if restorer.device.type != "cpu" else 1
-        with torch.inference_mode():
+        with torch.inference_mode(), restorer.autocast():
             for part in torch.split(faces, each):
-                placed = part.to(restorer.device, restorer.dtype, memory_format=torch.channels_last)
+                placed = part.to(restorer.device, memory_format=torch.channels_last)
                 network(placed).float().cpu()
 
     return run
@@ -123,10 +123,10 @@ def _peer(restorer: Restorer) -> Pass:
         narrow=1,
         sft_half=True,
     )
-    network.eval().to(restorer.device, restorer.dtype)
+    network.eval().to(restorer.device)
 
     def run(faces: Tensor) -> None:
-        with torch.inference_mode():
-            network(faces.to(restorer.device, restorer.dtype))[0].float().cpu()
+        with torch.inference_mode(), restorer.autocast():
+            network(faces.to(restorer.device))[0].float().cpu()
 
     return run

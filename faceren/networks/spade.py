@@ -140,12 +140,12 @@ class SpadeResBlock(nn.Module):
             return self._forward_in_strips(x, normal, guidance)
         if self.upsample:
             normal = F.interpolate(normal, scale_factor=2, mode="nearest")  # (N, C, 2H, 2W)
-        shared = F.relu_(self.shared(guidance))
+        shared = F.relu_(_convolved(self.shared, guidance))
         hidden = torch.split(shared, self.hidden_channels, dim=1)
         shortcut = self._shortcut(x, normal, hidden)
-        main = self.conv_0(F.leaky_relu_(self._modulated(0, normal, hidden), 0.2))
+        main = _convolved(self.conv_0, F.leaky_relu_(self._modulated(0, normal, hidden), 0.2))
         main = normalise(main, self.normalisation)
-        main = self.conv_1(F.leaky_relu_(self._modulated(1, main, hidden), 0.2))
+        main = _convolved(self.conv_1, F.leaky_relu_(self._modulated(1, main, hidden), 0.2))
         return main.add_(shortcut)
 
     def _strips_pay(self, x: Tensor, height: int, width: int) -> bool:
@@ -162,7 +162,10 @@ class SpadeResBlock(nn.Module):
             return modulate_pixels(normal, hidden[index], kernel, self.offset)
         offset = normal.new_full((normal.shape[1],), self.offset)
         bias = F.pad(offset, (0, len(offset)))  # makes gamma one more without a pass of its own
-        both = F.conv2d(hidden[index], kernel, bias, padding=kernel.shape[-1] // 2)
+        if kernel.shape[-1] == 3:
+            both = strips.direct3x3(hidden[index], kernel, bias)
+        else:
+            both = F.conv2d(hidden[index], kernel, bias)
         gamma, beta = both.chunk(2, dim=1)
         return torch.addcmul(beta, normal, gamma)
 
@@ -231,3 +234,7 @@ class SpadeResBlock(nn.Module):
             scaled = gamma.add_(self.offset).mul_(strip.rows_of(normal, like=out))
             torch.add(beta, scaled @ mix.T, out=out[strip.image, strip.rows])
         return out
+
+
+def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    return strips.direct3x3(x, conv.weight, conv.get_parameter("bias"))

@@ -18,6 +18,8 @@ STRIP = 2**22
 """Numbers of a strip on devices without a better rule."""
 WORTH_CHANNELS, WORTH_TILES = 80, 256
 """Channels (harmonic mean of in and out) and tiles from which on Winograd's transforms pay."""
+SMALL = 256
+"""Pixels of a map below which torch may share the sum over the channels among threads."""
 
 
 def framed(like: Tensor, channels: int, height: int, width: int) -> Tensor:
@@ -74,6 +76,8 @@ def pays(kernel: Tensor, device: torch.device, height: int, width: int) -> bool:
     """Return whether Winograd's way is the faster one for a kernel (O, C, k, k) there."""
     if device.type != "cpu" or kernel.dtype not in (torch.float32, torch.float64):
         return False
+    if torch.is_autocast_enabled("cpu"):  # its sums want more digits
+        return False
     if kernel.shape[2] != 3 or height % winograd.TILE or width % winograd.TILE:
         return False
     channels = 2 / (1 / kernel.shape[0] + 1 / kernel.shape[1])
@@ -109,10 +113,28 @@ def conv3x3(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
         bias: (O,) or none.
     """
     if torch.is_grad_enabled() or not pays(kernel, x.device, *x.shape[2:]):
-        return F.conv2d(x, kernel, bias, padding=1)
+        return direct3x3(x, kernel, bias)
     out = x.new_empty(len(x), *x.shape[2:], len(kernel))
     write(convolve(frame(x), kernel), bias, out)
     return out.permute(0, 3, 1, 2)
+
+
+def direct3x3(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the same convolution; on inference the same bits with any number of threads.
+
+    A small map is convolved as a sum of matrix products: no thread count changes their sums.
+    """
+    small = x.device.type == "cpu" and x.shape[2] * x.shape[3] < SMALL
+    if torch.is_grad_enabled() or not small:
+        return F.conv2d(x, kernel, bias, padding=1)
+    height, width = x.shape[2:]
+    padded = F.pad(x, (1, 1, 1, 1))
+    total = x.new_zeros(()) if bias is None else bias
+    for index, taps in enumerate(kernel.flatten(2).permute(2, 1, 0)):  # (C, O)
+        down, right = divmod(index, 3)
+        part = padded[:, :, down : down + height, right : right + width].permute(0, 2, 3, 1)
+        total = torch.addmm(total, part.flatten(0, 2), taps)  # (N H W, O)
+    return total.view(len(x), height, width, -1).permute(0, 3, 1, 2)
 
 
 def write(strips: Iterator[Strip], bias: Tensor | None, out: Tensor) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from faceren.bench.speed_twins import randomise
-from faceren.config import COMPACT, GeneratorConfig
+from faceren.config import BASE, COMPACT, GeneratorConfig
 from faceren.errors import ConfigError
 from faceren.networks.bands import doubled, gain_channels, gains_of, octaves, scaled_octaves
 from faceren.networks.generator import build_generator
@@ -71,9 +71,11 @@ def test_enlarging_is_linear_and_the_same_with_any_number_of_threads(threads):
     assert (found[0] - theirs).abs().max() < 1e-6
 
 
-def test_the_shipped_shape_gives_the_same_bits_with_any_number_of_threads(threads):
-    network = randomise(build_generator(COMPACT)).eval().to(memory_format=torch.channels_last)
-    faces = random(1, 3, 256, 256).sigmoid().float().contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("shape", [COMPACT, BASE], ids=["compact", "base"])
+@pytest.mark.parametrize("side", [128, 256, 384, 512])  # coarsest maps of 4 to 16 pixels a side
+def test_the_shipped_shapes_give_the_same_bits_with_any_number_of_threads(threads, shape, side):
+    network = randomise(build_generator(shape)).eval().to(memory_format=torch.channels_last)
+    faces = random(1, 3, side, side).sigmoid().float().contiguous(memory_format=torch.channels_last)
     found = []
     for count in (1, 2):
         threads(count)
