@@ -37,7 +37,7 @@ ASSETS = {
             name="faceren-base",
             package="faceren",
             path="faceren-base.safetensors",
-            sha256="f95d637b1ef7f3588c4d08a39618bd4bb49f00a6e1ff7f347513589f1d48534b",
+            sha256="a84f5d75ad8464f8610099b5f46c5213c9366989493cec139caba7e4c5e96906",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

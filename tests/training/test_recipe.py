@@ -13,7 +13,7 @@ from faceren.training.recipe_file import difference, dump_recipe, load_recipe, r
 from tests.training.tiny import CONFIG, write_recipe
 
 SHIPPED = (
-    *("compact", "compact-gan", "base", "paper"),
+    *("compact", "compact-gan", "base", "base-large", "paper"),
     *("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full"),
 )
 
