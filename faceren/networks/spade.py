@@ -175,10 +175,9 @@ class SpadeResBlock(nn.Module):
 
     def _shortcut(self, x: Tensor, normal: Tensor, hidden: Sequence[Tensor]) -> Tensor:
         if self.conv_s is not None and self.spade_shortcut:
-            shortcut: Tensor = self.conv_s(self._modulated(2, normal, hidden))
-            return shortcut
+            return strips.pointwise(self._modulated(2, normal, hidden), self.conv_s.weight)
         if self.conv_s is not None:  # a 1x1 convolution commutes with nearest upsampling
-            x = self.conv_s(x)
+            x = strips.pointwise(x, self.conv_s.weight)
         return F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x
 
     def _forward_in_strips(self, x: Tensor, normal: Tensor, guidance: Tensor) -> Tensor:

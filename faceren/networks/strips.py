@@ -137,6 +137,16 @@ def direct3x3(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     return total.view(len(x), height, width, -1).permute(0, 3, 1, 2)
 
 
+def pointwise(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return a convolution with a kernel (O, C, 1, 1); on inference the same bits, too.
+
+    As a matrix product: a convolution of many channels shares its sums among threads on some CPUs.
+    """
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return F.conv2d(x, kernel, bias)
+    return F.linear(x.permute(0, 2, 3, 1), kernel.flatten(1), bias).permute(0, 3, 1, 2)
+
+
 def write(strips: Iterator[Strip], bias: Tensor | None, out: Tensor) -> None:
     """Write strips, and a bias (O,) if there is one, into ``out`` (N, H, W, O)."""
     for strip in strips:

@@ -5,14 +5,17 @@ h = ceil(H/2) and w = ceil(W/2). Sources: HiFaceGAN (arXiv:2005.05005) section 3
 local importance pooling, LIP (arXiv:1908.04156), for what was released.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.config import Activation
-from faceren.networks.strips import conv3x3
+from faceren.networks.strips import conv3x3, pointwise
+
+PIECE = 2**14
+"""Numbers that torch leaves to one thread: half of what it begins to share from."""
 
 
 class AdaptiveSuppression(nn.Module):
@@ -54,11 +57,24 @@ class AdaptiveSuppression(nn.Module):
 
     def gates(self, features: Tensor) -> Tensor:
         """Return phi of every output pixel and each of its nine neighbours, (9, N, 1, h, w)."""
-        embedded = self.embed(features)  # (N, D, H, W)
+        first, activation, last = self.embed
+        embedded = pointwise(features, *first.parameters())
+        embedded = pointwise(activation(embedded), *last.parameters())  # (N, D, H, W)
         centre = embedded[:, :, ::2, ::2]  # (N, D, h, w)
         affinity = torch.stack([(centre * shifted).sum(1) for shifted in offsets(embedded)])
-        gates = affinity.sigmoid() if self.activation == "sigmoid" else affinity.tanh()
-        return gates.unsqueeze(2)
+        activation = torch.sigmoid if self.activation == "sigmoid" else torch.tanh
+        return activated(affinity, activation).unsqueeze(2)
+
+
+def activated(x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the activation of every number; on inference the same bits with any thread count.
+
+    Where a thread's share ends torch takes the last few numbers one by one, with a sigmoid that
+    rounds otherwise; a piece that one thread does alone ends at the same place always.
+    """
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return activation(x)
+    return torch.cat([activation(piece) for piece in x.flatten().split(PIECE)]).view(x.shape)
 
 
 def offsets(x: Tensor) -> Iterator[Tensor]:
@@ -94,10 +110,13 @@ class LipPooling(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the pooled map, (N, C, h, w), of ``features`` (N, C, H, W)."""
-        importance = self.norm(conv3x3(features, self.logit.weight)).sigmoid()
-        weight = (self.coefficient * (importance - 0.5)).exp()
+        logit = self.norm(conv3x3(features, self.logit.weight))
+        weight = activated(logit, self._importance)
         pooled = F.avg_pool2d(features * weight, 3, stride=2, padding=1)
         return pooled / F.avg_pool2d(weight, 3, stride=2, padding=1)
+
+    def _importance(self, logit: Tensor) -> Tensor:
+        return (self.coefficient * (logit.sigmoid() - 0.5)).exp()
 
 
 def build_suppression(

@@ -136,3 +136,17 @@ def test_fixed_is_an_ordinary_convolution():
     layer = build_suppression("fixed", 6, kernel_dim=4, activation="sigmoid")
     assert [tuple(p.shape) for p in layer.parameters()] == [(6, 6, 3, 3)]
     assert layer(torch.zeros(1, 6, 9, 8)).shape == (1, 6, 5, 4)
+
+
+@pytest.mark.parametrize("layer", [LipPooling(8), AdaptiveSuppression(8)], ids=["lip", "adaptive"])
+def test_threads_change_no_bit(layer):
+    before = torch.get_num_threads()
+    features = torch.rand(1, 8, 250, 130, generator=torch.Generator().manual_seed(0))
+    features = features.contiguous(memory_format=torch.channels_last)
+    found = []
+    for count in (1, 3, 5, 7):  # so that shares end inside a vector
+        torch.set_num_threads(count)
+        with torch.inference_mode():
+            found.append(layer.eval()(features))
+    torch.set_num_threads(before)
+    assert all(torch.equal(found[0], other) for other in found[1:])
