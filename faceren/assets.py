@@ -37,7 +37,7 @@ ASSETS = {
             name="faceren-base",
             package="faceren",
             path="faceren-base.safetensors",
-            sha256="a84f5d75ad8464f8610099b5f46c5213c9366989493cec139caba7e4c5e96906",
+            sha256="1d9c3ef608aa96fb104a5eb8cb714968e46393520f21d0e3172cdcc866ad42a8",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

@@ -51,6 +51,8 @@ class CheckpointInfo:
     """Licence of the weights."""
     images_seen: int = 0
     """Training images drawn so far, repetitions counted."""
+    self_ensemble: bool = False
+    """Restore as the mean over a face and its mirror image, see ``networks.mirrored``."""
 
 
 @dataclass(frozen=True, kw_only=True)

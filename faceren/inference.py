@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
+from faceren.config import check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
+from faceren.networks.mirrored import mirrored_mean
 
+Ensemble = Literal["auto", "on", "off"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GPU_BATCH = 16
@@ -70,6 +73,8 @@ class Restorer:
     so that half precision does not coarsen the picture itself."""
     batch_size: int
     """Most faces in one pass; falls when memory runs out."""
+    self_ensemble: bool = False
+    """Whether to restore the mirror image as well, and take the mean."""
 
     @property
     def stride(self) -> int:
@@ -85,6 +90,20 @@ class Restorer:
         """Return the context in which the network runs."""
         half = self.dtype is not torch.float32
         return torch.autocast(self.device.type, self.dtype if half else None, enabled=half)
+
+    def generate(self, faces: Tensor) -> Tensor:
+        """Return what the network makes of faces (N, 3, H, W), on its device; the same shape.
+
+        Args:
+            faces: In [0, 1], on the device, sides multiples of ``stride``; the output is not
+                clamped.
+        """
+        network = self.checkpoint.network
+        with self.autocast():
+            restored: Tensor = (
+                mirrored_mean(network, faces) if self.self_ensemble else network(faces)
+            )
+        return restored
 
     def restore(self, faces: Tensor) -> Tensor:
         """Return restored faces, (N, 3, H, W) in [0, 1], on the CPU in float32.
@@ -123,9 +142,7 @@ class Restorer:
         height, width = faces.shape[2:]
         padded = _pad(faces, self.stride)
         batch = padded.to(self.device, memory_format=torch.channels_last)
-        with self.autocast():
-            restored: Tensor = self.checkpoint.network(batch)
-        restored = restored[:, :, :height, :width].float().cpu()
+        restored = self.generate(batch)[:, :, :height, :width].float().cpu()
         if not bool(torch.isfinite(restored).all()):
             raise FaceError(
                 f"the network returned values that are not finite in {self.dtype}; "
@@ -148,7 +165,12 @@ def _pad(faces: Tensor, stride: int) -> Tensor:
 
 
 def load_restorer(
-    weights: Path, *, device: str = "auto", precision: str = "auto", batch_size: int | None = None
+    weights: Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    ensemble: Ensemble = "auto",
 ) -> Restorer:
     """Load weights onto a device.
 
@@ -157,13 +179,16 @@ def load_restorer(
         device: See ``pick_device``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         batch_size: Most faces a pass; default GPU_BATCH.
+        ensemble: Restore mirror images, too; ``auto`` does what the checkpoint says.
 
     Raises:
         ConfigError: If an option is unknown or the weights do not fit their configuration.
         MachineError: If the device or the weights are not there.
     """
+    check_choice("--ensemble", ensemble, Ensemble)
     place = pick_device(device)
     dtype = pick_dtype(precision, place)
     checkpoint = load_checkpoint(weights)
     checkpoint.network.to(place)
-    return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH)
+    both = checkpoint.info.self_ensemble if ensemble == "auto" else ensemble == "on"
+    return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH, self_ensemble=both)

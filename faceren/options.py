@@ -73,6 +73,14 @@ MinIdentity = Annotated[
 Grain = Annotated[
     str, Option(envvar="FACEREN_GRAIN", help="Match grain and sharpness of the photo: auto or off.")
 ]
+Ensemble = Annotated[
+    str,
+    Option(
+        envvar="FACEREN_ENSEMBLE",
+        help="Restore each face's mirror image, too, and take the mean: on (calmer), off (twice as "
+        "fast) or auto (as the weights say).",
+    ),
+]
 Mask = Annotated[
     str, Option(envvar="FACEREN_MASK", help="What is pasted: auto, ellipse or parsing.")
 ]

@@ -59,6 +59,30 @@ def test_a_batch_equals_its_faces_alone_to_the_bit(weights):
     assert torch.equal(together, alone)
 
 
+def test_a_self_ensemble_is_the_mean_of_both_views_as_the_weights_or_the_user_say(
+    tmp_path, weights
+):
+    network = load_checkpoint(weights).network
+    path = tmp_path / "both.safetensors"
+    info = CheckpointInfo(name="both", self_ensemble=True)
+    save_checkpoint(path, network, info=info, half=False)
+    faces = torch.rand(2, 3, 64, 48)
+    one, other = network(faces), network(faces.flip(-1)).flip(-1)
+    mean = (0.5 * one + 0.5 * other).clamp(0, 1)
+    for file, ensemble, expected in (
+        *((path, "auto", mean), (path, "on", mean), (path, "off", one.clamp(0, 1))),
+        *((weights, "auto", one.clamp(0, 1)), (weights, "on", mean)),
+    ):
+        restored = load_restorer(file, device="cpu", ensemble=ensemble).restore(faces)
+        torch.testing.assert_close(restored, expected, atol=1e-6, rtol=0)
+    assert (mean - one.clamp(0, 1)).abs().max() > 0.01
+
+
+def test_an_unknown_ensemble_says_what_there_is(weights):
+    with pytest.raises(ConfigError, match="--ensemble: unknown value 'both'; known: auto, on, off"):
+        load_restorer(weights, device="cpu", ensemble="both")
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_leaves_the_picture_its_digits(tmp_path, precision):
     path = tmp_path / "untrained.safetensors"  # it returns its input

@@ -124,7 +124,7 @@ def speed(
     """
     batches = CPU_BATCHES if restorer.device.type == "cpu" else GPU_BATCHES
     for size in SIZES:
-        work = gmacs(restorer.checkpoint.config, size)
+        work = gmacs(restorer.checkpoint.config, size) * (2 if restorer.self_ensemble else 1)
         for batch in batches:
             faces = torch.rand(batch, 3, size, size)
             restorer.restore(faces)

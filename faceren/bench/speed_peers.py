@@ -57,7 +57,7 @@ def peer_speed(model: str, restorer: Restorer) -> Iterator[Row]:
         yield LeftOut(f"speed against {PEER}", "pip install 'faceren[peers]'")
         return
     peer = _peer(restorer)
-    ours = {model: _restoring(restorer, restorer.checkpoint.network)}
+    ours = {model: _restoring(restorer)}
     yield from compare(ours, peer, restorer.device)
 
 
@@ -96,15 +96,15 @@ def _seconds(run: Pass, faces: Tensor, device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def _restoring(restorer: Restorer, network: torch.nn.Module) -> Pass:
+def _restoring(restorer: Restorer) -> Pass:
     """Return a pass as ``Restorer`` makes it: on a CPU, face by face."""
 
     def run(faces: Tensor) -> None:
         each = len(faces) if restorer.device.type != "cpu" else 1
-        with torch.inference_mode(), restorer.autocast():
+        with torch.inference_mode():
             for part in torch.split(faces, each):
                 placed = part.to(restorer.device, memory_format=torch.channels_last)
-                network(placed).float().cpu()
+                restorer.generate(placed).float().cpu()
 
     return run
 

@@ -31,6 +31,7 @@ def restore(
     strength: opt.Strength = 1,
     min_identity: opt.MinIdentity = None,
     grain: opt.Grain = "auto",
+    ensemble: opt.Ensemble = "auto",
     mask: opt.Mask = "auto",
     color: opt.Color = "auto",
     background: opt.Background = "keep",
@@ -91,6 +92,7 @@ def restore(
         strength=strength,
         min_identity=min_identity,
         grain=grain,  # type: ignore[arg-type]
+        ensemble=ensemble,  # type: ignore[arg-type]
         mask=settled_mask(mask, weights_dir),  # type: ignore[arg-type]
         color=color,  # type: ignore[arg-type]
         background=background,  # type: ignore[arg-type]

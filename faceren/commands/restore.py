@@ -93,7 +93,11 @@ def restore(
     options = options or RestoreOptions()
     jobs, shipped = _jobs(inputs, output, options, exclude=exclude, only=only, boxes=boxes)
     restorer = load_restorer(
-        model_path(model), device=device, precision=precision, batch_size=batch_size
+        model_path(model),
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        ensemble=options.ensemble,
     )
     pipeline = Pipeline(
         restorer=restorer,
@@ -114,6 +118,7 @@ def restore(
         "model": restorer.checkpoint.info.name or model,
         "model_option": model,
         "weights_sha256": restorer.checkpoint.sha256,
+        "self_ensemble": restorer.self_ensemble,
         "options": dataclasses.asdict(options),
     }
     results = (

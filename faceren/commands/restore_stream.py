@@ -87,7 +87,11 @@ def restore_stream(
         MachineError: If weights or device are not there, or a stream breaks.
     """
     restorer = load_restorer(
-        model_path(model), device=device, precision=precision, batch_size=batch_size
+        model_path(model),
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        ensemble=options.ensemble,
     )
     pipeline = Pipeline(
         restorer=restorer,

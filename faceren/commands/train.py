@@ -24,6 +24,7 @@ from faceren.training.setup import (
     initial_generator,
     notes,
     read_sets,
+    teacher_of,
 )
 from faceren.training.step import Stepper
 from faceren.training.stopping import stop_on_signals
@@ -62,22 +63,22 @@ def train(
         SIGINT or SIGTERM ended the run, after a checkpoint.
 
     Raises:
-        ConfigError: If the recipe, the folder, the images or ``init`` do not fit; before anything
-            is built or written.
+        ConfigError: If the recipe, the folder, the images, ``init`` or ``teacher`` do not fit;
+            before anything is built or written.
         MachineError: If the device or weights are missing, or the disk is full.
         FacerenError: If too many steps in a row had gradients that are not finite.
     """
     plan = load_recipe(recipe, overrides)
     folder = RunFolder(output or RUNS / plan.name)
     folder.check(plan, allow_change=allow_change)
-    generator = initial_generator(plan)
+    generator, teacher = initial_generator(plan), teacher_of(plan)
     cv2.setNumThreads(0)  # its threads would compete with those of torch
     fabric = build_fabric(device, plan.train.precision)
     check_processes(plan, fabric.world_size)
     first = fabric.is_global_zero
     reading = read_sets(plan)
     sets = yield from (reading if first else _silently(reading))
-    stepper = build_stepper(plan, generator, fabric)
+    stepper = build_stepper(plan, generator, teacher, fabric)
     if folder.state.exists():
         stepper.state.load(folder.state)
     validator = Validator(make_cases(sets.validation, plan), plan, fabric.device) if first else None

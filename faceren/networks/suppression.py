@@ -57,9 +57,9 @@ class AdaptiveSuppression(nn.Module):
 
     def gates(self, features: Tensor) -> Tensor:
         """Return phi of every output pixel and each of its nine neighbours, (9, N, 1, h, w)."""
-        first, activation, last = self.embed
+        first, rectified, last = self.embed
         embedded = pointwise(features, *first.parameters())
-        embedded = pointwise(activation(embedded), *last.parameters())  # (N, D, H, W)
+        embedded = pointwise(rectified(embedded), *last.parameters())  # (N, D, H, W)
         centre = embedded[:, :, ::2, ::2]  # (N, D, h, w)
         affinity = torch.stack([(centre * shifted).sum(1) for shifted in offsets(embedded)])
         activation = torch.sigmoid if self.activation == "sigmoid" else torch.tanh
@@ -74,7 +74,8 @@ def activated(x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
     """
     if torch.is_grad_enabled() or x.device.type != "cpu":
         return activation(x)
-    return torch.cat([activation(piece) for piece in x.flatten().split(PIECE)]).view(x.shape)
+    pieces = torch.split(x.flatten(), PIECE)
+    return torch.cat([activation(piece) for piece in pieces]).view(x.shape)
 
 
 def offsets(x: Tensor) -> Iterator[Tensor]:

@@ -11,6 +11,7 @@ from faceren.config import check_choice
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import Detector
+from faceren.inference import Ensemble
 
 Faces = Literal["all", "largest", "center"]
 Color = Literal["auto", "keep", "free"]
@@ -42,6 +43,8 @@ class RestoreOptions:
     """Blend with the input: 0 is the input, 1 the restored face."""
     color: Color = "auto"
     """``keep`` the photo's chroma, ``free``: the network's; ``auto`` keeps it in monochrome."""
+    ensemble: Ensemble = "auto"
+    """Restore each face's mirror image, too, and take the mean; ``auto``: as the weights say."""
     grain: Grain = "auto"
     """``auto`` gives a face the grain and the sharpness of its photo."""
     mask: Mask = "ellipse"
@@ -64,6 +67,7 @@ class RestoreOptions:
             ("format", Format),
             ("rotate", Rotate),
             ("background", Background),
+            ("ensemble", Ensemble),
             ("grain", Grain),
             ("mask", Mask),
             ("detector", Detector),

@@ -193,6 +193,10 @@ class Recipe:
     """Shape of the generator; default that of ``init``."""
     init: str = ""
     """Checkpoint to start from: one of ours, or a published state dict."""
+    teacher: str = ""
+    """Checkpoint to learn from: the target is what it makes of the damaged image and of its mirror
+    image, their mean, in place of the clean image. So a network takes over what a larger one, or
+    its own self-ensemble, can do; nothing in such a target is left to chance."""
     widen: bool = False
     """Let ``model`` be larger than ``init``, of which its further channels are made (Net2Net)."""
     seed: int = 0

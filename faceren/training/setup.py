@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Generator as Yields
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,15 +45,7 @@ def initial_generator(recipe: Recipe) -> Generator:
         MachineError: If ``init`` is missing or damaged.
     """
     generator = _from_checkpoint(recipe) if recipe.init else _from_seed(recipe)
-    sizes = {"data.size": recipe.data.size, "validate.size": recipe.validate.size}
-    if recipe.data.large:
-        sizes["data.large_size"] = recipe.data.large_size
-    for key, size in sizes.items():
-        if size % generator.stride or size < 2 * generator.stride:
-            raise ConfigError(
-                f"{key}: expected a multiple of {generator.stride}, "
-                f"at least {2 * generator.stride}, for this network, got {size}"
-            )
+    _check_sizes(recipe, generator, "this network")
     for name in unused_parameters(generator):
         generator.get_parameter(name).requires_grad = False
     return generator.train()
@@ -64,12 +57,41 @@ def _from_seed(recipe: Recipe) -> Generator:
         return build_generator(recipe.model or GeneratorConfig())
 
 
-def _from_checkpoint(recipe: Recipe) -> Generator:
+def teacher_of(recipe: Recipe) -> Generator | None:
+    """Return the network to learn from, if there is one.
+
+    Raises:
+        ConfigError: If its sides do not fit the training images.
+        MachineError: If it is missing or damaged.
+    """
+    if not recipe.teacher:
+        return None
+    teacher = load_checkpoint(_weights("teacher", recipe.teacher)).network
+    _check_sizes(recipe, teacher, "the teacher")
+    return teacher
+
+
+def _weights(key: str, name: str) -> Path:
     try:
-        path = model_path(recipe.init)
+        return model_path(name)
     except (ConfigError, MachineError) as error:
-        raise type(error)(str(error).replace("--model", "init")) from error
-    loaded = load_checkpoint(path, trainable=True)
+        raise type(error)(str(error).replace("--model", key)) from error
+
+
+def _check_sizes(recipe: Recipe, generator: Generator, which: str) -> None:
+    sizes = {"data.size": recipe.data.size, "validate.size": recipe.validate.size}
+    if recipe.data.large:
+        sizes["data.large_size"] = recipe.data.large_size
+    for key, size in sizes.items():
+        if size % generator.stride or size < 2 * generator.stride:
+            raise ConfigError(
+                f"{key}: expected a multiple of {generator.stride}, "
+                f"at least {2 * generator.stride}, for {which}, got {size}"
+            )
+
+
+def _from_checkpoint(recipe: Recipe) -> Generator:
+    loaded = load_checkpoint(_weights("init", recipe.init), trainable=True)
     if recipe.widen and recipe.model is not None:
         return widened(loaded.network, recipe.model, seed=recipe.seed)
     if recipe.model is not None and recipe.model != loaded.config:
@@ -135,7 +157,9 @@ def check_processes(recipe: Recipe, processes: int) -> None:
         )
 
 
-def build_stepper(recipe: Recipe, generator: Generator, fabric: "Fabric") -> Stepper:
+def build_stepper(
+    recipe: Recipe, generator: Generator, teacher: Generator | None, fabric: "Fabric"
+) -> Stepper:
     """Put networks and optimisers onto the devices of a run."""
     train = recipe.train
     layout = torch.channels_last if train.channels_last else torch.contiguous_format
@@ -164,6 +188,9 @@ def build_stepper(recipe: Recipe, generator: Generator, fabric: "Fabric") -> Ste
         optimiser=optimiser,
         discriminator=judge_wrapped,
         discriminator_optimiser=judge_optimiser,
+        teacher=None
+        if teacher is None
+        else teacher.to(device=fabric.device).to(memory_format=layout),
     )
 
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from faceren.errors import MachineError
+from faceren.networks.generator import Generator
+from faceren.networks.mirrored import mirrored_mean
 from faceren.training.objective import Objective, judgement_loss
 from faceren.training.optimisation import lr_factor, set_lr
 from faceren.training.recipe import Recipe
@@ -34,6 +36,8 @@ class Stepper:
     optimiser: "_FabricOptimizer"
     discriminator: "_FabricModule | None"
     discriminator_optimiser: "_FabricOptimizer | None"
+    teacher: Generator | None = None
+    """Whose restorations are the target, if there is one."""
 
     def take(
         self, damaged: Tensor, clean: Tensor, *, done: float, whole: Tensor | None = None
@@ -47,6 +51,8 @@ class Stepper:
             whole: (N,) bool, which images show a whole face, aligned; all if not given.
         """
         train, counters = self.recipe.train, self.state.counters
+        if self.teacher is not None:
+            clean = self._taught(self.teacher, damaged)
         factor = lr_factor(train, counters.step, done)
         views, result = self._generator_step(damaged, clean, whole, factor * train.lr)
         if self.discriminator is not None:
@@ -82,6 +88,11 @@ class Stepper:
             decay, step = self.recipe.train.ema, self.state.counters.step + 1
             follow(self.state.average, self.state.generator, decay=decay, step=step)
         return views, result
+
+    @torch.no_grad()
+    def _taught(self, teacher: Generator, damaged: Tensor) -> Tensor:
+        with self.fabric.autocast():
+            return mirrored_mean(teacher, damaged).float().clamp(0, 1)
 
     def _restored(self, damaged: Tensor) -> Tensor:
         try:

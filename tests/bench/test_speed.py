@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import pytest
@@ -35,6 +36,14 @@ def test_share_of_a_matrix_product_is_the_ratio_of_the_rates(restorer):
         expected = 100 * row.faces_per_second * row.gmac / 50
         assert row.matmul_share_percent == pytest.approx(expected)
         assert f"{expected:.0f} % of a matrix product" in row.line()
+
+
+def test_a_self_ensemble_does_the_work_twice(restorer):
+    best = Roofline(side=1024, gmac_per_second=50.0, iqr_percent=0.0)
+    once = [row.gmac for row in speed("tiny", restorer, best, seconds=0.01)]
+    both = dataclasses.replace(restorer, self_ensemble=True)
+    twice = [row.gmac for row in speed("tiny", both, best, seconds=0.01)]
+    assert twice == [2 * work for work in once]
 
 
 def test_roofline_is_measured(restorer):

@@ -62,6 +62,19 @@ def test_restores_a_folder_and_writes_everything_down(photos, tmp_path):
     assert (out / "rocket.jpg").read_bytes() == (photos / "rocket.jpg").read_bytes()
 
 
+def test_one_view_or_the_mean_of_two(photos, tmp_path):
+    found = {}
+    for ensemble in ("auto", "on", "off"):
+        out = tmp_path / ensemble
+        assert call("restore", photos, "-o", out, "--ensemble", ensemble, "--no-report")[0] == 0
+        header = read_manifest(out / "manifest.jsonl").header
+        found[ensemble] = header["self_ensemble"], pixels(out / "box 1" / "portrait.png")
+    assert [said for said, _ in found.values()] == [True, True, False]  # base takes both
+    assert (found["auto"][1] == found["on"][1]).all()
+    assert (found["on"][1] != found["off"][1]).any()
+    assert call("restore", photos, "-o", tmp_path / "x", "--ensemble", "both")[0] == 2
+
+
 def test_the_face_changes_and_nothing_outside_its_crop(photos, tmp_path):
     from faceren.faces.alignment import crop_corners, crop_transform
 

@@ -25,7 +25,7 @@ from faceren.training.events import Finished, Progress, Reading, Saved, Started,
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.step import Stepper
 from tests.networks.literal import LiteralGenerator, randomise
-from tests.training.tiny import CONFIG, finished, losses, run, write_images, write_recipe
+from tests.training.tiny import CONFIG, MODEL, finished, losses, run, write_images, write_recipe
 
 ROOT = Path(__file__).parents[2]
 ADVERSARIAL = {"l1": 1.0, "gan": 0.1, "features": 1.0, "discriminator_width": 2}
@@ -323,6 +323,44 @@ def test_starts_wider_than_a_checkpoint(tmp_path):
         run(recipe, tmp_path / "other", "model.width=2")
     with pytest.raises(ConfigError, match="widen: expected both init.* and model"):
         run(recipe, tmp_path / "other", "init=''")
+
+
+def test_a_teacher_s_mean_over_both_views_is_the_target(tmp_path, monkeypatch):
+    teacher = randomise(build_generator(CONFIG)).float().eval()
+    path = tmp_path / "teacher.safetensors"
+    save_checkpoint(path, teacher, info=CheckpointInfo(), half=False)
+    taken = []
+    take = Stepper.take
+
+    def recording(self, damaged, clean, **more):
+        taken.append(damaged)
+        return take(self, damaged, clean, **more)
+
+    monkeypatch.setattr(Stepper, "take", recording)
+    recipe = write_recipe(tmp_path, teacher=str(path))
+    first, *_ = losses(run(recipe, tmp_path / "run", "train.steps=1"))
+    with torch.no_grad():  # an untrained student returns its input
+        both = teacher(taken[0]), teacher(taken[0].flip(-1)).flip(-1)
+    target = (0.5 * both[0] + 0.5 * both[1]).clamp(0, 1)
+    assert first == pytest.approx((target - taken[0]).abs().mean().item(), rel=1e-4)
+    assert first > 0.01
+
+
+def test_a_student_of_what_it_does_already_has_nothing_to_learn(tmp_path):
+    save_checkpoint(tmp_path / "t.safetensors", build_generator(CONFIG), info=CheckpointInfo())
+    recipe = write_recipe(tmp_path, teacher=str(tmp_path / "t.safetensors"))
+    assert losses(run(recipe, tmp_path / "run", "train.steps=3")) == [0, 0, 0]
+
+
+def test_a_teacher_that_cannot_teach_is_refused_before_anything_is_read(tmp_path):
+    recipe = write_recipe(tmp_path, teacher="nowhere.safetensors", data={"train": ["nowhere"]})
+    with pytest.raises(MachineError, match=r"teacher: the file nowhere\.safetensors is not there"):
+        run(recipe, tmp_path / "run")
+    coarse = build_generator(GeneratorConfig(**{**MODEL, "depth": 5}))
+    save_checkpoint(tmp_path / "t.safetensors", coarse, info=CheckpointInfo())
+    with pytest.raises(ConfigError, match=r"data\.size: .* of 64, at least 128, for the teacher"):
+        run(recipe, tmp_path / "run", f"teacher={tmp_path / 't.safetensors'}")
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_of_another_shape_are_refused_before_anything_is_read(tmp_path):
