@@ -172,7 +172,7 @@ Override = Annotated[
 ]
 AllowChange = Annotated[
     bool,
-    Option("--allow-change", envvar="FACEREN_ALLOW_CHANGE", help="Resume with another recipe."),
+    Option("--allow-change", envvar="FACEREN_ALLOW_CHANGE", help="Resume though inputs changed."),
 ]
 Results = Annotated[Path, Argument(help="Folder of results.")]
 Reference = Annotated[

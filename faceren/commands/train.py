@@ -11,6 +11,7 @@ from faceren.files import atomic_write
 from faceren.report.curves import can_draw, draw_curves
 from faceren.training.events import Event, Started, Validated
 from faceren.training.folder import RunFolder
+from faceren.training.inputs import check_inputs, inputs_of
 from faceren.training.lightning import build_fabric, use_bf16
 from faceren.training.log import LOG_NAME, read_log
 from faceren.training.loop import Loop
@@ -55,7 +56,8 @@ def train(
         output: Run folder; default ``runs/NAME`` with the recipe's name. If a checkpoint is in
             it, the run goes on from there.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        allow_change: Go on even if the recipe is not the one the run was begun with.
+        allow_change: Go on even if the recipe, the training images, the teacher or the weights of
+            a loss are not those the run was begun with.
 
     Yields:
         ``Reading`` while images are read, ``Started``, then ``Progress`` for each step with
@@ -79,8 +81,12 @@ def train(
     reading = read_sets(plan)
     sets = yield from (reading if first else _silently(reading))
     stepper = build_stepper(plan, generator, teacher, fabric)
+    inputs = inputs_of(plan, sets.training)
     if folder.state.exists():
         stepper.state.load(folder.state)
+        if not allow_change:
+            check_inputs(folder.path, stepper.state.inputs, inputs)
+    stepper.state.inputs = inputs
     validator = Validator(make_cases(sets.validation, plan), plan, fabric.device) if first else None
     if first:
         folder.begin(plan)

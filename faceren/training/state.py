@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
 from faceren.networks.generator import Generator
+from faceren.training.inputs import Inputs
 
 FORMAT_VERSION = "faceren-state-1"
 
@@ -56,6 +57,8 @@ class TrainingState:
     discriminator: nn.Module | None = None
     discriminator_optimiser: Optimizer | None = None
     counters: Counters = field(default_factory=Counters)
+    inputs: Inputs = field(default_factory=dict)
+    """What it is trained with, to be compared when it goes on; see ``inputs.check_inputs``."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor by its name in the file."""
@@ -87,8 +90,11 @@ class TrainingState:
         """
         # a copy each: in the file no two names may share memory
         tensors = {k: v.detach().cpu().contiguous().clone() for k, v in self.tensors().items()}
-        counters = json.dumps(dataclasses.asdict(self.counters))
-        metadata = {"format_version": FORMAT_VERSION, "counters": counters}
+        metadata = {
+            "format_version": FORMAT_VERSION,
+            "counters": json.dumps(dataclasses.asdict(self.counters)),
+            "inputs": json.dumps(self.inputs),
+        }
         with atomic_path(path) as temporary:
             try:
                 save_file(tensors, temporary, metadata)
@@ -104,7 +110,7 @@ class TrainingState:
             MachineError: If the file is damaged.
             ConfigError: If it is of another version, or its tensors do not fit these networks.
         """
-        counters, tensors = _read(path)
+        counters, inputs, tensors = _read(path)
         parts: dict[str, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
@@ -119,7 +125,7 @@ class TrainingState:
             raise ConfigError(
                 f"{path}: holds {', '.join(sorted(parts))}, which this recipe does not train"
             )
-        self.counters = counters
+        self.counters, self.inputs = counters, inputs
 
     @staticmethod
     def _load_network(path: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -130,7 +136,7 @@ class TrainingState:
             raise ConfigError(f"{path}: the state is of another network: {reason}") from error
 
 
-def _read(path: Path) -> tuple[Counters, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[Counters, Inputs, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -144,7 +150,8 @@ def _read(path: Path) -> tuple[Counters, dict[str, Tensor]]:
             f"{path}: expected format version {FORMAT_VERSION!r}, "
             f"got {metadata.get('format_version')!r}; finish the run with the faceren it began with"
         )
-    return Counters(**json.loads(metadata["counters"])), tensors
+    inputs = json.loads(metadata.get("inputs", "{}"))  # older states have none
+    return Counters(**json.loads(metadata["counters"])), inputs, tensors
 
 
 def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
