@@ -22,9 +22,9 @@ Workers = Annotated[
         help="Threads or processes beside the network; 0: automatic.",
     ),
 ]
-Seed = Annotated[int, Option(envvar="FACEREN_SEED", min=0, help="Seed of all randomness.")]
+Seed = Annotated[int, Option(envvar="FACEREN_SEED", min=0, help="Seed of what is drawn at random.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", envvar="FACEREN_QUIET", help="Errors only.")]
-Json = Annotated[bool, Option("--json", help="One JSON object a photo on stdout.")]
+Json = Annotated[bool, Option("--json", help="One JSON object a photo (or event) on stdout.")]
 Output = Annotated[
     Path | None, Option("--output", "-o", envvar="FACEREN_OUTPUT", help="Output folder.")
 ]
