@@ -64,7 +64,7 @@ def test_all_variants_are_trained_and_scored_and_not_trained_again(faces, photo,
     trained = [row for row in rows if isinstance(row, Ablation)]
     assert [row.quality.method for row in trained] == [v.name for v in VARIANTS]
     assert all(row.images_seen > 0 and row.minutes > 0 for row in trained)
-    assert [row.method for row in rows if isinstance(row, Quality)] == ["input", "compact"]
+    assert [row.method for row in rows if isinstance(row, Quality)] == ["input", "base"]
     assert [row.what for row in rows if isinstance(row, LeftOut)] == [
         "SPADE guided by parsing maps"
     ]
