@@ -131,7 +131,7 @@ class _Known:
     modules: tuple[str, ...] = ()
 
 
-ANY = ("full", "historic")
+ANY = ("full", "small", "historic")
 SCIKIT = ("skimage", "pywt")
 FILTERS = (
     _Known("lanczos", ("sr4x",), "Lanczos ×4 of a quarter (OpenCV)", quarter_lanczos),

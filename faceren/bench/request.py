@@ -12,8 +12,8 @@ from faceren.metrics.names import PAPER_METRICS, parse_metrics
 
 Suite = Literal["quality", "speed", "ablation", "crops", "all"]
 SAMPLES = Path("sample_photos/clean")
-TASKS = (*PAPER_TASKS, "historic")
-"""The six of the paper, and ours."""
+TASKS = (*PAPER_TASKS, "small", "historic")
+"""The six of the paper, and ours: small faces and old photographs."""
 RUNS = Path("runs")
 """Where ``faceren train`` leaves what it has trained."""
 

@@ -19,7 +19,7 @@ from faceren.degradation.noise import (
     PoissonNoise,
 )
 from faceren.degradation.pixels import Bounds, Pixels
-from faceren.degradation.resampling import Mosaic, Sharpen, Shrink
+from faceren.degradation.resampling import Filter, Mosaic, Sharpen, Shrink, resize
 from faceren.degradation.surface import Halftone, Mirroring, PaperTexture, Tarnish
 from faceren.degradation.tone import (
     Curve,
@@ -33,7 +33,7 @@ from faceren.degradation.tone import (
 from faceren.degradation.wear import Crease, Dust, Foxing, Hairs, Scratches, WaterStain
 from faceren.errors import ConfigError, ShapeError
 
-Operation = (
+PlainOperation = (
     GaussianBlur
     | MotionBlur
     | SoftFocus
@@ -65,6 +65,51 @@ Operation = (
     | WaterStain
     | Foxing
 )
+"""An operation that holds no other operations."""
+
+SMALLEST_SIDE = 8
+"""Sides below this many pixels show no face, and JPEG's blocks no longer fit into them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtScale:
+    """Shrink, do something to the small picture, and enlarge it back.
+
+    A small face in a real photograph has its grain, noise and JPEG blocks at its own size, and is
+    enlarged afterwards; so its damage is larger than a pixel, and correlated. Noise that is added
+    after ``Shrink`` is neither.
+    """
+
+    scale: Annotated[float, Bounds(0.001, 1)]
+    """Side of the small image over that of the large; rounded to whole pixels."""
+    down: Filter = "area"
+    """Interpolation of the shrinking."""
+    up: Filter = "cubic"
+    """Interpolation of the enlarging."""
+    steps: tuple[PlainOperation, ...] = ()
+    """What is done to the small picture, in this order; lengths are in its own pixels."""
+
+    def __call__(self, image: Pixels) -> Pixels:
+        """Return the image with less detail and coarse damage, at its own size.
+
+        Raises:
+            ConfigError: If the small image would have a side below ``SMALLEST_SIDE`` pixels.
+        """
+        height, width = image.shape[:2]
+        small_height, small_width = round(height * self.scale), round(width * self.scale)
+        if min(small_height, small_width) < SMALLEST_SIDE:
+            raise ConfigError(
+                f"AtScale: expected at least {SMALLEST_SIDE} pixels on each side of the small "
+                f"picture, got {small_width}x{small_height}: {width}x{height} at the scale "
+                f"{self.scale:g}; take a larger picture or a scale nearer to 1"
+            )
+        small = resize(image, height=small_height, width=small_width, by=self.down)
+        for step in self.steps:
+            small = step(small)
+        return resize(small, height=height, width=width, by=self.up)
+
+
+Operation = PlainOperation | AtScale
 """A frozen record of parameters that is called with an image and returns the changed copy."""
 
 OPERATIONS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Operation)}
@@ -92,10 +137,7 @@ class Degradation:
 
     def to_json(self) -> list[Json]:
         """Return one object per operation: its name as ``op``, then its parameters."""
-        return [
-            {"op": type(o).__name__, **{f.name: getattr(o, f.name) for f in fields(o)}}
-            for o in self.operations
-        ]
+        return [_encode(operation) for operation in self.operations]
 
     @classmethod
     def from_json(cls, task: str, operations: object) -> "Degradation":
@@ -135,6 +177,13 @@ def apply(image: Pixels, degradation: Degradation) -> Pixels:
     return result
 
 
+def _encode(operation: Operation) -> Json:
+    values = {f.name: getattr(operation, f.name) for f in fields(operation)}
+    if isinstance(operation, AtScale):
+        values["steps"] = [_encode(step) for step in operation.steps]
+    return {"op": type(operation).__name__, **values}
+
+
 def _decode(item: object) -> Operation:
     if not isinstance(item, dict) or not isinstance(item.get("op"), str):
         raise ConfigError(f"degradation: expected an object with the key 'op', got {item!r:.80}")
@@ -146,11 +195,23 @@ def _decode(item: object) -> Operation:
     for key in values:
         if key not in known:
             raise ConfigError(f"{name}: unknown parameter {key!r}{nearest(key, known)}")
+    if name == AtScale.__name__:
+        values["steps"] = _decode_steps(item.get("steps", []))
     try:
         operation: Operation = OPERATIONS[name](**values)
     except TypeError as error:  # what is still wrong: a parameter is missing
         raise ConfigError(f"degradation: {name}: {error}") from error
     return operation
+
+
+def _decode_steps(steps: object) -> tuple[Operation, ...]:
+    """Return the operations inside another; an AtScale within is refused, however deep it goes."""
+    if not isinstance(steps, list):
+        raise ConfigError(f"AtScale.steps: expected a list of operations, got {steps!r:.80}")
+    for step in steps:
+        if isinstance(step, dict) and step.get("op") == AtScale.__name__:
+            raise ConfigError("AtScale.steps: expected plain operations, got another AtScale")
+    return tuple(_decode(step) for step in steps)
 
 
 @lru_cache(maxsize=64)
@@ -163,7 +224,10 @@ def _check(operation: Operation) -> None:
         value = getattr(operation, name)
         if not _fits(value, hint):
             kind = type(operation).__name__
-            raise ConfigError(f"{kind}.{name}: expected {_describe(hint)}, got {value!r}")
+            raise ConfigError(f"{kind}.{name}: expected {_describe(hint)}, got {value!r:.80}")
+        if isinstance(operation, AtScale) and name == "steps":
+            for step in operation.steps:
+                _check(step)
 
 
 def _fits(value: object, hint: Any) -> bool:
@@ -172,6 +236,8 @@ def _fits(value: object, hint: Any) -> bool:
         return _fits(value, base) and bounds.low <= value <= bounds.high
     if get_origin(hint) is Literal:
         return value in get_args(hint)
+    if hint == tuple[PlainOperation, ...]:
+        return isinstance(value, tuple) and all(isinstance(v, PlainOperation) for v in value)
     if get_origin(hint) is tuple:
         return (
             isinstance(value, tuple)
@@ -191,7 +257,9 @@ def _describe(hint: Any) -> str:
         return f"{base.__name__} from {bounds.low:g} to {bounds.high:g}"
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(repr, get_args(hint)))}"
+    if hint == tuple[PlainOperation, ...]:
+        return "plain operations"
     return "three numbers from 0 to 255" if get_origin(hint) is tuple else f"a {hint.__name__}"
 
 
-__all__ = ["OPERATIONS", "Bounds", "Degradation", "Json", "Operation", "apply"]
+__all__ = ["OPERATIONS", "AtScale", "Bounds", "Degradation", "Json", "Operation", "apply"]

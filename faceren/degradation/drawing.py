@@ -11,11 +11,12 @@ from faceren.degradation.degradation import Degradation
 from faceren.degradation.dice import Dice
 from faceren.degradation.paper import COMPAT
 from faceren.degradation.presets import PRESETS, draw_historic
+from faceren.degradation.small import draw_small
 from faceren.errors import ConfigError
 
 PAPER_TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full")
 """The six of the paper."""
-TASKS = (*PAPER_TASKS, "historic", *PRESETS, "mixed")
+TASKS = (*PAPER_TASKS, "small", "historic", *PRESETS, "mixed")
 """Everything that can be drawn: the paper's, ours, single presets, the mixture for training."""
 
 NATIVE_SIZE = 512
@@ -77,6 +78,8 @@ def draw_pair(
         tone, damage = draw_historic(dice, unit, task if task in PRESETS else "")
     elif task == "full":
         tone, damage = [], paper.full(dice, compat)
+    elif task == "small":
+        tone, damage = [], draw_small(dice, size)
     else:
         tone, damage = [], [_SINGLE[task](dice, compat)]
     return Pair(Degradation(task, tuple(tone)), Degradation(task, tuple(damage)))

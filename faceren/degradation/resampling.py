@@ -9,13 +9,14 @@ from PIL import Image
 
 from faceren.degradation.pixels import Bounds, Length, Pixels
 
-Filter = Literal["nearest", "linear", "cubic", "area", "antialiased"]
+Filter = Literal["nearest", "linear", "cubic", "lanczos", "area", "antialiased"]
 """``antialiased`` is Pillow's cubic (over the target pixel's footprint); the others OpenCV's."""
 
 OPENCV_FILTERS = {
     "nearest": cv2.INTER_NEAREST,
     "linear": cv2.INTER_LINEAR,
     "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
     "area": cv2.INTER_AREA,
 }
 

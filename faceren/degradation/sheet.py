@@ -12,7 +12,7 @@ from faceren.degradation.pixels import Pixels
 from faceren.degradation.presets import PRESETS
 from faceren.degradation.resampling import resize
 
-ROWS = (("clean", *PAPER_TASKS), (*PRESETS, "historic", "mixed"))
+ROWS = (("clean", *PAPER_TASKS, "small"), (*PRESETS, "historic", "mixed"))
 """What the two rows of each face show, from left to right."""
 
 GAP = 8

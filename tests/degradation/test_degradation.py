@@ -7,8 +7,9 @@ import pytest
 from faceren.degradation import TASKS, Degradation, apply, draw
 from faceren.degradation.blur import GaussianBlur
 from faceren.degradation.compression import Jpeg
-from faceren.degradation.degradation import OPERATIONS
+from faceren.degradation.degradation import OPERATIONS, AtScale
 from faceren.degradation.noise import GaussianNoise
+from faceren.degradation.resampling import Shrink, resize
 from faceren.errors import ConfigError, ShapeError
 
 from .conftest import Pixels, flat
@@ -46,7 +47,7 @@ def test_every_operation_is_drawn_by_some_task() -> None:
     drawn = {
         type(operation).__name__
         for task in TASKS
-        for seed in range(150)
+        for seed in range(200)
         for operation in draw(task, seed=seed).operations
     }
     drawn |= {type(o).__name__ for s in range(9) for o in _physical(s).operations}
@@ -74,6 +75,17 @@ def _physical(seed: int) -> Degradation:
         (
             [{"op": "Toning", "shadow": [1, 2], "middle": [1, 2, 3], "highlight": [1, 2, 3]}],
             "Toning.shadow: expected three numbers from 0 to 255",
+        ),
+        ([{"op": "AtScale", "scale": 2}], "AtScale.scale: expected float from 0.001 to 1, got 2"),
+        ([{"op": "AtScale", "scale": 0.5, "steps": 3}], "expected a list of operations, got 3"),
+        ([{"op": "AtScale", "scale": 0.5, "steps": [3]}], "expected an object with the key 'op'"),
+        (
+            [{"op": "AtScale", "scale": 0.5, "steps": [{"op": "AtScale", "scale": 0.5}]}],
+            "AtScale.steps: expected plain operations, got another AtScale",
+        ),
+        (
+            [{"op": "AtScale", "scale": 0.5, "steps": [{"op": "Jpeg", "quality": 0}]}],
+            "Jpeg.quality: expected int from 1 to 100, got 0",
         ),
     ],
 )
@@ -104,3 +116,35 @@ def test_every_task_keeps_shape_and_type(task: str, shape: tuple[int, int]) -> N
         assert damaged.shape == image.shape
         assert damaged.dtype == np.uint8
         assert damaged.flags.c_contiguous
+
+
+def test_at_scale_works_in_the_small_picture(face: Pixels) -> None:
+    """By hand: shrink, the same operations, enlarge."""
+    height, width = face.shape[:2]
+    small = resize(face, height=height // 4, width=width // 4, by="area")
+    by_hand = resize(Jpeg(quality=40)(NOISE(small)), height=height, width=width, by="lanczos")
+    operation = AtScale(scale=0.25, down="area", up="lanczos", steps=(NOISE, Jpeg(quality=40)))
+    assert np.array_equal(operation(face), by_hand)
+
+
+def test_at_scale_without_steps_is_shrinking(face: Pixels) -> None:
+    alone = AtScale(scale=0.3, down="linear", up="cubic")
+    assert np.array_equal(alone(face), Shrink(scale=0.3, down="linear", up="cubic")(face))
+
+
+def test_noise_in_the_small_picture_is_coarse() -> None:
+    """Neighbours share it, unlike noise that is added at full size."""
+    gray = flat(128)
+    inside = AtScale(scale=0.25, up="linear", steps=(NOISE,))(gray).astype(float)
+    outside = NOISE(Shrink(scale=0.25)(gray)).astype(float)
+
+    def correlation(noisy: np.ndarray) -> float:
+        return float(np.corrcoef(noisy[:, 1:].ravel(), noisy[:, :-1].ravel())[0, 1])
+
+    assert correlation(inside) > 0.8
+    assert abs(correlation(outside)) < 0.1
+
+
+def test_at_scale_refuses_a_picture_too_small_for_it() -> None:
+    with pytest.raises(ConfigError, match=r"at least 8 pixels .* got 8x7: 80x70 at the scale 0.1"):
+        apply(np.zeros((70, 80, 3), np.uint8), Degradation("x", (AtScale(scale=0.1),)))
