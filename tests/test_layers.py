@@ -15,8 +15,8 @@ LAYERS = [
     {"faces", "checkpoint", "manifest"},
     {"networks"},
     {"assets", "images"},
-    {"console", "files", "options"},
-    {"config"},
+    {"checks", "console", "files", "options"},
+    {"arrays", "config"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -1,0 +1,116 @@
+"""One way to check a value: against the type that is written beside its name.
+
+A frozen dataclass states for each field what it takes, ``Annotated[float, Bounds(0, 1)]`` say or a
+``Literal``, and calls ``check_fields`` when it is made. Operations of the simulator, recipes,
+network shapes, and what the commands are asked for are all checked so.
+"""
+
+import math
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from faceren.config import nearest
+from faceren.errors import ConfigError
+
+HUGE = float(2**53)
+"""Bound of numbers that have none: beyond it doubles no longer hold every integer."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The closed range of a number; stands in the annotation of a field."""
+
+    low: float
+    high: float = HUGE
+
+
+def check_fields(record: object, label: Callable[[str], str] | None = None) -> None:
+    """Raise ConfigError unless every field of a dataclass is what its annotation says.
+
+    Args:
+        record: An instance of a dataclass.
+        label: Returns what messages call a field; default ``Class.field``.
+    """
+    for name, hint in hints_of(type(record)).items():
+        told = label(name) if label else f"{type(record).__name__}.{name}"
+        check_value(told, getattr(record, name), hint)
+
+
+def check_value(label: str, value: object, hint: Any) -> None:
+    """Raise ConfigError unless a value is what a type hint says.
+
+    Args:
+        label: What the message calls the value.
+        value: Anything.
+        hint: A type; ``Annotated`` with ``Bounds``, ``Literal``, unions and tuples are looked into.
+    """
+    if fits(value, hint):
+        return
+    choices = _choices(hint)
+    close = nearest(value, choices) if isinstance(value, str) and choices else ""
+    raise ConfigError(f"{label}: expected {describe(hint)}, got {value!r:.80}{close}")
+
+
+@lru_cache(maxsize=256)
+def hints_of(kind: type[Any]) -> dict[str, Any]:
+    """Return the annotations of a dataclass, with what ``Annotated`` adds."""
+    return get_type_hints(kind, include_extras=True)
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Return whether a value is what a type hint says; finite numbers only, and no bool for one."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        bounds = [extra for extra in parts[1:] if isinstance(extra, Bounds)]
+        return fits(value, parts[0]) and all(
+            value is None or b.low <= value <= b.high  # type: ignore[operator]
+            for b in bounds
+        )
+    if origin is Literal:
+        return any(value == known and type(value) is type(known) for known in parts)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = parts[:1] * len(value) if parts[1:] == (...,) else parts
+        return len(value) == len(kinds) and all(map(fits, value, kinds))
+    if hint is None or hint is type(None):
+        return value is None
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    if hint is float:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    return isinstance(value, origin or hint)
+
+
+def describe(hint: Any) -> str:
+    """Return a type hint in words, for a message."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        for extra in parts[1:]:
+            if isinstance(extra, Bounds):
+                upper = f" to {extra.high:g}" if extra.high != HUGE else " or more"
+                return f"{describe(parts[0]).removeprefix('a ')} from {extra.low:g}{upper}"
+        return describe(parts[0])
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, parts))}"
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(part) for part in parts)
+    if origin is tuple:
+        if parts[1:] == (...,):
+            return f"several of: {describe(parts[0])}"
+        return f"{len(parts)} values, each {describe(parts[0])}"
+    names = {bool: "a bool", int: "int", float: "float", str: "a text", Path: "a path"}
+    return "nothing" if hint in (None, type(None)) else names.get(hint, f"a {hint}")
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    """Return the texts that a hint allows, wherever they stand in it."""
+    if get_origin(hint) is Literal:
+        return tuple(part for part in get_args(hint) if isinstance(part, str))
+    return tuple(text for part in get_args(hint) for text in _choices(part))
