@@ -28,7 +28,7 @@ class Bounds:
     high: float = HUGE
 
 
-def check_fields(record: object, label: Callable[[str], str] | None = None) -> None:
+def check_fields(record: Any, label: Callable[[str], str] | None = None) -> None:
     """Raise ConfigError unless every field of a dataclass is what its annotation says.
 
     Args:
