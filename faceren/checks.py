@@ -35,7 +35,7 @@ def check_fields(record: Any, label: Callable[[str], str] | None = None) -> None
         record: An instance of a dataclass.
         label: Returns what messages call a field; default ``Class.field``.
     """
-    for name, hint in hints_of(type(record)).items():
+    for name, hint in hints_of(record.__class__).items():
         told = label(name) if label else f"{type(record).__name__}.{name}"
         check_value(told, getattr(record, name), hint)
 
@@ -56,7 +56,7 @@ def check_value(label: str, value: object, hint: Any) -> None:
 
 
 @lru_cache(maxsize=256)
-def hints_of(kind: type[Any]) -> dict[str, Any]:
+def hints_of(kind: Any) -> dict[str, Any]:
     """Return the annotations of a dataclass, with what ``Annotated`` adds."""
     return get_type_hints(kind, include_extras=True)
 
