@@ -10,12 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from faceren.arrays import LUMA, Rgb, Rgb8
+
 Space = Literal["gray", "rgb", "cmyk"]
 Values = NDArray[np.float32]
+"""(H, W, n) float32 in [0, 1], as a file counts its channels."""
 
 CHANNELS: dict[Space, int] = {"gray": 1, "rgb": 3, "cmyk": 4}
 SIGNATURE: dict[Space, bytes] = {"gray": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 SAME = 1.5 / 255
 """A profile that moves no colour by more is sRGB under another name."""
 REFINEMENTS = 3
@@ -49,7 +51,7 @@ def usable_profile(icc: bytes, space: Space) -> bytes:
     return icc
 
 
-def _forward(values: Values, space: Space, icc: bytes) -> Values:
+def _forward(values: Values, space: Space, icc: bytes) -> Rgb:
     import imagecodecs  # here: training must run without it
 
     shaped = values[..., 0] if space == "gray" else values
@@ -66,7 +68,7 @@ def _forward(values: Values, space: Space, icc: bytes) -> Values:
     return np.clip(np.asarray(out, np.float32), 0, 1)
 
 
-def _backward(srgb: Values, space: Space, icc: bytes) -> Values:
+def _backward(srgb: Rgb, space: Space, icc: bytes) -> Values:
     import imagecodecs  # here: training must run without it
 
     dtype = np.uint16 if space == "cmyk" else np.float32
@@ -82,7 +84,7 @@ def _backward(srgb: Values, space: Space, icc: bytes) -> Values:
     return np.clip(values.reshape(*srgb.shape[:2], CHANNELS[space]), 0, 1)
 
 
-def to_srgb(values: Values, space: Space, icc: bytes) -> Values:
+def to_srgb(values: Values, space: Space, icc: bytes) -> Rgb:
     """Return what a file's values look like, (H, W, 3) in [0, 1].
 
     Args:
@@ -98,7 +100,7 @@ def to_srgb(values: Values, space: Space, icc: bytes) -> Values:
     return values if space == "rgb" else np.repeat(values, 3, axis=2)
 
 
-def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> NDArray[np.uint8]:
+def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> Rgb8:
     """Return what 8-bit values look like, (H, W, 3) uint8; RGB is converted in 8 bits, for speed.
 
     RGB without a profile is returned as it is, not copied.
@@ -121,7 +123,7 @@ def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> NDArray[np.
     return np.asarray(out, np.uint8)
 
 
-def changed(values: Values, add: Values, space: Space, icc: bytes) -> Values:
+def changed(values: Values, add: Rgb, space: Space, icc: bytes) -> Values:
     """Return the file's values after a change of what they look like.
 
     The change goes through the profile as a difference, so that where nothing is added the values
@@ -147,7 +149,7 @@ def changed(values: Values, add: Values, space: Space, icc: bytes) -> Values:
     return np.clip(values + moved, 0, 1)
 
 
-def _changed_cmyk(values: Values, target: Values, profile: bytes) -> Values:
+def _changed_cmyk(values: Values, target: Rgb, profile: bytes) -> Values:
     if not profile:  # keep the black ink where it leaves room for the colour
         black = np.minimum(values[..., 3:], 1 - target.max(axis=2, keepdims=True))
         inks = 1 - target / np.maximum(1 - black, 1e-6)

@@ -23,7 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from faceren.errors import ImageError, MachineError
 from faceren.images.checks import check_size, shown, unreadable
 from faceren.images.colour import Space
-from faceren.images.containers import endless_jpeg
+from faceren.images.containers.jpeg import endless_jpeg
 from faceren.images.orientation import orientation_of, stored_raster
 from faceren.images.page import Page
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceren.arrays import Plane, Rgb, Rgb8
 from faceren.errors import ShapeError
 from faceren.images.colour import CHANNELS, Space, Values, changed, to_srgb, to_srgb8
 from faceren.images.orientation import Box, stored_box, upright_view
 
-Raster = NDArray[np.uint8] | NDArray[np.uint16]
 BAND = 512
 """Rows whose colours are converted at a time; bounds memory."""
 PIXELS = 2**20
@@ -42,27 +42,14 @@ class Page:
         return height, width
 
     @property
-    def alpha(self) -> Values | None:
+    def alpha(self) -> Plane | None:
         """Opacity of the page as it is seen, (H, W) in [0, 1]; None if it has none."""
         if self.raster.shape[2] == CHANNELS[self.space]:
             return None
         last = upright_view(self.raster, self.orientation)[..., -1]
         return last.astype(np.float32) / np.float32(np.iinfo(last.dtype).max)
 
-    def upright_rgb(self) -> NDArray[np.uint8] | Values:
-        """Return the page as it is seen, sRGB, (H, W, 3): uint8, or float32 in [0, 1] of 16 bits.
-
-        May be a read-only view of the raster.
-        """
-        if self.raster.dtype == np.uint8:
-            return self.upright_uint8()
-        height, width = self.upright_shape
-        rgb = np.empty((height, width, 3), np.float32)
-        for top in range(0, height, BAND):
-            rgb[top : top + BAND] = self.upright_region((0, top, width, min(top + BAND, height)))
-        return rgb
-
-    def upright_uint8(self) -> NDArray[np.uint8]:
+    def upright_uint8(self) -> Rgb8:
         """Return the page as it is seen, sRGB, (H, W, 3) uint8; 16 bits are rounded."""
         view = upright_view(self.raster, self.orientation)[..., : CHANNELS[self.space]]
         if self.raster.dtype == np.uint8:
@@ -76,7 +63,7 @@ class Page:
             rgb[top : top + BAND] = np.rint(self.upright_region(box) * 255)
         return rgb
 
-    def upright_region(self, box: Box) -> Values:
+    def upright_region(self, box: Box) -> Rgb:
         """Return a part of the page as it is seen, sRGB, (h, w, 3) float32 in [0, 1].
 
         Args:
@@ -84,7 +71,7 @@ class Page:
         """
         return to_srgb(self._values(self._part(self.raster, box)), self.space, self.icc)
 
-    def merged(self, changes: Iterable[tuple[Box, Values]], *, copy: bool = True) -> "Page":
+    def merged(self, changes: Iterable[tuple[Box, Rgb]], *, copy: bool = True) -> "Page":
         """Return the page with changes written into a copy of its raster.
 
         A pixel to which exactly zero is added keeps its stored value, and alpha is kept
@@ -105,7 +92,7 @@ class Page:
             touched.append(stored_box(box, self.orientation, raster.shape))
         return replace(self, raster=raster, touched=(*self.touched, *touched))
 
-    def mixed(self, other: "Page", shares: Iterable[tuple[Box, Values]]) -> "Page":
+    def mixed(self, other: "Page", shares: Iterable[tuple[Box, Plane]]) -> "Page":
         """Return the page with another page's pixels mixed in, alpha too.
 
         Where a share is 0 the stored values are exactly this page's, where it is 1 the other's.
@@ -144,12 +131,12 @@ class Page:
         values = part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max)
         return 1 - values if self.inverted else values
 
-    def _write(self, part: NDArray[Any], add: Values) -> None:
+    def _write(self, part: NDArray[Any], add: Rgb) -> None:
         rows = max(1, PIXELS // part.shape[1])
         for top in range(0, len(part), rows):
             self._write_rows(part[top : top + rows], add[top : top + rows])
 
-    def _write_rows(self, part: NDArray[Any], add: Values) -> None:
+    def _write_rows(self, part: NDArray[Any], add: Rgb) -> None:
         if not add.any():
             return
         new = changed(self._values(part), add, self.space, self.icc)
@@ -158,7 +145,7 @@ class Page:
         levels = np.rint(new * np.iinfo(part.dtype).max).astype(part.dtype)
         np.copyto(part, levels, where=where)
 
-    def _check(self, box: Box, add: Values) -> None:
+    def _check(self, box: Box, add: Rgb) -> None:
         (height, width), (x0, y0, x1, y1) = self.upright_shape, box
         if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
             raise ShapeError(f"a change's box {box} leaves the photo of {width}×{height} pixels")

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from faceren.arrays import Rgb, Rgb8
 from faceren.errors import ImageError
 from faceren.images.checks import DEFAULT_MAX_PIXELS, check_file, shown, unreadable
-from faceren.images.colour import Values
 from faceren.images.decode import decode
 from faceren.images.orientation import Box
 from faceren.images.page import Page
-from faceren.images.tiff import read_tiff
+from faceren.images.tiff.read import read_tiff
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,20 +30,16 @@ class Photo:
     scale: int = 1
     """How many times as high and as wide as the file's its pages are."""
 
-    def upright_rgb(self, page: int = 0) -> NDArray[np.uint8] | Values:
-        """Return a page as it is seen; see ``Page.upright_rgb``."""
-        return self.pages[page].upright_rgb()
-
-    def upright_uint8(self, page: int = 0) -> NDArray[np.uint8]:
+    def upright_uint8(self, page: int = 0) -> Rgb8:
         """Return a page as it is seen, in 8 bits; see ``Page.upright_uint8``."""
         return self.pages[page].upright_uint8()
 
-    def upright_region(self, box: Box, page: int = 0) -> Values:
+    def upright_region(self, box: Box, page: int = 0) -> Rgb:
         """Return a part of a page as it is seen; see ``Page.upright_region``."""
         return self.pages[page].upright_region(box)
 
     def merged(
-        self, changes: Iterable[tuple[Box, Values]], page: int = 0, *, copy: bool = True
+        self, changes: Iterable[tuple[Box, Rgb]], page: int = 0, *, copy: bool = True
     ) -> "Photo":
         """Return the photo with changes written into one page; see ``Page.merged``."""
         new = self.pages[page].merged(changes, copy=copy)
@@ -105,7 +100,7 @@ def read_photo(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
     return Photo(path, kind, pages, stamp)
 
 
-def read_rgb(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+def read_rgb(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Rgb8:
     """Return the first page of a photo as it is seen: upright, sRGB, (H, W, 3) uint8.
 
     Raises:

@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # torch takes seconds to load; who only reads and writes files does without
     from torch import Tensor
 
+from faceren.arrays import Rgb8
 from faceren.errors import ShapeError
 
 
-def to_tensor(rgb: NDArray[np.uint8]) -> "Tensor":
+def to_tensor(rgb: Rgb8) -> "Tensor":
     """Return pixels as a tensor (1, 3, H, W), float32 in [0, 1].
 
     Args:
@@ -28,7 +28,7 @@ def to_tensor(rgb: NDArray[np.uint8]) -> "Tensor":
     return torch.from_numpy(planes).float() / 255
 
 
-def to_uint8(image: "Tensor") -> NDArray[np.uint8]:
+def to_uint8(image: "Tensor") -> Rgb8:
     """Return one image as pixels (H, W, 3) uint8, rounded to the nearest level and clamped.
 
     Args:

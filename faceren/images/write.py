@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from faceren.arrays import Rgb8
 from faceren.errors import ImageError, ShapeError
 from faceren.files import DISK_ERRORS, atomic_path
-from faceren.images import containers, encode, metadata, resolution
-from faceren.images.bmff import exif_of_avif
+from faceren.images import encode
 from faceren.images.checks import shown, unreadable
+from faceren.images.containers import Part, jpeg, png, webp
+from faceren.images.containers.bmff import exif_of_avif
+from faceren.images.metadata import fields, resolution
+from faceren.images.metadata.xmp import Restoration, annotated
 from faceren.images.page import Page
 from faceren.images.photo import Photo
-from faceren.images.tiff_directory import directories, layout_of, set_bytes, write_directory
-from faceren.images.tiff_write import XMP, store_anew, write_pages
-from faceren.images.xmp import Restoration, annotated
+from faceren.images.tiff.directory import directories, layout_of, set_bytes, write_directory
+from faceren.images.tiff.write import XMP, store_anew, write_pages
 
 FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
 KINDS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
@@ -30,7 +32,7 @@ Edit = Callable[[bytes], bytes]
 """Makes the new XMP packet from the old one."""
 
 
-def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
+def write_png(path: Path, rgb: Rgb8) -> None:
     """Write pixels as a PNG, whole or not at all.
 
     Args:
@@ -134,17 +136,17 @@ def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> bytes:
     data = b"" if photo.kind == "tiff" else photo.source_bytes()
     photo.check_unchanged()
     page = encode.fitted(photo.pages[0], kind)
-    known = replace(metadata.metadata_of(photo.path, photo.kind, data), icc=page.icc)
+    known = replace(fields.metadata_of(photo.path, photo.kind, data), icc=page.icc)
     xmp = edit(known.xmp)
     if photo.scale > 1:
         known = resolution.metadata_enlarged(known, photo.scale)
     if kind == "jpeg":
         pixels = encode.encode_jpeg(page, quality=quality, source=data if same else b"")
-        parts = _jpeg_parts(data, photo.scale) if same else metadata.jpeg_parts(known)
-        return containers.joined_jpeg(pixels, parts, xmp)
+        parts = _jpeg_parts(data, photo.scale) if same else fields.jpeg_parts(known)
+        return jpeg.joined_jpeg(pixels, parts, xmp)
     if kind == "png":
-        parts = _png_parts(data, page, photo.scale) if same else metadata.png_parts(known)
-        return containers.joined_png(encode.encode_png(page), parts, xmp)
+        parts = _png_parts(data, page, photo.scale) if same else fields.png_parts(known)
+        return png.joined_png(encode.encode_png(page), parts, xmp)
     if kind == "webp":
         return _webp(page, data if same else b"", known, xmp, quality, photo.scale)
     if kind == "bmp":
@@ -159,20 +161,20 @@ def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> bytes:
     return encode.encode_heif(page, quality=quality, exif=known.exif, xmp=xmp, source=data)
 
 
-def _jpeg_parts(data: bytes, scale: int) -> list[containers.Part]:
-    parts = containers.jpeg_metadata(data)
+def _jpeg_parts(data: bytes, scale: int) -> list[Part]:
+    parts = jpeg.jpeg_metadata(data)
     return parts if scale == 1 else [resolution.jpeg_part_enlarged(p, scale) for p in parts]
 
 
-def _png_parts(data: bytes, page: Page, scale: int) -> list[containers.Part]:
-    parts = containers.png_metadata(data, same_depth=not page.expanded)
+def _png_parts(data: bytes, page: Page, scale: int) -> list[Part]:
+    parts = png.png_metadata(data, same_depth=not page.expanded)
     return parts if scale == 1 else [resolution.chunk_enlarged(p, scale) for p in parts]
 
 
 def _webp(
-    page: Page, source: bytes, known: metadata.Metadata, xmp: bytes, quality: int, scale: int
+    page: Page, source: bytes, known: fields.Metadata, xmp: bytes, quality: int, scale: int
 ) -> bytes:
-    chunks = list(containers.riff_chunks(source))
+    chunks = list(webp.riff_chunks(source))
     lossless = any(name == b"VP8L" for name, _ in chunks)
     pixels = encode.encode_webp(page, quality=quality, lossless=lossless)
     ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
@@ -180,8 +182,8 @@ def _webp(
     if scale > 1:
         kept = [resolution.chunk_enlarged(part, scale) for part in kept]
     size = (page.raster.shape[1], page.raster.shape[0])
-    parts = kept if source else metadata.webp_parts(known)
-    return containers.joined_webp(pixels, size, parts, xmp)
+    parts = kept if source else fields.webp_parts(known)
+    return webp.joined_webp(pixels, size, parts, xmp)
 
 
 def _write_tiff(path: Path, photo: Photo, edit: Edit) -> None:
@@ -193,13 +195,13 @@ def _write_tiff(path: Path, photo: Photo, edit: Edit) -> None:
                 if photo.scale > 1:
                     resolution.tiff_enlarged(file, photo.scale)
         return
-    known = metadata.metadata_of(photo.path, photo.kind, photo.source_bytes())
+    known = fields.metadata_of(photo.path, photo.kind, photo.source_bytes())
     xmp = edit(known.xmp)
     if photo.scale > 1:
         known = resolution.metadata_enlarged(known, photo.scale)
     page = photo.pages[0]
     with atomic_path(path) as temporary:
-        temporary.write_bytes(metadata.tiff_template(known))
+        temporary.write_bytes(fields.tiff_template(known))
         with temporary.open("r+b") as file:
             layout = layout_of(file)
             (directory,) = directories(file, layout)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from faceren.images import Restoration, read_photo, write_photo
-from faceren.images.bmff import exif_of_avif
-from faceren.images.xmp import SOURCE_TYPE
+from faceren.images.containers.bmff import exif_of_avif
+from faceren.images.metadata.xmp import SOURCE_TYPE
 from tests.images.samples import ADOBE_RGB, XMP, exif, full_jpeg, full_tiff, pil, smooth
 
 NOTE = Restoration("base", "ab" * 32)

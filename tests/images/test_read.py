@@ -220,7 +220,7 @@ def test_heic_without_its_library_says_what_to_install(tmp_path, monkeypatch):
 def test_sixteen_bits_are_seen_without_loss(tmp_path):
     raster = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1).repeat(3, axis=2)
     photo = read_photo(lossless(tmp_path / "a.png", raster))
-    seen = photo.upright_rgb()
+    seen = photo.upright_region((0, 0, 256, 256))
     assert seen.dtype == np.float32
     assert np.array_equal(np.rint(seen * 65535).astype(np.uint16), raster)
     assert np.array_equal(photo.upright_uint8(), np.rint(raster / 257).astype(np.uint8))

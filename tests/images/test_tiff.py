@@ -7,7 +7,7 @@ from PIL import Image
 
 from faceren.errors import ImageError
 from faceren.images import Restoration, read_photo, write_photo
-from faceren.images.tiff_directory import directories, layout_of
+from faceren.images.tiff.directory import directories, layout_of
 from tests.images.samples import full_tiff, noise, smooth
 
 NOTE = Restoration("base", "ab" * 32)

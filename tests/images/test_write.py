@@ -5,8 +5,10 @@ from PIL import Image
 
 from faceren.errors import ImageError, MachineError, ShapeError
 from faceren.images import Restoration, read_photo, read_rgb, write_photo, write_png
-from faceren.images.containers import jpeg_metadata, png_metadata, riff_chunks
-from faceren.images.xmp import SOURCE_TYPE
+from faceren.images.containers.jpeg import jpeg_metadata
+from faceren.images.containers.png import png_metadata
+from faceren.images.containers.webp import riff_chunks
+from faceren.images.metadata.xmp import SOURCE_TYPE
 from tests.images.samples import (
     ADOBE_RGB,
     GAMMA_GRAY,
@@ -173,7 +175,7 @@ def test_avif_and_heic_keep_orientation_exif_icc_and_xmp(tmp_path, suffix):
     options = {"exif": exif(), "icc_profile": ADOBE_RGB, "quality": 95}
     pil(smooth()).save(path, **options)
     merged, again = restored(path)
-    assert again.upright_rgb().shape == merged.upright_rgb().shape
+    assert again.upright_uint8().shape == merged.upright_uint8().shape
     assert again.pages[0].icc == ADOBE_RGB
     with Image.open(tmp_path / "out" / path.name) as image:
         assert image.getexif()[0x010F] == "Zeiss"

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 import pytest
 
 from faceren.images import Restoration
-from faceren.images.xmp import IPTC_NAMESPACE, OUR_NAMESPACE, SOURCE_TYPE, annotated
+from faceren.images.metadata.xmp import IPTC_NAMESPACE, OUR_NAMESPACE, SOURCE_TYPE, annotated
 from tests.images.samples import XMP
 
 NOTE = Restoration(model="base", weights_sha256="ab" * 32, software="faceren 9 <&>")

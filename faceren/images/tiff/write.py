@@ -18,7 +18,7 @@ from faceren.errors import ImageError
 from faceren.images.colour import CHANNELS
 from faceren.images.orientation import Box
 from faceren.images.page import Page
-from faceren.images.tiff_directory import (
+from faceren.images.tiff.directory import (
     Directory,
     Layout,
     append_data,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from faceren.errors import ImageError
-from faceren.images.tiff_directory import (
+from faceren.images.tiff.directory import (
     CODES,
     LONG,
     LONG8,

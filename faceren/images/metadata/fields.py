@@ -6,19 +6,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from faceren.images.containers import (
-    EXIF_JPEG,
-    ICC_JPEG,
-    IPTC_JPEG,
-    XMP_JPEG,
-    XMP_PNG,
-    Part,
-    jpeg_metadata,
-    png_chunks,
-    riff_chunks,
-)
+from faceren.images.containers import Part, jpeg
+from faceren.images.containers.png import XMP as PNG_XMP
+from faceren.images.containers.png import png_chunks
+from faceren.images.containers.webp import riff_chunks
 from faceren.images.decode import heif_info, opened
-from faceren.images.tiff_exif import Value, Values, exif_block, exif_of_tiff, values_of
+from faceren.images.metadata.exif import Value, Values, exif_block, exif_of_tiff, values_of
 
 INCH = 0.0254
 PIECE = 65_000
@@ -56,28 +49,28 @@ def metadata_of(path: Path, kind: str, data: bytes) -> Metadata:
         return _of_jpeg(data)
     with opened(path, kind) as image:
         info = heif_info(path) if kind == "heif" else image.info
-        exif = (info.get("exif") or b"").removeprefix(EXIF_JPEG)
+        exif = (info.get("exif") or b"").removeprefix(jpeg.EXIF)
         xmp, dpi = info.get("xmp") or b"", info.get("dpi")
         icc = info.get("icc_profile") or b""
     if kind == "png":
         xmp = png_xmp(list(png_chunks(data)))
     if kind == "webp":
         parts = dict(riff_chunks(data))
-        exif, xmp = parts.get(b"EXIF", b"").removeprefix(EXIF_JPEG), parts.get(b"XMP ", b"")
+        exif, xmp = parts.get(b"EXIF", b"").removeprefix(jpeg.EXIF), parts.get(b"XMP ", b"")
     return Metadata(exif, icc, xmp if isinstance(xmp, bytes) else xmp.encode(), b"", dpi)
 
 
 def _of_jpeg(data: bytes) -> Metadata:
-    parts = jpeg_metadata(data)
-    exif = [c for m, c in parts if m == b"\xe1" and c.startswith(EXIF_JPEG)]
+    parts = jpeg.jpeg_metadata(data)
+    exif = [c for m, c in parts if m == b"\xe1" and c.startswith(jpeg.EXIF)]
     with opened(BytesIO(data), "jpeg") as image:
         icc, dpi = image.info.get("icc_profile") or b"", image.info.get("dpi")
-    resources = [c for m, c in parts if m == b"\xed" and c.startswith(IPTC_JPEG)]
+    resources = [c for m, c in parts if m == b"\xed" and c.startswith(jpeg.IPTC)]
     return Metadata(
-        exif[0].removeprefix(EXIF_JPEG) if exif else b"",
+        exif[0].removeprefix(jpeg.EXIF) if exif else b"",
         icc,
         jpeg_xmp(parts),
-        b"".join(c.removeprefix(IPTC_JPEG) for c in resources),
+        b"".join(c.removeprefix(jpeg.IPTC) for c in resources),
         dpi,
     )
 
@@ -123,17 +116,17 @@ def iptc_of(resources: bytes) -> bytes:
 def png_xmp(chunks: list[Part]) -> bytes:
     """Return the XMP packet among a PNG's chunks, or nothing."""
     for name, content in chunks:
-        if name == b"iTXt" and content.startswith(XMP_PNG):
-            compressed = content[len(XMP_PNG)] == 1
-            text = content[len(XMP_PNG) + 2 :].split(b"\0", 2)[2]
+        if name == b"iTXt" and content.startswith(PNG_XMP):
+            compressed = content[len(PNG_XMP)] == 1
+            text = content[len(PNG_XMP) + 2 :].split(b"\0", 2)[2]
             return zlib.decompressobj().decompress(text, 1 << 24) if compressed else text
     return b""
 
 
 def jpeg_xmp(parts: list[Part]) -> bytes:
     """Return the XMP packet among a JPEG's segments, or nothing."""
-    found = [c for marker, c in parts if marker == b"\xe1" and c.startswith(XMP_JPEG)]
-    return found[0][len(XMP_JPEG) :] if found else b""
+    found = [c for marker, c in parts if marker == b"\xe1" and c.startswith(jpeg.XMP)]
+    return found[0][len(jpeg.XMP) :] if found else b""
 
 
 def jpeg_parts(metadata: Metadata) -> list[Part]:
@@ -143,11 +136,11 @@ def jpeg_parts(metadata: Metadata) -> list[Part]:
         density = struct.pack(">HH", *(_bounded(n, 65535) for n in metadata.dpi))
         parts.append((b"\xe0", b"JFIF\0\1\1\1" + density + b"\0\0"))
     if metadata.exif:
-        parts.append((b"\xe1", EXIF_JPEG + metadata.exif))
-    parts += [(b"\xed", IPTC_JPEG + piece) for piece in _pieces(metadata.resources)]
+        parts.append((b"\xe1", jpeg.EXIF + metadata.exif))
+    parts += [(b"\xed", jpeg.IPTC + piece) for piece in _pieces(metadata.resources)]
     pieces = _pieces(metadata.icc)
     for number, piece in enumerate(pieces, start=1):
-        parts.append((b"\xe2", ICC_JPEG + bytes([number, len(pieces)]) + piece))
+        parts.append((b"\xe2", jpeg.ICC + bytes([number, len(pieces)]) + piece))
     return parts
 
 

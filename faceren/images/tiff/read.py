@@ -13,7 +13,7 @@ from faceren.images.colour import CHANNELS, Space
 from faceren.images.decode import DAMAGE
 from faceren.images.orientation import TURNS
 from faceren.images.page import Page
-from faceren.images.tiff_directory import directories, end_of_values, layout_of
+from faceren.images.tiff.directory import directories, end_of_values, layout_of
 
 SPACES: dict[int, Space] = {0: "gray", 1: "gray", 2: "rgb", 5: "cmyk", 6: "rgb"}
 """PhotometricInterpretation: what the decoded samples are (YCbCr is decoded to RGB)."""

@@ -10,9 +10,9 @@ from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 
-from faceren.images.containers import EXIF_JPEG, IPTC_JPEG, Part
-from faceren.images.metadata import Metadata
-from faceren.images.tiff_directory import LONG, SHORT, Layout, directories, layout_of
+from faceren.images.containers import Part, jpeg
+from faceren.images.metadata.fields import Metadata
+from faceren.images.tiff.directory import LONG, SHORT, Layout, directories, layout_of
 
 RATIONAL = 5
 EXIF_POINTER = 0x8769
@@ -50,9 +50,9 @@ def jpeg_part_enlarged(part: Part, scale: int) -> Part:
         densities = struct.unpack(">HH", content[8:12])
         grown = struct.pack(">HH", *(min(n * scale, 65535) for n in densities))
         return marker, content[:8] + grown + content[12:]
-    if marker == b"\xe1" and content.startswith(EXIF_JPEG):
+    if marker == b"\xe1" and content.startswith(jpeg.EXIF):
         return marker, exif_enlarged(content, scale)
-    if marker == b"\xed" and content.startswith(IPTC_JPEG):
+    if marker == b"\xed" and content.startswith(jpeg.IPTC):
         return marker, _resources_enlarged(content, scale)
     return part
 
@@ -83,7 +83,7 @@ def xmp_enlarged(packet: bytes, scale: int) -> bytes:
 
 def exif_enlarged(block: bytes, scale: int) -> bytes:
     """Return an EXIF block, with or without its prefix; one that is damaged stays as it is."""
-    prefix = EXIF_JPEG if block.startswith(EXIF_JPEG) else b""
+    prefix = jpeg.EXIF if block.startswith(jpeg.EXIF) else b""
     file = BytesIO(block[len(prefix) :])
     try:
         layout = layout_of(file)
