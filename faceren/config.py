@@ -14,6 +14,8 @@ Normalisation = Literal["instance", "layer", "none"]
 Modulation = Literal["plain", "one-plus"]
 Shortcut = Literal["spade", "plain"]
 Head = Literal["tanh", "residual", "bands"]
+Ensemble = Literal["auto", "on", "off"]
+"""Whether faces are restored together with their mirror images; ``auto``: as the weights say."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

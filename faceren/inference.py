@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
-from faceren.config import check_choice
+from faceren.config import Ensemble, check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.mirrored import mirrored_mean
 
-Ensemble = Literal["auto", "on", "off"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GPU_BATCH = 16

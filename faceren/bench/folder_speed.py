@@ -20,8 +20,8 @@ from faceren.images import DEFAULT_MAX_PIXELS, read_rgb
 from faceren.inference import Restorer
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
-from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
+from faceren.runs.plan import Job
 
 PHOTOS = 200
 BLOCK = 100

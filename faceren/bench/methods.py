@@ -15,8 +15,10 @@ from faceren.commands.restore import restore
 from faceren.errors import ImageError
 from faceren.files import sha256_of
 from faceren.images import find_images, read_rgb, write_png
-from faceren.manifest import MANIFEST_NAME, Line, ManifestWriter, read_manifest
 from faceren.restoration.options import RestoreOptions
+from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter
+from faceren.runs.plan import Job
+from faceren.runs.resume import earlier_run, unchanged
 
 Rgb = NDArray[np.uint8]
 Kind = Literal["input", "classical", "network", "peer"]
@@ -128,41 +130,32 @@ class Filter:
 
     def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
         """Restore every image of a folder, but for those that an earlier run has done."""
-        path = output / MANIFEST_NAME
-        done = read_manifest(path).items if path.exists() and not overwrite else {}
+        done = {} if overwrite else earlier_run(output, "restore").items
+        settings = hashlib.sha256(self.settings.encode()).hexdigest()[:16]
         # as "restore" says it, evaluate finds the way back to the clean faces
         header = {"tool": f"faceren {faceren.__version__}", "command": "restore"}
-        with ManifestWriter(path, header | {"model": self.name, "method": self.settings}) as writer:
+        header |= {"model": self.name, "method": self.settings}
+        with ManifestWriter(output / MANIFEST_NAME, header) as writer:
             for found in find_images([damaged]):
-                key = found.relative.as_posix()
-                line = self._plan(key, found.path, output / key)
-                if not _kept(done.get(key, {}), line):
-                    writer.append(line | self._write(found.path, output / key))
+                job = Job(found.path, output / found.relative, found.relative.as_posix())
+                if not unchanged(job, done.get(job.key), settings):
+                    writer.append(self._restored(job, settings))
         return output
 
-    def _plan(self, key: str, source: Path, output: Path) -> Line:
-        """Return what decides an output, and where it goes."""
-        return {
-            "key": key,
-            "input": str(source),
-            "input_sha256": sha256_of(source),
-            "output": str(output),
-            "settings": hashlib.sha256(self.settings.encode()).hexdigest()[:16],
-            "status": "restored",
-        }
-
-    def _write(self, source: Path, output: Path) -> Line:
-        """Restore one image; return what is known afterwards."""
-        damaged = read_rgb(source)
+    def _restored(self, job: Job, settings: str) -> Line:
+        """Restore one image; return its line of the manifest."""
+        digest, damaged = sha256_of(job.source), read_rgb(job.source)
         began = time.perf_counter()
         renewed = self.function(damaged)
         ms = 1000 * (time.perf_counter() - began)
-        write_png(output, renewed)
-        return {"output_sha256": sha256_of(output), "faces": [{"ms": round(ms, 1)}]}
-
-
-def _kept(before: Line, line: Line) -> bool:
-    """Return whether an earlier run made this very output, and it is still as it was written."""
-    output = Path(line["output"])
-    same = all(before.get(name) == line[name] for name in ("input_sha256", "settings"))
-    return same and output.is_file() and before.get("output_sha256") == sha256_of(output)
+        write_png(job.output, renewed)
+        return {
+            "key": job.key,
+            "input": str(job.source),
+            "input_sha256": digest,
+            "output": str(job.output),
+            "settings": settings,
+            "status": "restored",
+            "output_sha256": sha256_of(job.output),
+            "faces": [{"ms": round(ms, 1)}],
+        }

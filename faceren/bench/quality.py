@@ -22,9 +22,9 @@ from faceren.commands.evaluate import evaluate
 from faceren.degradation import NATIVE_SIZE
 from faceren.degradation.planning import library_versions
 from faceren.errors import FacerenError, ImageError, MachineError
-from faceren.manifest import MANIFEST_NAME, read_manifest
 from faceren.metrics.results import Evaluation, MetricResult
 from faceren.report.tables import figure
+from faceren.runs.manifest import MANIFEST_NAME, read_manifest
 
 Progress = Callable[[int, int], None]
 

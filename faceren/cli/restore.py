@@ -65,8 +65,8 @@ def restore(
     from faceren.commands.restore import restore as run_restore  # torch loads here
     from faceren.console import Screen
     from faceren.faces.tools import settled_mask
-    from faceren.restoration.lists import photos_only, read_list
     from faceren.restoration.options import RestoreOptions
+    from faceren.runs.lists import photos_only, read_list
     from faceren.show.restoration import show_restoration, show_stream
     from faceren.show.review import show_report, show_revert
 

@@ -7,20 +7,19 @@ from pathlib import Path
 
 import faceren
 from faceren.degradation import NATIVE_SIZE, check_task
-from faceren.degradation.files import SMALLEST_SIDE, Degraded, Job, Recipe
-from faceren.degradation.planning import (
-    COMMAND,
-    library_versions,
-    made_before,
-    plan_draws,
-    plan_replay,
+from faceren.degradation.files import (
+    SMALLEST_SIDE,
+    Degraded,
+    DegradeSettings,
+    degrade_files,
 )
+from faceren.degradation.planning import COMMAND, library_versions, plan_draws, plan_replay
 from faceren.degradation.sheet import render
-from faceren.degradation.workers import run_jobs
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, write_png
-from faceren.manifest import MANIFEST_NAME, Line, ManifestWriter
-from faceren.restoration.plan import check_output, resolve_inputs
+from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter
+from faceren.runs.plan import check_output, resolve_inputs
+from faceren.runs.resume import earlier_run
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,9 @@ def degrade(
     if not found:
         raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
     if replay is None:
-        options = Recipe(task=task or "", seed=seed, size=size, compat=tuple(sorted(compat)))
-        jobs, warning = plan_draws(found, target, options, copies), ""
+        compatible = tuple(sorted(compat))
+        settings = DegradeSettings(task=task or "", seed=seed, size=size, compat=compatible)
+        jobs, warning = plan_draws(found, target, settings, copies), ""
     else:
         jobs, warning = plan_replay(found, target, replay)
     header: Line = {
@@ -102,11 +102,12 @@ def degrade(
         "options": {"task": task, "seed": seed, "size": size, "copies": copies}
         | {"compat": sorted(compat), "replay": replay and str(replay)},
     }
-    done = {} if overwrite else made_before(target / MANIFEST_NAME)
-    jobs = [replace(job, done=done.get(job.key), max_pixels=max_pixels) for job in jobs]
+    earlier = {} if overwrite else earlier_run(target, COMMAND).items
+    jobs = [replace(job, max_pixels=max_pixels) for job in jobs]
     # a process takes seconds to start: automatically, each must have something to do
     workers = workers or min(os.cpu_count() or 1, 1 + len(jobs) // 32)
-    return DegradeRun(len(jobs), target, warning, _recorded(jobs, target, header, workers))
+    results = degrade_files(jobs, earlier, workers)
+    return DegradeRun(len(jobs), target, warning, _recorded(results, target, header))
 
 
 def sheet(
@@ -159,9 +160,9 @@ def _check_options(
         raise ConfigError(f"offline-once makes all {copies} copies the same; give --copies 1")
 
 
-def _recorded(jobs: list[Job], target: Path, header: Line, workers: int) -> Iterator[Degraded]:
+def _recorded(results: Iterator[Degraded], target: Path, header: Line) -> Iterator[Degraded]:
     with ManifestWriter(target / MANIFEST_NAME, header) as manifest:
-        for result in run_jobs(jobs, workers):
+        for result in results:
             if result.status != "skipped":
                 manifest.append(result.to_json())
             yield result

@@ -1,25 +1,23 @@
 """Restore photos: the whole run, from inputs to manifest."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import faceren
 from faceren.assets import DEFAULT_MODEL, model_path
 from faceren.commands.review import open_to_change, recorded_jobs, reported, watcher
-from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.inference import load_restorer
-from faceren.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_manifest
-from faceren.restoration.boxes import read_boxes, with_boxes
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
 from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
-from faceren.restoration.plan import Job, check_output, listed, make_plan, resolve_inputs
-from faceren.restoration.results import PhotoResult, Timing
-from faceren.restoration.resume import unchanged, without_stale_output
+from faceren.restoration.results import PhotoResult, Timing, done_before
+from faceren.runs.boxes import given_faces, read_boxes
+from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
+from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
+from faceren.runs.resume import earlier_run, set_aside
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def restore(
         only: Restore only these outputs or inputs.
         overwrite: Do everything anew.
         retry_failed: Try again what failed before.
-        boxes: File of faces that the detector missed (see ``restoration.boxes``).
+        boxes: File of faces that the detector missed (see ``runs.boxes``).
         weights_dir: Folder of facexlib's weights; default ``faces.weights.default_folder()``.
         offline: Never download them.
         save_faces: Write the crops before and after to ``output/faces``.
@@ -91,7 +89,10 @@ def restore(
         MachineError: If weights or device are not there, or the output cannot be written.
     """
     options = options or RestoreOptions()
-    jobs, shipped = _jobs(inputs, output, options, exclude=exclude, only=only, boxes=boxes)
+    jobs, shipped = _jobs(inputs, output, options, exclude=exclude, only=only)
+    given = given_faces(jobs, read_boxes(boxes)) if boxes is not None else {}
+    if only is not None:
+        jobs = list(listed(jobs, only))
     restorer = load_restorer(
         model_path(model),
         device=device,
@@ -106,10 +107,11 @@ def restore(
         workers=workers or AUTOMATIC_WORKERS,
         max_memory=max_memory or DEFAULT_MAX_MEMORY,
         tools=tools_for(options, restorer, weights_dir, offline=offline),
+        given=given,
         save_faces=save_faces,
         watch=watcher(output) if report and not dry_run else None,
     )
-    manifest = Manifest() if overwrite else _earlier(output)
+    manifest = Manifest() if overwrite else earlier_run(output, "restore")
     if only is not None:
         manifest = open_to_change(manifest)
     header: Line = {
@@ -119,7 +121,7 @@ def restore(
         "model_option": model,
         "weights_sha256": restorer.checkpoint.sha256,
         "self_ensemble": restorer.self_ensemble,
-        "options": dataclasses.asdict(options),
+        "options": asdict(options),
     }
     results = (
         _planned(jobs, manifest, pipeline, retry_failed=retry_failed)
@@ -146,9 +148,8 @@ def _jobs(
     *,
     exclude: Sequence[str],
     only: Sequence[str] | None,
-    boxes: Path | None,
 ) -> tuple[list[Job], bool]:
-    """Return what is to be restored, and whether the shipped samples are part of it."""
+    """Return the photos of the run, and whether the shipped samples are part of them."""
     if only is not None and not inputs:
         jobs, shipped = recorded_jobs(output), False
         check_output([job.source for job in jobs], output, exclude)
@@ -156,28 +157,14 @@ def _jobs(
         sources, shipped = resolve_inputs(inputs)
         check_output(sources, output, exclude)
         jobs = make_plan(sources, output, file_format=options.format, exclude=exclude)
-    if boxes is not None:
-        jobs = with_boxes(jobs, read_boxes(boxes))
-    if only is not None:
-        jobs = list(listed(jobs, only))
     return jobs, shipped
-
-
-def _earlier(output: Path) -> Manifest:
-    """Return the manifest of earlier runs into the same folder; an empty one if there is none."""
-    path = output / MANIFEST_NAME
-    manifest = read_manifest(path) if path.exists() else Manifest()
-    command = manifest.header.get("command", "restore")
-    if command != "restore":
-        raise ConfigError(f"-o {output} holds the manifest of {command!r}; choose another folder")
-    return manifest
 
 
 def _planned(
     jobs: Sequence[Job], manifest: Manifest, pipeline: Pipeline, *, retry_failed: bool
 ) -> Iterator[PhotoResult]:
     for job in jobs:
-        done = unchanged(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
+        done = done_before(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
         yield done or PhotoResult(
             source=job.source, output=job.output, key=job.key, status="planned"
         )
@@ -196,7 +183,7 @@ def _work(
     mark = {"chosen": True} if chosen else {}  # what --only chose stays in runs over everything
     todo = []
     for job in jobs:
-        done = unchanged(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
+        done = done_before(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
         if done is None:
             todo.append(job)
         else:
@@ -205,7 +192,8 @@ def _work(
     if not todo:
         return
     with ManifestWriter(path, header) as writer:
-        for done in pipeline.run(todo):
-            result = without_stale_output(done, path.parent)
+        for result in pipeline.run(todo):
+            if result.status == "failed" and (note := set_aside(path.parent, result.key)):
+                result = replace(result, reason=f"{result.reason}; {note}")
             writer.append(result.to_json() | mark)
             yield result

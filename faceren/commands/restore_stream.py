@@ -14,8 +14,8 @@ from faceren.inference import load_restorer
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
 from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
-from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
+from faceren.runs.plan import Job
 
 PIPE = Path("-")
 """Stands for stdin among the inputs, and for stdout as the output."""

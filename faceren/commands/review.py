@@ -11,7 +11,15 @@ from typing import Literal
 from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
-from faceren.manifest import (
+from faceren.report.comparison import draw, look_at
+from faceren.report.entries import Check
+from faceren.report.review import Review, pictures_of, write_review
+from faceren.restoration.finish import Watch
+from faceren.restoration.options import RestoreOptions
+from faceren.restoration.results import FaceResult, PhotoResult
+from faceren.restoration.revert import reverted
+from faceren.runs.lists import Choice, resolved
+from faceren.runs.manifest import (
     MANIFEST_NAME,
     Line,
     Manifest,
@@ -19,15 +27,7 @@ from faceren.manifest import (
     read_run,
     source_of,
 )
-from faceren.report.comparison import draw, look_at
-from faceren.report.entries import Check
-from faceren.report.review import Review, pictures_of, write_review
-from faceren.restoration.finish import Watch
-from faceren.restoration.lists import Choice, resolved
-from faceren.restoration.options import RestoreOptions
-from faceren.restoration.plan import Job
-from faceren.restoration.results import FaceResult, PhotoResult
-from faceren.restoration.revert import reverted
+from faceren.runs.plan import Job
 
 WEAKER, STRONGER = 0.6, 1.5
 """What the page proposes to multiply the strength with."""

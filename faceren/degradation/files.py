@@ -1,19 +1,33 @@
-"""Degrade one file: read, resize, draw, apply, write; and say what was done."""
+"""Degrade files, in several processes: read, resize, draw, apply, write; and say what was done.
+
+Processes import this module and what it needs: no torch, so that they start in half a second.
+"""
 
 import hashlib
 import json
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+import cv2
 
 import faceren
+from faceren.arrays import Json, Rgb8
 from faceren.degradation.degradation import Degradation, apply
 from faceren.degradation.drawing import draw
-from faceren.degradation.pixels import Pixels
 from faceren.degradation.resampling import Filter, resize
-from faceren.errors import ConfigError, FacerenError, ImageError
+from faceren.errors import ConfigError, FacerenError, ImageError, MachineError
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, shown, write_png
+from faceren.runs.manifest import Line
+from faceren.runs.plan import Job
+from faceren.runs.resume import unchanged
 
 SMALLEST_SIDE = 64
 """Images with a shorter side below this are refused, pixels."""
@@ -28,7 +42,7 @@ class Resize:
     filter: Filter
 
     @classmethod
-    def to_side(cls, image: Pixels, side: int | None) -> "Resize | None":
+    def to_side(cls, image: Rgb8, side: int | None) -> "Resize | None":
         """Return what gives the image's shorter side ``side`` pixels; None if nothing is needed.
 
         Args:
@@ -57,13 +71,13 @@ class Resize:
                 return cls(**value)
         raise ConfigError(f"resize: expected width, height and filter, got {value!r:.80}")
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the scaled image."""
         return resize(image, height=self.height, width=self.width, by=self.filter)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class DegradeSettings:
     """What to do to a file, whatever its pixels: enough to do it again."""
 
     task: str
@@ -84,7 +98,7 @@ class Recipe:
         text = json.dumps([*parts, self.resize and asdict(self.resize)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def draw(self, image: Pixels) -> tuple[Resize | None, Degradation]:
+    def draw(self, image: Rgb8) -> tuple[Resize | None, Degradation]:
         """Return how to scale this clean image, and what to do to the scaled one."""
         if self.degradation is not None:
             return self.resize, self.degradation
@@ -94,26 +108,20 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One output to make."""
+class DegradeJob(Job):
+    """One output to make, and how."""
 
-    source: Path
-    output: Path
-    key: str
-    """The output's path below the output folder, with forward slashes."""
     relative: str
     """The input's path below its folder, with forward slashes."""
     copy: int = 0
     """Number of the copy, from 0."""
-    recipe: Recipe | None = None
+    settings: DegradeSettings | None = None
     refusal: str = ""
-    """Why this cannot be done, if ``recipe`` is None."""
+    """Why this cannot be done, if ``settings`` is None."""
     input_sha256: str = ""
     """The clean file must have this hash; empty accepts any."""
     expected_sha256: str = ""
     """The output should have this hash; empty expects nothing."""
-    done: tuple[str, str, str] | None = None
-    """Hashes of input and output and digest of the recipe of an earlier run, if it succeeded."""
     max_pixels: int = DEFAULT_MAX_PIXELS
 
 
@@ -121,7 +129,7 @@ class Job:
 class Degraded:
     """What became of one job."""
 
-    job: Job
+    job: DegradeJob
     status: Literal["degraded", "failed", "skipped"]
     """``skipped``: unchanged since an earlier run."""
     reason: str = ""
@@ -140,9 +148,9 @@ class Degraded:
         """The degraded file; it does not exist if the job failed."""
         return self.job.output
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the manifest's line."""
-        recipe = self.job.recipe
+        settings = self.job.settings
         return {
             "key": self.job.key,
             "input": str(self.job.source),
@@ -153,37 +161,84 @@ class Degraded:
             "reason": self.reason,
             "relative": self.job.relative,
             "copy": self.job.copy,
-            "task": recipe and recipe.task,
-            "seed": recipe and recipe.seed,
-            "settings": recipe and recipe.digest(),
+            "task": settings and settings.task,
+            "seed": settings and settings.seed,
+            "settings": settings and settings.digest(),
             "resize": self.resize and asdict(self.resize),
             "degradation": self.degradation and self.degradation.to_json(),
         }
 
 
-def unchanged(job: Job) -> Degraded | None:
-    """Return the result of a job that an earlier run has done already, None if it is to be done."""
-    if job.done is None or job.recipe is None:
-        return None
+def degrade_files(
+    jobs: Sequence[DegradeJob], earlier: Mapping[str, Line], workers: int
+) -> Iterator[Degraded]:
+    """Yield the results in order; at most a few jobs per process are under way.
+
+    Args:
+        jobs: What to do.
+        earlier: Lines of the manifest by key: what is unchanged since is skipped.
+        workers: Processes; with 1 the work is done in this one.
+
+    Raises:
+        MachineError: If an output cannot be written, or a process dies.
+    """
+    if workers <= 1:
+        yield from (skipped(job, earlier.get(job.key)) or degrade_file(job) for job in jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    waiting: deque[Future[Degraded]] = deque()
     try:
-        source, written = sha256_of(job.source), sha256_of(job.output)
-    except OSError:  # one of them is not there, or not readable: doing the job will tell
-        return None
-    if job.done != (source, written, job.recipe.digest()):
-        return None
-    return Degraded(job=job, status="skipped", input_sha256=source, output_sha256=written)
+        for job in jobs:
+            done = skipped(job, earlier.get(job.key))
+            if done is None:
+                waiting.append(pool.submit(degrade_file, job))
+            else:  # a resumed run may need no process at all
+                waiting.append(Future())
+                waiting[-1].set_result(done)
+            if len(waiting) >= 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise MachineError(
+            "a worker process died, probably for want of memory; try fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def degrade_file(job: Job) -> Degraded:
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    cv2.setNumThreads(1)
+
+
+def skipped(job: DegradeJob, line: Line | None) -> Degraded | None:
+    """Return the result of a job that an earlier run has done already, None if it is to be done.
+
+    Args:
+        job: What is to be done.
+        line: What the manifest says of it, if anything.
+    """
+    if line is None or line.get("status") != "degraded" or job.settings is None:
+        return None
+    if not unchanged(job, line, job.settings.digest()):
+        return None
+    hashes = {name: line[name] for name in ("input_sha256", "output_sha256")}
+    return Degraded(job=job, status="skipped", **hashes)
+
+
+def degrade_file(job: DegradeJob) -> Degraded:
     """Do one job; a bad file gives a failed result, a full disk an error.
 
     Raises:
         MachineError: If the output cannot be written.
     """
     try:
-        recipe = _checked(job)
+        if job.settings is None:
+            raise ImageError(job.refusal)
         clean, digest = _read(job)
-        scaling, degradation = recipe.draw(clean)
+        scaling, degradation = job.settings.draw(clean)
         damaged = apply(scaling(clean) if scaling else clean, degradation)
     except FacerenError as error:
         return Degraded(job=job, status="failed", reason=str(error))
@@ -201,13 +256,7 @@ def degrade_file(job: Job) -> Degraded:
     )
 
 
-def _checked(job: Job) -> Recipe:
-    if job.recipe is None:
-        raise ImageError(job.refusal)
-    return job.recipe
-
-
-def _read(job: Job) -> tuple[Pixels, str]:
+def _read(job: DegradeJob) -> tuple[Rgb8, str]:
     clean = read_rgb(job.source, max_pixels=job.max_pixels)
     digest = sha256_of(job.source)
     if job.input_sha256 not in ("", digest):

@@ -11,13 +11,16 @@ import PIL
 import faceren
 from faceren.degradation.degradation import Degradation
 from faceren.degradation.dice import item_seed
-from faceren.degradation.files import Job, Recipe, Resize
+from faceren.degradation.files import DegradeJob, DegradeSettings, Resize
 from faceren.errors import ConfigError
 from faceren.images import Found
-from faceren.manifest import MANIFEST_NAME, Line, read_manifest
+from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest
+from faceren.runs.plan import without_collisions
 
 COMMAND = "degrade"
 """What the header of our manifests says."""
+ADVICE = "rename one, or degrade them into different folders"
+"""What to do about two photos of one output."""
 
 
 def library_versions() -> dict[str, str]:
@@ -30,13 +33,15 @@ def library_versions() -> dict[str, str]:
     }
 
 
-def plan_draws(found: Sequence[Found], target: Path, options: Recipe, copies: int) -> list[Job]:
+def plan_draws(
+    found: Sequence[Found], target: Path, settings: DegradeSettings, copies: int
+) -> list[DegradeJob]:
     """Return a job for each copy of each photo.
 
     Args:
         found: The clean photos.
         target: Folder of the outputs.
-        options: What to do; its seed is the run's, each job gets its own.
+        settings: What to do; its seed is the run's, each job gets its own.
         copies: Outputs per photo.
 
     Raises:
@@ -46,25 +51,24 @@ def plan_draws(found: Sequence[Found], target: Path, options: Recipe, copies: in
     jobs = []
     for item in found:
         for copy in range(copies):
-            number = 0 if "offline-once" in options.compat else copy
-            seed = item_seed(options.seed, item.relative.as_posix(), number)
+            number = 0 if "offline-once" in settings.compat else copy
+            seed = item_seed(settings.seed, item.relative.as_posix(), number)
             name = item.relative.stem + (f"_{copy + 1}.png" if copies > 1 else ".png")
             key = item.relative.with_name(name)
             jobs.append(
-                Job(
+                DegradeJob(
                     source=item.path,
                     output=target / key,
                     key=key.as_posix(),
                     relative=item.relative.as_posix(),
                     copy=copy,
-                    recipe=replace(options, seed=seed),
+                    settings=replace(settings, seed=seed),
                 )
             )
-    _check_collisions(jobs)
-    return jobs
+    return without_collisions(jobs, ADVICE)
 
 
-def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[Job], str]:
+def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[DegradeJob], str]:
     """Return a job for each output that a manifest describes, and a warning if versions differ.
 
     A photo that the manifest does not know, or one of the manifest that was not found, gives a job
@@ -89,37 +93,14 @@ def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[
     jobs = [_replay_job(places, target, line, path) for line in lines]
     known = {job.relative for job in jobs}
     jobs += [_unknown(item, target, path) for name, item in places.items() if name not in known]
-    _check_collisions(jobs)
-    return jobs, _version_warning(manifest.header)
+    return without_collisions(jobs, ADVICE), _version_warning(manifest.header)
 
 
-def made_before(path: Path) -> dict[str, tuple[str, str, str]]:
-    """Return hash of input, hash of output and settings of all that an earlier run made, by key.
-
-    Args:
-        path: The manifest in the output folder; it need not exist.
-
-    Raises:
-        ConfigError: If it is the manifest of another command.
-    """
-    if not path.exists():
-        return {}
-    manifest = read_manifest(path)
-    command = manifest.header.get("command", COMMAND)
-    if command != COMMAND:
-        raise ConfigError(f"{path} is the manifest of '{command}'; choose another output folder")
-    return {
-        key: (str(line["input_sha256"]), str(line["output_sha256"]), str(line.get("settings")))
-        for key, line in manifest.items.items()
-        if line.get("status") == "degraded"
-    }
-
-
-def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) -> Job:
+def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) -> DegradeJob:
     try:
         key, relative = str(line["key"]), str(line["relative"])
         item = places.get(relative)
-        job = Job(
+        job = DegradeJob(
             source=item.path if item else Path(str(line["input"])),
             output=_inside(target, key),
             key=key,
@@ -138,14 +119,15 @@ def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) 
         known, scaling = Degradation.from_json(task, operations), Resize.from_json(resize)
     except ConfigError as error:
         return replace(job, refusal=f"{relative}: {error}")
-    return replace(job, recipe=Recipe(task=task, seed=seed, degradation=known, resize=scaling))
+    settings = DegradeSettings(task=task, seed=seed, degradation=known, resize=scaling)
+    return replace(job, settings=settings)
 
 
-def _unknown(item: Found, target: Path, path: Path) -> Job:
+def _unknown(item: Found, target: Path, path: Path) -> DegradeJob:
     key = item.relative.with_suffix(".png").as_posix()
     refusal = f"{item.path}: the manifest {path} does not say what to do to it"
     output, relative = target / key, item.relative.as_posix()
-    return Job(source=item.path, output=output, key=key, relative=relative, refusal=refusal)
+    return DegradeJob(source=item.path, output=output, key=key, relative=relative, refusal=refusal)
 
 
 def _inside(target: Path, key: str) -> Path:
@@ -164,17 +146,6 @@ def _check_distinct(found: Sequence[Found]) -> None:
             raise ConfigError(
                 f"{other} and {item.path} have the same place below their folders; "
                 f"degrade them into different folders"
-            )
-
-
-def _check_collisions(jobs: Sequence[Job]) -> None:
-    seen: dict[str, Job] = {}
-    for job in jobs:
-        other = seen.setdefault(job.key.casefold(), job)  # A.png and a.png are one on many disks
-        if other is not job:
-            raise ConfigError(
-                f"{other.source} and {job.source} would both be written to {job.output}; "
-                f"rename one, or degrade them into different folders"
             )
 
 

@@ -4,11 +4,13 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # torch takes seconds to load; who only names a detector does without
+    import torch
 
 from faceren.errors import MachineError
 from faceren.faces import tiny, weights
@@ -47,7 +49,7 @@ def load_tools(
     folder: Path | None,
     *,
     offline: bool,
-    device: torch.device,
+    device: "torch.device",
 ) -> FaceTools:
     """Load the networks that find and outline faces.
 

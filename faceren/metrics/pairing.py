@@ -11,7 +11,7 @@ from typing import Any
 
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import find_images
-from faceren.manifest import MANIFEST_NAME, Manifest, key_of, read_manifest, source_of
+from faceren.runs.manifest import MANIFEST_NAME, Manifest, key_of, read_manifest, source_of
 
 Line = dict[str, Any]
 FROM_MANIFEST = "manifest"

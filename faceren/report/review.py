@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from faceren.images import DEFAULT_MAX_PIXELS, shown
-from faceren.manifest import MANIFEST_NAME, Line, Manifest, is_torn
 from faceren.report.comparison import FULL_CHANGE, keys_of
 from faceren.report.entries import Check, Entry, drawn, entries_of, to_page
 from faceren.report.page import write_page
 from faceren.report.pictures import Pictures
+from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, is_torn
 
 PAGE_NAME = "report.html"
 PICTURES_DIR = "report"

@@ -17,8 +17,8 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.outcome import Outcome, outcome
 from faceren.restoration.paste import Change, change_of, scaled
 from faceren.restoration.photo import Prepared, scaled_face
-from faceren.restoration.plan import Job
 from faceren.restoration.results import FaceResult, PhotoResult
+from faceren.runs.plan import Job
 
 FACES_DIR = "faces"
 LEFT_ALONE = "every face was left as it was: --min-identity"

@@ -17,8 +17,8 @@ from faceren.restoration.budget import MemoryBudget
 from faceren.restoration.crops import Pixels
 from faceren.restoration.lane import Restored
 from faceren.restoration.photo import Prepared
-from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
+from faceren.runs.plan import Job
 
 PreparedOrFailed = Prepared | PhotoResult
 Result = TypeVar("Result")

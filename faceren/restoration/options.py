@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from faceren.config import check_choice
+from faceren.config import Ensemble, check_choice
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import Detector
-from faceren.inference import Ensemble
 
 Faces = Literal["all", "largest", "center"]
 Color = Literal["auto", "keep", "free"]

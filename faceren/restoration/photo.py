@@ -18,7 +18,7 @@ from faceren.inference import Restorer
 from faceren.restoration.crops import FaceCrop, choose, cut
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import is_monochrome
-from faceren.restoration.plan import Job
+from faceren.runs.plan import Job
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class Prepared:
 
 
 def prepare(
-    job: Job, options: RestoreOptions, max_pixels: int, tools: FaceTools | None = None
+    job: Job,
+    options: RestoreOptions,
+    max_pixels: int,
+    tools: FaceTools | None = None,
+    given: Sequence[GivenFace] = (),
 ) -> Prepared:
     """Decode a photo, find its faces, enlarge it if asked, and cut the faces.
 
@@ -52,6 +56,7 @@ def prepare(
         options: See ``RestoreOptions``.
         max_pixels: Refuse larger photos and outputs.
         tools: What finds faces; default the shipped detector.
+        given: Faces on the first page that a person has marked.
 
     Raises:
         FaceError: If a marked face lies outside the photo.
@@ -62,8 +67,8 @@ def prepare(
     found, monochrome = [], []
     for page in range(len(photo.pages)):
         image = photo.upright_uint8(page)
-        given = job.given if page == 0 else ()
-        found.append([] if options.aligned else _found(image, options, search, given))
+        marked = given if page == 0 else ()
+        found.append([] if options.aligned else _found(image, options, search, marked))
         changes = bool(found[-1]) or options.aligned or options.background == "renovate"
         monochrome.append(changes and _is_monochrome(image))
     photo = enlarged(photo, options.scale, max_pixels=max_pixels)

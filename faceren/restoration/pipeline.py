@@ -1,6 +1,6 @@
 """A run's stages: threads decode, detect and encode while the network computes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 
 from faceren.errors import FacerenError, MachineError
+from faceren.faces.given import GivenFace
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
 from faceren.inference import Restorer
@@ -17,8 +18,8 @@ from faceren.restoration.flow import Flow, PreparedOrFailed, Stages
 from faceren.restoration.lane import NetworkLane, Restored
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared, prepare
-from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
+from faceren.runs.plan import Job
 
 AHEAD = 4
 """Photos on their way beyond those in the hands of the threads and those that fill a batch."""
@@ -40,13 +41,16 @@ class Pipeline:
     """Bytes that photos may take between decoding and writing; one photo always may."""
     tools: FaceTools = field(default_factory=FaceTools)
     """What finds and outlines faces."""
+    given: Mapping[str, tuple[GivenFace, ...]] = field(default_factory=dict)
+    """Faces that a person has marked, by the keys of the jobs."""
     save_faces: bool = False
     watch: Watch | None = None
     """Told of each photo before and after; see ``finish``."""
 
     def settings(self, job: Job) -> str:
         """Return the digest of what decides the pixels of a photo's output."""
-        return self.options.digest(self.restorer.checkpoint.sha256, job.given)
+        given = self.given.get(job.key, ())
+        return self.options.digest(self.restorer.checkpoint.sha256, given)
 
     @cached_property
     def lane(self) -> NetworkLane:
@@ -95,7 +99,8 @@ class Pipeline:
         """Prepare a photo for the network; a result if that failed."""
         try:
             with self.lane.stage("prepare"):
-                return prepare(job, self.options, self.max_pixels, self.tools)
+                given = self.given.get(job.key, ())
+                return prepare(job, self.options, self.max_pixels, self.tools, given)
         except FacerenError as error:  # a missing library stops one kind of file, not the run
             return self.failure(job, error)
 

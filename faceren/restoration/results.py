@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from faceren.runs.manifest import Manifest
+from faceren.runs.plan import Job
+from faceren.runs.resume import unchanged
+
 Status = Literal["restored", "no_face", "failed", "skipped", "planned"]
 Stage = Literal["prepare", "finish"]
 
@@ -94,3 +98,32 @@ class PhotoResult:
             "settings": self.settings,
             "faces": [face.to_json() for face in self.faces],
         }
+
+
+def done_before(
+    job: Job, manifest: Manifest, settings: str, *, retry_failed: bool
+) -> PhotoResult | None:
+    """Return a ``skipped`` result if an earlier run has done this very job, else None.
+
+    Args:
+        job: What is to be done.
+        manifest: Of the earlier runs.
+        settings: See ``PhotoResult.settings``.
+        retry_failed: What failed before is to be done.
+    """
+    line = manifest.items.get(job.key)
+    if line is None or not unchanged(job, line, settings):
+        return None
+    if line["status"] == "failed" and retry_failed:
+        return None
+    return PhotoResult(
+        source=job.source,
+        output=job.output,
+        key=job.key,
+        status="skipped",
+        previous=line["status"],
+        reason=line.get("reason", ""),
+        input_sha256=line["input_sha256"],
+        output_sha256=line.get("output_sha256") or "",
+        settings=settings,
+    )

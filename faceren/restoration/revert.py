@@ -18,7 +18,6 @@ from faceren.faces.alignment import crop_box, crop_transform
 from faceren.files import sha256_of
 from faceren.images import (
     Box,
-    FileFormat,
     Photo,
     copy_photo,
     enlarged,
@@ -26,10 +25,10 @@ from faceren.images import (
     shown,
     write_photo,
 )
-from faceren.manifest import Line
+from faceren.runs.manifest import Line
+from faceren.runs.plan import SUFFIX_OF
 
-FORMAT_OF: dict[str, FileFormat] = {".png": "png", ".jpg": "jpg", ".webp": "webp", ".tif": "tiff"}
-"""The suffixes that a run with another format gives its outputs."""
+FORMAT_OF = {suffix: name for name, suffix in SUFFIX_OF.items()}
 KEPT = "the original was kept"
 
 

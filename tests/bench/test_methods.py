@@ -10,7 +10,7 @@ from faceren.commands.degrade import degrade
 from faceren.commands.evaluate import evaluate
 from faceren.errors import ImageError
 from faceren.images import read_rgb
-from faceren.manifest import read_manifest
+from faceren.runs.manifest import read_manifest
 
 
 @pytest.fixture

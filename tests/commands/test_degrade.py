@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from faceren.commands.degrade import default_output, degrade, sheet
-from faceren.degradation import Degradation, apply, item_seed, workers
+from faceren.degradation import Degradation, apply, files, item_seed
 from faceren.degradation.files import Degraded, Resize
 from faceren.errors import ConfigError, MachineError, NothingToDoError
 from faceren.files import sha256_of
@@ -283,7 +283,7 @@ def test_a_folder_of_another_command_is_refused(clean: Path, tmp_path: Path) -> 
     (tmp_path / "out" / "manifest.jsonl").write_text(
         '{"format_version": 1, "command": "restore"}\n'
     )
-    with pytest.raises(ConfigError, match="is the manifest of 'restore'"):
+    with pytest.raises(ConfigError, match="holds the manifest of 'restore'"):
         run([clean], tmp_path / "out", task="full")
 
 
@@ -348,7 +348,7 @@ def test_sheet_arguments_are_checked(clean: Path, tmp_path: Path) -> None:
 def test_a_dead_worker_is_a_clear_error(
     clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "degrade_file", _die)
+    monkeypatch.setattr(files, "degrade_file", _die)
     with pytest.raises(MachineError, match="a worker process died"):
         run([clean], tmp_path / "out", task="full", workers=2)
 
@@ -358,5 +358,5 @@ def _die(job: object) -> None:
 
 
 def test_a_worker_loads_no_torch() -> None:
-    code = "import sys, faceren.degradation.workers; sys.exit('torch' in sys.modules)"
+    code = "import sys, faceren.degradation.files; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

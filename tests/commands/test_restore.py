@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from faceren import cli
 from faceren.commands.restore import restore
 from faceren.errors import FacerenError
-from faceren.manifest import read_manifest
 from faceren.restoration.options import RestoreOptions
+from faceren.runs.manifest import read_manifest
 
 
 def call(*arguments):

@@ -15,8 +15,8 @@ from skimage import data
 
 from faceren.commands.restore import restore
 from faceren.errors import MachineError
-from faceren.manifest import read_manifest
 from faceren.restoration.options import RestoreOptions
+from faceren.runs.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from PIL import Image
 from skimage import data
 
 from faceren.commands.review import report, revert
-from faceren.manifest import read_manifest
-from faceren.restoration.lists import Choice
+from faceren.runs.lists import Choice
+from faceren.runs.manifest import read_manifest
 from tests.runs import HEADER, add_photo, face_at, make_run, write_manifest
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from faceren.commands.review import report, revert
-from faceren.manifest import ManifestWriter
-from faceren.restoration.lists import read_list
+from faceren.runs.lists import read_list
+from faceren.runs.manifest import ManifestWriter
 from tests.report.browser import AXE, CHROMIUM, needs_chromium, serious
 from tests.runs import HEADER, add_photo, face_at, make_run, write_manifest
 

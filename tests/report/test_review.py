@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from faceren.errors import ConfigError
-from faceren.manifest import read_run
 from faceren.report import review
+from faceren.runs.manifest import read_run
 from tests.runs import add_photo, face_at, make_run, picture, write_manifest
 
 

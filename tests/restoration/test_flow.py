@@ -10,8 +10,8 @@ import pytest
 from faceren.errors import MachineError
 from faceren.restoration.flow import Flow, Stages
 from faceren.restoration.photo import Prepared
-from faceren.restoration.plan import Job
 from faceren.restoration.results import PhotoResult
+from faceren.runs.plan import Job
 
 SECONDS = 20
 """After which a test that waits for another thread gives up."""

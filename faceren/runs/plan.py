@@ -1,29 +1,30 @@
 """Decide what a run will read and write, before any work starts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from faceren.assets import samples_dir
 from faceren.errors import ConfigError, MachineError, NothingToDoError
-from faceren.faces.given import GivenFace
-from faceren.images import count_files, find_images
-from faceren.restoration.options import Format
+from faceren.images import FileFormat, count_files, find_images
 
-SUFFIX_OF = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+SUFFIX_OF: dict[FileFormat, str] = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+"""What an output is called when its format is chosen."""
 SAMPLES = Path("sample_photos")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to restore."""
+    """One photo to read and one file to write."""
 
     source: Path
     output: Path
     key: str
     """The output's path below the output folder, with forward slashes."""
-    given: tuple[GivenFace, ...] = ()
-    """Faces that a person has marked."""
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 def resolve_inputs(inputs: Sequence[Path]) -> tuple[list[Path], bool]:
@@ -88,7 +89,7 @@ def _excluded(folder: Path, target: Path, exclude: Sequence[str]) -> bool:
 
 
 def make_plan(
-    inputs: Sequence[Path], output: Path, *, file_format: Format, exclude: Sequence[str] = ()
+    inputs: Sequence[Path], output: Path, *, file_format: FileFormat, exclude: Sequence[str] = ()
 ) -> list[Job]:
     """Return a job for each image among the inputs, in order of their outputs.
 
@@ -102,26 +103,42 @@ def make_plan(
         ConfigError: If two inputs would have the same output.
         NothingToDoError: If there is no image.
     """
-    jobs: dict[str, Job] = {}
+    jobs = []
     for found in find_images(inputs, exclude, but=output):
         name = found.relative
         if file_format != "keep":
             name = name.with_suffix(SUFFIX_OF[file_format])
-        key = name.as_posix()
-        folded = key.casefold()  # a.JPG and a.jpg are one file on many disks
-        if folded in jobs and jobs[folded].source.resolve() != found.path.resolve():
-            raise ConfigError(
-                f"{jobs[folded].source} and {found.path} would both be written to {output / key}; "
-                f"restore them into different folders"
-            )
-        jobs[folded] = Job(found.path, output / name, key)
+        jobs.append(Job(found.path, output / name, name.as_posix()))
     if not jobs:
         left = " that --exclude leaves" if exclude else ""
         raise NothingToDoError(
             f"no image found in {', '.join(map(str, inputs))}: of {count_files(inputs):,} files "
             f"there none{left} is called .jpg, .png, .tif or the like"
         )
-    return sorted(jobs.values(), key=lambda job: job.key)
+    jobs = without_collisions(jobs, "restore them into different folders")
+    return sorted(jobs, key=lambda job: job.key)
+
+
+def without_collisions(jobs: Iterable[AnyJob], advice: str) -> list[AnyJob]:
+    """Return the jobs, of those for the same photo and output the last alone.
+
+    Args:
+        jobs: What a run would do.
+        advice: What to do about two photos of one output, for the message.
+
+    Raises:
+        ConfigError: If two photos would have the same output.
+    """
+    kept: dict[str, AnyJob] = {}
+    for job in jobs:
+        folded = job.key.casefold()  # a.JPG and a.jpg are one file on many disks
+        other = kept.get(folded)
+        if other is not None and other.source.resolve() != job.source.resolve():
+            raise ConfigError(
+                f"{other.source} and {job.source} would both be written to {job.output}; {advice}"
+            )
+        kept[folded] = job
+    return list(kept.values())
 
 
 def listed(jobs: Sequence[Job], names: Sequence[str]) -> Iterator[Job]:

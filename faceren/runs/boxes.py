@@ -10,13 +10,13 @@ import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
-from faceren.restoration.plan import Job
+from faceren.runs.plan import Job
 
 COLUMNS = (5, 15)
 """Columns of a CSV line: a name and a box, or landmarks too."""
@@ -51,21 +51,22 @@ def read_boxes(path: Path) -> list[BoxLine]:
     return found
 
 
-def with_boxes(jobs: Sequence[Job], lines: Sequence[BoxLine]) -> list[Job]:
-    """Return the jobs with the faces that are marked in their photos.
+def given_faces(jobs: Sequence[Job], lines: Sequence[BoxLine]) -> dict[str, tuple[GivenFace, ...]]:
+    """Return the faces that are marked in the photos of a run, by the keys of their jobs.
 
     Raises:
         ConfigError: If a line names a photo that is not among them.
     """
     keys = {str(job.source): job.key for job in jobs} | {job.key: job.key for job in jobs}
-    given: dict[str, list[GivenFace]] = {}
+    given: dict[str, tuple[GivenFace, ...]] = {}
     for line in lines:
         if line.photo not in keys:
             raise ConfigError(
                 f"{line.place}: {line.photo!r} is none of the {len(jobs)} photos of this run"
             )
-        given.setdefault(keys[line.photo], []).append(line.face)
-    return [replace(job, given=tuple(given.get(job.key, ()))) for job in jobs]
+        key = keys[line.photo]
+        given[key] = (*given.get(key, ()), line.face)
+    return given
 
 
 def _json_line(line: str, place: str) -> BoxLine:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from faceren.errors import ConfigError, MachineError
-from faceren.manifest import ManifestWriter, read_manifest, source_of
+from faceren.runs.manifest import ManifestWriter, read_manifest, source_of
 
 
 def test_what_is_appended_is_read_back(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
-from faceren.restoration.boxes import read_boxes, with_boxes
-from faceren.restoration.plan import Job
+from faceren.runs.boxes import given_faces, read_boxes
+from faceren.runs.plan import Job
 
 POINTS = ((30.0, 40.0), (60.0, 40.0), (45.0, 60.0), (33.0, 80.0), (57.0, 80.0))
 
@@ -85,11 +85,14 @@ def test_a_file_that_cannot_be_read(tmp_path):
 def test_boxes_go_to_the_photo_of_that_output_or_input(written):
     jobs = [Job(Path(f"in/{n}.jpg"), Path(f"out/{n}.jpg"), f"{n}.jpg") for n in "abc"]
     path = written("b.csv", "a.jpg,1,2,30,40\nin/b.jpg,5,6,70,80\na.jpg,9,9,50,50\n")
-    given = [job.given for job in with_boxes(jobs, read_boxes(path))]
-    assert [[face.box[0] for face in faces] for faces in given] == [[1, 9], [5], []]
+    given = given_faces(jobs, read_boxes(path))
+    assert {key: [face.box[0] for face in faces] for key, faces in given.items()} == {
+        "a.jpg": [1, 9],
+        "b.jpg": [5],
+    }
 
 
 def test_a_photo_that_is_not_there_is_named(written):
     path = written("b.csv", "z.jpg,1,2,30,40\n")
     with pytest.raises(ConfigError, match="line 1: 'z.jpg' is none of the 0 photos of this run"):
-        with_boxes([], read_boxes(path))
+        given_faces([], read_boxes(path))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from faceren.errors import ConfigError
-from faceren.restoration.lists import Choice, photos_only, read_list, resolved
+from faceren.runs.lists import Choice, photos_only, read_list, resolved
 
 
 def written(tmp_path, text):

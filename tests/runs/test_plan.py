@@ -4,8 +4,14 @@ import pytest
 from PIL import Image
 
 from faceren.errors import ConfigError, MachineError, NothingToDoError
-from faceren.restoration.options import RestoreOptions
-from faceren.restoration.plan import check_output, listed, make_plan, resolve_inputs
+from faceren.runs.plan import (
+    Job,
+    check_output,
+    listed,
+    make_plan,
+    resolve_inputs,
+    without_collisions,
+)
 
 
 @pytest.fixture
@@ -104,20 +110,16 @@ def test_a_list_picks_by_output_or_input_and_names_strangers(folder):
         list(listed(jobs, ["zz.png"]))
 
 
-def test_options_are_checked():
-    for wrong in ({"strength": -0.1}, {"quality": 0}, {"min_face": -1}, {"faces": "some"}):
-        with pytest.raises(ConfigError, match="--"):
-            RestoreOptions(**wrong)
+def test_of_jobs_for_one_photo_and_output_one_is_kept():
+    here, elsewhere = Path("in/a.png"), Path("in/../in/a.png")
+    jobs = [Job(here, Path("out/a.png"), "a.png"), Job(elsewhere, Path("out/A.png"), "A.png")]
+    assert without_collisions(jobs, "") == jobs[1:]
+    assert without_collisions([], "") == []
 
 
-def test_the_digest_changes_with_every_option_and_with_the_weights():
-    base = RestoreOptions()
-    others = [
-        RestoreOptions(strength=0.5),
-        RestoreOptions(color="free"),
-        RestoreOptions(aligned=True),
-        RestoreOptions(format="png"),
-    ]
-    digests = {options.digest("weights") for options in (base, *others)} | {base.digest("other")}
-    assert len(digests) == 6
-    assert base.digest("weights") == RestoreOptions().digest("weights")
+def test_a_collision_names_both_photos_the_output_and_what_to_do():
+    jobs = [Job(Path(f"{n}/a.png"), Path("out/a.png"), "a.png") for n in "xy"]
+    with pytest.raises(
+        ConfigError, match="^x/a.png and y/a.png would both be .* out/a.png; rename$"
+    ):
+        without_collisions(jobs, "rename")

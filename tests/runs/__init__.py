@@ -5,7 +5,7 @@ from PIL import Image
 
 from faceren.faces.alignment import TEMPLATE
 from faceren.files import sha256_of
-from faceren.manifest import ManifestWriter
+from faceren.runs.manifest import ManifestWriter
 
 HEADER = {
     "tool": "faceren 0",

@@ -1,0 +1,76 @@
+"""What an earlier run has left in the output folder: what is done, and what is stale."""
+
+from pathlib import Path, PurePosixPath
+
+from faceren.errors import ConfigError, MachineError
+from faceren.files import sha256_of
+from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest
+from faceren.runs.plan import Job
+
+STALE_DIR = ".stale"
+"""Folder below the output folder for outputs of earlier runs that no longer are current."""
+
+
+def earlier_run(output: Path, command: str) -> Manifest:
+    """Return the manifest of earlier runs of a command into a folder; empty if there is none.
+
+    Raises:
+        ConfigError: If the folder holds the manifest of another command.
+    """
+    path = output / MANIFEST_NAME
+    manifest = read_manifest(path) if path.exists() else Manifest()
+    found = manifest.header.get("command", command)
+    if found != command:
+        raise ConfigError(f"-o {output} holds the manifest of {found!r}; choose another folder")
+    return manifest
+
+
+def unchanged(job: Job, line: Line | None, settings: str) -> bool:
+    """Say whether an earlier run has done this very job.
+
+    Done means: the same bytes in, the same settings (unless the photo was chosen by name to have
+    others), and the output, if it was no failure, still as it was written.
+
+    Args:
+        job: What is to be done.
+        line: What the manifest says of it, if anything.
+        settings: Digest of all that decides the output beside its input.
+    """
+    if not line or (line.get("settings") != settings and not line.get("chosen")):
+        return False
+    try:
+        if sha256_of(job.source) != line["input_sha256"]:
+            return False
+        return line["status"] == "failed" or sha256_of(job.output) == line["output_sha256"]
+    except OSError:  # one of them is not there, or not readable: doing the job will tell
+        return False
+
+
+def set_aside(output: Path, key: str) -> str:
+    """Move what an earlier run wrote in the place of a photo that failed out of the way.
+
+    Left where it was, it would pass for the result of this run. It is moved, in one step, to
+    ``OUT/.stale`` under its own name.
+
+    Args:
+        output: The run's output folder.
+        key: The output's path below it.
+
+    Returns:
+        A sentence that says so, for people; nothing if there was no such file.
+
+    Raises:
+        MachineError: If the file cannot be moved.
+    """
+    stale = output / PurePosixPath(key)
+    if not stale.is_file():
+        return ""
+    place = output / STALE_DIR / PurePosixPath(key)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        stale.replace(place)
+    except OSError as error:
+        raise MachineError(
+            f"{stale} is of an earlier run and cannot be moved to {place} ({error.strerror})"
+        ) from error
+    return f"the output of an earlier run was moved to {place}"

@@ -1,0 +1,91 @@
+import pytest
+
+from faceren.errors import ConfigError, MachineError
+from faceren.files import sha256_of
+from faceren.runs.manifest import Manifest, ManifestWriter
+from faceren.runs.plan import Job
+from faceren.runs.resume import earlier_run, set_aside, unchanged
+
+
+@pytest.fixture
+def job(tmp_path):
+    made = Job(tmp_path / "a.png", tmp_path / "out" / "a.png", "a.png")
+    made.output.parent.mkdir()
+    made.source.write_bytes(b"before")
+    made.output.write_bytes(b"after")
+    return made
+
+
+@pytest.fixture
+def line(job):
+    return {
+        "input_sha256": sha256_of(job.source),
+        "output_sha256": sha256_of(job.output),
+        "settings": "s1",
+        "status": "restored",
+    }
+
+
+def test_the_same_bytes_with_the_same_settings_are_done(job, line):
+    assert unchanged(job, line, "s1")
+
+
+def test_what_is_not_in_the_manifest_is_to_be_done(job):
+    assert not unchanged(job, None, "s1")
+    assert not unchanged(job, {}, "s1")
+
+
+def test_other_settings_are_to_be_done_unless_the_photo_was_chosen_to_have_them(job, line):
+    assert not unchanged(job, line, "s2")
+    assert unchanged(job, line | {"chosen": True}, "s2")
+    assert not unchanged(job, line | {"chosen": False}, "s2")
+
+
+@pytest.mark.parametrize("changed", ["source", "output"])
+@pytest.mark.parametrize("how", ["rewritten", "gone", "a folder"])
+def test_a_changed_file_is_to_be_done(job, line, changed, how):
+    path = getattr(job, changed)
+    path.unlink()
+    if how == "rewritten":
+        path.write_bytes(b"other")
+    elif how == "a folder":
+        path.mkdir()
+    assert not unchanged(job, line, "s1")
+
+
+def test_a_failure_has_no_output_to_look_at(job, line):
+    job.output.unlink()
+    failed = line | {"status": "failed", "output_sha256": None}
+    assert unchanged(job, failed, "s1")
+    job.source.write_bytes(b"repaired")
+    assert not unchanged(job, failed, "s1")
+
+
+def test_a_folder_without_a_manifest_has_no_earlier_run(tmp_path):
+    assert earlier_run(tmp_path, "restore") == Manifest()
+
+
+def test_the_manifest_of_another_command_is_refused(tmp_path):
+    with ManifestWriter(tmp_path / "manifest.jsonl", {"command": "degrade"}) as writer:
+        writer.append({"input": "a.png", "key": "a.png"})
+    assert set(earlier_run(tmp_path, "degrade").items) == {"a.png"}
+    with pytest.raises(ConfigError, match="holds the manifest of 'degrade'; choose another folder"):
+        earlier_run(tmp_path, "restore")
+
+
+def test_a_stale_output_is_moved_and_it_is_said_where(tmp_path):
+    (tmp_path / "box").mkdir()
+    (tmp_path / "box" / "a.png").write_bytes(b"old")
+    place = tmp_path / ".stale" / "box" / "a.png"
+    said = set_aside(tmp_path, "box/a.png")
+    assert said == f"the output of an earlier run was moved to {place}"
+    assert place.read_bytes() == b"old"
+    assert not (tmp_path / "box" / "a.png").exists()
+    assert set_aside(tmp_path, "box/a.png") == ""
+
+
+def test_a_stale_output_that_cannot_be_moved_stops_the_run(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"old")
+    (tmp_path / ".stale").write_text("no folder")
+    with pytest.raises(MachineError, match="is of an earlier run and cannot be moved to"):
+        set_aside(tmp_path, "a.png")
