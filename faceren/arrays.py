@@ -19,6 +19,8 @@ Plane = NDArray[np.float32]
 """(H, W) float32: a mask or weight in [0, 1], or one channel in the range that is stated."""
 Matrix = NDArray[np.float64]
 """(2, 3) affine transform of pixel coordinates; the centre of the first pixel is at 0."""
+Float64 = NDArray[np.float64]
+"""float64 of the shape and range that are stated: landmarks, embeddings, features, moments."""
 Json = dict[str, Any]
 """A JSON object, as in a line of a manifest."""
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from faceren.metrics.intervals import mean_interval
 from faceren.metrics.names import HIGHER_IS_BETTER
+from faceren.metrics.results import mean_interval
 from faceren.report.tables import figure
 
 Row = dict[str, Any]

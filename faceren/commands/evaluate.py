@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from faceren.arrays import Rgb8
 from faceren.config import nearest
 from faceren.degradation.files import Resize
 from faceren.errors import ConfigError, ImageError, NothingToDoError, ShapeError
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, shown, write_png
 from faceren.inference import pick_device
+from faceren.metrics.inception import FeatureStatistics, load_statistics, save_statistics
 from faceren.metrics.names import (
     PAIRED,
     PAPER_METRICS,
@@ -22,13 +21,11 @@ from faceren.metrics.names import (
     check_protocol,
     parse_metrics,
 )
-from faceren.metrics.pairing import Pair, Pairing, pair_up
-from faceren.metrics.results import Evaluation
-from faceren.metrics.scoring import Item, Scorer
-from faceren.metrics.statistics import FeatureStatistics, load_statistics, save_statistics
+from faceren.metrics.pairing import Pairing, pair_up
+from faceren.metrics.results import Evaluation, ImageScores
+from faceren.metrics.scoring import Scorer
 from faceren.report.contact_sheet import Cell, contact_sheet
 
-Rgb = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 """Called with the images done and their number."""
 
@@ -85,15 +82,16 @@ def evaluate(
     """
     place = pick_device(device)
     plan = _plan(results, reference, metrics, check_protocol(protocol), save=save_stats is not None)
-    pairs = plan.pairing.pairs[:limit]
     failures = list(plan.pairing.failures)
-    todo: list[Pair | Path] = [*pairs, *plan.others]
+    todo: list[ImageScores | Path] = [*plan.pairing.rows[:limit], *plan.others]
     with Scorer(plan.metrics, plan.protocol, place) as scorer:
         for done, item in enumerate(todo, start=1):
             try:
                 _score(scorer, item, max_pixels)
             except (ImageError, ShapeError) as error:
-                failures.append((item.path if isinstance(item, Pair) else str(item), str(error)))
+                failures.append(
+                    (item.path if isinstance(item, ImageScores) else str(item), str(error))
+                )
             if progress is not None:
                 progress(done, len(todo))
         scores = scorer.finish(plan.statistics)
@@ -144,18 +142,18 @@ def _need_pairs(names: Sequence[str]) -> list[str]:
 
 def _alone(pairing: Pairing) -> Pairing:
     """Forget the references: the results are compared with a set."""
-    pairs = [replace(pair, reference=None) for pair in pairing.pairs]
-    return replace(pairing, pairs=tuple(pairs), strays=())
+    rows = [replace(row, reference=None) for row in pairing.rows]
+    return replace(pairing, rows=tuple(rows), strays=())
 
 
 def _has_references(plan: _Plan) -> bool:
-    return any(pair.reference is not None for pair in plan.pairing.pairs)
+    return any(row.reference is not None for row in plan.pairing.rows)
 
 
 def _default_metrics(plan: _Plan) -> tuple[str, ...]:
     if _has_references(plan):
         return PAPER_METRICS
-    identity = any(pair.identity is not None for pair in plan.pairing.pairs)
+    identity = any(row.identity is not None for row in plan.pairing.rows)
     compared = plan.statistics is not None
     return ("fid",) * compared + ("niqe",) + ("identity",) * identity
 
@@ -172,29 +170,25 @@ def _check_references(plan: _Plan, names: Sequence[str], *, save: bool) -> None:
         )
 
 
-def _score(scorer: Scorer, item: Pair | Path, max_pixels: int) -> None:
+def _score(scorer: Scorer, item: ImageScores | Path, max_pixels: int) -> None:
     if isinstance(item, Path):
         scorer.add_reference(read_rgb(item, max_pixels=max_pixels))
         return
     result = read_rgb(item.result, max_pixels=max_pixels)
-    scorer.add(
-        Item(item.path, item.result, item.reference, item.input, item.identity),
-        result,
-        _reference(item, result.shape, max_pixels),
-    )
+    scorer.add(item, result, _reference(item, result.shape, max_pixels))
 
 
-def _reference(pair: Pair, shape: tuple[int, ...], max_pixels: int) -> Rgb | None:
+def _reference(row: ImageScores, shape: tuple[int, ...], max_pixels: int) -> Rgb8 | None:
     """Return the reference at the size it had when it was degraded."""
-    if pair.reference is None:
+    if row.reference is None:
         return None
-    rgb = read_rgb(pair.reference, max_pixels=max_pixels)
-    if pair.reference_sha256 and sha256_of(pair.reference) != pair.reference_sha256:
+    rgb = read_rgb(row.reference, max_pixels=max_pixels)
+    if row.reference_sha256 and sha256_of(row.reference) != row.reference_sha256:
         raise ImageError(
-            f"{shown(pair.reference)}: the file has changed since it was degraded; "
+            f"{shown(row.reference)}: the file has changed since it was degraded; "
             f"degrade it anew, or give --reference"
         )
-    resize = Resize.from_json(pair.resize)
+    resize = Resize.from_json(row.resize)
     return rgb if resize is None or rgb.shape == shape else resize(rgb)
 
 

@@ -1,20 +1,25 @@
-"""FID, the Fréchet distance between two sets of images in the features of Inception.
+"""FID and KID: distances between two sets of images in the features of Inception.
 
-Sources: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (arXiv:1706.08500), section 4;
-the interval is by the infinitesimal jackknife (Jaeckel 1972; Efron, The Jackknife, the Bootstrap
-and Other Resampling Plans, 1982, chapter 6). One decomposition gives figure and interval, at any
-number of images; a bootstrap would need hundreds, and its repeats of images raise a FID.
+Sources: FID, Heusel et al., GANs Trained by a Two Time-Scale Update Rule (arXiv:1706.08500),
+section 4; its interval is by the infinitesimal jackknife (Jaeckel 1972; Efron, The Jackknife, the
+Bootstrap and Other Resampling Plans, 1982, chapter 6). One decomposition gives figure and interval,
+at any number of images; a bootstrap would need hundreds, and its repeats of images raise a FID.
+KID, its companion for small sets, Bińkowski et al., Demystifying MMD GANs (arXiv:1801.01401), is
+unbiased at any number of images, so that it can be below 0.
 
 Shape letters: N and M images of the two sets, D features, R the rank of a covariance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from faceren.arrays import Float64
 from faceren.errors import ConfigError
-from faceren.metrics.intervals import Interval
-from faceren.metrics.statistics import FeatureStatistics, Matrix
+from faceren.metrics.inception import FeatureStatistics
+from faceren.metrics.names import Protocol
+from faceren.metrics.results import REPLICATES, Interval, MetricResult, computed_by
 
 TRUSTED = 2048
 """With fewer images than features the covariance has no full rank, and FID grows."""
@@ -29,9 +34,9 @@ class _Distance:
     """A squared Fréchet distance and what each image adds to it."""
 
     value: float
-    ours: Matrix
+    ours: Float64
     """(N,): how much the value moves as an image of the first set gets more weight."""
-    theirs: Matrix
+    theirs: Float64
     """(M,): the same of the second set; (0,) if its images are not known."""
 
 
@@ -116,14 +121,14 @@ def _of_moments(ours: FeatureStatistics, theirs: FeatureStatistics) -> _Distance
     )
 
 
-def _positive_eigen(covariance: Matrix) -> tuple[Matrix, Matrix]:
+def _positive_eigen(covariance: Float64) -> tuple[Float64, Float64]:
     """Return the eigenvalues above rounding, (R,), and their vectors, (D, R)."""
     values, vectors = np.linalg.eigh(covariance)
     positive = values > 1e-12 * values[-1]
     return values[positive], vectors[:, positive]
 
 
-def _influence(centred: Matrix, shift: Matrix, carried: Matrix) -> Matrix:
+def _influence(centred: Float64, shift: Float64, carried: Float64) -> Float64:
     """Return the derivative of the distance by the weight of each image, of mean zero.
 
     Args:
@@ -142,3 +147,114 @@ def _standard_error(found: _Distance, n: int, m: int, *, paired: bool) -> float:
         return float(np.sqrt((found.ours + found.theirs).var(ddof=1) / n))
     known = [(x, k) for x, k in ((found.ours, n), (found.theirs, m)) if len(x) > 1]
     return float(np.sqrt(sum(x.var(ddof=1) / k for x, k in known)))
+
+
+def _kernel(x: Float64, y: Float64) -> Float64:
+    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
+
+
+def _weighted(kernel: Float64, weights: Float64, others: Float64, *, same: bool) -> Float64:
+    """Return the mean of the kernel under each row of weights; ``same`` leaves out the diagonal."""
+    if same:
+        kernel = kernel - np.diag(np.diag(kernel))
+    total = np.einsum("bi,ij,bj->b", weights, kernel, others, optimize=True)
+    pairs = weights.sum(1) * others.sum(1) - ((weights * others).sum(1) if same else 0)
+    with np.errstate(invalid="ignore"):  # a draw of one image, over and over, has no pairs
+        return np.asarray(total / pairs)
+
+
+def kid(
+    ours: NDArray[np.float32], theirs: NDArray[np.float32], *, paired: bool = False, seed: int = 0
+) -> tuple[float, Interval]:
+    """Return the KID of two sets and its 95 % bootstrap interval; lower is better.
+
+    Args:
+        ours: (N, D) features.
+        theirs: (M, D) features.
+        paired: Row i of both comes from one face: both are drawn together.
+        seed: Of the bootstrap.
+
+    Raises:
+        ConfigError: If a set has fewer than two images.
+    """
+    n, m = len(ours), len(theirs)
+    if min(n, m) < 2:
+        raise ConfigError(f"kid: expected at least two images in each set, got {n} and {m}")
+    x, y = ours.astype(np.float64), theirs.astype(np.float64)
+    random = np.random.default_rng(seed)
+    draws = random.multinomial(n, np.full(n, 1 / n), REPLICATES).astype(np.float64)
+    others = draws if paired else random.multinomial(m, np.full(m, 1 / m), REPLICATES).astype(float)
+    wx, wy = np.vstack([np.ones(n), draws]), np.vstack([np.ones(m), others])
+    values = (
+        _weighted(_kernel(x, x), wx, wx, same=True)
+        + _weighted(_kernel(y, y), wy, wy, same=True)
+        - 2 * _weighted(_kernel(x, y), wx, wy, same=False)
+    )
+    low, high = np.nanpercentile(values[1:], [2.5, 97.5])
+    return float(values[0]), (float(low), float(high))
+
+
+@dataclass
+class SetScores:
+    """FID and KID where they were asked for or belong, and why not where they are missing."""
+
+    metrics: dict[str, MetricResult] = field(default_factory=dict)
+    not_computed: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def compare_sets(
+    ours: FeatureStatistics,
+    theirs: FeatureStatistics,
+    wanted: tuple[str, ...],
+    protocol: Protocol,
+    *,
+    paired: bool,
+) -> SetScores:
+    """Return FID and KID; KID also beside a FID of few images.
+
+    Args:
+        ours: The results.
+        theirs: The references.
+        wanted: The metrics that were asked for.
+        protocol: How images were fed.
+        paired: Image i of both shows the same face.
+
+    Raises:
+        ConfigError: If the statistics do not fit together.
+    """
+    scores = SetScores()
+    fewest = min(ours.count, theirs.count or ours.count)
+    if "fid" in wanted:
+        value, interval = fid(ours, theirs, paired=paired)
+        scores.metrics["fid"] = MetricResult(
+            mean=value, ci95=interval, n=ours.count, by=computed_by("fid", protocol)
+        )
+        if fewest < TRUSTED:
+            scores.warnings.append(
+                f"fid: {fewest} images are fewer than the {TRUSTED} features; it is too high and "
+                f"only comparable at the same number of images, look at kid"
+            )
+    if "kid" in wanted or ("fid" in wanted and fewest < TRUSTED):
+        _add_kid(scores, ours, theirs, protocol, asked="kid" in wanted, paired=paired)
+    return scores
+
+
+def _add_kid(
+    scores: SetScores,
+    ours: FeatureStatistics,
+    theirs: FeatureStatistics,
+    protocol: Protocol,
+    *,
+    asked: bool,
+    paired: bool,
+) -> None:
+    try:
+        value, interval = kid(ours.features, theirs.features, paired=paired)
+    except ConfigError as error:  # statistics from elsewhere come without features
+        if asked:
+            scores.not_computed["kid"] = str(error)
+        return
+    scores.metrics["kid"] = MetricResult(
+        mean=value, ci95=interval, n=len(ours.features), by=computed_by("kid", protocol)
+    )

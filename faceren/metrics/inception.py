@@ -1,24 +1,36 @@
-"""The Inception network of 2015 whose features FID and KID compare, and the two ways to feed it.
+"""Inception features of a set of images: the network, how it is fed, and their statistics.
 
-Shape letters: N batch, H and W pixels.
+Images go in a few at a time; mean and covariance are gathered in constant memory and can be kept in
+a file. Shape letters: N images, H and W pixels, D = 2048 features.
 """
 
 import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from faceren.arrays import Float64
 from faceren.assets import asset
-from faceren.errors import ShapeError
+from faceren.errors import ConfigError, ShapeError
+from faceren.files import atomic_path
+from faceren.metrics.names import Protocol
 
 SIDE = 299
 """Sides in pixels of what the network sees."""
-FEATURES = 2048
+BATCH = 8
+"""Images a pass; results depend on it by rounding only."""
+KEPT = 2048
+"""Most features that are kept one by one, for KID and the intervals: 16 MB."""
 
 
 @cache
@@ -73,3 +85,158 @@ def paper_input(image: Tensor) -> Tensor:
         raise ShapeError(f"expected one image (1, 3, H, W), got {tuple(image.shape)}")
     small = F.interpolate(image.flip(1), size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     return 2 * small - 1
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """What FID needs to know of a set of images."""
+
+    mean: Float64
+    """(D,)."""
+    covariance: Float64
+    """(D, D), unbiased."""
+    count: int
+    """N; 0 if a file from elsewhere does not say."""
+    way: str
+    """How images were fed, ``standard`` or ``paper``; empty if a file does not say."""
+    features: NDArray[np.float32]
+    """Of all images, or of KEPT drawn among them, (n, D); (0, D) if a file has none."""
+
+
+class FeatureCollector:
+    """Gather the features of a set of images.
+
+    Args:
+        way: ``standard`` or ``paper``, written down with the statistics.
+        seed: Of the draw among more than KEPT images.
+    """
+
+    def __init__(self, way: str, *, seed: int = 0) -> None:
+        self.way = way
+        self.count = 0
+        self._random = np.random.default_rng(seed)
+        self._kept: list[NDArray[np.float32]] = []
+        self._sum: Float64 = np.zeros(0)
+        self._outer: Float64 = np.zeros((0, 0))
+
+    def add(self, features: NDArray[np.float32]) -> None:
+        """Take in the features of a batch, (N, D)."""
+        wide = features.astype(np.float64)
+        if self.count == 0:
+            size = wide.shape[1]
+            self._sum, self._outer = np.zeros(size), np.zeros((size, size))
+        self._sum += wide.sum(0)
+        self._outer += wide.T @ wide
+        for row in features:
+            self._keep(row)
+
+    def _keep(self, row: NDArray[np.float32]) -> None:
+        """Keep every feature with the same probability (Vitter's algorithm R)."""
+        if len(self._kept) < KEPT:
+            self._kept.append(row.copy())
+        else:
+            place = int(self._random.integers(self.count + 1))
+            if place < KEPT:
+                self._kept[place] = row.copy()
+        self.count += 1
+
+    def statistics(self) -> FeatureStatistics:
+        """Return mean and covariance of what was added.
+
+        Raises:
+            ConfigError: If that are fewer than two images.
+        """
+        if self.count < 2:
+            raise ConfigError(f"fid: expected at least two images in a set, got {self.count}")
+        mean = self._sum / self.count
+        scatter = self._outer - self.count * np.outer(mean, mean)
+        return FeatureStatistics(
+            mean, scatter / (self.count - 1), self.count, self.way, np.stack(self._kept)
+        )
+
+
+class FeatureStream:
+    """Gather the features of a set of images.
+
+    Args:
+        network: From ``load_inception``.
+        device: Where it is.
+        protocol: How images are fed.
+        batch: Images a pass; it changes results by rounding only.
+    """
+
+    def __init__(
+        self, network: Any, device: torch.device, protocol: Protocol, *, batch: int = BATCH
+    ) -> None:
+        self._network, self._device, self._batch = network, device, batch
+        self._prepare: Callable[[Tensor], Tensor] = (
+            clean_input if protocol == "standard" else paper_input
+        )
+        self._waiting: list[Tensor] = []
+        self._collector = FeatureCollector(protocol)
+
+    def add(self, image: Tensor) -> None:
+        """Take in an image (1, 3, H, W), RGB in [0, 1]."""
+        self._waiting.append(self._prepare(image))
+        if len(self._waiting) >= self._batch:
+            self._flush()
+
+    @torch.inference_mode()
+    def _flush(self) -> None:
+        if self._waiting:
+            inputs = torch.cat(self._waiting).to(self._device)
+            self._collector.add(self._network(inputs).float().cpu().numpy())
+            self._waiting = []
+
+    @property
+    def count(self) -> int:
+        """Images taken in so far."""
+        return self._collector.count + len(self._waiting)
+
+    def statistics(self) -> FeatureStatistics:
+        """Return the statistics of all images so far.
+
+        Raises:
+            ConfigError: If there are fewer than two.
+        """
+        self._flush()
+        return self._collector.statistics()
+
+
+def save_statistics(path: Path, statistics: FeatureStatistics) -> None:
+    """Write statistics as .npz; ``mu`` and ``sigma`` are named as other tools name them."""
+    with atomic_path(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            mu=statistics.mean,
+            sigma=statistics.covariance,
+            count=np.int64(statistics.count),
+            way=np.str_(statistics.way),
+            features=statistics.features,
+        )
+
+
+def load_statistics(path: Path) -> FeatureStatistics:
+    """Read statistics that ``save_statistics``, pytorch-fid or clean-fid wrote.
+
+    Raises:
+        ConfigError: If the file is missing or holds no such statistics.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise ConfigError(f"{path}: cannot be read as .npz statistics ({error})") from error
+    mean, covariance = found.get("mu"), found.get("sigma")
+    if mean is None or covariance is None or covariance.shape != (mean.size, mean.size):
+        raise ConfigError(
+            f"{path}: expected the arrays mu (D) and sigma (D, D), "
+            f"got { {name: array.shape for name, array in found.items()} }"
+        )
+    return FeatureStatistics(
+        mean.astype(np.float64).ravel(),
+        covariance.astype(np.float64),
+        int(found.get("count", 0)),
+        str(found.get("way", "")),
+        found.get("features", np.zeros((0, mean.size), np.float32)),
+    )

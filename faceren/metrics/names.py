@@ -1,17 +1,20 @@
 """The metrics by name, and what each needs."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
-from faceren.config import nearest
+from faceren.checks import check_value
 from faceren.errors import ConfigError
+
+Metric = Literal["psnr", "ssim", "ms-ssim", "fed", "lle", "fid", "lpips", "niqe", "kid", "identity"]
+"""What is computed here; the package pyiqa has others."""
+METRICS: tuple[str, ...] = get_args(Metric)
 
 Protocol = Literal["standard", "paper"]
 """The field's definitions, or what the paper's Table 1 was made with."""
 
-PAPER_METRICS = ("psnr", "ssim", "ms-ssim", "fed", "lle", "fid", "lpips", "niqe")
+PAPER_METRICS = METRICS[:8]
 """The eight of the paper, in the order of its tables."""
-METRICS = (*PAPER_METRICS, "kid", "identity")
 PAIRED = ("psnr", "ssim", "ms-ssim", "fed", "lle", "lpips")
 """Metrics that compare each image with its own reference."""
 SETS = ("fid", "kid")
@@ -30,8 +33,8 @@ def parse_metrics(names: Sequence[str]) -> tuple[str, ...]:
     words = [word.strip().lower() for name in names for word in name.split(",")]
     wanted = [w if w.startswith(PYIQA) else w.replace("_", "-") for w in words if w]
     for name in wanted:
-        if name not in METRICS and not name.startswith(PYIQA):
-            raise ConfigError(f"--metrics: unknown metric {name!r}{nearest(name, METRICS)}")
+        if not name.startswith(PYIQA):
+            check_value("--metrics", name, Metric)
     if not wanted:
         raise ConfigError(f"--metrics: expected one or more of {', '.join(METRICS)}, got none")
     return tuple(dict.fromkeys(wanted))
@@ -43,9 +46,5 @@ def check_protocol(protocol: str) -> Protocol:
     Raises:
         ConfigError: If there is none of that name.
     """
-    for known in get_args(Protocol):
-        if protocol == known:
-            return known
-    raise ConfigError(
-        f"--protocol: unknown protocol {protocol!r}{nearest(protocol, get_args(Protocol))}"
-    )
+    check_value("--protocol", protocol, Protocol)
+    return cast(Protocol, protocol)

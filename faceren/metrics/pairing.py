@@ -4,49 +4,31 @@ A restored file knows its input, a degraded file its clean source; following bot
 restored face to what it should look like.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from faceren.arrays import Json
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import find_images
+from faceren.metrics.results import ImageScores
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, key_of, read_manifest, source_of
 
-Line = dict[str, Any]
 FROM_MANIFEST = "manifest"
 SHEET_NAME = "worst.png"
 """The sheet of the worst images may lie among the results; it is none of them."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A result and what is known of where it comes from."""
-
-    path: str
-    """Relative to the results folder, with forward slashes."""
-    result: Path
-    reference: Path | None = None
-    reference_sha256: str = ""
-    """What the reference had when it was degraded; empty if unknown."""
-    resize: Mapping[str, Any] | None = None
-    """How the clean image was scaled before it was degraded, as its manifest says."""
-    identity: float | None = None
-    """Mean distance of the restored faces to those of the input."""
-    input: Path | None = None
-    """What it was restored from, as the manifest says."""
-
-
-@dataclass(frozen=True)
 class Pairing:
     """All results, and what is wrong with some."""
 
-    pairs: tuple[Pair, ...]
+    rows: tuple[ImageScores, ...]
+    """Not scored yet."""
     strays: tuple[str, ...] = ()
     """Results without a reference, references without a result."""
     failures: tuple[tuple[str, str], ...] = ()
     """Items of the manifest that failed or whose file is gone, and why."""
-    source: str | None = field(default=None)
+    source: str | None = None
     """The folder of the references, or ``manifest``; None if there are none."""
 
 
@@ -67,15 +49,15 @@ def pair_up(results: Path, reference: Path | None) -> Pairing:
     found, failures = _find_results(results, manifests)
     if not found and not failures:
         raise NothingToDoError(f"no image to score in {results}")
-    traced = [_traced(pair, manifests) for pair in found]
+    traced = [_traced(row, manifests) for row in found]
     if reference is not None:
-        pairs, strays = _matched(traced, reference)
-        return Pairing(pairs, strays, failures, str(reference))
-    have = [pair for pair in traced if pair.reference is not None]
-    lack = [pair for pair in traced if pair.reference is None]
+        rows, strays = _matched(traced, reference)
+        return Pairing(rows, strays, failures, str(reference))
+    have = [row for row in traced if row.reference is not None]
+    lack = [row for row in traced if row.reference is None]
     if not have:
         return Pairing(tuple(traced), (), failures, None)
-    return Pairing(tuple(have), tuple(pair.path for pair in lack), failures, FROM_MANIFEST)
+    return Pairing(tuple(have), tuple(row.path for row in lack), failures, FROM_MANIFEST)
 
 
 class _Manifests:
@@ -83,7 +65,7 @@ class _Manifests:
 
     def __init__(self) -> None:
         self._read: dict[Path, Manifest | None] = {}
-        self._made: dict[Path, dict[Path, Line]] = {}
+        self._made: dict[Path, dict[Path, Json]] = {}
 
     def of(self, folder: Path) -> Manifest | None:
         """Return the manifest in a folder, None if it has none."""
@@ -92,7 +74,7 @@ class _Manifests:
             self._read[folder] = read_manifest(path) if path.is_file() else None
         return self._read[folder]
 
-    def made(self, path: Path) -> tuple[Line, str, Path] | None:
+    def made(self, path: Path) -> tuple[Json, str, Path] | None:
         """Return the item that made a file, the command, and the manifest's folder."""
         real = path.resolve()
         for folder in real.parents:
@@ -106,7 +88,7 @@ class _Manifests:
         return None
 
 
-def _by_output(manifest: Manifest, folder: Path) -> dict[Path, Line]:
+def _by_output(manifest: Manifest, folder: Path) -> dict[Path, Json]:
     return {
         output.resolve(): line
         for line in manifest.items.values()
@@ -114,7 +96,7 @@ def _by_output(manifest: Manifest, folder: Path) -> dict[Path, Line]:
     }
 
 
-def _output(line: Line, folder: Path) -> Path | None:
+def _output(line: Json, folder: Path) -> Path | None:
     """Return the file an item made: below its manifest, wherever that folder is now."""
     if not line.get("output"):
         return None
@@ -124,12 +106,13 @@ def _output(line: Line, folder: Path) -> Path | None:
 
 def _find_results(
     results: Path, manifests: _Manifests
-) -> tuple[list[Pair], tuple[tuple[str, str], ...]]:
+) -> tuple[list[ImageScores], tuple[tuple[str, str], ...]]:
     manifest = manifests.of(results) if results.is_dir() else None
     if manifest is None:
         images = find_images([results], exclude=[SHEET_NAME])
-        return [Pair(found.relative.as_posix(), found.path) for found in images], ()
-    pairs, failures = [], []
+        rows = [ImageScores(path=i.relative.as_posix(), result=i.path) for i in images]
+        return rows, ()
+    rows, failures = [], []
     for line in manifest.items.values():
         name = key_of(line)
         output = _output(line, results)
@@ -138,37 +121,40 @@ def _find_results(
         elif not output.is_file():
             failures.append((name, f"{output} is in the manifest, but the file is gone"))
         else:
-            pairs.append(Pair(name, output, identity=_identity(line)))
-    return sorted(pairs, key=lambda pair: PurePosixPath(pair.path).parts), tuple(failures)
+            rows.append(ImageScores(path=name, result=output, identity=_identity(line)))
+    return sorted(rows, key=lambda row: PurePosixPath(row.path).parts), tuple(failures)
 
 
-def _identity(line: Line) -> float | None:
+def _identity(line: Json) -> float | None:
     known = [face.get("identity") for face in line.get("faces") or []]
     numbers = [float(value) for value in known if value is not None]
     return sum(numbers) / len(numbers) if numbers else None
 
 
-def _traced(pair: Pair, manifests: _Manifests) -> Pair:
+def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
     """Follow the manifests back to the clean source; a real photo has none."""
-    current, seen = pair.result, set[Path]()
+    current, seen = row.result, set[Path]()
     while (step := manifests.made(current)) is not None:
         line, command, folder = step
         if current.resolve() in seen:
-            return pair
+            return row
         seen.add(current.resolve())
         source = source_of(line, folder)
-        if command == "restore" and pair.input is None:
-            pair = replace(pair, input=source)
+        if command == "restore" and row.input is None:
+            row = replace(row, input=source)
         if command == "degrade":
             digest = str(line.get("input_sha256") or "")
             return replace(
-                pair, reference=source, reference_sha256=digest, resize=line.get("resize")
+                row, reference=source, reference_sha256=digest, resize=line.get("resize")
             )
         current = source
-    return pair
+    return row
 
 
-def _matched(found: list[Pair], reference: Path) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+def _matched(
+    found: list[ImageScores], reference: Path
+) -> tuple[tuple[ImageScores, ...], tuple[str, ...]]:
+    """Return the results that a folder has references for, and what has no twin on either side."""
     if not reference.exists():
         raise ConfigError(f"--reference: {reference} does not exist")
     if reference.is_file():
@@ -177,29 +163,23 @@ def _matched(found: list[Pair], reference: Path) -> tuple[tuple[Pair, ...], tupl
                 f"--reference: expected a folder for {len(found)} results, got one file {reference}"
             )
         return (replace(found[0], reference=reference, reference_sha256=""),), ()
-    twins = _by_stem((item.relative, item.path) for item in find_images([reference]))
-    pairs, strays, used = [], [], set[Path]()
-    for pair in found:
-        name = PurePosixPath(pair.path)
+    twins: dict[str, dict[PurePosixPath, Path]] = {}  # by relative path without its suffix
+    for item in find_images([reference]):
+        stem = item.relative.with_suffix("").as_posix()
+        twins.setdefault(stem, {})[item.relative] = item.path
+    rows, strays, used = [], [], set[Path]()
+    for row in found:
+        name = PurePosixPath(row.path)
         twin = twins.get(name.with_suffix("").as_posix(), {})
         match = twin.get(name) or next(iter(twin.values()), None)
         if match is None:
-            strays.append(pair.path)
+            strays.append(row.path)
             continue
         if len(twin) > 1 and name not in twin:
             names = ", ".join(sorted(str(n) for n in twin))
-            raise ConfigError(f"--reference: {pair.path} could belong to {names}; remove one")
+            raise ConfigError(f"--reference: {row.path} could belong to {names}; remove one")
         used.add(match)
         # a resize counts wherever the clean image lies; a hash only for the file it was taken of
-        pairs.append(replace(pair, reference=match, reference_sha256=""))
+        rows.append(replace(row, reference=match, reference_sha256=""))
     strays += sorted(str(p) for twin in twins.values() for p in twin.values() if p not in used)
-    return tuple(pairs), tuple(strays)
-
-
-def _by_stem(
-    files: Iterator[tuple[PurePosixPath, Path]],
-) -> dict[str, dict[PurePosixPath, Path]]:
-    twins: dict[str, dict[PurePosixPath, Path]] = {}
-    for relative, path in files:
-        twins.setdefault(relative.with_suffix("").as_posix(), {})[relative] = path
-    return twins
+    return tuple(rows), tuple(strays)

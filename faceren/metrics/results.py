@@ -1,11 +1,70 @@
-"""What an evaluation found, as frozen values."""
+"""What an evaluation found: the figures, their 95 % intervals, what computed them, image by image.
 
-from dataclasses import dataclass, field
+Intervals of means are by the bootstrap (Efron, Bootstrap Methods: Another Look at the Jackknife,
+Ann. Statist. 7(1), 1979), with a fixed seed: the same figures give the same interval.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from faceren.metrics.intervals import Interval
-from faceren.metrics.names import HIGHER_IS_BETTER
+import numpy as np
+
+import faceren
+from faceren.arrays import Json
+from faceren.assets import ASSETS
+from faceren.errors import ImageError, ShapeError
+from faceren.faces.identity import dlib_version
+from faceren.metrics.names import HIGHER_IS_BETTER, Protocol
+
+REPLICATES = 1000
+"""Draws of a bootstrap; at so many the ends of an interval scatter by 2 % of its width."""
+Interval = tuple[float, float] | None
+"""Low and high; None where an interval cannot be had."""
+WEIGHTS = {
+    "lpips": ("lpips-alexnet",),
+    "fid": ("inception-2015",),
+    "kid": ("inception-2015",),
+    "fed": ("dlib-embedding", "dlib-landmarks-5"),
+    "lle": ("dlib-landmarks-68",),
+    "identity": ("dlib-embedding",),
+}
+"""Assets that a metric's figures depend on."""
+PAPER_WAYS = {
+    "psnr": "at most 80 dB",
+    "ms-ssim": "exponent slip",
+    "fid": "BGR, bilinear",
+    "kid": "BGR, bilinear",
+    "lpips": "BGR",
+    "niqe": "scikit-video port",
+}
+"""What the paper's code did otherwise than the definition."""
+
+
+def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
+    """Return the 95 % percentile interval of the mean; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    numbers, random = np.asarray(values, np.float64), np.random.default_rng(seed)
+    means = [
+        numbers[random.integers(len(numbers), size=len(numbers))].mean() for _ in range(REPLICATES)
+    ]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def computed_by(metric: str, protocol: Protocol) -> str:
+    """Return one line that says what computed a metric: versions, and hashes of weights."""
+    parts = [f"faceren {faceren.__version__}"]
+    if metric in ("fed", "lle", "identity"):
+        parts.append(f"dlib {dlib_version()}")
+    names = WEIGHTS.get(metric, ())
+    if metric == "niqe":
+        names = ("niqe-matlab",) if protocol == "standard" else ("niqe-legacy",)
+    parts += [f"{name} sha256 {ASSETS[name].sha256[:12]}" for name in names]
+    if protocol == "paper":
+        parts.append("; ".join(filter(None, ["JPEG 95 first", PAPER_WAYS.get(metric, "")])))
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,35 +82,43 @@ class MetricResult:
     missing: int = 0
     """Images that do not count: no face found in result or reference, or none restored."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the report's form."""
-        return {
-            "mean": self.mean,
-            "ci95": None if self.ci95 is None else list(self.ci95),
-            "n": self.n,
-            "by": self.by,
-            "missing": self.missing,
-        }
+        return asdict(self) | {"ci95": None if self.ci95 is None else list(self.ci95)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ImageScores:
-    """One image."""
+    """One result: where it comes from, and what the scorer says of it."""
 
     path: str
-    """Relative to the results folder."""
+    """Relative to the results folder, with forward slashes: its name in the report."""
     result: Path
-    reference: Path | None
-    input: Path | None
+    reference: Path | None = None
+    """The clean image that it is compared with, if there is one."""
+    reference_sha256: str = ""
+    """What the reference had when it was degraded; empty if unknown."""
+    resize: Json | None = None
+    """How the clean image was scaled before it was degraded, as its manifest says."""
+    input: Path | None = None
     """What it was restored from, if known."""
-    values: dict[str, float]
+    identity: float | None = None
+    """Mean distance of its faces to those of the input, as the manifest says, if known."""
+    values: dict[str, float] = field(default_factory=dict)
     """By metric; one that could not be computed is not there."""
     failures: dict[str, str] = field(default_factory=dict)
-    """Why, by metric."""
+    """Why not, by metric."""
 
-    def to_json(self) -> dict[str, Any]:
+    def note(self, metric: str, measure: Callable[[], float]) -> None:
+        """Keep a figure, or the reason why this image allows none."""
+        try:
+            self.values[metric] = measure()
+        except (ShapeError, ImageError) as error:
+            self.failures[metric] = str(error)
+
+    def to_json(self) -> Json:
         """Return the report's form."""
-        row: dict[str, Any] = {"path": self.path, **self.values}
+        row: Json = {"path": self.path, **self.values}
         return row | ({"failures": self.failures} if self.failures else {})
 
 
@@ -86,7 +153,7 @@ class Evaluation:
         partial = any(row.failures for row in self.scores.images)
         return int(bool(partial or self.strays or self.failures or self.scores.not_computed))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the report as plain JSON values."""
         return {
             "protocol": self.protocol,

@@ -4,35 +4,30 @@ dlib works in a thread of its own beside torch. Shape letters: H and W pixels.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from faceren.errors import ConfigError, ImageError, ShapeError
+from faceren.arrays import Rgb8
+from faceren.errors import ConfigError, ShapeError
 from faceren.images import to_tensor
-from faceren.metrics.face_pair import SeenFace, see_face
-from faceren.metrics.features import FeatureStream
-from faceren.metrics.fed import fed
-from faceren.metrics.inception import load_inception
-from faceren.metrics.intervals import mean_interval
-from faceren.metrics.lle import lle
-from faceren.metrics.measures import tensor_measures
+from faceren.metrics.fed import SeenFace, fed, lle, see_face
+from faceren.metrics.fid import SetScores, compare_sets
+from faceren.metrics.inception import FeatureStatistics, FeatureStream, load_inception
+from faceren.metrics.measures import recompressed, tensor_measures
 from faceren.metrics.names import PAIRED, SETS, Protocol
-from faceren.metrics.niqe import niqe
-from faceren.metrics.niqe_legacy import niqe_legacy
-from faceren.metrics.provenance import computed_by
-from faceren.metrics.recompression import recompressed
-from faceren.metrics.results import ImageScores, MetricResult, Scores
-from faceren.metrics.sets import SetScores, compare_sets
-from faceren.metrics.statistics import FeatureStatistics
+from faceren.metrics.niqe import niqe, niqe_legacy
+from faceren.metrics.results import (
+    ImageScores,
+    MetricResult,
+    Scores,
+    computed_by,
+    mean_interval,
+)
 
-Rgb = NDArray[np.uint8]
 FacePair = tuple[SeenFace | None, SeenFace | None]
 
 AHEAD = 4
@@ -42,34 +37,6 @@ WANTING = {
     "lle": "no pair of images in which dlib finds a face in both",
     "identity": "no restored face with an identity distance in the manifest",
 }
-
-
-@dataclass(frozen=True)
-class Item:
-    """A result to score."""
-
-    path: str
-    """Its name in the report."""
-    result: Path
-    reference: Path | None = None
-    input: Path | None = None
-    """What it was restored from, if known."""
-    identity: float | None = None
-    """Distance of its faces to those of the input, if known."""
-
-
-@dataclass
-class _Row:
-    item: Item
-    paired: bool
-    values: dict[str, float] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-
-    def note(self, metric: str, measure: Callable[[], float]) -> None:
-        try:
-            self.values[metric] = measure()
-        except (ShapeError, ImageError) as error:
-            self.failures[metric] = str(error)
 
 
 class Scorer:
@@ -88,9 +55,9 @@ class Scorer:
     def __init__(self, metrics: Sequence[str], protocol: Protocol, device: torch.device) -> None:
         self.metrics, self.protocol = tuple(metrics), protocol
         self._measures = tensor_measures(self.metrics, protocol, device)
-        self._rows: list[_Row] = []
+        self._rows: list[ImageScores] = []
         self._pool = ThreadPoolExecutor(1)
-        self._seen: deque[tuple[_Row, Future[FacePair]]] = deque()
+        self._seen: deque[tuple[ImageScores, Future[FacePair]]] = deque()
         self._mixed = 0
         self._sets_paired = True
         self._ours = self._theirs = None
@@ -105,11 +72,11 @@ class Scorer:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def add(self, item: Item, result: Rgb, reference: Rgb | None = None) -> None:
+    def add(self, row: ImageScores, result: Rgb8, reference: Rgb8 | None = None) -> None:
         """Score one result.
 
         Args:
-            item: What it is.
+            row: What it is; its values and failures are filled in, some of them by ``finish``.
             result: (H, W, 3) uint8.
             reference: The same shape, or None.
 
@@ -121,7 +88,6 @@ class Scorer:
                 f"expected the size of its reference, {reference.shape[1]}x{reference.shape[0]}, "
                 f"got {result.shape[1]}x{result.shape[0]}, and no resize is recorded"
             )
-        row = _Row(item, paired=reference is not None)
         self._rows.append(row)
         if reference is not None:
             self._mixed += _is_gray(result) != _is_gray(reference)
@@ -134,28 +100,28 @@ class Scorer:
         while len(self._seen) > AHEAD:
             self._take_faces()
 
-    def add_reference(self, reference: Rgb) -> None:
+    def add_reference(self, reference: Rgb8) -> None:
         """Take an image of the set that FID and KID compare with, not paired with a result."""
         self._sets_paired = False
         if self._theirs is not None:
             rgb = recompressed(reference) if self.protocol == "paper" else reference
             self._theirs.add(to_tensor(rgb))
 
-    def _measure(self, row: _Row, result: Rgb, reference: Rgb | None) -> None:
+    def _measure(self, row: ImageScores, result: Rgb8, reference: Rgb8 | None) -> None:
         image = to_tensor(result)
         other = image if reference is None else to_tensor(reference)
         if self._ours is not None and self._theirs is not None:
             self._ours.add(image)
-            if row.paired:
+            if reference is not None:
                 self._theirs.add(other)
         with torch.inference_mode():
             for metric, measure in self._measures.items():
-                if row.paired or not measure.paired:
-                    row.note(metric, partial(measure.function, image, other))
+                if reference is not None or not measure.paired:
+                    row.note(metric, partial(measure, image, other))
         if "niqe" in self.metrics:
             row.note("niqe", partial(niqe if self.protocol == "standard" else niqe_legacy, result))
-        if "identity" in self.metrics and row.item.identity is not None:
-            row.values["identity"] = row.item.identity
+        if "identity" in self.metrics and row.identity is not None:
+            row.values["identity"] = row.identity
 
     def _take_faces(self) -> None:
         row, future = self._seen.popleft()
@@ -194,7 +160,7 @@ class Scorer:
         return Scores(
             metrics={name: results[name] for name in (*self.metrics, *results) if name in results},
             not_computed=reasons,
-            images=tuple(_frozen(row) for row in self._rows),
+            images=tuple(self._rows),
             warnings=(*sets.warnings, *self._mixed_warning()),
         )
 
@@ -212,7 +178,9 @@ class Scorer:
             n=len(values),
             by=computed_by(metric, self.protocol),
             missing=sum(
-                metric not in row.values for row in self._rows if row.paired or metric not in PAIRED
+                metric not in row.values
+                for row in self._rows
+                if row.reference is not None or metric not in PAIRED
             ),
         )
 
@@ -237,20 +205,9 @@ class Scorer:
         ]
 
 
-def _see_both(result: Rgb, reference: Rgb) -> FacePair:
+def _see_both(result: Rgb8, reference: Rgb8) -> FacePair:
     return see_face(result), see_face(reference)
 
 
-def _is_gray(rgb: Rgb) -> bool:
+def _is_gray(rgb: Rgb8) -> bool:
     return bool((rgb == rgb[:, :, :1]).all())
-
-
-def _frozen(row: _Row) -> ImageScores:
-    return ImageScores(
-        path=row.item.path,
-        result=row.item.result,
-        reference=row.item.reference,
-        input=row.item.input,
-        values=row.values,
-        failures=row.failures,
-    )

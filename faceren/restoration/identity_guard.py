@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.metrics.identity import IdentityModel, distance
+from faceren.faces.identity import distance, embed_aligned
 
 Pixels = NDArray[np.float32]
 STEPS = 6
@@ -43,12 +43,11 @@ def guarded(crop: Pixels, difference: Pixels, limit: float | None) -> Guarded:
     height, width = crop.shape[:2]
     if height != width or height < LEAST_SIDE:
         return Guarded(1.0, None)
-    model = IdentityModel()
-    before = model.embed_aligned(as_bytes(crop))
+    before = embed_aligned(as_bytes(crop))
 
     def distance_at(share: float) -> float:
         pasted = crop + np.float32(share) * difference
-        return distance(before, model.embed_aligned(as_bytes(pasted)))
+        return distance(before, embed_aligned(as_bytes(pasted)))
 
     full = distance_at(1.0)
     if limit is None or full <= limit:

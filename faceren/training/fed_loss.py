@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.assets import asset
-from faceren.metrics.dlib_network import SIDE, EmbeddingNetwork
+from faceren.faces.embedding import SIDE, EmbeddingNetwork
 from faceren.training.views import Phase
 
 CENTRE, WIDTH = (312, 258), 359

@@ -15,8 +15,7 @@ from faceren.assets import asset
 from faceren.degradation import apply, draw_pair, item_seed
 from faceren.images import to_uint8, write_png
 from faceren.metrics.fed import KnownFace, know_face, why_no_fed
-from faceren.metrics.psnr import psnr
-from faceren.metrics.ssim import ssim
+from faceren.metrics.fidelity import psnr, ssim
 from faceren.networks.generator import Generator
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.training.data import Images, Pixels

@@ -13,8 +13,8 @@ from faceren.commands.evaluate import evaluate, write_worst
 from faceren.console import Screen
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import read_rgb, write_png
+from faceren.metrics.inception import load_statistics
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
-from faceren.metrics.statistics import load_statistics
 from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
 from faceren.show.evaluation import show_evaluation
 

@@ -10,9 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from faceren.errors import ShapeError
-from faceren.metrics.ms_ssim import WEIGHTS, ms_ssim
-from faceren.metrics.psnr import PAPER_CEILING, psnr
-from faceren.metrics.ssim import ssim, ssim_maps
+from faceren.metrics.fidelity import PAPER_CEILING, WEIGHTS, ms_ssim, psnr, ssim, ssim_maps
 
 
 def tensor(image: np.ndarray) -> Tensor:

@@ -6,9 +6,15 @@ import pytest
 from skimage import data
 
 from faceren.errors import ImageError, ShapeError
-from faceren.metrics.niqe import halve, niqe
-from faceren.metrics.niqe_features import fit, load_pristine, normalise, patches
-from faceren.metrics.niqe_legacy import niqe_legacy
+from faceren.metrics.niqe import (
+    fit,
+    halve,
+    load_pristine,
+    niqe,
+    niqe_legacy,
+    normalise,
+    patches,
+)
 
 ASTRONAUT = data.astronaut()
 

@@ -13,11 +13,9 @@ import torch
 from torch import Tensor
 
 from faceren.images import read_rgb, to_tensor
-from faceren.metrics.measures import tensor_measures
-from faceren.metrics.ms_ssim import WEIGHTS, ms_ssim, scale_terms
+from faceren.metrics.fidelity import WEIGHTS, ms_ssim, psnr, scale_terms, ssim
+from faceren.metrics.measures import load_lpips
 from faceren.metrics.niqe import niqe
-from faceren.metrics.psnr import psnr
-from faceren.metrics.ssim import ssim
 
 FOLDER = Path(sysconfig.get_path("purelib")) / "ResultsCalibra"
 NAMES = ("I03", "I04", "I06", "I08", "I19")
@@ -47,7 +45,7 @@ def gray(rgb: np.ndarray) -> Tensor:
 def test_psnr_and_lpips(number):
     image, reference = (to_tensor(rgb) for rgb in pair(NAMES[number]))
     assert psnr(image, reference).item() == pytest.approx(PSNR[number], rel=0.005)
-    lpips = tensor_measures(["lpips"], "standard", torch.device("cpu"))["lpips"].function
+    lpips = load_lpips(torch.device("cpu"))
     assert lpips(image, reference) == pytest.approx(LPIPS[number], rel=0.005)
 
 

@@ -3,8 +3,9 @@ import pytest
 from skimage import data
 
 from faceren.faces.detection import detect_faces
+from faceren.faces.identity import embed_aligned
 from faceren.restoration.crops import cut
-from faceren.restoration.identity_guard import IdentityModel, as_bytes, guarded
+from faceren.restoration.identity_guard import as_bytes, guarded
 
 
 def crop_of(image):
@@ -25,9 +26,8 @@ def difference(crop):
 
 
 def measured(crop, difference, share):
-    model = IdentityModel()
     before, after = (
-        model.embed_aligned(as_bytes(pixels)) for pixels in (crop, crop + share * difference)
+        embed_aligned(as_bytes(pixels)) for pixels in (crop, crop + share * difference)
     )
     return float(np.linalg.norm(before - after))
 

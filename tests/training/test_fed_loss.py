@@ -4,10 +4,9 @@ import torch
 
 from faceren.assets import asset, samples_dir
 from faceren.faces.alignment import TEMPLATE
+from faceren.faces.embedding import EmbeddingNetwork
+from faceren.faces.identity import distance, embedding, first_face
 from faceren.images import find_images, read_rgb
-from faceren.metrics import dlib_models
-from faceren.metrics.dlib_network import EmbeddingNetwork
-from faceren.metrics.identity import distance
 from faceren.training.fed_loss import FedLoss, chips
 from faceren.training.loss_recipe import LossRecipe
 from faceren.training.objective import Objective
@@ -26,9 +25,8 @@ def test_it_sees_about_what_dlib_sees(portraits):
     faces, pixels = portraits
     network = EmbeddingNetwork(asset("dlib-embedding"))
     ours = network(chips(faces, (1, 1))).double().numpy()
-    for embedding, rgb in zip(ours, pixels, strict=True):
-        theirs = dlib_models.embedding(rgb, dlib_models.first_face(rgb))
-        assert distance(embedding, theirs) < 0.25  # 0.6 is another person
+    for seen, rgb in zip(ours, pixels, strict=True):
+        assert distance(seen, embedding(rgb, first_face(rgb))) < 0.25  # 0.6 is another person
 
 
 def test_the_loss_is_the_distance(portraits):

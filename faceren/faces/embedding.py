@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from faceren.arrays import Float64
 from faceren.errors import MachineError
 
 SIDE = 150
@@ -76,7 +77,7 @@ class EmbeddingNetwork(nn.Module):
         return x.mean((2, 3)) @ self.last
 
     @torch.inference_mode()
-    def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def embed(self, chips: NDArray[np.uint8]) -> Float64:
         """Return the embeddings of faces, (N, 128).
 
         Args:

@@ -3,9 +3,9 @@ import pytest
 
 from faceren.assets import asset, samples_dir
 from faceren.errors import MachineError
+from faceren.faces import identity
+from faceren.faces.embedding import EmbeddingNetwork, _blobs, _layer_sizes
 from faceren.images import find_images, read_rgb
-from faceren.metrics import dlib_models
-from faceren.metrics.dlib_network import EmbeddingNetwork, _blobs, _layer_sizes
 
 CENTRE, SIDE = (128, 153), 150
 
@@ -16,10 +16,10 @@ def test_it_computes_what_dlib_computes():
     theirs = dlib.face_recognition_model_v1(str(asset("dlib-embedding")))
     for found in list(find_images([samples_dir() / "clean"]))[:2]:
         face = np.ascontiguousarray(read_rgb(found.path)[::2, ::2])
-        box = dlib_models.rectangle(CENTRE, SIDE)
-        shape = dlib_models._predictor(5)(face, box)
+        box = identity.rectangle(CENTRE, SIDE)
+        shape = identity._predictor(5)(face, box)
         expected = np.array(theirs.compute_face_descriptor(face, shape, 1))
-        np.testing.assert_allclose(dlib_models.embedding(face, box), expected, atol=2e-6)
+        np.testing.assert_allclose(identity.embedding(face, box), expected, atol=2e-6)
 
 
 def test_a_face_does_not_depend_on_its_neighbours():

@@ -1,4 +1,4 @@
-"""FED, LLE and the identity distance on faces of synthetic people."""
+"""FED and LLE on faces of synthetic people."""
 
 import sys
 from pathlib import Path
@@ -7,15 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from faceren.errors import FaceError, ShapeError
+from faceren.errors import ShapeError
 from faceren.images import read_rgb
-from faceren.metrics.face_pair import SeenFace, see_face
-from faceren.metrics.fed import fed, know_face, why_no_fed
-from faceren.metrics.identity import IdentityModel, distance
-from faceren.metrics.lle import lle
+from faceren.metrics.fed import SeenFace, fed, know_face, lle, see_face, why_no_fed
 
 CLEAN = Path(__file__).parents[2] / "sample_photos" / "clean"
-TEMPLATE = np.array([[193, 240], [319, 240], [257, 314], [201, 371], [313, 371]], float) / 2
 
 
 def small(name: str) -> np.ndarray:
@@ -61,41 +57,6 @@ def test_lle_counts_the_lip_corners_twice(seen):
 def test_lle_refuses_other_sizes(seen):
     with pytest.raises(ShapeError, match="sides of 256 and 512"):
         lle(seen, SeenFace(seen.embedding, seen.landmarks, 512))
-
-
-def test_the_aligned_way_agrees_with_the_detector(person, seen):
-    model = IdentityModel()
-    embeddings = [model.embed(person), model.embed(person, TEMPLATE), model.embed_aligned(person)]
-    assert all(e is not None and e.shape == (128,) for e in embeddings)
-    assert distance(embeddings[0], seen.embedding) == 0
-    assert distance(embeddings[0], embeddings[1]) < 0.15
-    assert distance(embeddings[1], embeddings[2]) < 0.1
-
-
-def test_landmarks_find_a_face_that_lies_on_its_side(person):
-    model = IdentityModel()
-    side = np.ascontiguousarray(np.rot90(person))
-    turned = np.stack([TEMPLATE[:, 1], 255 - TEMPLATE[:, 0]], axis=1)
-    assert distance(model.embed(side, turned), model.embed_aligned(person)) < 0.1
-
-
-def test_distances_between_aligned_crops(person):
-    model = IdentityModel()
-    ours = model.embed_aligned(person)
-    assert distance(ours, model.embed_aligned(person)) == 0
-    double = cv2.resize(person, (512, 512), interpolation=cv2.INTER_CUBIC)
-    assert distance(ours, model.embed_aligned(double)) < 0.15
-    assert distance(ours, model.embed_aligned(small("p004"))) > 0.5
-
-
-def test_wrong_images_are_named(person):
-    model = IdentityModel()
-    with pytest.raises(ShapeError, match="uint8, got .* float64"):
-        model.embed(person.astype(float))
-    with pytest.raises(ShapeError, match="square aligned crop"):
-        model.embed_aligned(person[:100])
-    with pytest.raises(FaceError, match="coincide"):
-        model.embed(person, np.zeros((5, 2)))
 
 
 def test_a_known_face_is_compared_without_looking_for_it(person, seen):

@@ -1,23 +1,12 @@
-"""FID, KID and their statistics: closed forms, brute force, invariants."""
+"""FID and KID: closed forms, brute force, invariants."""
 
 import numpy as np
 import pytest
-import torch
 
-from faceren.errors import ConfigError, ShapeError
+from faceren.errors import ConfigError
 from faceren.metrics import fid as fid_module
-from faceren.metrics import statistics as module
-from faceren.metrics.features import FeatureStream
-from faceren.metrics.fid import fid
-from faceren.metrics.inception import clean_input, load_inception, paper_input
-from faceren.metrics.kid import kid
-from faceren.metrics.sets import compare_sets
-from faceren.metrics.statistics import (
-    FeatureCollector,
-    FeatureStatistics,
-    load_statistics,
-    save_statistics,
-)
+from faceren.metrics.fid import compare_sets, fid, kid
+from faceren.metrics.inception import FeatureCollector, FeatureStatistics, load_statistics
 
 D = 12
 
@@ -72,32 +61,6 @@ def test_a_set_has_no_distance_to_itself_even_without_full_rank():
     assert fid(few, moments(few.mean, few.covariance))[0] < 1e-3
 
 
-def test_statistics_do_not_depend_on_the_batches():
-    rows = features(50)
-    ours, whole = collected(rows, batch=3), collected(rows, batch=50)
-    assert ours.mean == pytest.approx(rows.mean(0), abs=1e-6)
-    assert ours.covariance == pytest.approx(np.cov(rows, rowvar=False), abs=1e-6)
-    assert fid(ours, whole)[0] < 1e-9
-    assert np.array_equal(ours.features, rows)
-
-
-def test_memory_is_bounded_by_a_fair_draw(monkeypatch):
-    monkeypatch.setattr(module, "KEPT", 100)
-    rows = np.arange(1000, dtype=np.float32)[:, None] * np.ones(D, np.float32)
-    kept = collected(rows).features[:, 0]
-    assert len(kept) == len(set(kept)) == 100
-    assert kept.mean() == pytest.approx(499.5, abs=100)  # 29 is one standard deviation
-
-
-def test_statistics_survive_a_file(tmp_path):
-    ours = collected(features(20))
-    save_statistics(tmp_path / "a.npz", ours)
-    back = load_statistics(tmp_path / "a.npz")
-    assert (back.count, back.way) == (20, "standard")
-    assert fid(ours, back)[0] < 1e-9
-    assert np.array_equal(back.features, ours.features)
-
-
 def test_statistics_of_other_tools_give_fid_but_no_kid(tmp_path):
     ours = collected(features(20))
     np.savez(tmp_path / "a.npz", mu=ours.mean, sigma=ours.covariance)
@@ -107,14 +70,6 @@ def test_statistics_of_other_tools_give_fid_but_no_kid(tmp_path):
     assert scores.metrics["fid"].mean < 1e-6
     assert scores.metrics["fid"].ci95 is not None
     assert "at least two images" in scores.not_computed["kid"]
-
-
-def test_bad_statistics_are_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.npz: cannot be read"):
-        load_statistics(tmp_path / "none.npz")
-    np.savez(tmp_path / "b.npz", mu=np.zeros(3), sigma=np.zeros((2, 2)))
-    with pytest.raises(ConfigError, match=r"expected the arrays mu .* \(2, 2\)"):
-        load_statistics(tmp_path / "b.npz")
 
 
 def test_ways_of_feeding_do_not_mix():
@@ -190,36 +145,3 @@ def test_few_images_are_warned_of_and_get_a_kid():
     )
     assert set(scores.metrics) == {"fid", "kid"}
     assert "9 images are fewer than the 2048" in scores.warnings[0]
-
-
-def test_inputs_of_inception():
-    image = torch.zeros(1, 3, 40, 30)
-    image[:, 0] = 1
-    clean, paper = clean_input(image), paper_input(image)
-    assert clean.shape == paper.shape == (1, 3, 299, 299)
-    assert clean[0, :, 9, 9].tolist() == pytest.approx([127 / 128, -1, -1])
-    assert paper[0, :, 9, 9].tolist() == pytest.approx([-1, -1, 1])  # BGR
-    with pytest.raises(ShapeError, match="expected one image"):
-        clean_input(image[0])
-
-
-def test_clean_resizing_averages_where_the_papers_aliases():
-    stripes = torch.zeros(1, 3, 1196, 1196)
-    stripes[..., ::4] = 1  # a quarter of the columns
-    assert clean_input(stripes)[..., 5:-5].std() < 0.01
-    assert paper_input(stripes)[..., 5:-5].mean() == pytest.approx(-1)  # misses them all
-
-
-def test_inception_features_do_not_depend_on_the_batch():
-    network = load_inception(torch.device("cpu"))
-    images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    found = []
-    for batch in (1, 3):
-        stream = FeatureStream(network, torch.device("cpu"), "standard", batch=batch)
-        for image in images:
-            stream.add(image[None])
-        found.append(stream.statistics())
-        assert stream.count == 3
-    assert found[0].features.shape == (3, 2048)
-    assert found[0].features == pytest.approx(found[1].features, abs=1e-3)
-    assert fid(*found)[0] < 1e-3

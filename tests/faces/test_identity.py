@@ -1,0 +1,80 @@
+"""Whose face it is, on faces of synthetic people."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from faceren.errors import ShapeError
+from faceren.faces.alignment import TEMPLATE
+from faceren.faces.identity import (
+    check_rgb,
+    distance,
+    embed_aligned,
+    embedding,
+    first_face,
+    landmarks68,
+    rectangle,
+)
+from faceren.images import read_rgb
+
+CLEAN = Path(__file__).parents[2] / "sample_photos" / "clean"
+EYES, NOSE, MOUTH = (range(36, 42), range(42, 48)), 30, (48, 54)
+"""Of the 68 landmarks: the outlines of both eyes, the tip of the nose, the corners of the mouth."""
+
+
+def small(name):
+    rgb = read_rgb(CLEAN / f"{name}_selfie.jpg")
+    return cv2.resize(rgb, (256, 256), interpolation=cv2.INTER_AREA)
+
+
+@pytest.fixture(scope="module")
+def person():
+    return small("p001")
+
+
+def test_the_aligned_way_agrees_with_the_detector(person):
+    found = embedding(person, first_face(person))
+    aligned = embed_aligned(person)
+    assert found.shape == aligned.shape == (128,)
+    assert distance(found, aligned) < 0.2  # 0.6 is another person
+
+
+def test_the_distance_is_euclidean():
+    assert distance(np.array([1.0, 2, 3]), np.array([1.0, 5, 7])) == 5
+
+
+def test_distances_between_aligned_crops(person):
+    ours = embed_aligned(person)
+    assert distance(ours, embed_aligned(person)) == 0
+    double = cv2.resize(person, (512, 512), interpolation=cv2.INTER_CUBIC)
+    assert distance(ours, embed_aligned(double)) < 0.15
+    assert distance(ours, embed_aligned(small("p004"))) > 0.5
+
+
+def test_landmarks_are_where_aligned_portraits_have_their_features(person):
+    points = landmarks68(person, first_face(person))
+    assert points.shape == (68, 2)
+    eyes = [points[list(eye)].mean(0) for eye in EYES]
+    five = np.array([*eyes, points[NOSE], *points[list(MOUTH)]])
+    assert np.abs(five - TEMPLATE / 2).max() < 12  # pixels of 256; this one smiles
+
+
+def test_a_picture_without_a_face_has_none():
+    assert first_face(np.full((128, 128, 3), 128, np.uint8)) is None
+    assert first_face(np.zeros((20, 20, 3), np.uint8)) is None
+
+
+def test_a_rectangle_is_a_square_around_its_centre():
+    box = rectangle((50, 70), 20)
+    assert (box.left(), box.top(), box.right(), box.bottom()) == (40, 60, 60, 80)
+
+
+def test_wrong_images_are_named(person):
+    with pytest.raises(ShapeError, match="uint8, got .* float64"):
+        embed_aligned(person.astype(float))
+    with pytest.raises(ShapeError, match="square aligned crop"):
+        embed_aligned(person[:100])
+    with pytest.raises(ShapeError, match=r"\(H, W, 3\) uint8, got \(256, 256\)"):
+        check_rgb(person[..., 0])
