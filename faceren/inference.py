@@ -5,19 +5,16 @@ Shape letters: N batch, H and W pixels.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
-from faceren.config import check_choice
+from faceren.config import Ensemble, check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.mirrored import mirrored_mean
 
-Ensemble = Literal["auto", "on", "off"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GPU_BATCH = 16
 """Faces a pass on a GPU if nobody says otherwise; halved when memory runs out."""

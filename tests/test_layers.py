@@ -7,15 +7,14 @@ PACKAGE = Path(__file__).parents[1] / "faceren"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"show"},
     {"bench"},  # runs the other commands as a user would, and measures them
     {"commands"},
-    {"restoration", "training", "report"},
+    {"restoration", "training", "pages"},
     {"inference", "degradation", "metrics"},
     {"faces", "checkpoint", "manifest"},
     {"networks"},
     {"assets", "images"},
-    {"checks", "console", "files", "options"},
+    {"checks", "files"},
     {"arrays", "config"},
     {"errors"},
 ]

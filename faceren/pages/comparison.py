@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from faceren.faces.alignment import crop_box, crop_transform, cut_crop
 from faceren.images import Photo
 from faceren.manifest import Line
-from faceren.report.pictures import Pictures, digest, shrunk
+from faceren.pages.pictures import Pictures, digest, shrunk
 
 Rgb = NDArray[np.uint8]
 Face = Mapping[str, Any]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from faceren.errors import ConfigError
 from faceren.manifest import read_run
-from faceren.report import review
+from faceren.pages import review
 from tests.runs import add_photo, face_at, make_run, picture, write_manifest
 
 
