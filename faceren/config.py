@@ -15,7 +15,9 @@ Modulation = Literal["plain", "one-plus"]
 Shortcut = Literal["spade", "plain"]
 Head = Literal["tanh", "residual", "bands"]
 Ensemble = Literal["auto", "on", "off"]
-"""Whether faces are restored together with their mirror images; ``auto``: as the weights say."""
+"""Whether a face's mirror image is restored, too; ``auto``: as the weights say."""
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -5,7 +5,6 @@ Shape letters: N batch, H and W pixels.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +15,6 @@ from faceren.config import Ensemble, check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.mirrored import mirrored_mean
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GPU_BATCH = 16
 """Faces a pass on a GPU if nobody says otherwise; halved when memory runs out."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from faceren.metrics.names import HIGHER_IS_BETTER
 from faceren.metrics.results import mean_interval
-from faceren.report.tables import figure
+from faceren.pages.tables import figure
 
 Row = dict[str, Any]
 Verdict = Literal["better", "worse"]

@@ -21,7 +21,7 @@ from faceren.faces.detection import detect_faces
 from faceren.images import read_rgb, to_tensor, to_uint8, write_png
 from faceren.inference import Restorer
 from faceren.metrics.niqe import niqe
-from faceren.report.contact_sheet import Cell, contact_sheet
+from faceren.pages.contact_sheet import Cell, contact_sheet
 
 PATCH = 64
 """Side of a patch, pixels."""

@@ -15,7 +15,7 @@ from faceren.degradation.files import Resize
 from faceren.images import read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer
 from faceren.networks.stages import Mode, residual_map, stage_outputs
-from faceren.report.contact_sheet import Cell, contact_sheet
+from faceren.pages.contact_sheet import Cell, contact_sheet
 
 SHOWN = 3
 """Faces of a grid."""

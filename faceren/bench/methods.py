@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import faceren
+from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.restore import restore
+from faceren.config import Precision
 from faceren.errors import ImageError
 from faceren.files import sha256_of
 from faceren.images import find_images, read_rgb, write_png
@@ -86,7 +88,7 @@ class Network:
     what: str = "our network"
     """What it is, in a few words."""
     device: str = "auto"
-    precision: str = "auto"
+    precision: Precision = "auto"
     kind: Kind = "network"
 
     @property
@@ -104,12 +106,9 @@ class Network:
         run = restore(
             [damaged],
             output,
-            model=self.model,
-            options=RestoreOptions(aligned=True, color="free"),
-            device=self.device,
-            precision=self.precision,
-            overwrite=overwrite,
-            retry_failed=True,
+            RestoreOptions(aligned=True, color="free"),
+            how=RunOptions(model=self.model, device=self.device, precision=self.precision),
+            folder=FolderOptions(overwrite=overwrite, retry_failed=True),
         )
         for photo in run.results:
             if photo.status == "failed":

@@ -22,8 +22,8 @@ from faceren.bench.text import (
     quality_table,
     quoted_table,
 )
-from faceren.report.page import embedded, jpeg, write_page
-from faceren.report.tables import arrow
+from faceren.pages.page import embedded, jpeg, write_page
+from faceren.pages.tables import arrow
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from faceren.bench.quality import Quality
 from faceren.bench.quoted import Quoted
-from faceren.report.tables import arrow
+from faceren.pages.tables import arrow
 
 COLOURS = {"input": "#9a9a9a", "classical": "#c98a2b", "network": "#2a6f97", "peer": "#7b4b94"}
 """By the kind of the method."""

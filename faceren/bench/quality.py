@@ -19,11 +19,12 @@ from faceren.bench.rows import LeftOut, Row
 from faceren.bench.store import RowStore, key_of
 from faceren.commands.degrade import degrade
 from faceren.commands.evaluate import evaluate
+from faceren.commands.options import DegradeOptions, EvaluateOptions
 from faceren.degradation import NATIVE_SIZE
 from faceren.degradation.planning import library_versions
 from faceren.errors import FacerenError, ImageError, MachineError
 from faceren.metrics.results import Evaluation, MetricResult
-from faceren.report.tables import figure
+from faceren.pages.tables import figure
 from faceren.runs.manifest import MANIFEST_NAME, read_manifest
 
 Progress = Callable[[int, int], None]
@@ -123,16 +124,14 @@ class TaskRun:
 
     def degrade(self) -> None:
         """Make the degraded faces that are not there yet."""
-        twins = degrade(
-            [self.faces.folder],
-            self.damaged,
+        options = DegradeOptions(
             task=self.task,
             seed=self.request.seed,
             size=self.request.size,
             limit=self.request.limit,
             overwrite=self.request.overwrite,
         )
-        for twin in twins:
+        for twin in degrade([self.faces.folder], self.damaged, options):
             if twin.status == "failed":
                 raise ImageError(twin.reason)
 
@@ -150,10 +149,12 @@ class TaskRun:
             raise
         except FacerenError as error:
             return LeftOut(f"{method.name} on {self.task}", str(error), failed=True)
-        scores = evaluate(
-            folder, metrics=self.request.metrics, device=self.request.device, progress=progress
-        )
-        row = _row(self.task, method, folder, scores)
+        options = EvaluateOptions(metrics=self.request.metrics, device=self.request.device)
+        for event in evaluate(folder, options):
+            if isinstance(event, Evaluation):
+                row = _row(self.task, method, folder, event)
+            elif progress is not None:
+                progress(event.done, event.total)
         store.put(key, json.loads(json.dumps(row.to_json())))
         return row
 

@@ -2,17 +2,20 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from typer import Argument, Option
 
 from faceren.assets import DEFAULT_MODEL, samples_dir
-from faceren.config import check_choice
-from faceren.degradation import NATIVE_SIZE, PAPER_TASKS, check_task
+from faceren.checks import Bounds, check_fields
+from faceren.commands.options import ComputedIn, Device, Model, Overwrite, Seed, commas
 from faceren.errors import ConfigError
 from faceren.metrics.names import PAPER_METRICS, parse_metrics
+from faceren.restoration.options import flag_of
 
 Suite = Literal["quality", "speed", "ablation", "crops", "all"]
 SAMPLES = Path("sample_photos/clean")
-TASKS = (*PAPER_TASKS, "small", "historic")
+TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full", "small", "historic")
 """The six of the paper, and ours: small faces and old photographs."""
 RUNS = Path("runs")
 """Where ``faceren train`` leaves what it has trained."""
@@ -20,45 +23,55 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to measure."""
+    """What to measure; a field is an option of the command line, too."""
 
-    clean: Path = SAMPLES
-    """Folder of aligned clean faces."""
-    output: Path = Path("benchmark")
-    """Folder for degraded and restored faces; what is there already is not made again."""
-    suite: Suite = "all"
+    clean: Annotated[Path, Argument(help="Folder of aligned clean faces.")] = SAMPLES
+    suite: Annotated[Suite, Option(help="What to measure.")] = "all"
     """``all`` is quality and speed; the ablation trains, and must be asked for."""
-    tasks: tuple[str, ...] = TASKS
-    """Tasks of ``degrade``."""
-    metrics: tuple[str, ...] = PAPER_METRICS
-    """See ``evaluate``."""
-    model: str = DEFAULT_MODEL
-    """A shipped model's name or the path of a checkpoint."""
-    models: tuple[str, ...] = ()
-    """Others beside it: names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run
-    on that task only."""
-    size: int = NATIVE_SIZE
-    """Shorter side of the degraded faces, pixels; the paper's is 512."""
-    limit: int | None = None
-    """The first so many faces only."""
-    seconds: float = 3.0
-    """Least time for each figure of speed."""
-    budget: float = 60.0
-    """Minutes of training for the whole ablation."""
-    train: Path | None = None
-    """Folder of clean faces that the ablation is trained on."""
-    crops: Path | None = None
-    """A photo whose small faces are to be enlarged and restored, as in section 5.2."""
-    compare: Path | None = None
-    """The ``benchmark.json`` of an earlier run, to be compared with."""
-    overwrite: bool = False
+    tasks: Annotated[
+        tuple[str, ...],
+        Option(parser=commas, help="Tasks of degrade, split by commas.", metavar="TASKS"),
+    ] = TASKS
+    model: Model = DEFAULT_MODEL
+    models: Annotated[
+        tuple[str, ...],
+        Option(
+            parser=commas,
+            help="Others to compare: checkpoints, yours or ours, or TASK=FILE; split by commas.",
+            metavar="MODELS",
+        ),
+    ] = ()
+    """Names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run on that task only."""
+    metrics: Annotated[
+        tuple[str, ...],
+        Option(parser=commas, help="Metrics of evaluate, split by commas.", metavar="METRICS"),
+    ] = PAPER_METRICS
+    size: Annotated[
+        int, Bounds(64), Option(help="Shorter side of the faces in pixels; the paper's is 512.")
+    ] = 512
+    limit: Annotated[int | None, Bounds(1), Option(help="The first so many faces only.")] = None
+    output: Annotated[Path, Option("--output", "-o", help="Folder to write to.")] = Path(
+        "benchmark"
+    )
+    """Degraded and restored faces that are there already are not made again."""
+    seconds: Annotated[float, Option(help="Least time for each figure of speed.")] = 3.0
+    train: Annotated[Path | None, Option(help="Clean faces to train the ablation on.")] = None
+    budget: Annotated[float, Option(help="Minutes of training for the whole ablation.")] = 60.0
+    crops: Annotated[
+        Path | None, Option(help="A photo whose small faces are enlarged and restored.")
+    ] = None
+    """As in section 5.2 of the paper."""
+    compare: Annotated[Path | None, Option(help="An earlier benchmark.json.")] = None
+    overwrite: Overwrite = False
     """Degrade, restore and score anew what an earlier run into the same folder did."""
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
+    seed: Seed = 0
+    device: Device = "auto"
+    precision: ComputedIn = "auto"
 
     def __post_init__(self) -> None:
-        check_choice("--suite", self.suite, Suite)
+        from faceren.degradation import check_task  # loads NumPy, which --help does without
+
+        check_fields(self, flag_of)
         for task in self.tasks:
             check_task(task)
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))

@@ -9,7 +9,7 @@ from faceren.bench.quoted import MARK, REAL_NIQE, Quoted
 from faceren.bench.report import Report
 from faceren.bench.rows import LeftOut
 from faceren.metrics.results import MetricResult
-from faceren.report.tables import arrow, figure, interval, markdown_table
+from faceren.pages.tables import arrow, figure, interval, markdown_table
 
 Table = tuple[list[str], list[list[str]]]
 """Headers and rows."""

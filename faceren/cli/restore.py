@@ -1,145 +1,62 @@
-"""The command line of ``restore``: its options, and which of its ways they mean."""
+"""``faceren restore``: photos, a pipe, the review page, reverts."""
 
 import sys
+from collections import Counter
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from typer import Context, Exit
+from typer import Argument, Context, Exit, Option
 
-from faceren import options as opt
-from faceren.assets import DEFAULT_MODEL
-from faceren.cli.values import byte_count, number_or_auto
+from faceren.cli.parameters import Json, Output, Quiet
+from faceren.cli.screen import Screen
+from faceren.commands.options import PIPE, FolderOptions, RunOptions
 from faceren.errors import ConfigError
+from faceren.restoration.options import RestoreOptions
 
-FOLDER_OPTIONS = {
-    *("as_json", "boxes", "dry_run", "exclude", "only", "overwrite", "report", "report_only"),
-    *("retry_failed", "revert", "save_faces"),
+if TYPE_CHECKING:
+    from faceren.restoration.results import PhotoResult
+
+NEED_A_FOLDER = {
+    *("report", "report_only", "revert", "json"),
+    *(field.name for field in fields(FolderOptions)),
 }
-"""Parameters that say what to do with the photos of a folder, or in one."""
+"""Options that say what to do with the photos of a folder, or in one."""
 
 
 def restore(
     context: Context,
-    inputs: opt.Inputs = None,
-    output: opt.Output = None,
-    model: opt.Model = DEFAULT_MODEL,
-    aligned: opt.Aligned = False,
-    faces: opt.Faces = "all",
-    min_face: opt.MinFace = 0,
-    detector: opt.DetectorName = "tiny",
-    detection_threshold: opt.DetectionThreshold = 0.8,
-    boxes: opt.Boxes = None,
-    rotate: opt.Rotate = "auto",
-    strength: opt.Strength = 1,
-    min_identity: opt.MinIdentity = None,
-    grain: opt.Grain = "auto",
-    ensemble: opt.Ensemble = "auto",
-    mask: opt.Mask = "auto",
-    color: opt.Color = "auto",
-    background: opt.Background = "keep",
-    scale: opt.Scale = 1,
-    file_format: opt.FileFormat = "keep",
-    quality: opt.Quality = 95,
-    save_faces: opt.SaveFaces = False,
-    exclude: opt.Exclude = None,
-    only: opt.Only = None,
-    overwrite: opt.Overwrite = False,
-    retry_failed: opt.RetryFailed = False,
-    report: opt.Report = True,
-    report_only: opt.ReportOnly = None,
-    revert: opt.Revert = None,
-    dry_run: opt.DryRun = False,
-    max_pixels: opt.MaxPixels = None,
-    max_memory: opt.MaxMemory = "2G",
-    device: opt.Device = "auto",
-    precision: opt.Precision = "auto",
-    batch_size: opt.BatchSize = "auto",
-    workers: opt.Workers = 0,
-    weights_dir: opt.WeightsDir = None,
-    offline: opt.Offline = False,
-    seed: opt.Seed = 0,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
+    *,
+    inputs: Annotated[
+        tuple[Path, ...],
+        Argument(help="Photos and folders.", metavar="INPUT...", show_default=False),
+    ] = (),
+    output: Output = None,
+    options: RestoreOptions,
+    how: RunOptions,
+    folder: FolderOptions,
+    report: Annotated[bool, Option("--report/--no-report", help="Write OUT/report.html.")] = True,
+    report_only: Annotated[
+        Path | None, Option(help="Write that page anew, do nothing else.", metavar="OUT")
+    ] = None,
+    revert: Annotated[
+        Path | None, Option(help="File that lists photos and faces to take back.", metavar="LIST")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Restore the faces in photos; everything else stays as it is."""
-    from faceren.commands import restore_stream as stream
-    from faceren.commands import review
-    from faceren.commands.restore import restore as run_restore  # torch loads here
-    from faceren.console import Screen
-    from faceren.faces.tools import settled_mask
-    from faceren.restoration.options import RestoreOptions
-    from faceren.runs.lists import photos_only, read_list
-    from faceren.show.restoration import show_restoration, show_stream
-    from faceren.show.review import show_report, show_revert
-
-    screen, inputs = Screen(quiet=quiet), inputs or []
-    if piped := stream.PIPE in (*inputs, output):
-        refused = _given(context, FOLDER_OPTIONS)
-        stream.check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=refused)
+    screen = Screen(quiet=quiet, as_json=json)
+    if PIPE in (*inputs, output):
+        refused = _given(context, NEED_A_FOLDER)
+        raise Exit(_stream(inputs, output, options, how, screen, refused))
     if report_only is not None:
-        raise Exit(show_report(report_only, screen, max_pixels=max_pixels, workers=workers))
+        raise Exit(_page(report_only, how, screen))
     if output is None:
         raise ConfigError("expected an output folder, got none: add -o OUT")
     if revert is not None:
-        choices = read_list(revert, "--revert")
-        reverts = review.revert(output, choices, max_pixels=max_pixels, workers=workers)
-        raise Exit(show_revert(reverts, screen, output, as_json=as_json, with_report=report))
-    options = RestoreOptions(
-        aligned=aligned,
-        faces=faces,  # type: ignore[arg-type]  # checked by RestoreOptions
-        min_face=min_face,
-        detector=detector,  # type: ignore[arg-type]
-        detection_threshold=detection_threshold,
-        rotate=rotate,  # type: ignore[arg-type]
-        strength=strength,
-        min_identity=min_identity,
-        grain=grain,  # type: ignore[arg-type]
-        ensemble=ensemble,  # type: ignore[arg-type]
-        mask=settled_mask(mask, weights_dir),  # type: ignore[arg-type]
-        color=color,  # type: ignore[arg-type]
-        background=background,  # type: ignore[arg-type]
-        scale=scale,  # type: ignore[arg-type]
-        format=file_format,  # type: ignore[arg-type]
-        quality=quality,
-    )
-    if piped:
-        photo = stream.restore_stream(
-            inputs[0],
-            sys.stdin.buffer,
-            sys.stdout.buffer,
-            model=model,
-            options=options,
-            device=device,
-            precision=precision,
-            batch_size=number_or_auto("--batch-size", batch_size),
-            workers=workers,
-            max_pixels=max_pixels,
-            max_memory=byte_count("--max-memory", max_memory),
-            weights_dir=weights_dir,
-            offline=offline,
-        )
-        raise Exit(show_stream(photo, screen))
-    run = run_restore(
-        inputs,
-        output,
-        model=model,
-        options=options,
-        device=device,
-        precision=precision,
-        batch_size=number_or_auto("--batch-size", batch_size),
-        workers=workers,
-        max_pixels=max_pixels,
-        max_memory=byte_count("--max-memory", max_memory),
-        exclude=exclude or (),
-        only=None if only is None else photos_only(read_list(only, "--only"), "--only"),
-        overwrite=overwrite,
-        retry_failed=retry_failed,
-        boxes=boxes,
-        weights_dir=weights_dir,
-        offline=offline,
-        save_faces=save_faces,
-        dry_run=dry_run,
-        report=report,
-    )
-    raise Exit(show_restoration(run, screen, output, as_json=as_json))
+        raise Exit(_revert(revert, output, how, screen, with_page=report))
+    raise Exit(_photos(inputs, output, options, how, folder, screen, with_page=report))
 
 
 def _given(context: Context, names: set[str]) -> list[str]:
@@ -151,3 +68,115 @@ def _given(context: Context, names: set[str]) -> list[str]:
         if option.name in names and is_given and context.params[option.name]:
             given.append(option.opts[0])
     return given
+
+
+def _stream(
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    options: RestoreOptions,
+    how: RunOptions,
+    screen: Screen,
+    refused: list[str],
+) -> int:
+    """Restore one photo between pipes; return the exit status."""
+    from faceren.commands.restore_stream import check_stream, restore_stream
+
+    check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=refused)
+    photo = restore_stream(inputs[0], sys.stdin.buffer, sys.stdout.buffer, options, how)
+    if photo.status == "failed":
+        screen.error(photo.reason)
+        return 1
+    screen.say(f"{photo.status.replace('_', ' ')}: {len(photo.faces)} faces")
+    return 0
+
+
+def _page(output: Path, how: RunOptions, screen: Screen) -> int:
+    """Write the review page of a run and say what is gone; return the exit status."""
+    from faceren.commands.review import review
+
+    written = review(output, max_pixels=how.max_pixels, workers=how.workers)
+    for note in written.notes:
+        screen.say(f"warning: {note}")
+    screen.say(f"{written.photos} photos; wrote {written.page}")
+    return 0
+
+
+def _revert(
+    choices: Path, output: Path, how: RunOptions, screen: Screen, *, with_page: bool
+) -> int:
+    """Put originals back, and say so as it goes on; return the exit status."""
+    from faceren.commands.review import revert, review
+    from faceren.runs.lists import read_list
+
+    listed = read_list(choices, "--revert")
+    run = revert(output, listed, max_pixels=how.max_pixels, workers=how.workers)
+    counts: Counter[str] = Counter()
+    for taken in screen.progress(run.results, run.total, "photos"):
+        counts[taken.outcome] += 1
+        screen.item(taken.line)
+        if taken.outcome == "failed":
+            screen.error(taken.reason)
+        elif taken.reason:
+            screen.say(taken.reason)
+    parts = [f"the original is back in {counts['reverted']}"]
+    parts += [f"{counts['unchanged']} had it already"] * bool(counts["unchanged"])
+    parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
+    screen.say(f"{run.total} photos: {', '.join(parts)}; in {output}")
+    if with_page:
+        screen.say(f"wrote {review(output, check='there').page}")
+    return 1 if counts["failed"] else 0
+
+
+def _photos(
+    inputs: tuple[Path, ...],
+    output: Path,
+    options: RestoreOptions,
+    how: RunOptions,
+    folder: FolderOptions,
+    screen: Screen,
+    *,
+    with_page: bool,
+) -> int:
+    """Restore photos, say so as it goes on, and write the page; return the exit status."""
+    from faceren.commands.restore import restore
+    from faceren.commands.review import review, watcher
+
+    with_page = with_page and not folder.dry_run
+    watch = watcher(output) if with_page else None
+    run = restore(inputs, output, options, how=how, folder=folder, watch=watch)
+    if run.shipped_samples:
+        screen.say("sample_photos is not here: restoring the samples that ship with faceren")
+    counts: Counter[str] = Counter()
+    faces = 0
+    for photo in screen.progress(run.results, run.total, "photos"):
+        counts[photo.previous or photo.status] += 1
+        counts["unchanged"] += photo.status == "skipped"
+        faces += len(photo.faces)
+        screen.item(photo.to_json())
+        _mention(photo, screen)
+    if with_page:
+        review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
+    screen.say(_summary(run.total, counts, faces, output))
+    return 1 if counts["failed"] else 0
+
+
+def _mention(photo: "PhotoResult", screen: Screen) -> None:
+    if "failed" in (photo.status, photo.previous):
+        screen.error(photo.reason)
+    elif photo.status == "planned":
+        screen.say(f"would restore {photo.source} to {photo.output}")
+
+
+def _summary(total: int, counts: Counter[str], faces: int, output: Path) -> str:
+    if counts["planned"]:
+        return f"{counts['planned']} of {total} photos would be restored, nothing was done"
+    parts = [f"{counts['restored']} restored"]
+    parts += [f"{counts['no_face']} without a face"] * bool(counts["no_face"])
+    parts += [f"{counts['reverted']} kept as it was"] * bool(counts["reverted"])
+    parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
+    text = f"{total} photos: {', '.join(parts)}"
+    if counts["unchanged"] == total:
+        return f"{text}; nothing has changed since the last run, nothing was recomputed"
+    if counts["unchanged"]:
+        text += f"; {counts['unchanged']} unchanged since the last run"
+    return f"{text}; {faces} faces now, in {output}"

@@ -6,13 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faceren
-from faceren.degradation import NATIVE_SIZE, check_task
-from faceren.degradation.files import (
-    SMALLEST_SIDE,
-    Degraded,
-    DegradeSettings,
-    degrade_files,
-)
+from faceren.commands.options import DegradeOptions
+from faceren.degradation import check_task
+from faceren.degradation.files import SMALLEST_SIDE, Degraded, DegradeSettings, degrade_files
 from faceren.degradation.planning import COMMAND, library_versions, plan_draws, plan_replay
 from faceren.degradation.sheet import render
 from faceren.errors import ConfigError, NothingToDoError
@@ -41,20 +37,7 @@ class DegradeRun:
 
 
 def degrade(
-    inputs: Sequence[Path],
-    output: Path | None = None,
-    *,
-    task: str | None = None,
-    seed: int = 0,
-    size: int | None = NATIVE_SIZE,
-    copies: int = 1,
-    replay: Path | None = None,
-    compat: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    limit: int | None = None,
-    overwrite: bool = False,
-    workers: int = 0,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
+    inputs: Sequence[Path], output: Path | None = None, options: DegradeOptions = DegradeOptions()
 ) -> DegradeRun:
     """Plan a run; iterating over it writes the damaged twins as PNG, and ``manifest.jsonl``.
 
@@ -65,49 +48,58 @@ def degrade(
     Args:
         inputs: Clean photos and folders; sub-folders are mirrored.
         output: Folder of the outputs; by default the first input's name with the task appended.
-        task: One of ``faceren.degradation.TASKS``; not with ``replay``.
-        seed: Of the run; each copy of each photo has its own (``item_seed``).
-        size: Shorter side of the outputs, pixels, at least 64; None keeps each photo's.
-        copies: Outputs per photo, numbered ``_1``, ``_2``… if more than one.
-        replay: A manifest of this command: do what it says again, byte for byte.
-        compat: Any of ``faceren.degradation.COMPAT``.
-        exclude: Glob patterns of relative paths to leave out.
-        limit: The first so many photos only.
-        overwrite: Make everything anew.
-        workers: Processes; 0 is automatic (fewer for a few photos), 1 works in this process.
-        max_pixels: Refuse larger photos.
+        options: What to do.
 
     Raises:
         ConfigError: If inputs, output, options or the manifest make no sense.
         NothingToDoError: If there is no image among the inputs.
         MachineError: If the output cannot be written.
     """
-    _check_options(task, replay, compat, size, copies)
+    _check_options(options)
     sources, _ = resolve_inputs(inputs)
-    target = output or default_output(sources, task or "replay")
-    check_output(sources, target, exclude)
-    found = list(find_images(sources, exclude))[:limit]
+    target = output or default_output(sources, options.task or "replay")
+    check_output(sources, target, options.exclude)
+    found = list(find_images(sources, options.exclude))[: options.limit]
     if not found:
         raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
-    if replay is None:
-        compatible = tuple(sorted(compat))
-        settings = DegradeSettings(task=task or "", seed=seed, size=size, compat=compatible)
-        jobs, warning = plan_draws(found, target, settings, copies), ""
+    if options.replay is not None:
+        jobs, warning = plan_replay(found, target, options.replay)
     else:
-        jobs, warning = plan_replay(found, target, replay)
-    header: Line = {
+        jobs, warning = plan_draws(found, target, _settings(options), options.copies), ""
+    earlier = {} if options.overwrite else earlier_run(target, COMMAND).items
+    jobs = [replace(job, max_pixels=options.max_pixels or DEFAULT_MAX_PIXELS) for job in jobs]
+    # a process takes seconds to start: automatically, each must have something to do
+    workers = options.workers or min(os.cpu_count() or 1, 1 + len(jobs) // 32)
+    results = degrade_files(jobs, earlier, workers)
+    recorded = _recorded(results, target, header_of(options))
+    return DegradeRun(len(jobs), target, warning, recorded)
+
+
+def _settings(options: DegradeOptions) -> DegradeSettings:
+    return DegradeSettings(
+        task=options.task or "",
+        seed=options.seed,
+        size=None if options.size == "keep" else options.size,
+        compat=tuple(sorted(options.compat)),
+    )
+
+
+def header_of(options: DegradeOptions) -> Line:
+    """Return the header of a run's manifest."""
+    replayed = options.replay and str(options.replay)
+    return {
         "tool": f"faceren {faceren.__version__}",
         "command": COMMAND,
         "libraries": library_versions(),
-        "options": {"task": task, "seed": seed, "size": size, "copies": copies}
-        | {"compat": sorted(compat), "replay": replay and str(replay)},
+        "options": {
+            "task": options.task,
+            "seed": options.seed,
+            "size": None if options.size == "keep" else options.size,
+            "copies": options.copies,
+            "compat": sorted(options.compat),
+            "replay": replayed,
+        },
     }
-    earlier = {} if overwrite else earlier_run(target, COMMAND).items
-    jobs = [replace(job, max_pixels=max_pixels) for job in jobs]
-    # a process takes seconds to start: automatically, each must have something to do
-    workers = workers or min(os.cpu_count() or 1, 1 + len(jobs) // 32)
-    results = degrade_files(jobs, earlier, workers)
-    return DegradeRun(len(jobs), target, warning, _recorded(results, target, header))
 
 
 def sheet(
@@ -144,19 +136,15 @@ def default_output(inputs: Sequence[Path], task: str) -> Path:
     return first.with_name(f"{first.stem if first.is_file() else first.name}_{task}")
 
 
-def _check_options(
-    task: str | None, replay: Path | None, compat: Sequence[str], size: int | None, copies: int
-) -> None:
-    if (task is None) == (replay is None):
+def _check_options(options: DegradeOptions) -> None:
+    """Refuse options that do not go together."""
+    task, copies = options.task, options.copies
+    if (task is None) == (options.replay is None):
         got = "both" if task else "neither"
         raise ConfigError(f"expected either --task or --replay (a manifest), got {got}")
     if task is not None:
-        check_task(task, compat)
-    if size is not None and size < SMALLEST_SIDE:
-        raise ConfigError(f"size: expected at least {SMALLEST_SIDE} pixels, got {size}")
-    if copies < 1:
-        raise ConfigError(f"copies: expected at least 1, got {copies}")
-    if copies > 1 and "offline-once" in compat:
+        check_task(task, options.compat)
+    if copies > 1 and "offline-once" in options.compat:
         raise ConfigError(f"offline-once makes all {copies} copies the same; give --copies 1")
 
 

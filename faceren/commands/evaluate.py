@@ -1,10 +1,11 @@
 """Evaluate a folder of results: find the references, score each pair, sum up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faceren.arrays import Rgb8
+from faceren.commands.options import EvaluateOptions
 from faceren.config import nearest
 from faceren.degradation.files import Resize
 from faceren.errors import ConfigError, ImageError, NothingToDoError, ShapeError
@@ -17,17 +18,20 @@ from faceren.metrics.names import (
     PAPER_METRICS,
     PYIQA,
     SETS,
-    Protocol,
-    check_protocol,
     parse_metrics,
 )
 from faceren.metrics.pairing import Pairing, pair_up
 from faceren.metrics.results import Evaluation, ImageScores
 from faceren.metrics.scoring import Scorer
-from faceren.report.contact_sheet import Cell, contact_sheet
+from faceren.pages.contact_sheet import Cell, contact_sheet
 
-Progress = Callable[[int, int], None]
-"""Called with the images done and their number."""
+
+@dataclass(frozen=True)
+class Scored:
+    """One more image is scored, or could not be."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,6 @@ class _Plan:
 
     pairing: Pairing
     metrics: tuple[str, ...]
-    protocol: Protocol
     others: tuple[Path, ...] = ()
     """Images that FID compares with as a set, not in pairs."""
     statistics: FeatureStatistics | None = None
@@ -44,65 +47,48 @@ class _Plan:
 
 
 def evaluate(
-    results: Path,
-    *,
-    reference: Path | None = None,
-    metrics: Sequence[str] | None = None,
-    protocol: str = "standard",
-    limit: int | None = None,
-    save_stats: Path | None = None,
-    device: str = "auto",
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    progress: Progress | None = None,
-) -> Evaluation:
+    results: Path, options: EvaluateOptions = EvaluateOptions()
+) -> Iterator[Scored | Evaluation]:
     """Score results against their references.
 
-    The references are found in ``reference``, else through the manifests of ``restore`` and
-    ``degrade``. A file that cannot be scored is named in ``failures`` and counts in no figure.
+    The references are found in ``options.reference``, else through the manifests of ``restore``
+    and ``degrade``. A file that cannot be scored is named in ``failures`` and counts in no figure.
 
     Args:
         results: Folder that ``restore`` or ``degrade`` wrote (what its manifest names is scored),
             any other folder of images, or one image.
-        reference: Folder of clean images with the results' relative paths, whatever the suffix;
-            or an image, if ``results`` is one; or saved statistics (.npz), for FID alone. If only
-            fid, kid, niqe or identity are asked for, the folder is a set without pairs.
-        metrics: Names (see ``METRICS``); default: the paper's eight, or niqe and identity if
-            there are no references.
-        protocol: ``standard``, or ``paper`` for what Table 1 of the paper was made with.
-        limit: Score the first so many results only.
-        save_stats: Write the results' FID statistics to this .npz.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        max_pixels: Refuse larger images.
-        progress: Called after each image.
+        options: What to compare with, and by which metrics.
+
+    Yields:
+        ``Scored`` after each image, at last the ``Evaluation``.
 
     Raises:
         ConfigError: If an option makes no sense, or a metric needs references that are not there.
         NothingToDoError: If there is no result, or no pair.
         MachineError: If weights, a library or the device are missing.
     """
-    place = pick_device(device)
-    plan = _plan(results, reference, metrics, check_protocol(protocol), save=save_stats is not None)
+    place = pick_device(options.device)
+    plan = _plan(results, options)
     failures = list(plan.pairing.failures)
-    todo: list[ImageScores | Path] = [*plan.pairing.rows[:limit], *plan.others]
-    with Scorer(plan.metrics, plan.protocol, place) as scorer:
+    todo: list[ImageScores | Path] = [*plan.pairing.rows[: options.limit], *plan.others]
+    with Scorer(plan.metrics, options.protocol, place) as scorer:
         for done, item in enumerate(todo, start=1):
             try:
-                _score(scorer, item, max_pixels)
+                _score(scorer, item, options.max_pixels or DEFAULT_MAX_PIXELS)
             except (ImageError, ShapeError) as error:
                 failures.append(
                     (item.path if isinstance(item, ImageScores) else str(item), str(error))
                 )
-            if progress is not None:
-                progress(done, len(todo))
+            yield Scored(done, len(todo))
         scores = scorer.finish(plan.statistics)
         if not scores.images:
             raise NothingToDoError(f"no result in {results} could be scored; {failures[0][1]}")
-        if save_stats is not None:
-            save_statistics(save_stats, scorer.our_statistics())
+        if options.save_stats is not None:
+            save_statistics(options.save_stats, scorer.our_statistics())
             if plan.pairing.source is None:
                 scores = replace(scores, not_computed={})  # nothing but the file was asked for
-    return Evaluation(
-        protocol=plan.protocol,
+    yield Evaluation(
+        protocol=options.protocol,
         results=results,
         reference=plan.pairing.source,
         scores=scores,
@@ -111,24 +97,18 @@ def evaluate(
     )
 
 
-def _plan(
-    results: Path,
-    reference: Path | None,
-    metrics: Sequence[str] | None,
-    protocol: Protocol,
-    *,
-    save: bool,
-) -> _Plan:
-    names = None if metrics is None else parse_metrics(metrics)
+def _plan(results: Path, options: EvaluateOptions) -> _Plan:
+    names = parse_metrics(options.metrics) if options.metrics else None
+    reference, save = options.reference, options.save_stats is not None
     if reference is not None and reference.suffix == ".npz":
         pairing = replace(pair_up(results, None), source=str(reference))
-        plan = _Plan(pairing, (), protocol, statistics=load_statistics(reference))
+        plan = _Plan(pairing, (), statistics=load_statistics(reference))
     elif reference is not None and reference.is_dir() and names and not _need_pairs(names):
         pairing = replace(_alone(pair_up(results, None)), source=str(reference))
         others = tuple(found.path for found in find_images([reference]))
-        plan = _Plan(pairing, (), protocol, others)
+        plan = _Plan(pairing, (), others)
     else:
-        plan = _Plan(pair_up(results, reference), (), protocol)
+        plan = _Plan(pair_up(results, reference), ())
     names = _default_metrics(plan) if names is None else names
     if save and not set(SETS) & set(names):
         names = (*names, "fid")

@@ -3,21 +3,24 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import faceren
-from faceren.assets import DEFAULT_MODEL, model_path
-from faceren.commands.review import open_to_change, recorded_jobs, reported, watcher
+from faceren.commands.options import FolderOptions, RunOptions
+from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
-from faceren.inference import load_restorer
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.photo import tools_for
-from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
 from faceren.restoration.results import PhotoResult, Timing, done_before
 from faceren.runs.boxes import given_faces, read_boxes
+from faceren.runs.lists import photos_only, read_list
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
 from faceren.runs.resume import earlier_run, set_aside
+
+if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
+    from faceren.restoration.finish import Watch
+    from faceren.restoration.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -35,117 +38,89 @@ class RestoreRun:
 def restore(
     inputs: Sequence[Path],
     output: Path,
+    options: RestoreOptions = RestoreOptions(),
     *,
-    model: str = DEFAULT_MODEL,
-    options: RestoreOptions | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    batch_size: int | None = None,
-    workers: int = 0,
-    max_pixels: int | None = None,
-    max_memory: int | None = None,
-    exclude: Sequence[str] = (),
-    only: Sequence[str] | None = None,
-    overwrite: bool = False,
-    retry_failed: bool = False,
-    save_faces: bool = False,
-    boxes: Path | None = None,
-    weights_dir: Path | None = None,
-    offline: bool = False,
-    dry_run: bool = False,
-    report: bool = False,
+    how: RunOptions = RunOptions(),
+    folder: FolderOptions = FolderOptions(),
+    watch: "Watch | None" = None,
 ) -> RestoreRun:
     """Plan a restoration; iterating over ``results`` does the work.
 
     Everything that can be wrong with the request is found before the first photo is touched.
 
     Args:
-        inputs: Photos and folders; none with ``only`` means those of the earlier runs into
+        inputs: Photos and folders; none with ``folder.only`` means those of the earlier runs into
             ``output``.
         output: Folder of the outputs and of ``manifest.jsonl``.
-        model: A shipped model's name or the path of a checkpoint.
         options: What to do with each photo.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        batch_size: Most faces in a pass of the network.
-        workers: Threads beside the network; 0 is automatic.
-        max_pixels: Refuse larger photos, and larger outputs; default DEFAULT_MAX_PIXELS.
-        max_memory: Bytes that photos may take while they are worked on, beside the program itself;
-            one photo always may. Default DEFAULT_MAX_MEMORY.
-        exclude: Glob patterns of relative paths to leave out.
-        only: Restore only these outputs or inputs.
-        overwrite: Do everything anew.
-        retry_failed: Try again what failed before.
-        boxes: File of faces that the detector missed (see ``runs.boxes``).
-        weights_dir: Folder of facexlib's weights; default ``faces.weights.default_folder()``.
-        offline: Never download them.
-        save_faces: Write the crops before and after to ``output/faces``.
-        dry_run: Yield ``planned`` (or ``skipped``) results and do nothing.
-        report: Write the review page at the end.
+        how: With what it is done.
+        folder: Which photos, and what is written beside them; ``dry_run`` yields ``planned`` (or
+            ``skipped``) results and does nothing.
+        watch: Told of each photo before and after, while it is in memory.
 
     Raises:
         ConfigError: If inputs, outputs or options make no sense.
         NothingToDoError: If there is no image.
         MachineError: If weights or device are not there, or the output cannot be written.
     """
-    options = options or RestoreOptions()
-    jobs, shipped = _jobs(inputs, output, options, exclude=exclude, only=only)
-    given = given_faces(jobs, read_boxes(boxes)) if boxes is not None else {}
+    only = None if folder.only is None else photos_only(read_list(folder.only, "--only"), "--only")
+    jobs, shipped = _jobs(inputs, output, options, folder.exclude, only)
+    given = given_faces(jobs, read_boxes(folder.boxes)) if folder.boxes is not None else {}
     if only is not None:
         jobs = list(listed(jobs, only))
+    manifest = Manifest() if folder.overwrite else earlier_run(output, "restore")
+    if folder.only is not None:
+        manifest = open_to_change(manifest)
+    pipeline = load_pipeline(options, how)
+    pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watch=watch)
+    if folder.dry_run:
+        results = _planned(jobs, pipeline, manifest, folder)
+    else:
+        header = header_of(pipeline, how.model)
+        results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header)
+    return RestoreRun(len(jobs), shipped, results, pipeline.lane.timing)
+
+
+def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
+    """Load the networks that a restoration needs.
+
+    Args:
+        options: What to do with each photo; what is ``auto`` in them and depends on what is
+            installed is settled in the pipeline's.
+        how: With what it is done.
+
+    Raises:
+        ConfigError: If the model or the device is unknown.
+        MachineError: If weights, a library or the device are not there.
+    """
+    from faceren.assets import model_path
+    from faceren.faces.tools import settled_mask
+    from faceren.inference import load_restorer
+    from faceren.restoration.photo import tools_for
+    from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
+
+    options = replace(options, mask=settled_mask(options.mask, how.weights_dir))
     restorer = load_restorer(
-        model_path(model),
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
+        model_path(how.model),
+        device=how.device,
+        precision=how.precision,
+        batch_size=None if how.batch_size == "auto" else how.batch_size,
         ensemble=options.ensemble,
     )
-    pipeline = Pipeline(
+    return Pipeline(
         restorer=restorer,
         options=options,
-        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-        workers=workers or AUTOMATIC_WORKERS,
-        max_memory=max_memory or DEFAULT_MAX_MEMORY,
-        tools=tools_for(options, restorer, weights_dir, offline=offline),
-        given=given,
-        save_faces=save_faces,
-        watch=watcher(output) if report and not dry_run else None,
+        max_pixels=how.max_pixels or DEFAULT_MAX_PIXELS,
+        workers=how.workers or AUTOMATIC_WORKERS,
+        max_memory=how.memory,
+        tools=tools_for(options, restorer, how.weights_dir, offline=how.offline),
     )
-    manifest = Manifest() if overwrite else earlier_run(output, "restore")
-    if only is not None:
-        manifest = open_to_change(manifest)
-    header: Line = {
-        "tool": f"faceren {faceren.__version__}",
-        "command": "restore",
-        "model": restorer.checkpoint.info.name or model,
-        "model_option": model,
-        "weights_sha256": restorer.checkpoint.sha256,
-        "self_ensemble": restorer.self_ensemble,
-        "options": asdict(options),
-    }
-    results = (
-        _planned(jobs, manifest, pipeline, retry_failed=retry_failed)
-        if dry_run
-        else _work(
-            jobs,
-            pipeline,
-            manifest,
-            output / MANIFEST_NAME,
-            header,
-            retry_failed=retry_failed,
-            chosen=only is not None,
-        )
-    )
-    if report and not dry_run:
-        results = reported(results, output, max_pixels=max_pixels, workers=workers)
-    return RestoreRun(len(jobs), shipped, results, pipeline.lane.timing)
 
 
 def _jobs(
     inputs: Sequence[Path],
     output: Path,
     options: RestoreOptions,
-    *,
     exclude: Sequence[str],
     only: Sequence[str] | None,
 ) -> tuple[list[Job], bool]:
@@ -161,10 +136,11 @@ def _jobs(
 
 
 def _planned(
-    jobs: Sequence[Job], manifest: Manifest, pipeline: Pipeline, *, retry_failed: bool
+    jobs: Sequence[Job], pipeline: "Pipeline", manifest: Manifest, folder: FolderOptions
 ) -> Iterator[PhotoResult]:
     for job in jobs:
-        done = done_before(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
+        settings = pipeline.settings(job)
+        done = done_before(job, manifest, settings, retry_failed=folder.retry_failed)
         yield done or PhotoResult(
             source=job.source, output=job.output, key=job.key, status="planned"
         )
@@ -172,18 +148,18 @@ def _planned(
 
 def _work(
     jobs: Sequence[Job],
-    pipeline: Pipeline,
+    pipeline: "Pipeline",
     manifest: Manifest,
+    folder: FolderOptions,
     path: Path,
     header: Line,
-    *,
-    retry_failed: bool,
-    chosen: bool,
 ) -> Iterator[PhotoResult]:
-    mark = {"chosen": True} if chosen else {}  # what --only chose stays in runs over everything
+    # what --only chose stays in runs over everything
+    mark = {"chosen": True} if folder.only is not None else {}
     todo = []
     for job in jobs:
-        done = done_before(job, manifest, pipeline.settings(job), retry_failed=retry_failed)
+        settings = pipeline.settings(job)
+        done = done_before(job, manifest, settings, retry_failed=folder.retry_failed)
         if done is None:
             todo.append(job)
         else:
@@ -197,3 +173,22 @@ def _work(
                 result = replace(result, reason=f"{result.reason}; {note}")
             writer.append(result.to_json() | mark)
             yield result
+
+
+def header_of(pipeline: "Pipeline", model: str) -> Line:
+    """Return the header of a run's manifest.
+
+    Args:
+        pipeline: What the run is done with.
+        model: As the user named it.
+    """
+    checkpoint = pipeline.restorer.checkpoint
+    return {
+        "tool": f"faceren {faceren.__version__}",
+        "command": "restore",
+        "model": checkpoint.info.name or model,
+        "model_option": model,
+        "weights_sha256": checkpoint.sha256,
+        "self_ensemble": pipeline.restorer.self_ensemble,
+        "options": asdict(pipeline.options),
+    }

@@ -7,18 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from faceren.assets import model_path
+from faceren.commands.options import PIPE, RunOptions
+from faceren.commands.restore import load_pipeline
 from faceren.errors import ConfigError, MachineError
-from faceren.images import DEFAULT_MAX_PIXELS
-from faceren.inference import load_restorer
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.photo import tools_for
-from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
 from faceren.restoration.results import PhotoResult
 from faceren.runs.plan import Job
-
-PIPE = Path("-")
-"""Stands for stdin among the inputs, and for stdout as the output."""
 
 
 def check_stream(
@@ -53,17 +47,8 @@ def restore_stream(
     source: Path,
     stdin: BinaryIO,
     stdout: BinaryIO,
-    *,
-    model: str,
     options: RestoreOptions,
-    device: str = "auto",
-    precision: str = "auto",
-    batch_size: int | None = None,
-    workers: int = 0,
-    max_pixels: int | None = None,
-    max_memory: int | None = None,
-    weights_dir: Path | None = None,
-    offline: bool = False,
+    how: RunOptions,
 ) -> PhotoResult:
     """Restore one photo and write it to a stream; there is no manifest.
 
@@ -71,36 +56,15 @@ def restore_stream(
         source: A file, or PIPE for ``stdin``.
         stdin: Where PIPE is read from, to its end.
         stdout: Gets the whole output, or nothing if the photo failed.
-        model: A shipped model's name or the path of a checkpoint.
         options: What to do with the photo.
-        device: See ``restore``.
-        precision: See ``restore``.
-        batch_size: See ``restore``.
-        workers: See ``restore``; a single photo is decoded by one of them.
-        max_pixels: Refuse larger photos; default DEFAULT_MAX_PIXELS.
-        max_memory: See ``restore``; a single photo may take what it needs.
-        weights_dir: See ``restore``.
-        offline: See ``restore``.
+        how: With what it is done. A single photo may take what memory it needs, and is decoded by
+            one worker.
 
     Raises:
         ConfigError: If an option makes no sense.
         MachineError: If weights or device are not there, or a stream breaks.
     """
-    restorer = load_restorer(
-        model_path(model),
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-        ensemble=options.ensemble,
-    )
-    pipeline = Pipeline(
-        restorer=restorer,
-        options=options,
-        max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-        workers=workers or AUTOMATIC_WORKERS,
-        max_memory=max_memory or DEFAULT_MAX_MEMORY,
-        tools=tools_for(options, restorer, weights_dir, offline=offline),
-    )
+    pipeline = load_pipeline(options, how)
     with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
         path = source
         if source == PIPE:

@@ -6,15 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
-from faceren.report.comparison import draw, look_at
-from faceren.report.entries import Check
-from faceren.report.review import Review, pictures_of, write_review
-from faceren.restoration.finish import Watch
+from faceren.pages.comparison import draw, look_at
+from faceren.pages.entries import Check
+from faceren.pages.review import Review, pictures_of, write_review
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import FaceResult, PhotoResult
 from faceren.restoration.revert import reverted
@@ -28,6 +27,9 @@ from faceren.runs.manifest import (
     source_of,
 )
 from faceren.runs.plan import Job
+
+if TYPE_CHECKING:  # it loads torch, which neither the page nor a revert needs
+    from faceren.restoration.finish import Watch
 
 WEAKER, STRONGER = 0.6, 1.5
 """What the page proposes to multiply the strength with."""
@@ -58,7 +60,7 @@ def recorded_jobs(output: Path) -> list[Job]:
     return [Job(source_of(items[key], output), output / key, key) for key in sorted(items)]
 
 
-def report(
+def review(
     output: Path, *, check: Check = "bytes", max_pixels: int | None = None, workers: int = 0
 ) -> Review:
     """Write the review page of a run from its manifest; see ``write_review``.
@@ -92,7 +94,7 @@ def open_to_change(manifest: Manifest) -> Manifest:
     return Manifest(manifest.header, items, manifest.headers)
 
 
-def watcher(output: Path) -> Watch:
+def watcher(output: Path) -> "Watch":
     """Return what draws the review page's pictures of each photo while the photo is in memory."""
     pictures = pictures_of(output)
 
@@ -108,19 +110,12 @@ def watcher(output: Path) -> Watch:
     return watch
 
 
-def reported(
-    results: Iterator[PhotoResult], output: Path, *, max_pixels: int | None, workers: int
-) -> Iterator[PhotoResult]:
-    """Yield the results, then write the review page."""
-    yield from results
-    report(output, check="there", max_pixels=max_pixels, workers=workers)
-
-
 def _commands(output: Path, header: Line) -> dict[str, str]:
     """Return what to run with each exported list, with the options that most photos had."""
     start = f"faceren restore -o {shlex.quote(str(output))}"
     commands = {"keep": f"{start} --revert keep-original.txt"}
-    options, defaults = header.get("options") or {}, asdict(RestoreOptions())
+    options = header.get("options") or {}
+    defaults = asdict(RestoreOptions(mask="ellipse"))  # of a header, which has no auto mask
     model = header.get("model_option", "compact")
     flags = [f"--model {shlex.quote(model)}"] * (model != DEFAULT_MODEL)
     for name, value in options.items():

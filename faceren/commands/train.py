@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import cv2
 
 from faceren.files import atomic_write
-from faceren.report.curves import can_draw, draw_curves
+from faceren.pages.curves import can_draw, draw_curves
 from faceren.training.events import Event, Started, Validated
 from faceren.training.folder import RunFolder
 from faceren.training.inputs import check_inputs, inputs_of

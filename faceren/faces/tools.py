@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:  # torch takes seconds to load; who only names a detector does without
     import torch
 
+from faceren.config import Detector
 from faceren.errors import MachineError
 from faceren.faces import tiny, weights
 from faceren.faces.face import Search
 
-Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 MaskKind = Literal["auto", "ellipse", "parsing"]
 Parse = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Outlines the head in an aligned crop: (S, S, 3) in, (S, S) out, both in [0, 1]."""
@@ -45,7 +45,7 @@ def settled_mask(mask: MaskKind, folder: Path | None) -> Literal["ellipse", "par
 
 def load_tools(
     detector: Detector,
-    mask: Literal["ellipse", "parsing"],
+    mask: MaskKind,
     folder: Path | None,
     *,
     offline: bool,
@@ -55,7 +55,7 @@ def load_tools(
 
     Args:
         detector: ``tiny`` is shipped; the others are facexlib's.
-        mask: ``parsing`` follows the head.
+        mask: ``parsing`` follows the head; for others nothing is loaded.
         folder: Of facexlib's weights; default ``weights.default_folder()``.
         offline: Never download them.
         device: Where facexlib's networks compute.

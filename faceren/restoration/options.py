@@ -1,99 +1,100 @@
-"""What a user can ask of a restoration."""
+"""What a user can ask of a restored photo."""
 
 import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from faceren.config import Ensemble, check_choice
+from typer import Option
+
+from faceren.checks import Bounds, check_fields
+from faceren.config import Detector, Ensemble
 from faceren.errors import ConfigError
-from faceren.faces.given import GivenFace
-from faceren.faces.tools import Detector
 
-Faces = Literal["all", "largest", "center"]
-Color = Literal["auto", "keep", "free"]
+if TYPE_CHECKING:  # the command line reads the fields below before NumPy and OpenCV are loaded
+    from faceren.faces.given import GivenFace
+
 Format = Literal["keep", "png", "jpg", "webp", "tiff"]
-Rotate = Literal["auto", "off"]
-Grain = Literal["auto", "off"]
-Mask = Literal["ellipse", "parsing"]
-Background = Literal["keep", "renovate"]
-Scale = Literal[1, 2, 4]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
-    """Everything that decides which pixels an output has."""
+    """Everything that decides which pixels an output has.
 
-    aligned: bool = False
-    """The photos are aligned face crops: restore them whole, detect nothing."""
-    faces: Faces = "all"
-    """Which of the detected faces to restore."""
-    min_face: float = 0.0
-    """Leave out faces narrower than this many pixels of the photo."""
-    detection_threshold: float = 0.8
-    """Least confidence of a detection."""
-    detector: Detector = "tiny"
-    """Which network finds faces."""
-    rotate: Rotate = "auto"
-    """Look for sideways and upside-down faces when nothing upright is found."""
-    strength: float = 1.0
-    """Blend with the input: 0 is the input, 1 the restored face."""
-    color: Color = "auto"
-    """``keep`` the photo's chroma, ``free``: the network's; ``auto`` keeps it in monochrome."""
-    ensemble: Ensemble = "auto"
-    """Restore each face's mirror image, too, and take the mean; ``auto``: as the weights say."""
-    grain: Grain = "auto"
-    """``auto`` gives a face the grain and the sharpness of its photo."""
-    mask: Mask = "ellipse"
-    """What is pasted: an ellipse, or the outline of the head within it."""
-    min_identity: float | None = None
-    """Blend a face back whose identity distance to the photo exceeds this."""
-    background: Background = "keep"
-    """``renovate`` restores the whole photo, not its faces alone."""
-    scale: Scale = 1
-    """How many times as high and as wide as the photo its output is."""
-    format: Format = "keep"
-    """File format of the outputs."""
-    quality: int = 95
-    """Quality of lossy outputs, 1 to 100; a JPEG of quality 75 or better keeps its own tables."""
+    A field is the one place of an option: the command line makes a flag and an environment
+    variable of it, the manifest's header and the digest of a photo's settings hold it.
+    """
+
+    aligned: Annotated[bool, Option(help="Inputs are aligned face crops: restore them whole.")] = (
+        False
+    )
+    """Nothing is detected then."""
+    faces: Annotated[
+        Literal["all", "largest", "center"], Option(help="Which of the faces found to restore.")
+    ] = "all"
+    min_face: Annotated[
+        float, Bounds(0), Option(help="Leave out narrower faces, in pixels of the photo.")
+    ] = 0.0
+    detector: Annotated[
+        Detector, Option(help="What finds faces; all but tiny need faceren[facexlib].")
+    ] = "tiny"
+    detection_threshold: Annotated[
+        float, Bounds(0.01, 1), Option(help="Least confidence, 0.01 to 1.")
+    ] = 0.8
+    rotate: Annotated[Literal["auto", "off"], Option(help="Find turned faces.")] = "auto"
+    """Sideways and upside-down faces are looked for when nothing upright is found."""
+    strength: Annotated[
+        float, Bounds(0, 1), Option(help="Blend: 0 is the input, 1 the restored face.")
+    ] = 1.0
+    min_identity: Annotated[
+        float | None,
+        Bounds(0),
+        Option(
+            help="Blend faces back whose identity distance exceeds this; 0.6 is another person.",
+            metavar="DISTANCE",
+        ),
+    ] = None
+    grain: Annotated[
+        Literal["auto", "off"], Option(help="Match grain and sharpness of the photo.")
+    ] = "auto"
+    ensemble: Annotated[
+        Ensemble,
+        Option(
+            help="Restore each face's mirror image, too, and take the mean: on (calmer), off "
+            "(twice as fast) or auto (as the weights say)."
+        ),
+    ] = "auto"
+    mask: Annotated[Literal["auto", "ellipse", "parsing"], Option(help="What is pasted.")] = "auto"
+    """An ellipse, or the outline of the head within it; ``auto`` is settled by ``resolve_mask``."""
+    color: Annotated[Literal["auto", "keep", "free"], Option(help="Whose chroma.")] = "auto"
+    """``keep`` the photo's, ``free``: the network's; ``auto`` keeps it in monochrome photos."""
+    background: Annotated[
+        Literal["keep", "renovate"], Option(help="keep, or renovate: restore the whole photo.")
+    ] = "keep"
+    scale: Annotated[Literal[1, 2, 4], Option(help="So many times as many pixels a side.")] = 1
+    format: Annotated[Format, Option(help="File format of the outputs.")] = "keep"
+    quality: Annotated[
+        int, Bounds(1, 100), Option(help="Of lossy outputs, 1 to 100; good JPEGs keep their own.")
+    ] = 95
+    """A JPEG of quality 75 or better keeps its own tables."""
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("faces", Faces),
-            ("color", Color),
-            ("format", Format),
-            ("rotate", Rotate),
-            ("background", Background),
-            ("ensemble", Ensemble),
-            ("grain", Grain),
-            ("mask", Mask),
-            ("detector", Detector),
-        ):
-            check_choice(f"--{name}", getattr(self, name), choices)
-        for name, low, high in (
-            ("strength", 0.0, 1.0),
-            ("detection_threshold", 0.01, 1.0),
-            ("quality", 1, 100),
-            ("min_face", 0.0, float("inf")),
-            ("min_identity", 0.0, float("inf")),
-        ):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                flag = name.replace("_", "-")
-                raise ConfigError(f"--{flag}: expected {low} to {high}, got {value}")
-
-        if self.scale not in get_args(Scale):
-            raise ConfigError(f"--scale: expected 1, 2 or 4, got {self.scale}")
+        check_fields(self, flag_of)
         if self.aligned and self.background == "renovate":
             raise ConfigError(
                 "--aligned restores whole pictures already; leave out --background renovate"
             )
 
-    def digest(self, weights_sha256: str, given: Sequence[GivenFace] = ()) -> str:
+    def digest(self, weights_sha256: str, given: "Sequence[GivenFace]" = ()) -> str:
         """Return a hash of all that decides an output: options, weights, faces given by hand."""
         fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
         if given:
             fields += repr(tuple(given))
         return hashlib.sha256(f"{fields}|{weights_sha256}".encode()).hexdigest()[:16]
+
+
+def flag_of(field: str) -> str:
+    """Return what a field of options is called on the command line."""
+    return "--" + field.replace("_", "-")

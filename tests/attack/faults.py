@@ -1,7 +1,7 @@
 """Run commands while the n-th write, sync, rename, read, … fails, and check what is left behind.
 
-A small library (``faults.c``) is compiled and preloaded; each trial is a forked child of one process
-that has imported everything, so that a trial costs a second, not the import of torch.
+A small library (``faults.c``) is compiled and preloaded; each trial is a forked child of one
+process that has imported everything, so that a trial costs a second, not the import of torch.
 """
 
 import contextlib

@@ -19,7 +19,7 @@ from faceren.bench.report import Report
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut
 from faceren.images import read_rgb
-from faceren.report.contact_sheet import GAP
+from faceren.pages.contact_sheet import GAP
 
 
 def colours(png):

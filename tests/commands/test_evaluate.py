@@ -6,17 +6,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from faceren.show.evaluation import show_evaluation
 from skimage import data
 
+from faceren.cli.screen import Screen
 from faceren.commands.degrade import degrade
 from faceren.commands.evaluate import evaluate, write_worst
-from faceren.console import Screen
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import read_rgb, write_png
 from faceren.metrics.inception import load_statistics
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
 from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
-from faceren.show.evaluation import show_evaluation
 
 ASTRONAUT = data.astronaut()
 

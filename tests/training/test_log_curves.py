@@ -3,13 +3,13 @@
 import sys
 
 import pytest
+from faceren.show.training import show_training
 
 from faceren.assets import samples_dir
-from faceren.console import Screen
+from faceren.cli.screen import Screen
 from faceren.images import read_rgb, write_png
-from faceren.report.contact_sheet import fitted
-from faceren.report.curves import curves, draw_curves
-from faceren.show.training import show_training
+from faceren.pages.contact_sheet import fitted
+from faceren.pages.curves import curves, draw_curves
 from faceren.training.events import Progress, Reading, Started, Validated
 from tests.training.tiny import run, write_images, write_recipe
 

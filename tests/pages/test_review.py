@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from faceren.errors import ConfigError
-from faceren.report import review
+from faceren.pages import review
 from faceren.runs.manifest import read_run
 from tests.runs import add_photo, face_at, make_run, picture, write_manifest
 

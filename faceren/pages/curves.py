@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from faceren.report.tables import arrow
+from faceren.pages.tables import arrow
 
 Line = dict[str, Any]
 """A line of a run's log: ``kind`` train or validate, ``step``, and figures by name."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceren.faces.alignment import crop_box, crop_transform, cut_crop
 from faceren.images import Photo
-from faceren.report.pictures import Pictures, digest, shrunk
+from faceren.pages.pictures import Pictures, digest, shrunk
 from faceren.runs.manifest import Line
 
 Rgb = NDArray[np.uint8]

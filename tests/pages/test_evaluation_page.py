@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
-from faceren.report.evaluation_page import write_evaluation
+from faceren.pages.evaluation_page import write_evaluation
 from tests.runs import picture
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from faceren.images import DEFAULT_MAX_PIXELS, shown
-from faceren.report.comparison import FULL_CHANGE, keys_of
-from faceren.report.entries import Check, Entry, drawn, entries_of, to_page
-from faceren.report.page import write_page
-from faceren.report.pictures import Pictures
+from faceren.pages.comparison import FULL_CHANGE, keys_of
+from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
+from faceren.pages.page import write_page
+from faceren.pages.pictures import Pictures
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, is_torn
 
 PAGE_NAME = "report.html"

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from faceren.errors import FacerenError, MachineError
 from faceren.files import sha256_of
 from faceren.images import read_photo, shown
-from faceren.report.comparison import Look, draw, keys_of, look_at
-from faceren.report.page import relative_url
-from faceren.report.pictures import Pictures
+from faceren.pages.comparison import Look, draw, keys_of, look_at
+from faceren.pages.page import relative_url
+from faceren.pages.pictures import Pictures
 from faceren.runs.manifest import Line, Manifest, key_of, source_of
 
 Check = Literal["there", "bytes"]

@@ -5,9 +5,9 @@ from pathlib import Path
 from faceren.errors import ImageError
 from faceren.images import read_rgb, shown
 from faceren.metrics.results import Evaluation, ImageScores
-from faceren.report.contact_sheet import Cell, contact_sheet
-from faceren.report.page import embedded, jpeg, write_page
-from faceren.report.tables import arrow, figure, interval
+from faceren.pages.contact_sheet import Cell, contact_sheet
+from faceren.pages.page import embedded, jpeg, write_page
+from faceren.pages.tables import arrow, figure, interval
 
 WORST_BY = ("lpips", "psnr", "niqe")
 """The metric by which images are the worst: the first of these that was computed for each."""

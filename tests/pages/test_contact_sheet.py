@@ -5,7 +5,7 @@ import pytest
 from PIL import ImageFont
 
 from faceren.errors import ConfigError
-from faceren.report.contact_sheet import GAP, TEXT, Cell, contact_sheet, fitted, shortened
+from faceren.pages.contact_sheet import GAP, TEXT, Cell, contact_sheet, fitted, shortened
 
 RED = np.zeros((10, 20, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 

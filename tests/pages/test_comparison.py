@@ -4,7 +4,7 @@ from PIL import Image
 
 from faceren.errors import FaceError
 from faceren.images import read_photo
-from faceren.report.comparison import (
+from faceren.pages.comparison import (
     CARD,
     FACE,
     FULL_CHANGE,
@@ -15,7 +15,7 @@ from faceren.report.comparison import (
     look_at,
     overview,
 )
-from faceren.report.pictures import Pictures, shrunk
+from faceren.pages.pictures import Pictures, shrunk
 from tests.runs import add_photo, face_at, picture
 
 

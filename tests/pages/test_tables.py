@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
-from faceren.report.tables import images_csv, markdown_table, metrics_table, write_csv
+from faceren.pages.tables import images_csv, markdown_table, metrics_table, write_csv
 
 
 @pytest.fixture

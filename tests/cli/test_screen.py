@@ -1,4 +1,4 @@
-from faceren.console import Screen, one_line
+from faceren.cli.screen import Screen, one_line
 
 
 def test_a_name_cannot_break_a_line_or_colour_it():

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceren.files import atomic_write
-from faceren.report.page import jpeg
+from faceren.pages.page import jpeg
 
 Rgb = NDArray[np.uint8]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jinja2 import DictLoader, UndefinedError
 
-from faceren.report import page
+from faceren.pages import page
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&.jpg"
 

@@ -1,27 +1,51 @@
-"""How a training run is shown."""
+"""``faceren train``: what a training run says while it goes on."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
 from itertools import chain
+from pathlib import Path
+from typing import Annotated
 
-from faceren.console import Screen
-from faceren.show.report import print_json
+from typer import Argument, Exit, Option
+
+from faceren.cli.parameters import Json, Quiet
+from faceren.cli.screen import Screen
+from faceren.commands.options import Device
 from faceren.training.events import Event, Finished, Progress, Reading, Saved, Started, Validated
 
 
-def show_training(events: Iterator[Event], screen: Screen, *, as_json: bool) -> int:
+def train(
+    *,
+    recipe: Annotated[Path, Argument(help="Recipe, a YAML file.")],
+    output: Annotated[Path | None, Option("--output", "-o", help="Default runs/NAME.")] = None,
+    override: Annotated[tuple[str, ...], Option("--override", "-O", help="As train.lr=1e-4.")] = (),
+    allow_change: Annotated[bool, Option(help="Resume though inputs changed.")] = False,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network as a recipe says; the same command resumes."""
+    from faceren.commands import train as command
+
+    events = command.train(
+        recipe, overrides=override, output=output, device=device, allow_change=allow_change
+    )
+    raise Exit(show_training(events, Screen(quiet=quiet, as_json=json)))
+
+
+def show_training(events: Iterator[Event], screen: Screen) -> int:
     """Show a training run as it goes on; return the exit status."""
-    with screen.bar("images read") as tell:
-        first = next(event for event in events if not _read(event, tell))
+    with screen.bar("images read") as on_progress:
+        first = next(event for event in events if not _read(event, on_progress))
     status = 0
-    with screen.bar("images") as tell:
+    with screen.bar("images") as on_progress:
         for event in chain([first], events):
             if isinstance(event, Started):
                 started = event
             elif isinstance(event, Progress):
-                tell(event.images_seen, _images_in_all(event, started))
-            if as_json and not (isinstance(event, Progress) and not event.logged):
-                print_json({"event": type(event).__name__} | dataclasses.asdict(event))
+                on_progress(event.images_seen, _images_in_all(event, started))
+            if not isinstance(event, Progress) or event.logged:
+                screen.item({"event": type(event).__name__} | dataclasses.asdict(event))
             for line in _lines_of(event):
                 screen.say(line)
             if isinstance(event, Finished) and event.interrupted:
@@ -29,10 +53,10 @@ def show_training(events: Iterator[Event], screen: Screen, *, as_json: bool) -> 
     return status
 
 
-def _read(event: Event, tell: Callable[[int, int | None], None]) -> bool:
+def _read(event: Event, on_progress: Callable[[int, int | None], None]) -> bool:
     """Show how many images are read; return whether that is what the event is about."""
     if isinstance(event, Reading):
-        tell(event.done, event.total)
+        on_progress(event.done, event.total)
     return isinstance(event, Reading)
 
 

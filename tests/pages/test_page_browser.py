@@ -9,7 +9,7 @@ import pytest
 from faceren.commands.review import report, revert
 from faceren.runs.lists import read_list
 from faceren.runs.manifest import ManifestWriter
-from tests.report.browser import AXE, CHROMIUM, needs_chromium, serious
+from tests.pages.browser import AXE, CHROMIUM, needs_chromium, serious
 from tests.runs import HEADER, add_photo, face_at, make_run, write_manifest
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"

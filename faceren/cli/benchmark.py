@@ -1,0 +1,82 @@
+"""``faceren benchmark``: figures as they are measured, and what changed since another time."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Exit, Option
+
+from faceren.bench.request import Request
+from faceren.cli.parameters import Quiet
+from faceren.cli.screen import Screen, write_json
+
+if TYPE_CHECKING:
+    from faceren.bench.report import Report
+    from faceren.bench.rows import Row
+
+
+def benchmark(
+    *,
+    request: Request,
+    fail_on_regression: Annotated[
+        bool, Option(help="Exit with 1 if --compare finds anything worse.")
+    ] = False,
+    json: Annotated[
+        str | None, Option(help="Write the figures there; - is stdout.", metavar="FILE")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure quality on degraded clean faces, and speed, on this machine."""
+    screen = Screen(quiet=quiet)
+    report = _measure(request, screen)
+    if json is not None:
+        write_json(json, report.to_json())
+    worse = _compare(request, report, screen)
+    raise Exit(int(report.failed or (worse and fail_on_regression)))
+
+
+def _measure(request: Request, screen: Screen) -> "Report":
+    """Show a benchmark as it goes on, write its files, and return what it found."""
+    from faceren.bench.benchmark import benchmark, load
+    from faceren.bench.machine import machine
+    from faceren.bench.outputs import write_outputs
+    from faceren.bench.report import Report, read_report
+
+    if request.compare is not None:
+        read_report(request.compare)  # so that a wrong file is found before hours of work
+    restorer = load(request)
+    report = Report(machine(restorer), request.to_json())
+    with screen.bar("images") as on_progress:
+        for row in benchmark(request, restorer, progress=on_progress):
+            _show(row, report, screen)
+            report.rows.append(row)
+    for path in write_outputs(report, request, restorer):
+        screen.say(f"wrote {path}")
+    return report
+
+
+def _show(row: "Row", report: "Report", screen: Screen) -> None:
+    from faceren.bench.quality import Quality
+    from faceren.bench.quoted import Quoted
+
+    if not isinstance(row, Quoted):  # those are in the files
+        screen.say(row.line())
+    for warning in row.warnings if isinstance(row, Quality) else ():
+        if warning not in report.warnings:
+            screen.say(f"warning: {warning}")
+
+
+def _compare(request: Request, report: "Report", screen: Screen) -> bool:
+    """Show what changed since the report to compare with; return whether anything got worse."""
+    from faceren.bench.compare import compare
+    from faceren.bench.report import read_report
+
+    if request.compare is None:
+        return False
+    found = compare(read_report(request.compare), report.to_json())
+    for note in found.notes:
+        screen.say(note)
+    for change in found.changes:
+        screen.say(change.line())
+    worse = len(found.regressions)
+    better = len(found.changes) - worse
+    screen.say(f"{found.compared} figures compared: {better} better, {worse} worse")
+    return bool(worse)

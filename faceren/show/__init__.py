@@ -1,1 +1,0 @@
-"""How the commands show their results: lines and tables on stderr, JSON on stdout."""
