@@ -6,14 +6,14 @@ from pathlib import Path
 
 import faceren
 from faceren.assets import DEFAULT_MODEL, model_path
-from faceren.commands.review import open_to_change, recorded_jobs, reported, watcher
+from faceren.commands.review import PagePictures, open_to_change, recorded_jobs, reported
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
-from faceren.inference import load_restorer
+from faceren.report.review import pictures_of
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
 from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
-from faceren.restoration.results import PhotoResult, Timing, done_before
+from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.boxes import given_faces, read_boxes
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
@@ -28,8 +28,6 @@ class RestoreRun:
     shipped_samples: bool
     """The package's own samples stand in for a ``sample_photos`` that is not there."""
     results: Iterator[PhotoResult]
-    timing: Timing
-    """Where the time goes; grows while the results come."""
 
 
 def restore(
@@ -93,6 +91,8 @@ def restore(
     given = given_faces(jobs, read_boxes(boxes)) if boxes is not None else {}
     if only is not None:
         jobs = list(listed(jobs, only))
+    from faceren.inference import load_restorer  # here: torch takes seconds to load
+
     restorer = load_restorer(
         model_path(model),
         device=device,
@@ -109,7 +109,7 @@ def restore(
         tools=tools_for(options, restorer, weights_dir, offline=offline),
         given=given,
         save_faces=save_faces,
-        watch=watcher(output) if report and not dry_run else None,
+        watcher=PagePictures(pictures_of(output)) if report and not dry_run else None,
     )
     manifest = Manifest() if overwrite else earlier_run(output, "restore")
     if only is not None:
@@ -138,7 +138,7 @@ def restore(
     )
     if report and not dry_run:
         results = reported(results, output, max_pixels=max_pixels, workers=workers)
-    return RestoreRun(len(jobs), shipped, results, pipeline.lane.timing)
+    return RestoreRun(len(jobs), shipped, results)
 
 
 def _jobs(

@@ -10,7 +10,6 @@ from typing import BinaryIO
 from faceren.assets import model_path
 from faceren.errors import ConfigError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS
-from faceren.inference import load_restorer
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
 from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
@@ -86,6 +85,8 @@ def restore_stream(
         ConfigError: If an option makes no sense.
         MachineError: If weights or device are not there, or a stream breaks.
     """
+    from faceren.inference import load_restorer  # here: torch takes seconds to load
+
     restorer = load_restorer(
         model_path(model),
         device=device,

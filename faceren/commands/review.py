@@ -1,7 +1,7 @@
 """What follows a look at the results: the review page, and taking restorations back."""
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,12 +11,12 @@ from typing import Literal
 from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
-from faceren.report.comparison import draw, look_at
+from faceren.report.comparison import Look, draw, look_at
 from faceren.report.entries import Check
-from faceren.report.review import Review, pictures_of, write_review
-from faceren.restoration.finish import Watch
+from faceren.report.pictures import Pictures
+from faceren.report.review import Review, write_review
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.results import FaceResult, PhotoResult
+from faceren.restoration.results import FaceEdit, PhotoResult
 from faceren.restoration.revert import reverted
 from faceren.runs.lists import Choice, resolved
 from faceren.runs.manifest import (
@@ -92,20 +92,19 @@ def open_to_change(manifest: Manifest) -> Manifest:
     return Manifest(manifest.header, items, manifest.headers)
 
 
-def watcher(output: Path) -> Watch:
-    """Return what draws the review page's pictures of each photo while the photo is in memory."""
-    pictures = pictures_of(output)
+@dataclass(frozen=True)
+class PagePictures:
+    """Draws the review page's pictures of each photo while the photo is in memory."""
 
-    def watch(photo: Photo, faces: Sequence[FaceResult]) -> Callable[[Photo, PhotoResult], None]:
-        shown_faces = [face.to_json() for face in faces]
-        before = look_at(photo, shown_faces, photo.scale)
+    pictures: Pictures
 
-        def see(photo: Photo, result: PhotoResult) -> None:
-            draw(pictures, result.to_json(), before, look_at(photo, shown_faces, photo.scale))
+    def look(self, photo: Photo, faces: Sequence[FaceEdit]) -> Look:
+        """Return a photo and its faces as the page shows them."""
+        return look_at(photo, [face.to_json() for face in faces], photo.scale)
 
-        return see
-
-    return watch
+    def draw(self, result: PhotoResult, before: Look, after: Look) -> None:
+        """Write the pictures of a photo."""
+        draw(self.pictures, result.to_json(), before, after)
 
 
 def reported(
