@@ -3,13 +3,16 @@
 Shape letters: N batch, H and W pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
 from faceren.config import Ensemble, check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
@@ -79,9 +82,24 @@ class Restorer:
         return self.checkpoint.network.stride
 
     @property
+    def on_cpu(self) -> bool:
+        """Whether passes may run side by side, each on some of the cores."""
+        return self.device.type == "cpu"
+
+    @property
     def faces_a_pass(self) -> int:
         """Faces that go through the network together."""
-        return self.batch_size if self.device.type != "cpu" else 1
+        return 1 if self.on_cpu else self.batch_size
+
+    @property
+    def cores(self) -> int:
+        """Cores that a pass in the calling thread takes, if it runs on a CPU."""
+        return torch.get_num_threads()
+
+    def use_cores(self, number: int) -> None:
+        """Let passes in the calling thread take so many cores, if they run on a CPU."""
+        if self.on_cpu:
+            torch.set_num_threads(number)
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network runs."""
@@ -101,6 +119,19 @@ class Restorer:
                 mirrored_mean(network, faces) if self.self_ensemble else network(faces)
             )
         return restored
+
+    def restore_pictures(self, pictures: Sequence[Rgb]) -> list[Rgb]:
+        """Return restored pictures, (H, W, 3) each: ``restore`` for those who have no tensors.
+
+        Args:
+            pictures: All of one size, (H, W, 3).
+
+        Raises:
+            FacerenError: As ``restore``.
+        """
+        batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)  # (N, 3, H, W)
+        restored = self.restore(batch).permute(0, 2, 3, 1).numpy()  # (N, H, W, 3)
+        return [np.ascontiguousarray(picture) for picture in restored]
 
     def restore(self, faces: Tensor) -> Tensor:
         """Return restored faces, (N, 3, H, W) in [0, 1], on the CPU in float32.

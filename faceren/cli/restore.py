@@ -139,11 +139,12 @@ def _photos(
 ) -> int:
     """Restore photos, say so as it goes on, and write the page; return the exit status."""
     from faceren.commands.restore import restore
-    from faceren.commands.review import review, watcher
+    from faceren.commands.review import PagePictures, review
+    from faceren.pages.review import pictures_of
 
     with_page = with_page and not folder.dry_run
-    watch = watcher(output) if with_page else None
-    run = restore(inputs, output, options, how=how, folder=folder, watch=watch)
+    watcher = PagePictures(pictures_of(output)) if with_page else None
+    run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
     if run.shipped_samples:
         screen.say("sample_photos is not here: restoring the samples that ship with faceren")
     counts: Counter[str] = Counter()

@@ -11,7 +11,7 @@ from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.results import PhotoResult, Timing, done_before
+from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.boxes import given_faces, read_boxes
 from faceren.runs.lists import photos_only, read_list
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
@@ -19,7 +19,7 @@ from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inpu
 from faceren.runs.resume import earlier_run, set_aside
 
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
-    from faceren.restoration.finish import Watch
+    from faceren.restoration.finish import Watcher
     from faceren.restoration.pipeline import Pipeline
 
 
@@ -31,8 +31,6 @@ class RestoreRun:
     shipped_samples: bool
     """The package's own samples stand in for a ``sample_photos`` that is not there."""
     results: Iterator[PhotoResult]
-    timing: Timing
-    """Where the time goes; grows while the results come."""
 
 
 def restore(
@@ -42,7 +40,7 @@ def restore(
     *,
     how: RunOptions = RunOptions(),
     folder: FolderOptions = FolderOptions(),
-    watch: "Watch | None" = None,
+    watcher: "Watcher | None" = None,
 ) -> RestoreRun:
     """Plan a restoration; iterating over ``results`` does the work.
 
@@ -56,7 +54,7 @@ def restore(
         how: With what it is done.
         folder: Which photos, and what is written beside them; ``dry_run`` yields ``planned`` (or
             ``skipped``) results and does nothing.
-        watch: Told of each photo before and after, while it is in memory.
+        watcher: Told of each photo before and after, while it is in memory.
 
     Raises:
         ConfigError: If inputs, outputs or options make no sense.
@@ -72,13 +70,13 @@ def restore(
     if folder.only is not None:
         manifest = open_to_change(manifest)
     pipeline = load_pipeline(options, how)
-    pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watch=watch)
+    pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watcher=watcher)
     if folder.dry_run:
         results = _planned(jobs, pipeline, manifest, folder)
     else:
         header = header_of(pipeline, how.model)
         results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header)
-    return RestoreRun(len(jobs), shipped, results, pipeline.lane.timing)
+    return RestoreRun(len(jobs), shipped, results)
 
 
 def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":

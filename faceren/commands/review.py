@@ -1,21 +1,22 @@
 """What follows a look at the results: the review page, and taking restorations back."""
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
-from faceren.pages.comparison import draw, look_at
+from faceren.pages.comparison import Look, draw, look_at
 from faceren.pages.entries import Check
-from faceren.pages.review import Review, pictures_of, write_review
+from faceren.pages.pictures import Pictures
+from faceren.pages.review import Review, write_review
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.results import FaceResult, PhotoResult
+from faceren.restoration.results import FaceEdit, PhotoResult
 from faceren.restoration.revert import reverted
 from faceren.runs.lists import Choice, resolved
 from faceren.runs.manifest import (
@@ -29,7 +30,7 @@ from faceren.runs.manifest import (
 from faceren.runs.plan import Job
 
 if TYPE_CHECKING:  # it loads torch, which neither the page nor a revert needs
-    from faceren.restoration.finish import Watch
+    pass
 
 WEAKER, STRONGER = 0.6, 1.5
 """What the page proposes to multiply the strength with."""
@@ -94,20 +95,19 @@ def open_to_change(manifest: Manifest) -> Manifest:
     return Manifest(manifest.header, items, manifest.headers)
 
 
-def watcher(output: Path) -> "Watch":
-    """Return what draws the review page's pictures of each photo while the photo is in memory."""
-    pictures = pictures_of(output)
+@dataclass(frozen=True)
+class PagePictures:
+    """Draws the review page's pictures of each photo while the photo is in memory."""
 
-    def watch(photo: Photo, faces: Sequence[FaceResult]) -> Callable[[Photo, PhotoResult], None]:
-        shown_faces = [face.to_json() for face in faces]
-        before = look_at(photo, shown_faces, photo.scale)
+    pictures: Pictures
 
-        def see(photo: Photo, result: PhotoResult) -> None:
-            draw(pictures, result.to_json(), before, look_at(photo, shown_faces, photo.scale))
+    def look(self, photo: Photo, faces: Sequence[FaceEdit]) -> Look:
+        """Return a photo and its faces as the page shows them."""
+        return look_at(photo, [face.to_json() for face in faces], photo.scale)
 
-        return see
-
-    return watch
+    def draw(self, result: PhotoResult, before: Look, after: Look) -> None:
+        """Write the pictures of a photo."""
+        draw(self.pictures, result.to_json(), before, after)
 
 
 def _commands(output: Path, header: Line) -> dict[str, str]:

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from faceren.arrays import Rgb
 from faceren.images import Box
+from faceren.images.page import Page
+from faceren.restoration.network import RestoredOrError, without_errors
 
-Pixels = NDArray[np.float32]
-
+Restore = Callable[[Sequence[Rgb]], list[RestoredOrError]]
+"""The network: pictures in, results of the same sizes out."""
 ALIGNMENT = 64
 """Pixels; a multiple of the stride of every network."""
 TILE = 832
@@ -37,7 +40,7 @@ def tile_spans(length: int) -> list[tuple[int, int]]:
     return [(start, min(start + TILE, length)) for start in starts[:-1]] + [(starts[-1], length)]
 
 
-def tile_weight(span: tuple[int, int], length: int) -> Pixels:
+def tile_weight(span: tuple[int, int], length: int) -> NDArray[np.float32]:
     """Return a tile's weight along one side: 0 on the rim, a ramp, 1 inside and at photo borders.
 
     Args:
@@ -51,22 +54,20 @@ def tile_weight(span: tuple[int, int], length: int) -> Pixels:
     return np.clip(np.minimum(rising, falling), 0, 1)
 
 
-def background_bands(
-    region: Callable[[Box], Pixels],
-    shape: tuple[int, int],
-    restore: Callable[[Sequence[Pixels]], list[Pixels]],
-) -> Iterator[tuple[Box, Pixels]]:
-    """Yield what the network changes in a photo, in bands from the top: a box and (h, W, 3).
+def background_bands(page: Page, restore: Restore) -> Iterator[tuple[Box, Rgb]]:
+    """Yield what the network changes in a page, in bands from the top: a box and (h, W, 3).
 
-    A band may be written into the photo before the next is asked for: the rows that later tiles
-    read are below it. Memory grows with the photo's width, not with its height.
+    A band may be written into the page before the next is asked for: the rows that later tiles
+    read are below it. Memory grows with the page's width, not with its height.
 
     Args:
-        region: Returns the photo's pixels in a box, (h, w, 3) in [0, 1].
-        shape: Height and width of the photo.
-        restore: The network; pictures in, pictures of the same sizes out.
+        page: The page as it is seen.
+        restore: The network.
+
+    Raises:
+        FaceError: If the network fails for a tile.
     """
-    height, width = shape
+    height, width = page.upright_shape
     rows, columns = tile_spans(height), tile_spans(width)
     across = [tile_weight(span, width) for span in columns]
     pending = np.zeros((0, width, 4), np.float32)  # weighted changes and weights of shared rows
@@ -74,12 +75,11 @@ def background_bands(
         sums = np.zeros((bottom - top, width, 4), np.float32)
         sums[: len(pending)] = pending
         down = tile_weight((top, bottom), height)
-        tiles = [region((left, top, right, bottom)) for left, right in columns]
-        for (left, right), weight, tile, new in zip(
-            columns, across, tiles, restore(tiles), strict=True
-        ):
+        tiles = [page.upright_region((left, top, right, bottom)) for left, right in columns]
+        restored = without_errors(restore(tiles))
+        for (left, right), weight, tile, new in zip(columns, across, tiles, restored, strict=True):
             mask = (down[:, None] * weight)[..., None]
-            sums[:, left:right, :3] += mask * (new - tile)
+            sums[:, left:right, :3] += mask * (new.pixels - tile)
             sums[:, left:right, 3:] += mask
         last = index + 1 == len(rows)
         final = bottom - top if last else rows[index + 1][0] - top

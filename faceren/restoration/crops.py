@@ -1,23 +1,25 @@
-"""Choose the faces of a photo and cut their aligned crops.
+"""What was found in a photo: which of its faces are restored, and their aligned crops.
 
-Pixels are float32 RGB in [0, 1], (H, W, 3); crops are (S, S, 3).
+Photo pixels are counted as the photo is seen upright.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from faceren.faces.alignment import Matrix, crop_box, crop_transform, cut_crop, native_side
-from faceren.faces.detection import Face
-from faceren.images import Box
+from faceren.arrays import LUMA, Matrix, Rgb
+from faceren.faces.alignment import TEMPLATE, crop_box, crop_transform, cut_crop, native_side
+from faceren.faces.face import Face
+from faceren.images import Box, Photo
 from faceren.restoration.options import RestoreOptions
 
-Pixels = NDArray[np.float32]
 SIZES = (256, 512, 768, 1024)
 """Sides of crops: 256 and 512 are what the networks are trained on; in larger faces, 768 and 1024
 let them reach damage that is finer than a pixel of the smaller crops."""
+MONOCHROME = 0.02
+"""Largest spread of chroma, about the curve that tones a print, of a photo without colours."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,17 @@ class FaceCrop:
     """One face, cut out of a photo."""
 
     face: Face
+    """In pixels of the photo."""
     matrix: Matrix
     """(2, 3) transform from photo to crop pixels."""
-    pixels: Pixels
+    pixels: Rgb
     """(S, S, 3)."""
-    box: tuple[int, int, int, int]
+    box: Box
     """x0, y0, x1, y1: the photo pixels that the crop covers, clipped to the photo."""
+    page: int = 0
+    """Of a photo with several."""
+    luminance_only: bool = False
+    """Nothing but its brightness may change: the photo's own chroma is kept."""
 
     @property
     def size(self) -> int:
@@ -55,6 +62,16 @@ def choose(faces: Sequence[Face], shape: tuple[int, ...], options: RestoreOption
     return [min(wide, key=lambda face: float(np.hypot(*(face.landmarks[2] - centre))))]
 
 
+def is_monochrome(image: Rgb) -> bool:
+    """Say whether an image has one hue for each brightness, as gray and toned prints have."""
+    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    luma = (small @ LUMA).ravel().astype(np.float64)
+    chroma = (small - small @ LUMA[:, None] @ np.ones((1, 3))).reshape(-1, 3)[:, [0, 2]]
+    curve = np.vander(luma, 4)  # the toning of a print is a smooth curve of its brightness
+    fit, *_ = np.linalg.lstsq(curve, chroma, rcond=None)
+    return float(np.sqrt(np.mean((chroma - curve @ fit) ** 2))) < MONOCHROME
+
+
 def crop_size(side: float) -> int:
     """Return the crop size for a face whose crop covers ``side`` photo pixels.
 
@@ -64,18 +81,38 @@ def crop_size(side: float) -> int:
     return min(SIZES, key=lambda size: abs(np.log(size / side)))
 
 
-def cut(region: Callable[[Box], Pixels], shape: tuple[int, int], face: Face) -> FaceCrop:
+def cut(photo: Photo, page: int, face: Face, *, luminance_only: bool = False) -> FaceCrop:
     """Cut the aligned crop of a face.
 
     Args:
-        region: Returns the photo's pixels in a box, (h, w, 3).
-        shape: Height and width of the photo.
+        photo: The photo.
+        page: Which of its pages.
         face: In pixels of the photo.
+        luminance_only: See ``FaceCrop``.
 
     Raises:
         FaceError: If its landmarks coincide or its crop lies outside the photo.
     """
     size = crop_size(native_side(face.landmarks))
     matrix = crop_transform(face.landmarks, size)
-    box = crop_box(matrix, size, shape)
-    return FaceCrop(face, matrix, cut_crop(region, box, matrix, size), box)
+    box = crop_box(matrix, size, photo.pages[page].upright_shape)
+    pixels = cut_crop(photo.pages[page].upright_region, box, matrix, size)
+    return FaceCrop(face, matrix, pixels, box, page, luminance_only)
+
+
+def whole(photo: Photo, page: int, *, luminance_only: bool = False) -> FaceCrop:
+    """Return a page that is an aligned face already as one crop of its own size; see ``cut``."""
+    height, width = photo.pages[page].upright_shape
+    box = (0, 0, width, height)
+    landmarks = (TEMPLATE + 0.5) * np.array([width, height]) / 512 - 0.5
+    face = Face((0.0, 0.0, float(width), float(height)), landmarks, 1.0)
+    pixels = photo.upright_region(box, page)
+    return FaceCrop(face, np.eye(2, 3), pixels, box, page, luminance_only)
+
+
+def scaled_face(face: Face, scale: float) -> Face:
+    """Return a face in pixels of its photo made ``scale`` times as large."""
+    x0, y0, x1, y1 = (edge * scale for edge in face.box)
+    # the centre of the first pixel, not its corner, is at 0
+    landmarks = (face.landmarks + 0.5) * scale - 0.5
+    return replace(face, box=(x0, y0, x1, y1), landmarks=landmarks)

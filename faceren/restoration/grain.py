@@ -7,7 +7,7 @@ octave and replaced by random grain of that spectrum, which hides no face. Lumin
 """
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
@@ -16,18 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from faceren.restoration.paste import LUMA
-from faceren.restoration.texture import (
-    SMOOTHINGS,
-    ByTone,
-    Luma,
-    block_means,
-    by_tone,
-    flat_blocks,
-    octaves,
-)
+from faceren.arrays import LUMA, Plane, Rgb
 
-Pixels = NDArray[np.float32]
+SMOOTHINGS = (0.7, 1.4, 2.8, 5.6)
+"""Gaussian sigmas in crop pixels; between two of them lies an octave."""
+BLOCK = 16
+"""Side in pixels of the blocks in which the power of an octave is measured."""
+FLAT = 0.4
+"""Share of blocks, those with the least structure, that count as flat."""
+TONES = 3
+"""Brightnesses at which grain is measured: prints show less of it in black and in white."""
 LENSES = (0.0, 0.7, 1.4, 2.8)
 """Gaussian sigmas in crop pixels that white noise is softened by."""
 STRONGEST = 12 / 255
@@ -40,7 +38,21 @@ AROUND = 16.0
 """The same for grain, which takes more pixels to measure."""
 
 
-def with_grain(crop: Pixels, restored: Pixels) -> Pixels:
+@dataclass(frozen=True)
+class ByTone:
+    """A measure of texture at some brightnesses, from dark to bright."""
+
+    tones: NDArray[np.float64]
+    """(TONES,)."""
+    values: NDArray[np.float64]
+    """(TONES, n)."""
+
+    def at(self, where: Plane, column: int) -> Plane:
+        """Return one column for pixels of given brightness, with straight lines between."""
+        return np.asarray(np.interp(where, self.tones, self.values[:, column]), np.float32)
+
+
+def with_grain(crop: Rgb, restored: Rgb) -> Rgb:
     """Return a restored crop as sharp and as grainy as the crop was, (S, S, 3), not clipped.
 
     The same crop always gets the same grain: its own pixels are the seed.
@@ -67,7 +79,7 @@ def with_grain(crop: Pixels, restored: Pixels) -> Pixels:
     return np.asarray(restored + added[..., None], np.float32)
 
 
-def noise_like(powers: ByTone, tone: Luma, rng: np.random.Generator) -> Luma:
+def noise_like(powers: ByTone, tone: Plane, rng: np.random.Generator) -> Plane:
     """Return random grain, (S, S), whose octaves have given powers.
 
     It is a sum of white noises, each seen through a softer lens, as grain that was scanned is.
@@ -100,7 +112,7 @@ def _mixture() -> NDArray[np.float64]:
     return np.asarray(power @ lenses / lenses.sum(axis=0))
 
 
-def _share_near(before: list[Luma], now: list[Luma], removed: ByTone, tone: Luma) -> Luma:
+def _share_near(before: list[Plane], now: list[Plane], removed: ByTone, tone: Plane) -> Plane:
     """Return how much of the grain is missing around each pixel, 0 to 1: hair keeps a texture."""
     change = np.sum([b * b - n * n for b, n in zip(before, now, strict=True)], axis=0)
     near = cv2.GaussianBlur(change, (0, 0), AROUND)
@@ -108,7 +120,7 @@ def _share_near(before: list[Luma], now: list[Luma], removed: ByTone, tone: Luma
     return np.asarray(np.sqrt(np.clip(near / np.maximum(usual, 1e-9), 0, 1)), np.float32)
 
 
-def _lost(before: Luma, now: Luma, grain: Luma) -> Luma:
+def _lost(before: Plane, now: Plane, grain: Plane) -> Plane:
     """Return the share, 0 to 1, of certain detail that an octave has lost at each pixel.
 
     Args:
@@ -122,6 +134,41 @@ def _lost(before: Luma, now: Luma, grain: Luma) -> Luma:
     return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
 
 
-def _seed(crop: Pixels) -> int:
+def _seed(crop: Rgb) -> int:
     levels = np.rint(crop * 255).astype(np.uint8)
     return int.from_bytes(hashlib.sha256(levels.tobytes()).digest()[:8], "little")
+
+
+def octaves(luma: Plane) -> list[Plane]:
+    """Split a picture into octaves of detail, the finest first; what is coarser is left out."""
+    smoothed = [luma, *(cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in SMOOTHINGS)]
+    return [np.asarray(fine - coarse, np.float32) for fine, coarse in pairwise(smoothed)]
+
+
+def block_means(values: Plane) -> Plane:
+    """Return the mean of each block, (n, n)."""
+    count = max(2, round(len(values) / BLOCK))
+    return np.asarray(cv2.resize(values, (count, count), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def flat_blocks(bands: list[Plane]) -> NDArray[np.bool_]:
+    """Mark the blocks that show the least structure, (n, n).
+
+    Args:
+        bands: Octaves of a picture without grain: a restored face tells what is structure.
+    """
+    structure = np.sum([block_means(band * band) for band in bands], axis=0)
+    return np.asarray(structure <= np.quantile(structure, FLAT))
+
+
+def by_tone(powers: Plane, tones: Plane) -> ByTone:
+    """Return the medians of three groups of blocks, so that a scratch or a hair does not count.
+
+    Args:
+        powers: (n, blocks) mean squares; a difference of two may be negative, and counts as 0.
+        tones: (blocks,) brightness.
+    """
+    groups = np.array_split(np.argsort(tones, kind="stable"), TONES)
+    medians = [np.maximum(np.median(powers[:, group], axis=1), 0) for group in groups]
+    centres = [float(np.median(tones[group])) for group in groups]
+    return ByTone(np.array(centres), np.array(medians, np.float64))

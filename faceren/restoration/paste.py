@@ -1,45 +1,53 @@
-"""Put restored faces back into their photo.
+"""Put restored faces back into their photo, in bands from the top.
 
 What is pasted is the *difference* between the restored crop and the crop, resampled to the photo's
 own pixels: where the network changes nothing, nothing changes, and detail finer than the crop's
-resolution stays. Pixels are float32 RGB in [0, 1], (H, W, 3).
+resolution stays. Only the faces that a band touches are in photo pixels at a time, so that memory
+does not grow with their number. Pixels are float32 RGB in [0, 1], (h, w, 3).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.faces.alignment import Matrix, inverse, warp
+from faceren.arrays import LUMA, Matrix, Plane, Rgb
+from faceren.faces.alignment import inverse, warp
+from faceren.faces.tools import Parse
+from faceren.images import Box, Photo
 from faceren.restoration.crops import FaceCrop
 
-Pixels = NDArray[np.float32]
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 FEATHER = 0.25
 """Width of the mask's soft edge, as a share of half the crop's side."""
 OUTLINE = 0.015
 """Width of an outline's soft edge, as a share of the crop's side."""
 SMALLEST = 1e-4
 """Mask below which a blend in light differs from any other by less than a float's rounding."""
-MONOCHROME = 0.02
-"""Largest spread of chroma, about the curve that tones a print, of a photo without colours."""
+BAND = 256
+"""Rows that are merged at a time."""
+
+Patch = NDArray[np.float32]
+"""(h, w, 4), what a face adds to the photo pixels in its crop's box, and its mask: in [0, 1], zero
+at the crop's border and beyond."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """What one face changes in its photo."""
+def across(matrix: Matrix, size: int, box: Box) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far the pixels of a box are across and down a crop: -1 to 1 inside it.
 
-    box: tuple[int, int, int, int]
-    """x0, y0, x1, y1 in photo pixels."""
-    difference: Pixels
-    """(h, w, 3), to add."""
-    mask: Pixels
-    """(h, w) in [0, 1], zero at the crop's border and beyond."""
+    Args:
+        matrix: (2, 3) transform to crop pixels.
+        size: Side of the crop in pixels.
+        box: x0, y0, x1, y1.
+    """
+    x, y = np.arange(box[0], box[2]), np.arange(box[1], box[3])
+    turn, centre = matrix[:, :2] * (2 / size), (matrix[:, 2] + 0.5) * (2 / size) - 1
+    u = turn[0, 0] * x[None, :] + turn[0, 1] * y[:, None] + centre[0]
+    v = turn[1, 0] * x[None, :] + turn[1, 1] * y[:, None] + centre[1]
+    return u, v
 
 
-def face_mask(matrix: Matrix, size: int, shape: tuple[int, int]) -> Pixels:
+def face_mask(matrix: Matrix, size: int, shape: tuple[int, int]) -> Plane:
     """Return the soft mask of a crop in photo pixels: 1 over face and hair, 0 outside the crop.
 
     A superellipse inscribed in the crop, so that no square shows and little hair is cut. It is
@@ -50,54 +58,21 @@ def face_mask(matrix: Matrix, size: int, shape: tuple[int, int]) -> Pixels:
         size: Side of the crop in pixels.
         shape: Height and width of the mask.
     """
-    x, y = np.arange(shape[1]), np.arange(shape[0])
-    centred = (matrix[:, 2] + 0.5) * (2 / size) - 1
-    turn = matrix[:, :2] * (2 / size)
-    u = turn[0, 0] * x[None, :] + turn[0, 1] * y[:, None] + centred[0]  # -1 to 1 across the crop
-    v = turn[1, 0] * x[None, :] + turn[1, 1] * y[:, None] + centred[1]
+    u, v = across(matrix, size, (0, 0, shape[1], shape[0]))
     u, v = u * u, v * v
     radius = np.sqrt(np.sqrt(u * u + v * v))  # powers by multiplication: the power function is slow
     ramp = np.clip((1 - radius) / FEATHER, 0, 1)
     return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
-def is_monochrome(image: Pixels) -> bool:
-    """Say whether an image has one hue for each brightness, as gray and toned prints have.
-
-    Args:
-        image: (H, W, 3).
-    """
-    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
-    luma = (small @ LUMA).ravel().astype(np.float64)
-    chroma = (small - small @ LUMA[:, None] @ np.ones((1, 3))).reshape(-1, 3)[:, [0, 2]]
-    curve = np.vander(luma, 4)  # the toning of a print is a smooth curve of its brightness
-    fit, *_ = np.linalg.lstsq(curve, chroma, rcond=None)
-    return float(np.sqrt(np.mean((chroma - curve @ fit) ** 2))) < MONOCHROME
-
-
-def scaled(difference: Pixels, strength: float, *, luminance_only: bool) -> Pixels:
-    """Return ``strength`` times a difference, (h, w, 3); its luminance alone if asked."""
-    difference = difference * np.float32(strength)
-    if luminance_only:
-        difference = np.repeat(difference @ LUMA[:, None], 3, axis=2)
-    return np.asarray(difference, np.float32)
-
-
-def change_of(
-    crop: FaceCrop,
-    difference: Pixels,
-    seen: Pixels,
-    *,
-    luminance_only: bool = False,
-    outline: Pixels | None = None,
-) -> Change:
-    """Return what a restored face changes in its photo.
+def patch_of(crop: FaceCrop, difference: Rgb, seen: Rgb, outline: Plane | None = None) -> Patch:
+    """Return what a restored face adds to its photo.
 
     Args:
         crop: The face as it was cut.
-        difference: (S, S, 3), to add to the crop.
+        difference: (S, S, 3), to add to the crop; the same in all channels where
+            ``crop.luminance_only``, and that it stays.
         seen: (h, w, 3), the photo's pixels in ``crop.box``.
-        luminance_only: The difference is the same in all channels and has to stay so.
         outline: (S, S), 1 where the head is; None: the ellipse alone is the mask.
     """
     x0, y0, x1, y1 = crop.box
@@ -107,18 +82,18 @@ def change_of(
     mask = face_mask(inverse(back), crop.size, size)
     if outline is not None:
         mask = mask * np.clip(warp(softened(outline), back, size), 0, 1)
-    below = seen if not luminance_only else np.repeat(seen @ LUMA[:, None], 3, axis=2)
-    return Change(crop.box, in_light(below, warp(difference, back, size), mask), mask)
+    below = seen if not crop.luminance_only else np.repeat(seen @ LUMA[:, None], 3, axis=2)
+    return np.dstack([in_light(below, warp(difference, back, size), mask), mask])
 
 
-def softened(outline: Pixels) -> Pixels:
+def softened(outline: Rgb) -> Rgb:
     """Return an outline, (S, S), a little wider and with a soft edge."""
     edge = OUTLINE * len(outline)
     wider = cv2.GaussianBlur(outline, (0, 0), 2 * edge) > 0.1
     return np.asarray(cv2.GaussianBlur(wider.astype(np.float32), (0, 0), edge), np.float32)
 
 
-def in_light(seen: Pixels, difference: Pixels, mask: Pixels) -> Pixels:
+def in_light(seen: Rgb, difference: Rgb, mask: Rgb) -> Rgb:
     """Return the difference that, times the mask, blends photo and restored face as light mixes.
 
     Only where the mask is soft does that differ from the difference itself.
@@ -137,37 +112,93 @@ def in_light(seen: Pixels, difference: Pixels, mask: Pixels) -> Pixels:
     return blended
 
 
-def from_srgb(values: Pixels) -> Pixels:
+def from_srgb(values: Rgb) -> Rgb:
     """Return the amount of light that sRGB values in [0, 1] mean (IEC 61966-2-1)."""
     power = ((values + 0.055) / 1.055) ** 2.4
     return np.asarray(np.where(values <= 0.04045, values / 12.92, power), np.float32)
 
 
-def to_srgb(light: Pixels) -> Pixels:
+def to_srgb(light: Rgb) -> Rgb:
     """Return the sRGB values of an amount of light in [0, 1]; the inverse of ``from_srgb``."""
     power = 1.055 * light ** (1 / 2.4) - 0.055
     return np.asarray(np.where(light <= 0.0031308, light * 12.92, power), np.float32)
 
 
-def total_in(changes: Sequence[Change], box: tuple[int, int, int, int]) -> Pixels:
-    """Return the total change in a band of a photo, (h, w, 3).
+def total_in(patches: Sequence[tuple[Box, Patch]], band: Box) -> Patch:
+    """Return what faces add in a band of a photo, (h, w, 3), and their share of each pixel.
 
     Where crops overlap, each face's difference counts by its mask's share, so that the order of
     faces does not matter; pixels outside every mask get exactly zero.
 
     Args:
-        changes: All that touch the band's rows; none may leave its columns.
-        box: x0, y0, x1, y1 of the band.
+        patches: All that touch the band's rows, with their boxes; none may leave its columns.
+        band: x0, y0, x1, y1.
     """
-    left, top, right, bottom = box
-    total = np.zeros((bottom - top, right - left, 3), np.float32)
+    left, top, right, bottom = band
+    total = np.zeros((bottom - top, right - left, 4), np.float32)
     weight = np.zeros((bottom - top, right - left, 1), np.float32)
-    for change in changes:
-        x0, y0, x1, y1 = change.box
+    for (x0, y0, x1, y1), patch in patches:
         rows = slice(max(y0, top) - top, min(y1, bottom) - top)
         inner = slice(max(y0, top) - y0, min(y1, bottom) - y0)
         columns = slice(x0 - left, x1 - left)
-        mask = change.mask[inner, :, None]
-        total[rows, columns] += mask * mask * change.difference[inner]
+        mask = patch[inner, :, 3:]
+        total[rows, columns, :3] += mask * mask * patch[inner, :, :3]
+        total[rows, columns, 3:] += mask * mask
         weight[rows, columns] += mask
     return np.asarray(total / np.maximum(weight, 1e-6), np.float32)
+
+
+class PastedFaces:
+    """The faces of a page on their way into it: each made when a band first touches it.
+
+    Args:
+        photo: The photo, read only in the boxes of the faces, before the band there is written.
+        page: Which of its pages.
+        faces: Crops and what is added to them, (S, S, 3).
+        parse: What outlines heads; None: masks are ellipses.
+    """
+
+    def __init__(
+        self,
+        photo: Photo,
+        page: int,
+        faces: Sequence[tuple[FaceCrop, Rgb]],
+        parse: Parse | None = None,
+    ) -> None:
+        self._page = photo.pages[page]
+        self._faces = faces
+        self._parse = parse
+        self._made: dict[int, Patch] = {}
+
+    def bands(self) -> Iterator[tuple[Box, Rgb]]:
+        """Yield what the faces change: boxes over the columns that any face touches."""
+        if not self._faces:
+            return
+        edges = np.array([crop.box for crop, _ in self._faces])
+        left, right = int(edges[:, 0].min()), int(edges[:, 2].max())
+        end = int(edges[:, 3].max())
+        for top in range(int(edges[:, 1].min()), end, BAND):
+            band = (left, top, right, min(top + BAND, end))
+            if touching := self._touching(band):
+                yield band, total_in(touching, band)[..., :3]
+
+    def over(self, background: Iterable[tuple[Box, Rgb]]) -> Iterator[tuple[Box, Rgb]]:
+        """Yield the changes of background and faces; in a face's mask its own change counts.
+
+        Args:
+            background: Bands as wide as the photo, from the top.
+        """
+        for band, change in background:
+            total = total_in(self._touching(band), band)
+            yield band, change * (1 - total[..., 3:]) + total[..., :3]
+
+    def _touching(self, band: Box) -> list[tuple[Box, Patch]]:
+        """Return the patches of the faces in a band; bands must come from the top."""
+        for index, (crop, difference) in enumerate(self._faces):
+            if crop.box[3] <= band[1]:
+                self._made.pop(index, None)
+            elif crop.box[1] < band[3] and index not in self._made:
+                outline = self._parse(crop.pixels + difference) if self._parse else None
+                seen = self._page.upright_region(crop.box)
+                self._made[index] = patch_of(crop, difference, seen, outline)
+        return [(self._faces[index][0].box, self._made[index]) for index in sorted(self._made)]

@@ -1,25 +1,30 @@
 """A run's stages: threads decode, detect and encode while the network computes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Literal
 
-import torch
-
+from faceren.arrays import Rgb
 from faceren.errors import FacerenError, MachineError
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
-from faceren.inference import Restorer
-from faceren.restoration.budget import MemoryBudget
-from faceren.restoration.finish import Watch, finish
-from faceren.restoration.flow import Flow, PreparedOrFailed, Stages
-from faceren.restoration.lane import NetworkLane, Restored
+from faceren.images import Restoration
+from faceren.restoration.finish import Watcher, finish
+from faceren.restoration.network import RestoredOrError, SharedNetwork
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared, prepare
 from faceren.restoration.results import PhotoResult
+from faceren.restoration.stream import MemoryBudget, PhotoStream, PreparedOrFailed, Stages
 from faceren.runs.plan import Job
+
+if TYPE_CHECKING:  # torch loads where a network is, not here
+    from faceren.inference import Restorer
 
 AHEAD = 4
 """Photos on their way beyond those in the hands of the threads and those that fill a batch."""
@@ -27,12 +32,52 @@ AUTOMATIC_WORKERS = 2
 DEFAULT_MAX_MEMORY = 2 * 2**30
 """Bytes of the photos that are worked on at a time."""
 
+Stage = Literal["prepare", "network", "finish"]
+
+
+class Timing:
+    """Seconds that a run has spent in each stage so far: where its time goes, for a benchmark."""
+
+    def __init__(self) -> None:
+        self.prepare = 0.0
+        """Decoding, detecting, aligning; by all threads together."""
+        self.network = 0.0
+        """In which the network was at work, however many threads it worked for: never more than
+        went by."""
+        self.finish = 0.0
+        """Pasting, measuring, encoding, writing; by all threads together. Passes over a photo's
+        background are part of it, and of ``network``."""
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._since = 0.0
+
+    @contextmanager
+    def of(self, stage: Stage) -> Iterator[None]:
+        """Count the time of a block as a stage's."""
+        began = time.perf_counter()
+        with self._lock:
+            if stage == "network":
+                self._inside += 1
+                self._since = began if self._inside == 1 else self._since
+        try:
+            yield
+        finally:
+            ended = time.perf_counter()
+            with self._lock:
+                if stage == "prepare":
+                    self.prepare += ended - began
+                elif stage == "finish":
+                    self.finish += ended - began
+                else:
+                    self._inside -= 1
+                    self.network += ended - self._since if not self._inside else 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """Everything a run needs beside its jobs."""
 
-    restorer: Restorer
+    restorer: "Restorer"
     options: RestoreOptions
     max_pixels: int
     workers: int
@@ -44,8 +89,9 @@ class Pipeline:
     given: Mapping[str, tuple[GivenFace, ...]] = field(default_factory=dict)
     """Faces that a person has marked, by the keys of the jobs."""
     save_faces: bool = False
-    watch: Watch | None = None
-    """Told of each photo before and after; see ``finish``."""
+    watcher: Watcher | None = None
+    """Told of each photo before and after."""
+    timing: Timing = field(default_factory=Timing)
 
     def settings(self, job: Job) -> str:
         """Return the digest of what decides the pixels of a photo's output."""
@@ -53,9 +99,9 @@ class Pipeline:
         return self.options.digest(self.restorer.checkpoint.sha256, given)
 
     @cached_property
-    def lane(self) -> NetworkLane:
-        """The network, and how long each stage has taken."""
-        return NetworkLane(self.restorer)
+    def network(self) -> SharedNetwork:
+        """The network, as the threads of the run share it."""
+        return SharedNetwork(self.restorer)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[PhotoResult]:
         """Restore photos; yield one result each, in order. A bad photo never stops the others.
@@ -63,26 +109,22 @@ class Pipeline:
         Raises:
             MachineError: If the disk is full or the device fails: the others would fail too.
         """
-        threads = self.lane.cores  # asked here: a thread of the pool has but one
-        alone = _one_thread if self.restorer.device.type == "cpu" else None
-        stages = Stages(self.prepared, self.lane.run, self.finished)
+        cores = self.network.cores  # asked here: a thread of the pool has but one
+        stages = Stages(self.prepared, self.restored, self.finished)
         batch = self.restorer.faces_a_pass
         budget = MemoryBudget(self.max_memory, 2 * self.workers + AHEAD + batch, self.options.scale)
+        passes = 2 if self.restorer.on_cpu else 1  # the second may fill a core that would idle
+        alone = partial(self.restorer.use_cores, 1)  # a worker's own arithmetic
         with (
-            ThreadPoolExecutor(self._passes, "faceren-network") as network,
+            ThreadPoolExecutor(passes, "faceren-network") as network,
             ThreadPoolExecutor(self.workers, "faceren", alone) as pool,
         ):
-            flow = Flow(stages, pool, network, batch=batch, budget=budget)
+            stream = PhotoStream(stages, pool, network, batch=batch, budget=budget)
             try:
-                yield from flow.run(jobs)
+                yield from stream.run(jobs)
             finally:
-                flow.cancel()
-                torch.set_num_threads(threads)
-
-    @property
-    def _passes(self) -> int:
-        """Threads that wait for the network: two where a second pass may fill a core."""
-        return 2 if self.restorer.device.type == "cpu" else 1
+                stream.cancel()
+                self.restorer.use_cores(cores)
 
     def one(self, job: Job) -> PhotoResult:
         """Restore one photo, with nothing beside it and one face at a time.
@@ -93,33 +135,40 @@ class Pipeline:
         prepared = self.prepared(job)
         if isinstance(prepared, PhotoResult):
             return prepared
-        return self.finished(prepared, [self.lane.run([crop.pixels])[0] for crop in prepared.faces])
+        return self.finished(prepared, [self.restored([c.pixels])[0] for c in prepared.faces])
 
     def prepared(self, job: Job) -> PreparedOrFailed:
         """Prepare a photo for the network; a result if that failed."""
         try:
-            with self.lane.stage("prepare"):
+            with self.timing.of("prepare"), self.network.beside():
                 given = self.given.get(job.key, ())
                 return prepare(job, self.options, self.max_pixels, self.tools, given)
         except FacerenError as error:  # a missing library stops one kind of file, not the run
             return self.failure(job, error)
 
-    def finished(self, prepared: Prepared, restored: list[Restored]) -> PhotoResult:
+    def restored(self, pictures: Sequence[Rgb]) -> list[RestoredOrError]:
+        """Send pictures of any photos through the network; see ``SharedNetwork.run``."""
+        with self.timing.of("network"):
+            return self.network.run(pictures)
+
+    def finished(self, prepared: Prepared, restored: list[RestoredOrError]) -> PhotoResult:
         """Paste and write a photo.
 
         Raises:
             MachineError: If the disk is full.
         """
+        checkpoint = self.restorer.checkpoint
         try:
-            with self.lane.stage("finish"):
+            with self.timing.of("finish"), self.network.beside():
                 result = finish(
                     prepared,
                     restored,
                     self.options,
-                    lane=self.lane,
+                    note=Restoration(checkpoint.info.name, checkpoint.sha256),
+                    restore=self.restored,
                     tools=self.tools,
                     save_faces=self.save_faces,
-                    watch=self.watch,
+                    watcher=self.watcher,
                 )
             return replace(result, settings=self.settings(prepared.job))
         except MachineError:
@@ -145,8 +194,3 @@ class Pipeline:
             input_sha256=digest,
             settings=self.settings(job),
         )
-
-
-def _one_thread() -> None:
-    """Let a worker's own arithmetic run in its thread alone."""
-    torch.set_num_threads(1)

@@ -2,40 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from faceren.arrays import Json
 from faceren.runs.manifest import Manifest
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
 
 Status = Literal["restored", "no_face", "failed", "skipped", "planned"]
-Stage = Literal["prepare", "finish"]
-
-
-@dataclass
-class Timing:
-    """Seconds that a run has spent in each stage so far, by all its threads together."""
-
-    prepare: float = 0.0
-    """Decoding, detecting, aligning."""
-    network: float = 0.0
-    """In which a pass of the network ran, however many did: never more than went by."""
-    finish: float = 0.0
-    """Pasting, measuring, encoding, writing; passes over a photo's background too."""
-    passes: int = 0
-    """Of the network."""
-
-    def add(self, stage: Stage, seconds: float) -> None:
-        """Count one more block of work."""
-        if stage == "prepare":
-            self.prepare += seconds
-        else:
-            self.finish += seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaceResult:
-    """One restored face, in pixels of the photo as it is seen upright."""
+class FaceEdit:
+    """What was written of one restored face, in pixels of the photo as it is seen upright."""
 
     box: tuple[float, float, float, float]
     landmarks: tuple[tuple[float, float], ...]
@@ -53,7 +32,7 @@ class FaceResult:
     page: int = 0
     """Of a photo with several."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the manifest's form."""
         return {
             "box": [round(value, 2) for value in self.box],
@@ -80,11 +59,11 @@ class PhotoResult:
     output_sha256: str = ""
     settings: str = ""
     """Digest of options and weights (see ``RestoreOptions.digest``)."""
-    faces: tuple[FaceResult, ...] = ()
+    faces: tuple[FaceEdit, ...] = ()
     previous: str = ""
     """Status in the manifest of a photo that is skipped because nothing changed."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the manifest's line."""
         written = self.status in ("restored", "no_face")
         return {

@@ -8,11 +8,10 @@ What is taken back is written down: a reverted photo has the status ``reverted``
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from faceren.arrays import Json, Matrix, Plane
 from faceren.errors import FaceError, ImageError, ShapeError
 from faceren.faces.alignment import crop_box, crop_transform
 from faceren.files import sha256_of
@@ -25,6 +24,7 @@ from faceren.images import (
     shown,
     write_photo,
 )
+from faceren.restoration.paste import across
 from faceren.runs.manifest import Line
 from faceren.runs.plan import SUFFIX_OF
 
@@ -73,7 +73,7 @@ def reverted(
     return {**line, "output_sha256": sha256_of(output), "faces": marked, "chosen": True}
 
 
-def _marked(face: dict[str, Any]) -> dict[str, Any]:
+def _marked(face: Json) -> Json:
     return {**face, "identity": None, "reverted": True}
 
 
@@ -109,9 +109,7 @@ def _write_without(
     write_photo(output, mixed, quality=quality)
 
 
-def _mixed(
-    faces: list[dict[str, Any]], before: Photo, after: Photo, gone: Collection[int]
-) -> Photo:
+def _mixed(faces: list[Json], before: Photo, after: Photo, gone: Collection[int]) -> Photo:
     pages = list(after.pages)
     for index, page in enumerate(pages):
         here = {i: face for i, face in enumerate(faces) if int(face.get("page", 0)) == index}
@@ -122,8 +120,8 @@ def _mixed(
 
 
 def original_shares(
-    faces: Mapping[int, dict[str, Any]], gone: set[int], shape: tuple[int, int], scale: int = 1
-) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    faces: Mapping[int, Json], gone: set[int], shape: tuple[int, int], scale: int = 1
+) -> Iterator[tuple[Box, Plane]]:
     """Yield where the original is to be, and its share of each pixel there, (h, w) in [0, 1].
 
     A pixel in the crops of reverted faces alone is the original's. Where crops of reverted and
@@ -151,10 +149,7 @@ def original_shares(
         yield box, np.divide(ours, total, out=np.zeros_like(total), where=total > 0)
 
 
-def _nearness(matrix: NDArray[np.float64], size: int, box: Box) -> NDArray[np.float32]:
+def _nearness(matrix: Matrix, size: int, box: Box) -> Plane:
     """Return how near a crop's centre the pixels of a box are: 1 there, 0 at its edge, beyond."""
-    x, y = np.arange(box[0], box[2]), np.arange(box[1], box[3])
-    turn, centre = matrix[:, :2] * (2 / size), (matrix[:, 2] + 0.5) * (2 / size) - 1
-    u = turn[0, 0] * x[None, :] + turn[0, 1] * y[:, None] + centre[0]  # -1 to 1 across the crop
-    v = turn[1, 0] * x[None, :] + turn[1, 1] * y[:, None] + centre[1]
+    u, v = across(matrix, size, box)
     return np.clip(1 - np.maximum(np.abs(u), np.abs(v)), 0, 1).astype(np.float32)

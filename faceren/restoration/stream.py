@@ -5,17 +5,19 @@ network, and the caller's thread hands out work whenever a piece is done. Each w
 when there is no work for it, or no room in memory for one more photo.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from faceren.restoration.budget import MemoryBudget
-from faceren.restoration.crops import Pixels
-from faceren.restoration.lane import Restored
+from faceren.arrays import Rgb
+from faceren.images import decoded_bytes
+from faceren.restoration.network import RestoredOrError
 from faceren.restoration.photo import Prepared
 from faceren.restoration.results import PhotoResult
 from faceren.runs.plan import Job
@@ -23,15 +25,53 @@ from faceren.runs.plan import Job
 PreparedOrFailed = Prepared | PhotoResult
 Result = TypeVar("Result")
 
+COPIES = 3
+"""Times a photo's pixels are held at once: its raster, what the detector sees, what is encoded."""
+
+
+class MemoryBudget:
+    """A bound on the memory of the photos between decoding and writing.
+
+    Args:
+        limit: Bytes. One photo is admitted always, whatever it takes.
+        photos: Most photos at a time.
+        scale: How many times as high and wide the photos become.
+    """
+
+    def __init__(self, limit: int, photos: int, scale: int = 1) -> None:
+        self._limit = limit
+        self._photos = photos
+        self._scale = scale
+        self._taken: list[int] = []
+        self._lock = threading.Lock()
+
+    def cost(self, path: Path) -> int:
+        """Return the bytes that a photo takes while it is worked on, told by its header."""
+        return COPIES * self._scale**2 * decoded_bytes(path)
+
+    def admit(self, cost: int) -> bool:
+        """Take ``cost`` bytes if they are there; say whether they were."""
+        with self._lock:
+            full = len(self._taken) >= self._photos or sum(self._taken) + cost > self._limit
+            if full and self._taken:
+                return False
+            self._taken.append(cost)
+            return True
+
+    def release(self, cost: int) -> None:
+        """Give back what ``admit`` took."""
+        with self._lock:
+            self._taken.remove(cost)
+
 
 @dataclass(frozen=True)
 class Stages:
     """What is done with a photo, in order."""
 
     prepare: Callable[[Job], PreparedOrFailed]
-    restore: Callable[[list[Pixels]], list[Restored]]
+    restore: Callable[[list[Rgb]], list[RestoredOrError]]
     """The network, on faces of any photos."""
-    finish: Callable[[Prepared, list[Restored]], PhotoResult]
+    finish: Callable[[Prepared, list[RestoredOrError]], PhotoResult]
 
 
 @dataclass
@@ -49,10 +89,10 @@ class _Group:
     """Photos whose faces go through the network together."""
 
     photos: list[tuple[_OnTheWay, PreparedOrFailed]]
-    restored: Future[list[Restored]]
+    restored: Future[list[RestoredOrError]]
 
 
-class Flow:
+class PhotoStream:
     """Move the photos of one run from stage to stage; results come in the order of the jobs.
 
     Args:
@@ -118,13 +158,13 @@ class Flow:
         if not self._budget.admit(cost):
             return False
         future = self._pool.submit(self._stages.prepare, job)
-        future.add_done_callback(self._tell)
+        future.add_done_callback(self._notify)
         photo = _OnTheWay(cost, future)
         self._preparing.append(photo)
         self._unseen.append(photo)
         return True
 
-    def _tell(self, _: object) -> None:
+    def _notify(self, _: object) -> None:
         self._news.put(None)
 
     def _gather(self) -> None:
@@ -147,7 +187,7 @@ class Flow:
         prepared = [item for _, item in photos if isinstance(item, Prepared)]
         faces = [crop.pixels for item in prepared for crop in item.faces]
         future = self._network.submit(self._stages.restore, faces)
-        future.add_done_callback(self._tell)
+        future.add_done_callback(self._notify)
         self._passing.append(_Group(photos, future))
 
     def _hand_over(self) -> None:
