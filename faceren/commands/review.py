@@ -29,9 +29,6 @@ from faceren.runs.manifest import (
 )
 from faceren.runs.plan import Job
 
-if TYPE_CHECKING:  # it loads torch, which neither the page nor a revert needs
-    pass
-
 WEAKER, STRONGER = 0.6, 1.5
 """What the page proposes to multiply the strength with."""
 
