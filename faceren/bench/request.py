@@ -1,11 +1,13 @@
 """What a benchmark is asked to measure: frozen, and checked when it is made."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
+from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL, samples_dir
-from faceren.config import check_choice
+from faceren.bench.rows import plain
+from faceren.checks import Bounds, check_fields
 from faceren.degradation import NATIVE_SIZE, PAPER_TASKS, check_task
 from faceren.errors import ConfigError
 from faceren.metrics.names import PAPER_METRICS, parse_metrics
@@ -37,13 +39,13 @@ class Request:
     models: tuple[str, ...] = ()
     """Others beside it: names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run
     on that task only."""
-    size: int = NATIVE_SIZE
+    size: Annotated[int, Bounds(64)] = NATIVE_SIZE
     """Shorter side of the degraded faces, pixels; the paper's is 512."""
-    limit: int | None = None
+    limit: Annotated[int, Bounds(1)] | None = None
     """The first so many faces only."""
-    seconds: float = 3.0
+    seconds: Annotated[float, Bounds(0)] = 3.0
     """Least time for each figure of speed."""
-    budget: float = 60.0
+    budget: Annotated[float, Bounds(0.001)] = 60.0
     """Minutes of training for the whole ablation."""
     train: Path | None = None
     """Folder of clean faces that the ablation is trained on."""
@@ -58,12 +60,10 @@ class Request:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        check_choice("--suite", self.suite, Suite)
+        check_fields(self, "--{}".format)
         for task in self.tasks:
             check_task(task)
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
-        if self.budget <= 0:
-            raise ConfigError(f"--budget: expected minutes above 0, got {self.budget:g}")
         if self.suite == "ablation" and self.train is None:
             raise ConfigError(
                 "--suite ablation: expected --train FOLDER, the clean faces to train on"
@@ -82,10 +82,9 @@ class Request:
         missing = self.clean == SAMPLES and not self.clean.exists()
         return samples_dir() / "clean" if missing else self.clean
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return what was asked for, for the report."""
-        fields = asdict(self).items()
-        return {name: str(value) if isinstance(value, Path) else value for name, value in fields}
+        return plain(self)
 
 
 def short_name(model: str) -> str:

@@ -1,14 +1,14 @@
 """How a benchmark is shown."""
 
 from faceren.bench.benchmark import benchmark, load
-from faceren.bench.compare import compare
-from faceren.bench.machine import machine
-from faceren.bench.outputs import write_outputs
-from faceren.bench.quality import Quality
-from faceren.bench.quoted import Quoted
-from faceren.bench.report import Report, read_report
+from faceren.bench.output.compare import compare
+from faceren.bench.output.report import Report, read_report
+from faceren.bench.output.write import write_outputs
+from faceren.bench.quality.quoted import Quoted
+from faceren.bench.quality.suite import Quality
 from faceren.bench.request import Request
 from faceren.bench.rows import Row
+from faceren.bench.speed.machine import machine
 from faceren.console import Screen
 
 

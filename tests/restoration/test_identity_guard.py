@@ -26,7 +26,9 @@ def difference(crop):
 
 
 def measured(crop, difference, share):
-    before, after = (embed_aligned(as_bytes(pixels)) for pixels in (crop, crop + share * difference))
+    before, after = (
+        embed_aligned(as_bytes(pixels)) for pixels in (crop, crop + share * difference)
+    )
     return float(np.linalg.norm(before - after))
 
 
