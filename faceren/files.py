@@ -11,13 +11,19 @@ from pathlib import Path
 
 from faceren.errors import MachineError
 
+DISK_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EROFS, errno.EACCES, errno.EPERM),
+}
+"""What a disk answers that is full or closed to us: where both were at work, the writing failed."""
+
 TEMPORARY = ".faceren-"
 """How the names of unfinished files begin; the number of the writing process follows."""
 LONGEST_SUFFIX = 16
 """Characters: a name of 255 bytes may be nothing but suffix."""
 UMASK = os.umask(0o077)
 os.umask(UMASK)
-"""What new files may not be, as it is at the start: reading it means setting it, for all threads."""
+"""What new files may not be, read at the start: to read it is to set it, for all threads."""
 
 
 @contextmanager

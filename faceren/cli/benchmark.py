@@ -9,7 +9,7 @@ from faceren.cli.parameters import Quiet
 from faceren.cli.screen import Screen, write_json
 
 if TYPE_CHECKING:
-    from faceren.bench.report import Report
+    from faceren.bench.output.report import Report
     from faceren.bench.rows import Row
 
 
@@ -36,9 +36,9 @@ def benchmark(
 def _measure(request: Request, screen: Screen) -> "Report":
     """Show a benchmark as it goes on, write its files, and return what it found."""
     from faceren.bench.benchmark import benchmark, load
-    from faceren.bench.machine import machine
-    from faceren.bench.outputs import write_outputs
-    from faceren.bench.report import Report, read_report
+    from faceren.bench.output.report import Report, read_report
+    from faceren.bench.output.write import write_outputs
+    from faceren.bench.speed.machine import machine
 
     if request.compare is not None:
         read_report(request.compare)  # so that a wrong file is found before hours of work
@@ -54,8 +54,8 @@ def _measure(request: Request, screen: Screen) -> "Report":
 
 
 def _show(row: "Row", report: "Report", screen: Screen) -> None:
-    from faceren.bench.quality import Quality
-    from faceren.bench.quoted import Quoted
+    from faceren.bench.quality.quoted import Quoted
+    from faceren.bench.quality.suite import Quality
 
     if not isinstance(row, Quoted):  # those are in the files
         screen.say(row.line())
@@ -66,8 +66,8 @@ def _show(row: "Row", report: "Report", screen: Screen) -> None:
 
 def _compare(request: Request, report: "Report", screen: Screen) -> bool:
     """Show what changed since the report to compare with; return whether anything got worse."""
-    from faceren.bench.compare import compare
-    from faceren.bench.report import read_report
+    from faceren.bench.output.compare import compare
+    from faceren.bench.output.report import read_report
 
     if request.compare is None:
         return False

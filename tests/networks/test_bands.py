@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from faceren.bench.speed_twins import randomise
 from faceren.config import BASE, COMPACT, GeneratorConfig
 from faceren.errors import ConfigError
 from faceren.networks.bands import doubled, gain_channels, gains_of, octaves, scaled_octaves
 from faceren.networks.generator import build_generator
+from tests.networks.twins import randomise
 
 TINY = replace(COMPACT, width=4, hidden=4, kernel_dim=3)
 

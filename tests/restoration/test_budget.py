@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import tifffile
+from faceren.restoration.budget import COPIES, MemoryBudget
 from PIL import Image
 
 from faceren.images import decoded_bytes, read_photo
-from faceren.restoration.budget import COPIES, MemoryBudget
 
 
 def test_a_photo_is_admitted_when_others_have_left_room():

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from faceren.restoration.flow import Flow, Stages
 
 from faceren.errors import MachineError
-from faceren.restoration.flow import Flow, Stages
 from faceren.restoration.photo import Prepared
 from faceren.restoration.results import PhotoResult
 from faceren.runs.plan import Job

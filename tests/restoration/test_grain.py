@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from faceren.restoration.texture import block_means, by_tone, flat_blocks, octaves
 from skimage import data
 
 from faceren.restoration.grain import STRONGEST, with_grain
-from faceren.restoration.texture import block_means, by_tone, flat_blocks, octaves
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from faceren.restoration.identity_guard import as_bytes, guarded
 from skimage import data
 
 from faceren.faces.detection import detect_faces
 from faceren.faces.identity import embed_aligned
 from faceren.restoration.crops import cut
-from faceren.restoration.identity_guard import as_bytes, guarded
 
 
 def crop_of(image):

@@ -6,9 +6,9 @@ from queue import SimpleQueue
 import numpy as np
 import pytest
 import torch
+from faceren.restoration.lane import NetworkLane
 
 from faceren.errors import FaceError, MachineError
-from faceren.restoration.lane import NetworkLane
 
 CPU = torch.device("cpu")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from faceren.restoration.merge import BAND, FaceChanges
+
 from faceren.restoration.paste import Change, total_in
 
 

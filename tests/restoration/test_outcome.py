@@ -2,12 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from faceren.restoration.outcome import outcome
 from skimage import data
 
 from faceren.faces.detection import detect_faces
 from faceren.restoration.crops import cut
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.outcome import outcome
 
 
 @pytest.fixture(scope="module")

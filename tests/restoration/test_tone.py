@@ -1,5 +1,4 @@
 import numpy as np
-
 from faceren.restoration.tone import without_cast
 
 
