@@ -32,7 +32,9 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
         function: A command. It is called with the dataclasses, made of what was given.
     """
     written = signature(function, eval_str=True).parameters.values()
-    records: dict[str, Any] = {p.name: p.annotation for p in written if dataclasses.is_dataclass(p.annotation)}
+    records: dict[str, Any] = {
+        p.name: p.annotation for p in written if dataclasses.is_dataclass(p.annotation)
+    }
     parameters = [asked for parameter in written for asked in _options(parameter)]
     parameters = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
 
