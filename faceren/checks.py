@@ -98,7 +98,8 @@ def describe(hint: Any) -> str:
                 return f"{describe(parts[0]).removeprefix('a ')} from {extra.low:g}{upper}"
         return describe(parts[0])
     if origin is Literal:
-        return f"one of {', '.join(map(repr, parts))}"
+        words = ", ".join(map(repr, parts))
+        return words if len(parts) == 1 else f"one of {words}"
     if origin in (Union, types.UnionType):
         return " or ".join(describe(part) for part in parts)
     if origin is tuple:

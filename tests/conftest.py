@@ -1,5 +1,6 @@
 import sys
 
+import numpy as np
 import pytest
 
 from faceren import cli
@@ -18,3 +19,22 @@ def run(capsys, monkeypatch):
         return stopped.value.code, *capsys.readouterr()
 
     return run_main
+
+
+@pytest.fixture
+def astronaut() -> np.ndarray:
+    """A portrait, (512, 512, 3) uint8: one face, about 100 pixels wide, near (220, 115)."""
+    from skimage import data
+
+    return data.astronaut()
+
+
+@pytest.fixture
+def one_thread():
+    """Keep torch on one thread: sums in one order everywhere, and no waiting for tiny tensors."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

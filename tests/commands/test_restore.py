@@ -11,10 +11,9 @@ from skimage import data
 from typer.testing import CliRunner
 
 from faceren import cli
-from faceren.commands.restore import restore
 from faceren.errors import FacerenError
-from faceren.restoration.options import RestoreOptions
 from faceren.runs.manifest import read_manifest
+from tests.calls import restored, restoring
 
 
 def call(*arguments):
@@ -32,9 +31,9 @@ def pixels(path):
         return np.asarray(image)
 
 
-@pytest.fixture(scope="module")
-def astronaut():
-    return Image.fromarray(data.astronaut())
+@pytest.fixture
+def astronaut(astronaut):
+    return Image.fromarray(astronaut)
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_the_face_changes_and_nothing_outside_its_crop(photos, tmp_path):
     from faceren.faces.alignment import crop_corners, crop_transform
 
     out = tmp_path / "out"
-    (portrait, _) = restore([photos], out, device="cpu").results
+    (portrait, _) = restored([photos], out)
     before, after = (
         pixels(photos / "box 1" / "portrait.png"),
         pixels(out / "box 1" / "portrait.png"),
@@ -104,10 +103,9 @@ def test_the_second_run_computes_nothing_and_the_third_redoes_what_changed(photo
     assert stdout.count('"skipped"') == 2
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     (out / "rocket.jpg").write_bytes(b"spoiled")
-    results = list(restore([photos], out, device="cpu").results)
+    results = restored([photos], out)
     assert sorted(result.status for result in results) == ["no_face", "skipped"]
-    stronger = RestoreOptions(strength=0.5)
-    results = list(restore([photos], out, device="cpu", options=stronger).results)
+    results = restored([photos], out, strength=0.5)
     assert sorted(result.status for result in results) == ["no_face", "restored"]
 
 
@@ -152,7 +150,7 @@ def test_a_rotated_file_keeps_its_raster_and_its_orientation(astronaut, tmp_path
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     exif[0x010F] = "Camera"
     stored.save(tmp_path / "turned.png", exif=exif.tobytes())
-    (result,) = restore([tmp_path / "turned.png"], tmp_path / "out", device="cpu").results
+    (result,) = restored([tmp_path / "turned.png"], tmp_path / "out")
     with Image.open(result.output) as image:
         assert dict(image.getexif()) == dict(exif)
         assert image.size == stored.size
@@ -160,7 +158,7 @@ def test_a_rotated_file_keeps_its_raster_and_its_orientation(astronaut, tmp_path
     assert face.landmarks[0][1] < face.landmarks[3][1]
     upright = tmp_path / "upright.png"
     astronaut.save(upright)
-    (plain,) = restore([upright], tmp_path / "out", device="cpu").results
+    (plain,) = restored([upright], tmp_path / "out")
     turned_back = np.rot90(pixels(result.output), -1)
     np.testing.assert_array_equal(turned_back, pixels(plain.output))
 
@@ -173,9 +171,7 @@ def test_largest_and_saved_faces(photos, tmp_path):
 
 
 def test_min_face_leaves_small_faces_alone(photos, tmp_path):
-    results = restore(
-        [photos], tmp_path / "out", device="cpu", options=RestoreOptions(min_face=400)
-    ).results
+    results = restored([photos], tmp_path / "out", min_face=400)
     assert {result.status for result in results} == {"no_face"}
 
 
@@ -229,8 +225,16 @@ def test_bad_files_are_named_and_the_others_done(photos, tmp_path, run):
         (["{photos}", "-o", "{out}", "--model", "gone.pth"], 4, "gone.pth is not there"),
         (["{photos}", "-o", "{out}", "--device", "cuda:9"], 4, "--device cpu"),
         (["{photos}", "-o", "{out}", "--device", "tpu"], 2, "got 'tpu'"),
-        (["{photos}", "-o", "{out}", "--faces", "big"], 2, "--faces: unknown value 'big'"),
-        (["{photos}", "-o", "{out}", "--strength", "2"], 2, "--strength: expected 0.0 to 1.0"),
+        (
+            ["{photos}", "-o", "{out}", "--faces", "big"],
+            2,
+            "--faces: expected one of 'all', 'largest', 'center', got 'big'",
+        ),
+        (
+            ["{photos}", "-o", "{out}", "--strength", "2"],
+            2,
+            "--strength: expected float from 0 to 1, got 2.0",
+        ),
         (["{photos}", "-o", "{out}", "--batch-size", "x"], 2, "--batch-size"),
         (["{photos}", "-o", "{photos}/rocket.jpg"], 2, "this is a file"),
     ],
@@ -317,7 +321,7 @@ def test_restoring_never_imports_torchvision(photos, tmp_path):
 
 def test_the_shipped_samples_stand_in_for_missing_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    planned = restore([Path("sample_photos/")], Path("out"), device="cpu", dry_run=True)
+    planned = restoring([Path("sample_photos/")], Path("out"), dry_run=True)
     assert planned.shipped_samples
     assert planned.total >= 6
 

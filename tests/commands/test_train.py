@@ -54,12 +54,7 @@ for event in train(folder / "tiny.yaml", output=folder / "run", device="cpu"):
 """
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same sums in the same order, here and in other processes
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")  # the same sums, here and in other processes
 
 
 def child(

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from skimage import data
 
 from faceren.bench.benchmark import load
 from faceren.bench.quality.crops import crops_suite, patches
@@ -12,8 +11,8 @@ from faceren.images import read_rgb, write_png
 
 
 @pytest.fixture
-def astronaut(tmp_path):
-    write_png(tmp_path / "astronaut.png", data.astronaut())
+def astronaut(tmp_path, astronaut):
+    write_png(tmp_path / "astronaut.png", astronaut)
     return tmp_path / "astronaut.png"
 
 

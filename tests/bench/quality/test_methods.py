@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 
 from faceren.bench.quality.methods import Filter, Network, Untouched
-from faceren.commands.degrade import degrade
-from faceren.commands.evaluate import evaluate
 from faceren.errors import ImageError
 from faceren.images import read_rgb
 from faceren.runs.manifest import read_manifest
+from tests.calls import degraded, evaluated
 
 
 @pytest.fixture
 def damaged(faces, tmp_path):
-    list(degrade([faces], tmp_path / "input", task="denoise", size=64))
+    degraded([faces], tmp_path / "input", task="denoise", size=64)
     return tmp_path / "input"
 
 
@@ -68,7 +67,7 @@ def test_an_interrupted_filter_goes_on(damaged, tmp_path):
 
 def test_the_manifest_leads_back_to_the_clean_faces_and_tells_the_time(damaged, tmp_path):
     folder = inverting([]).renew(damaged, tmp_path / "out")
-    scores = evaluate(folder, metrics=["psnr"], device="cpu")
+    scores = evaluated(folder, metrics=("psnr",))
     assert scores.scores.metrics["psnr"].n == 2
     lines = read_manifest(folder / "manifest.jsonl").items.values()
     assert all(line["faces"][0]["ms"] >= 0 for line in lines)
