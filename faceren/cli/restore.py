@@ -11,7 +11,7 @@ from typer import Argument, Context, Exit, Option
 from faceren.cli.parameters import Json, Output, Quiet
 from faceren.cli.screen import Screen
 from faceren.commands.options import PIPE, FolderOptions, RunOptions
-from faceren.errors import ConfigError
+from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import RestoreOptions
 
 if TYPE_CHECKING:
@@ -147,14 +147,21 @@ def _photos(
     run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
     if run.shipped_samples:
         screen.say("sample_photos is not here: restoring the samples that ship with faceren")
+    for problem in run.problems:
+        screen.say(f"warning: {problem}")
     counts: Counter[str] = Counter()
     faces = 0
-    for photo in screen.progress(run.results, run.total, "photos"):
-        counts[photo.previous or photo.status] += 1
-        counts["unchanged"] += photo.status == "skipped"
-        faces += len(photo.faces)
-        screen.item(photo.to_json())
-        _mention(photo, screen)
+    try:
+        for photo in screen.progress(run.results, run.total, "photos"):
+            counts[photo.previous or photo.status] += 1
+            counts["unchanged"] += photo.status == "skipped"
+            faces += len(photo.faces)
+            screen.item(photo.to_json())
+            _mention(photo, screen)
+    except MachineError:
+        done = counts.total() - counts["unchanged"]
+        screen.say(f"{done:,} of {run.total:,} photos are done; the same command goes on")
+        raise
     if with_page:
         review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
     screen.say(_summary(run.total, counts, faces, output))

@@ -17,10 +17,9 @@ from faceren.pages.comparison import FULL_CHANGE, keys_of
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
 from faceren.pages.page import write_page
 from faceren.pages.pictures import Pictures
+from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, is_torn
 
-PAGE_NAME = "report.html"
-PICTURES_DIR = "report"
 SAME_PERSON = 0.6
 """Identity distance up to which dlib's authors take two faces for one person."""
 STATUSES = {

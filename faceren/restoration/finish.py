@@ -16,9 +16,9 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
 from faceren.restoration.results import FaceEdit, PhotoResult, Status
+from faceren.runs.folder import FACES_DIR
 from faceren.runs.plan import Job
 
-FACES_DIR = "faces"
 LEFT_ALONE = "every face was left as it was: --min-identity"
 
 

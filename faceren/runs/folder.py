@@ -15,8 +15,17 @@ from filelock import FileLock, Timeout
 
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write
+from faceren.runs.manifest import MANIFEST_NAME
 from faceren.runs.plan import Job
 
+PAGE_NAME = "report.html"
+"""The review page."""
+PICTURES_DIR = "report"
+"""The pictures of the review page."""
+FACES_DIR = "faces"
+"""Crops before and after, of ``--save-faces``."""
+STALE_DIR = ".stale"
+"""Outputs of earlier runs that no longer are current."""
 LOCK_NAME = ".faceren-lock"
 PLANNED_NAME = ".faceren-planned"
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
@@ -53,6 +62,12 @@ def own_place(folder: Path, name: str) -> Path:
             f"{place} is a link to {place.readlink()}; remove it, nothing is written through it"
         )
     return place
+
+
+def check_places(folder: Path) -> None:
+    """Raise ConfigError if a link lies in the place of anything that a run keeps beside photos."""
+    for name in (PAGE_NAME, PICTURES_DIR, FACES_DIR, STALE_DIR, MANIFEST_NAME):
+        own_place(folder, name)
 
 
 def check_replaced(
