@@ -31,9 +31,9 @@ class Request:
     suite: Suite = "all"
     """``all`` is quality and speed; the ablation trains, and must be asked for."""
     tasks: tuple[str, ...] = TASKS
-    """Tasks of ``degrade``."""
+    """What the faces are degraded with; see ``degrade``."""
     metrics: tuple[str, ...] = PAPER_METRICS
-    """See ``evaluate``."""
+    """What is computed of the results; see ``evaluate``."""
     model: str = DEFAULT_MODEL
     """A shipped model's name or the path of a checkpoint."""
     models: tuple[str, ...] = ()
