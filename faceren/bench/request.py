@@ -31,9 +31,9 @@ class Request:
     suite: Suite = "all"
     """``all`` is quality and speed; the ablation trains, and must be asked for."""
     tasks: tuple[str, ...] = TASKS
-    """What the faces are degraded with; see ``degrade``."""
+    """Tasks of ``degrade``."""
     metrics: tuple[str, ...] = PAPER_METRICS
-    """What is computed of the results; see ``evaluate``."""
+    """See ``evaluate``."""
     model: str = DEFAULT_MODEL
     """A shipped model's name or the path of a checkpoint."""
     models: tuple[str, ...] = ()

@@ -135,7 +135,7 @@ class Filter:
             for found in find_images([damaged]):
                 key = found.relative.as_posix()
                 line = self._plan(key, found.path, output / key)
-                if not _unchanged(done.get(key, {}), line):
+                if not _kept(done.get(key, {}), line):
                     writer.append(line | self._write(found.path, output / key))
         return output
 
@@ -160,7 +160,7 @@ class Filter:
         return {"output_sha256": sha256_of(output), "faces": [{"ms": round(ms, 1)}]}
 
 
-def _unchanged(before: Line, line: Line) -> bool:
+def _kept(before: Line, line: Line) -> bool:
     """Return whether an earlier run made this very output, and it is still as it was written."""
     output = Path(line["output"])
     same = all(before.get(name) == line[name] for name in ("input_sha256", "settings"))
