@@ -24,7 +24,7 @@ class Change:
     new: str
     verdict: Verdict
     because: str
-    """Why it is no chance."""
+    """Why this is no chance."""
 
     def line(self) -> str:
         """Return the change in a sentence."""
@@ -70,9 +70,9 @@ def compare(old: Json, new: Json) -> Comparison:
             changes += _rate_change(section, before, after)
     else:
         notes.append("speed: not compared, the reports come from different machines or settings")
-    known, gone = _lost(old, new)
-    notes += [f"{name}: only in the earlier report" for name in gone]
-    notes += [f"{name}: only in this report" for name in known]
+    earlier, later = _by_name(old), _by_name(new)
+    notes += [f"{name}: only in the earlier report" for name in earlier if name not in later]
+    notes += [f"{name}: only in this report" for name in later if name not in earlier]
     return Comparison(tuple(changes), len(pairs) + rates, tuple(notes))
 
 
@@ -133,11 +133,6 @@ def _by_name(report: Json) -> dict[str, Json]:
     sections = ("quality", "ablation")
     rows = [row for section in sections for row in report.get(section, []) if "metrics" in row]
     return {f"{row['task']}  {row['method']}": row for row in rows}
-
-
-def _lost(old: Json, new: Json) -> tuple[list[str], list[str]]:
-    earlier, later = _by_name(old), _by_name(new)
-    return [n for n in later if n not in earlier], [n for n in earlier if n not in later]
 
 
 def _place(report: Json) -> list[object]:

@@ -17,7 +17,7 @@ from faceren.networks.stages import Mode, residual_map, stage_outputs
 from faceren.pages.contact_sheet import Cell, contact_sheet
 
 SHOWN = 3
-"""Faces of a grid."""
+"""Faces that a grid shows, a row each."""
 SIDE = 192
 """Side of a picture in a sheet, pixels."""
 
@@ -27,7 +27,7 @@ class Figure:
     """A sheet of pictures."""
 
     name: str
-    """Of its file, without suffix."""
+    """Name of its file, without suffix."""
     title: str
     caption: str
     image: Rgb8

@@ -30,7 +30,7 @@ from faceren.pages.page import embedded, jpeg, write_page
 from faceren.pages.tables import arrow
 
 COLOURS = {"input": "#9a9a9a", "classical": "#c98a2b", "network": "#2a6f97", "peer": "#7b4b94"}
-"""By the kind of the method."""
+"""Of bars and points, by the kind of the method."""
 PAPER_COLOUR = "#b3403a"
 
 

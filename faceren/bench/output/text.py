@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from faceren.arrays import Json
 from faceren.bench.output.report import Report
@@ -33,24 +33,22 @@ def quoted_table(rows: Sequence[Quoted]) -> Table:
     """Return the paper's methods against its metrics."""
     metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
     headers = ["in the paper", *(f"{name} {arrow(name)}" for name in metrics)]
-    body = [[row.method, *(_printed(name, row.metrics[name]) for name in metrics)] for row in rows]
+    decimals = {name: 4 if name in ("fed", "lpips") else 3 for name in metrics}  # as printed
+    body = [[r.method, *(f"{r.metrics[m]:.{n}f}" for m, n in decimals.items())] for r in rows]
     return headers, body
-
-
-def _printed(metric: str, value: float) -> str:
-    """Return a figure with the decimals that it has in the paper."""
-    return f"{value:.4f}" if metric in ("fed", "lpips") else f"{value:.3f}"
 
 
 def plain_table(rows: Sequence[Json]) -> Table:
     """Return the fields of rows, as they are named, numbers with four digits."""
     headers = list(dict.fromkeys(name for row in rows for name in row))
-    return headers, [[_plain(row.get(name, "")) for name in headers] for row in rows]
+    cells = [[row.get(name, "") for name in headers] for row in rows]
+    return headers, [[f"{c:.4g}" if isinstance(c, float) else str(c) for c in row] for row in cells]
 
 
 def markdown(report: Report) -> str:
     """Return the whole report."""
-    parts = ["# faceren benchmark", _facts(report.machine)]
+    facts = "\n".join(f"- {name}: {value}" for name, value in report.machine.items())
+    parts = ["# faceren benchmark", facts]
     for task in report.tasks:
         rows = [row for row in report.of(Quality) if row.task == task]
         parts += [f"## {task}, {max(row.n for row in rows)} faces"]
@@ -58,7 +56,9 @@ def markdown(report: Report) -> str:
         paper = [row for row in report.of(Quoted) if row.task == task and row.table == 1]
         if paper:
             parts += [f"Table 1, {QUOTE}:", markdown_table(*quoted_table(paper))]
-    parts += _ablation(report) + _other_sections(report)
+    parts += _ablation(report)
+    for title, table in other_sections(report).items():
+        parts += [f"## {title}", markdown_table(*table)]
     if report.warnings:
         parts += ["## To mind", "\n".join(f"- {text}" for text in report.warnings)]
     absent = report.of(LeftOut)
@@ -98,30 +98,15 @@ def _ablation(report: Report) -> list[str]:
     ]
 
 
-def _other_sections(report: Report) -> list[str]:
-    parts = []
-    for title, table in other_sections(report).items():
-        parts += [f"## {title}", markdown_table(*table)]
-    return parts
-
-
 def _cell(metric: str, result: MetricResult | None) -> str:
     if result is None:
         return "–"
     return f"{figure(metric, result.mean)} ({interval(metric, result)})"
 
 
-def _facts(machine: Json) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in machine.items())
-
-
 def _notes(rows: Sequence[Quality]) -> str:
     lines = [f"- {row.method}: {row.note}" for row in rows]
     return "\n".join(lines) + f"\n- by: {next(iter(rows[0].metrics.values())).by.split(',')[0]}"
-
-
-def _plain(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def quality_csv(report: Report) -> str:
@@ -131,20 +116,13 @@ def quality_csv(report: Report) -> str:
     writer.writerow(
         ["task", "method", "kind", "source", "metric", "mean", "low", "high", "n", "by"]
     )
-    writer.writerows(_measured(report))
-    writer.writerows(_quoted(report))
-    return text.getvalue()
-
-
-def _measured(report: Report) -> Iterator[list[object]]:
     for row in report.of(Quality):
         for metric, found in row.metrics.items():
             low, high = found.ci95 or ("", "")
             figures = [metric, found.mean, low, high, found.n, found.by]
-            yield [row.task, row.method, row.kind, "measured", *figures]
-
-
-def _quoted(report: Report) -> Iterator[list[object]]:
-    for row in report.of(Quoted):
-        for metric, value in row.metrics.items():
-            yield [row.task, row.method, "paper", MARK, metric, value, "", "", "", "Table 1 or 2"]
+            writer.writerow([row.task, row.method, row.kind, "measured", *figures])
+    for line in report.of(Quoted):
+        for metric, value in line.metrics.items():
+            figures = [metric, value, "", "", "", "Table 1 or 2"]
+            writer.writerow([line.task, line.method, "paper", MARK, *figures])
+    return text.getvalue()

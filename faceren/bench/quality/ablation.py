@@ -59,7 +59,7 @@ class Ablation(Scored):
     budget_minutes: float
     """Training time of all variants together."""
     minutes: float
-    """Of this one."""
+    """Training time of this variant."""
     images_seen: int
     parameters: int
 

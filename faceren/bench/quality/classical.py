@@ -21,7 +21,8 @@ from faceren.degradation.compression import Jpeg
 MOSAIC = 16
 """Side of the blocks of the hallucination task, pixels."""
 BLUR_SIGMA = 3.0
-"""Of the Gaussian that stands in for the unknown blur; the task draws 3 to 8, or motion."""
+"""Sigma in pixels of the Gaussian that stands in for the unknown blur: the least of the task, which
+draws 3 to 8, or motion."""
 LUCY_STEPS = 5
 """Iterations of Richardson-Lucy; more sharpen the noise of a kernel that is only assumed."""
 JPEG_QUALITY, JPEG_STEP = 40, 2
@@ -160,19 +161,18 @@ def classical(task: str) -> tuple[list[Filter], list[LeftOut]]:
         if task not in known.tasks:
             continue
         if all(importlib.util.find_spec(module) for module in known.modules):
-            methods.append(_filter(known))
+            version = importlib.metadata.version(known.library)
+            settings = f"faceren {faceren.__version__} {known.note} {known.library} {version}"
+            methods.append(
+                Filter(
+                    name=known.name,
+                    kind="classical",
+                    note=known.note,
+                    settings=settings,
+                    function=known.function,
+                )
+            )
         else:
             why = f"{known.library} is not installed; pip install 'faceren[bench]'"
             absent.append(LeftOut(f"{known.name} on {task}", why))
     return methods, absent
-
-
-def _filter(known: _Known) -> Filter:
-    version = importlib.metadata.version(known.library)
-    return Filter(
-        name=known.name,
-        kind="classical",
-        note=known.note,
-        settings=f"faceren {faceren.__version__} {known.note} {known.library} {version}",
-        function=known.function,
-    )

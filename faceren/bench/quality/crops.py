@@ -36,8 +36,9 @@ class PatchRow(Row):
     native: int
     """Photo pixels that the side of its crop covers."""
     niqe_input: float
-    """Of the enlarged patch, lower is more natural."""
+    """NIQE of the enlarged patch; lower is more natural."""
     niqe_restored: float
+    """NIQE of the restored patch."""
     enlarged: Path
     restored: Path
 

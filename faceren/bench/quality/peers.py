@@ -47,7 +47,8 @@ class Peer:
         height, width = image.shape[:2]
         fixed = self.model.purpose == "FaceSR"
         side = max(height, width)
-        whole = _padded(image, side, side) if fixed else image
+        around = ((0, side - height), (0, side - width), (0, 0))
+        whole = np.pad(image, around, mode="symmetric") if fixed else image
         faces = to_tensor(_scaled(whole, *self.input_size(*whole.shape[:2])))
         restored = _scaled(to_uint8(self._restored(faces)), *whole.shape[:2])
         return np.ascontiguousarray(restored[:height, :width])
@@ -79,12 +80,6 @@ class Peer:
             torch.manual_seed(0)  # some decoders add noise: the same for every face
             restored: Tensor = self.model(face.to(self.model.device))
         return restored.float().cpu()
-
-
-def _padded(image: Rgb8, height: int, width: int) -> Rgb8:
-    """Return the image with its reflection below and to the right."""
-    down, right = height - image.shape[0], width - image.shape[1]
-    return np.pad(image, ((0, down), (0, right), (0, 0)), mode="symmetric")
 
 
 def _scaled(image: Rgb8, height: int, width: int) -> Rgb8:

@@ -89,9 +89,9 @@ class Scored(Row):
     note: str
     """What the method does, in a sentence."""
     n: int
-    """Faces scored."""
+    """Number of faces scored."""
     folder: Path
-    """The restored faces."""
+    """Folder of the restored faces."""
     metrics: dict[str, MetricResult]
     images: dict[str, dict[str, float]] = field(default_factory=dict)
     """Figures of each face, by its path below ``folder``."""
@@ -188,7 +188,7 @@ def quality_suite(request: Request, *, progress: Progress | None = None) -> Iter
         suite.degrade()
         filters, absent = classical(task)
         yield from absent
-        ours = [network.method for network in networks if network.task in ("", task)]
+        ours = [candidate.method for candidate in networks if candidate.task in ("", task)]
         methods: list[Method] = [Untouched(), *filters, *ours]
         for method in methods:
             yield suite.row(method, progress)

@@ -46,9 +46,9 @@ class FolderSpeed(Row):
     network_share: float
     """Share of the pipeline's time in which the network computes."""
     seconds: float
-    """Of the pipeline; the following stages overlap."""
+    """Time of the pipeline; its stages, below, overlap."""
     seconds_alone: float
-    """Of one photo and one face at a time."""
+    """Time of one photo and one face at a time."""
     prepare_seconds: float
     """Decoding, detecting, aligning, in all threads together."""
     network_seconds: float

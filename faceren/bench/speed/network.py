@@ -39,17 +39,17 @@ class Speed(Row):
     size: int
     """Side of the faces in pixels."""
     batch: int
-    """Faces a pass."""
+    """Number of faces a pass."""
     gmac: float
     """Multiply-accumulate operations of one face, in thousands of millions."""
     faces_per_second: float
-    """From the median time."""
+    """Rate at the median time."""
     iqr_percent: float
     """Interquartile range of the time, in percent of its median."""
     matmul_share_percent: float
     """Multiply-accumulates a second, in percent of those of a large matrix product here."""
     repeats: int
-    """Passes timed."""
+    """Number of passes timed."""
 
     def line(self) -> str:
         """Return the row as it is shown."""
@@ -66,9 +66,9 @@ class Roofline(Row):
 
     section: ClassVar[str] = "matrix_product"
     side: int
-    """Of the square matrices."""
+    """Side of the square matrices."""
     gmac_per_second: float
-    """From the median time."""
+    """Multiply-accumulates a second, in 10^9, at the median time."""
     iqr_percent: float
 
     def line(self) -> str:
@@ -158,7 +158,7 @@ class PeerSpeed(Row):
     """Side of the faces in pixels."""
     batch: int
     seconds: float
-    """Median for one face."""
+    """Median time of a pass, divided by the faces in it."""
     peer_seconds: float
     times_faster: float
 

@@ -69,9 +69,9 @@ class Cold(Row):
     first_seconds: float
     """From the start of the process to the first restored face."""
     load_seconds: float
-    """Of these, reading the weights."""
+    """Part of that in which the weights are read."""
     next_seconds: float
-    """The face after it."""
+    """Time of the face after it."""
     peak_mb: float | None
     """Most memory of the process, 10^6 bytes; on a GPU its memory is not counted."""
 
@@ -123,9 +123,9 @@ class DegradationSpeed(Row):
     size: int
     """Side of the images in pixels."""
     images_per_second: float
-    """From the mean time; the draws differ much in cost."""
+    """Images timed by the time they took; a mean, as the draws differ much in cost."""
     repeats: int
-    """Images timed."""
+    """Number of images timed."""
 
     def line(self) -> str:
         """Return the row as it is shown."""
@@ -164,7 +164,7 @@ class TrainingSpeed(Row):
     """Side of the images in pixels."""
     images_per_second: float
     steps: int
-    """Timed."""
+    """Number of steps timed."""
 
     def line(self) -> str:
         """Return the row as it is shown."""

@@ -2,16 +2,20 @@
 
 import pytest
 
-from faceren.assets import models_dir
+from faceren.assets import model_path, models_dir
 from faceren.bench.output.report import Report
 from faceren.bench.output.text import markdown
+from faceren.bench.quality import ablation as module
 from faceren.bench.quality.ablation import RECIPE, VARIANTS, Ablation, ablation_suite
 from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import Quality
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut
+from faceren.checkpoint import load_checkpoint
 from faceren.errors import ConfigError
 from faceren.images import write_png
+from faceren.training.events import Finished
+from faceren.training.folder import RunFolder
 from faceren.training.recipe_file import load_recipe
 
 
@@ -45,6 +49,38 @@ def test_a_row_has_its_budget(make_row, make_report):
     text = markdown(make_report(row))
     assert "30 minutes of training in all" in text
     assert "| LIP | 21.00 (20.00 – 22.00) | 5,678 | 6.0 | 1,234 |" in text
+
+
+def test_a_trained_variant_is_scored_with_what_its_training_was(
+    faces, photo, tmp_path, monkeypatch
+):
+    write_png(tmp_path / "others" / "0.png", photo[1:])
+    weights, given = model_path("compact").read_bytes(), []
+
+    def trained(overrides, place, device):
+        """Leave the shipped weights, as if they had been trained for 90 seconds."""
+        given.append(overrides)
+        place.mkdir(parents=True)
+        last = RunFolder(place).last
+        last.write_bytes(weights)
+        return Finished(step=7, images_seen=56, seconds=90, interrupted=False, weights=last)
+
+    monkeypatch.setattr(module, "_train", trained)
+    monkeypatch.setattr(module, "VARIANTS", VARIANTS[2:3])
+    request = Request(
+        clean=faces, train=tmp_path / "others", budget=30, metrics=("psnr",), size=64,
+        output=tmp_path / "b", device="cpu", seed=5,
+    )  # fmt: skip
+    absent, row, *quoted = ablation_suite(request)
+    assert absent.what == "SPADE guided by parsing maps"
+    assert (row.method, row.task, row.kind, row.n) == ("LIP", "hallucination", "network", 2)
+    assert (row.budget_minutes, row.minutes, row.images_seen) == (30, 1.5, 56)
+    assert row.parameters == sum(
+        p.numel() for p in load_checkpoint(model_path("compact")).network.parameters()
+    )
+    assert "56 images" in row.line()
+    assert {"train.minutes=30.0", "seed=5", "model.suppression=lip"} <= set(given[0])
+    assert [line.method for line in quoted] == ["SPADE", "16xFace", "FixConv", "Default", "L1"]
 
 
 @pytest.mark.slow
