@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+from skimage import data
 
 from faceren import cli
 
@@ -24,14 +25,14 @@ def run(capsys, monkeypatch):
 @pytest.fixture
 def astronaut() -> np.ndarray:
     """A portrait, (512, 512, 3) uint8: one face, about 100 pixels wide, near (220, 115)."""
-    from skimage import data
 
     return data.astronaut()
 
 
 @pytest.fixture
 def one_thread():
-    """Keep torch on one thread: sums in one order everywhere, and no waiting for tiny tensors."""
+    """Keep tensors on one thread: small ones would only wait for each other on a busy machine, and
+    sums are then made in the same order here and in other processes."""
     import torch
 
     before = torch.get_num_threads()

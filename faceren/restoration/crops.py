@@ -106,7 +106,7 @@ def whole(photo: Photo, page: int, *, luminance_only: bool = False) -> FaceCrop:
     box = (0, 0, width, height)
     landmarks = (TEMPLATE + 0.5) * np.array([width, height]) / 512 - 0.5
     face = Face((0.0, 0.0, float(width), float(height)), landmarks, 1.0)
-    pixels = photo.upright_region(box, page)
+    pixels = photo.pages[page].upright_region(box)
     return FaceCrop(face, np.eye(2, 3), pixels, box, page, luminance_only)
 
 

@@ -5,12 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from faceren.restoration.flow import Flow, Stages
+import tifffile
+from PIL import Image
 
 from faceren.errors import MachineError
+from faceren.images import decoded_bytes, read_photo
 from faceren.restoration.photo import Prepared
 from faceren.restoration.results import PhotoResult
+from faceren.restoration.stream import COPIES, MemoryBudget, PhotoStream, Stages
 from faceren.runs.plan import Job
 
 SECONDS = 20
@@ -29,7 +33,7 @@ def jobs(count):
 
 def prepared(job, faces=1):
     crops = tuple(SimpleNamespace(pixels=f"{job.key} {index}") for index in range(faces))
-    return Prepared(job, "", None, (crops,), (False,))
+    return Prepared(job, "", None, crops, (False,))
 
 
 class Room:
@@ -67,11 +71,11 @@ def stages(**others):
 def run(given, work, *, batch=1, room=None, workers=2):
     """Return the results, in the order in which they came."""
     with ThreadPoolExecutor(1) as network, ThreadPoolExecutor(workers) as pool:
-        flow = Flow(work, pool, network, batch=batch, budget=room or Room(8))
+        stream = PhotoStream(work, pool, network, batch=batch, budget=room or Room(8))
         try:
-            return list(flow.run(given))
+            return list(stream.run(given))
         finally:
-            flow.cancel()
+            stream.cancel()
 
 
 def test_results_come_in_the_order_of_the_jobs_whatever_is_done_first():
@@ -166,11 +170,11 @@ def test_jobs_are_asked_for_one_by_one():
         return result(item.job)
 
     with ThreadPoolExecutor(1) as network, ThreadPoolExecutor(1) as pool:
-        flow = Flow(stages(finish=finish), pool, network, batch=1, budget=Room(2))
-        results = flow.run(coming())
+        stream = PhotoStream(stages(finish=finish), pool, network, batch=1, budget=Room(2))
+        results = stream.run(coming())
         assert next(results).key == "0.png"
-        assert len(asked) <= 1 + 2 + 1  # seen, in the flow, and waiting for room
-        flow.cancel()
+        assert len(asked) <= 1 + 2 + 1  # seen, in the stream, and waiting for room
+        stream.cancel()
         checked.set()
 
 
@@ -183,13 +187,61 @@ def test_nothing_is_begun_after_a_run_was_cancelled():
         return result(item.job)
 
     with ThreadPoolExecutor(1) as network, ThreadPoolExecutor(2) as pool:
-        flow = Flow(stages(finish=finish), pool, network, batch=6, budget=Room(6))
-        results = flow.run(jobs(9))  # six photos go through the network, so six wait for the pool
+        stream = PhotoStream(stages(finish=finish), pool, network, batch=6, budget=Room(6))
+        results = stream.run(jobs(9))  # six photos go through the network, so six wait for the pool
         assert next(results).key == "0.png"
-        flow.cancel()
+        stream.cancel()
         cancelled.set()
     assert set(begun) <= {"0.png", "1.png", "2.png"}
 
 
 def test_no_job_is_no_result():
     assert run([], stages()) == []
+
+
+def test_a_photo_is_admitted_when_others_have_left_room():
+    budget = MemoryBudget(100, photos=9)
+    assert budget.admit(60)
+    assert not budget.admit(50)
+    assert budget.admit(40)
+    budget.release(60)
+    assert budget.admit(50)
+
+
+def test_one_photo_is_always_admitted_and_then_alone():
+    budget = MemoryBudget(100, photos=9)
+    assert budget.admit(1000)
+    assert not budget.admit(1)
+    budget.release(1000)
+    assert budget.admit(1)
+
+
+def test_the_number_of_photos_is_bounded_too():
+    budget = MemoryBudget(100, photos=2)
+    assert [budget.admit(1) for _ in range(3)] == [True, True, False]
+
+
+def test_the_cost_counts_copies_and_enlargement(tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    assert MemoryBudget(1, 1, scale=2).cost(tmp_path / "a.png") == COPIES * 4 * 40 * 30 * 3
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
+def test_a_header_tells_at_least_what_the_raster_takes(tmp_path, mode, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.new(mode, (40, 30)).save(path)
+    assert decoded_bytes(path) >= read_photo(path).pages[0].raster.nbytes
+
+
+def test_sixteen_bits_and_every_page_are_counted(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(np.zeros((30, 40, 3), np.uint16))
+        file.write(np.zeros((30, 40), np.uint8))
+    assert decoded_bytes(tmp_path / "a.tif") == 30 * 40 * 7
+
+
+def test_what_is_no_photo_weighs_nothing(tmp_path):
+    (tmp_path / "a.jpg").write_text("no photo")
+    assert decoded_bytes(tmp_path / "a.jpg") == 0
+    assert decoded_bytes(tmp_path / "gone.jpg") == 0
