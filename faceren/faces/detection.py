@@ -9,7 +9,7 @@ picture is searched in the other turns, too.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -51,22 +51,43 @@ def detect_faces(
     if scale < 1:
         size = [max(32, round(side * scale)) for side in image.shape[1::-1]]
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    turns = (0, 1, 2, 3) if rotate else (0,)
-    found = _standing(image, threshold, search, turns)
-    usual = _usual_turn(found)
-    if usual:
-        found = _standing(_turned(image, usual), threshold, search, turns)
-    if rotate and (not found or len({quarter(face) for face in found}) > 1):
-        for turn in (1, 3, 2):
-            more = _standing(_turned(image, usual + turn), threshold, search, turns)
-            shape = image.shape if usual % 2 == 0 else image.shape[1::-1]
-            found = _with(found, [turned_back(face, turn, shape) for face in more])
-    upright = [turned_back(face, usual, image.shape).moved(1 / scale, 0, 0) for face in found]
-    return sorted(upright, key=lambda face: (-face.width * face.height, face.box))
+    picture = _Picture(image, threshold, search, (0, 1, 2, 3) if rotate else (0,))
+    found = _gathered(picture, 0)
+    if usual := _usual_turn(found):
+        found = _gathered(picture, usual)
+    full = [face.moved(1 / scale, 0, 0) for face in found]
+    return sorted(full, key=lambda face: (-face.width * face.height, face.box))
 
 
-def _turned(image: Rgb8, turns: int) -> Rgb8:
-    return np.ascontiguousarray(np.rot90(image, turns))
+@dataclass(frozen=True)
+class _Picture:
+    """A picture and how it is searched."""
+
+    image: Rgb8
+    threshold: float
+    search: Search
+    turns: tuple[int, ...]
+    """Quarter turns in which faces are looked for, none among them."""
+    known: dict[int, list[Face]] = field(default_factory=dict)
+    """What was found in each turn."""
+
+    def faces(self, turn: int) -> list[Face]:
+        """Return what the detector sees of the picture turned, in pixels of the picture."""
+        turn %= 4
+        if turn not in self.known:
+            turned = np.ascontiguousarray(np.rot90(self.image, turn))
+            found = _standing(turned, self.threshold, self.search, self.turns)
+            self.known[turn] = [turned_back(face, turn, self.image.shape) for face in found]
+        return self.known[turn]
+
+
+def _gathered(picture: _Picture, first: int) -> list[Face]:
+    """Return the faces that one turn shows; of all turns if it shows none, or some in others."""
+    found = picture.faces(first)
+    if len({quarter(face) for face in found if not face.doubt}) != 1:
+        for turn in picture.turns:
+            found = _with(found, picture.faces(first + turn))
+    return found
 
 
 def _usual_turn(faces: Sequence[Face]) -> int:
@@ -86,7 +107,7 @@ def _standing(
     for face in sure:
         found = _with(found, [_checked(image, face, threshold, search, turns)])
     for hint in hints:
-        if any(hint.is_same(face) for face in found):
+        if any(hint.is_same(face) for face in found if not face.doubt):
             continue
         best = _best_turn(image, hint, search, turns)
         measured = _measured(image, best, threshold, search)
