@@ -1,147 +1,188 @@
-"""Find faces and their five landmarks, at every size from portrait to group photograph.
+"""Find the faces of a picture and their five landmarks, whichever way up each of them is.
 
-A detector knows faces of 16 to 512 pixels, so a photo is searched as a pyramid, each level keeping
-the faces of its own size; large levels are searched in overlapping tiles, which bounds memory.
+The picture is searched once as it stands. Whatever the detector suspects is looked at closely, in
+four turns; so a face is found and read the right way up though its neighbours lie otherwise. If
+most faces lie the same way, the picture is turned first, so that a turned picture has the very
+faces of the upright one. Only where faces lie in different ways, or none is found, the whole
+picture is searched in the other turns, too.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
+from faceren.arrays import Float64, Rgb8
 from faceren.faces import tiny
-from faceren.faces.face import Face, Image, Search
-from faceren.faces.tiny import check_detector
+from faceren.faces.closer import turn_scores, upright_look
+from faceren.faces.face import Face, Search
+from faceren.faces.geometry import is_human, quarter, tilt
+from faceren.faces.pyramid import search_levels
 
-__all__ = ["Face", "check_detector", "detect_faces"]
-
-COARSEST = 640
-"""Long side in pixels of the coarsest level."""
-LARGEST = 4.0
-"""Most that a small photo is enlarged: a face of four pixels is none."""
-TILE, OVERLAP = 1536, 256
-"""Sides and overlap of the tiles in which a larger level is searched, in its pixels."""
-TRUSTED = 160.0
-"""Widest face, in a level's pixels, that a level finer than the coarsest may report: on finer
-levels eyes and ears of a large face look like faces; coarser levels report it anyway."""
-SURE = 0.98
-"""A face of this score shows which way is up."""
-LYING = 50.0
-"""Tilt in degrees beyond which a face lies on its side."""
-
-
-def _tiles(length: int) -> list[int]:
-    """Return the starts of tiles that cover ``length`` pixels with at least OVERLAP in common."""
-    if length <= TILE + OVERLAP:
-        return [0]
-    count = -(-(length - OVERLAP) // (TILE - OVERLAP))
-    return [round(index * (length - TILE) / (count - 1)) for index in range(count)]
-
-
-def _search_tiled(image: Image, threshold: float, search: Search) -> Iterator[Face]:
-    height, width = image.shape[:2]
-    rows, columns = _tiles(height), _tiles(width)
-    for top in rows:
-        for left in columns:
-            bottom = height if len(rows) == 1 else top + TILE
-            right = width if len(columns) == 1 else left + TILE
-            for face in search(np.ascontiguousarray(image[top:bottom, left:right]), threshold):
-                yield face.moved(1.0, left, top)
-
-
-def _levels(long_side: int) -> list[float]:
-    """Return the scales of the pyramid: COARSEST, doubled up to the photo's own size."""
-    scales = [min(COARSEST / long_side, LARGEST)]
-    while scales[-1] * 1.5 < 1:
-        scales.append(min(1.0, scales[-1] * 2))
-    return scales
-
-
-def _merge(found: list[Face]) -> list[Face]:
-    """Keep the most confident of overlapping detections."""
-    kept: list[Face] = []
-    for face in sorted(found, key=lambda face: (-round(face.score, 2), -face.width)):
-        if not any(face.is_same(other) for other in kept):
-            kept.append(face)
-    return kept
-
-
-def _turned(image: Image, threshold: float, search: Search, quarter_turns: int) -> list[Face]:
-    """Return the faces that are upright in ``np.rot90(image, quarter_turns)``, in its pixels."""
-    long_side = max(image.shape[:2])
-    shape = image.shape if quarter_turns % 2 == 0 else image.shape[1::-1]
-    found: list[Face] = []
-    for level, scale in enumerate(_levels(long_side)):
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        size = [max(32, round(side * scale)) for side in image.shape[1::-1]]
-        scaled = image if scale == 1 else cv2.resize(image, size, interpolation=method)
-        view = np.rot90(np.asarray(scaled, np.uint8), quarter_turns)  # only tiles are copied
-        found += [
-            face.moved(1 / scale, 0, 0)
-            for face in _search_tiled(view, threshold, search)
-            if level == 0 or face.width <= TRUSTED
-        ]
-    return [face for face in _merge(found) if _plausible(face, shape)]
-
-
-def _plausible(face: Face, shape: tuple[int, ...]) -> bool:
-    """Say whether the face lies in the photo and its landmarks span an area."""
-    inside = np.all(
-        (face.landmarks > -0.1 * face.width)
-        & (face.landmarks < np.array([shape[1], shape[0]]) + 0.1 * face.width)
-    )
-    spread = np.ptp(face.landmarks, axis=0)
-    return bool(inside) and float(spread.min()) > 0.1 * face.width
-
-
-def _turned_back(face: Face, quarter_turns: int, shape: tuple[int, ...]) -> Face:
-    """Map a face found in ``np.rot90(image, quarter_turns)`` to the image of ``shape``."""
-    height, width = shape[:2]
-    corners = np.array([face.box[:2], face.box[2:]])
-    points = np.concatenate([face.landmarks, corners])
-    x, y = points.T
-    back = {
-        1: (width - y, x),
-        2: (width - x, height - y),
-        3: (y, height - x),
-    }[quarter_turns]
-    points = np.stack(back, axis=1)
-    low, high = points[5:].min(0), points[5:].max(0)
-    return replace(face, box=(low[0], low[1], high[0], high[1]), landmarks=points[:5])
-
-
-def _tilt(face: Face) -> float:
-    """Return the angle of the line through the eyes, in degrees from level, 0 to 180."""
-    right, down = face.landmarks[1] - face.landmarks[0]
-    return float(abs(np.degrees(np.arctan2(down, right))))
-
-
-def _confidence(faces: list[Face]) -> float:
-    """Return the score of the surest face that is not lying on its side; 0 if there is none."""
-    return max((face.score for face in faces if _tilt(face) < LYING), default=0.0)
+HINT = 0.05
+"""Least confidence of what is looked at closely."""
+MOST_HINTS = 24
+"""So many of the surest hints are looked at: a noisy scan has hundreds."""
+MOST_PIXELS = 24_000_000
+"""A larger picture is searched reduced to so many pixels."""
+SAME_TURN = 0.003
+"""A face that was found upright stays so unless another turn is surer by this."""
+LEANING = 25.0
+"""Tilt in degrees from which a face is measured again, turned upright: the detector knows upright
+faces best."""
+NOT_SEEN_CLOSELY = "a closer look sees no face"
 
 
 def detect_faces(
-    image: Image, *, threshold: float = 0.8, rotate: bool = True, search: Search = tiny.search
+    image: Rgb8, *, threshold: float = 0.8, rotate: bool = True, search: Search = tiny.search
 ) -> list[Face]:
-    """Return the faces of a photo, the largest first.
+    """Return the faces of a photo, the largest first; some may be doubtful.
 
     Args:
-        image: (H, W, 3) uint8, RGB, upright.
-        threshold: Least confidence, in (0, 1).
+        image: (H, W, 3) uint8, RGB.
+        threshold: Least confidence, in (0, 1), of a face that is found as the picture stands;
+            of others half that doubt is allowed.
         search: The detector.
-        rotate: If no face is sure and upright, look again with the photo turned by 90, 270 and
-            180 degrees, and take the turn in which a face is surest; half the doubt that
-            ``threshold`` allows is allowed there.
+        rotate: Look for faces that lie on their side or upside down, too.
     """
-    found = _turned(image, threshold, search, 0)
-    best = _confidence(found)
-    if rotate and best < SURE:
-        best = max(best, (threshold + 1) / 2)  # three more looks see three times as many ghosts
-        for turns in (1, 3, 2):
-            turned = _turned(image, threshold, search, turns)
-            if _confidence(turned) > best + 0.005:
-                best = _confidence(turned)
-                found = [_turned_back(face, turns, image.shape) for face in turned]
-    return sorted(found, key=lambda face: (-face.width * face.height, face.box))
+    scale = min(1.0, (MOST_PIXELS / (image.shape[0] * image.shape[1])) ** 0.5)
+    if scale < 1:
+        size = [max(32, round(side * scale)) for side in image.shape[1::-1]]
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    picture = _Picture(image, threshold, search, (0, 1, 2, 3) if rotate else (0,))
+    found = _gathered(picture, 0)
+    if usual := _usual_turn(found):
+        found = _gathered(picture, usual)
+    full = [face.moved(1 / scale, 0, 0) for face in found]
+    return sorted(full, key=lambda face: (-face.width * face.height, face.box))
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture and how it is searched."""
+
+    image: Rgb8
+    threshold: float
+    search: Search
+    turns: tuple[int, ...]
+    """Quarter turns in which faces are looked for, none among them."""
+    known: dict[int, list[Face]] = field(default_factory=dict)
+    """What was found in each turn."""
+
+    def faces(self, turn: int) -> list[Face]:
+        """Return what the detector sees of the picture turned, in pixels of the picture."""
+        turn %= 4
+        if turn not in self.known:
+            turned = np.ascontiguousarray(np.rot90(self.image, turn))
+            found = _standing(turned, self.threshold, self.search, self.turns)
+            self.known[turn] = [turned_back(face, turn, self.image.shape) for face in found]
+        return self.known[turn]
+
+
+def _gathered(picture: _Picture, first: int) -> list[Face]:
+    """Return the faces that one turn shows; of all turns if it shows none, or some in others."""
+    found = picture.faces(first)
+    if len({quarter(face) for face in found if not face.doubt}) != 1:
+        for turn in picture.turns:
+            found = _with(found, picture.faces(first + turn))
+    return found
+
+
+def _usual_turn(faces: Sequence[Face]) -> int:
+    """Return the quarter turn that brings most faces upright; none if that does as well."""
+    counts = Counter(quarter(face) for face in faces if not face.doubt)
+    return max(counts, key=lambda turn: (counts[turn], -turn), default=0)
+
+
+def _standing(
+    image: Rgb8, threshold: float, search: Search, turns: Sequence[int]
+) -> list[Face]:
+    """Return the faces of a picture of which the detector sees anything as it stands."""
+    seen = search_levels(image, min(HINT, threshold), search)
+    sure = [face for face in seen if face.score >= threshold]
+    hints = [face for face in seen if face.score < threshold][:MOST_HINTS]
+    found: list[Face] = []
+    for face in sure:
+        found = _with(found, [_checked(image, face, threshold, search, turns)])
+    for hint in hints:
+        if any(hint.is_same(face) for face in found if not face.doubt):
+            continue
+        best = _best_turn(image, hint, search, turns)
+        measured = _measured(image, best, threshold, search)
+        found = _with(found, [] if measured is None else [measured])
+    return found
+
+
+def _with(found: Sequence[Face], more: Sequence[Face]) -> list[Face]:
+    """Return the faces with those that stand in another place; a doubtful one gives way."""
+    kept = list(found)
+    for face in more:
+        same = [other for other in kept if face.is_same(other)]
+        if not same or (not face.doubt and all(other.doubt for other in same)):
+            kept = [other for other in kept if not any(other is one for one in same)] + [face]
+    return kept
+
+
+def _checked(
+    image: Rgb8, face: Face, threshold: float, search: Search, turns: Sequence[int]
+) -> Face:
+    """Return a face the right way up; as it was found if that is how it stands."""
+    best = _best_turn(image, face, search, turns, standing=quarter(face) == 0)
+    if best is None:
+        return replace(face, doubt=NOT_SEEN_CLOSELY)
+    if quarter(best) == 0 == quarter(face) and abs(tilt(face)) < LEANING and is_human(face):
+        return face
+    return _measured(image, best, threshold, search) or replace(face, doubt=NOT_SEEN_CLOSELY)
+
+
+def _best_turn(
+    image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool = False
+) -> Face | None:
+    """Return what is seen at a place in the turn in which it looks most like a face, or None.
+
+    Args:
+        image: (H, W, 3) uint8.
+        place: Where.
+        search: The detector.
+        turns: Quarter turns to compare.
+        standing: In doubt the face stands upright.
+    """
+    seen = turn_scores(image, place, search, turns)
+    upright = [face for face in seen if quarter(face) == 0]
+    if standing and upright and upright[0].score > seen[0].score - SAME_TURN:
+        return upright[0]
+    return seen[0] if seen else None
+
+
+def _measured(image: Rgb8, seen: Face | None, threshold: float, search: Search) -> Face | None:
+    """Return a face measured upright, if it is surely one."""
+    face = None if seen is None else upright_look(image, seen, search)
+    certain = face is not None and face.score >= (1 + threshold) / 2 and is_human(face)
+    return face if certain else None
+
+
+def turned_back(face: Face, turns: int, shape: Sequence[int]) -> Face:
+    """Return a face found in ``np.rot90(image, turns)`` in pixels of the image.
+
+    Landmarks are points counted from the first pixel's centre, as crops count, so that a turned
+    photo has the very crops of the upright one; boxes are counted from its corner.
+
+    Args:
+        face: As it was found.
+        turns: Quarter turns counterclockwise.
+        shape: Height and width of the image.
+    """
+    if turns % 4 == 0:
+        return face
+    corners = _points_back(np.array([face.box[:2], face.box[2:]]), turns % 4, shape[0], shape[1])
+    (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
+    landmarks = _points_back(face.landmarks, turns % 4, shape[0] - 1, shape[1] - 1)
+    return replace(face, box=(float(x0), float(y0), float(x1), float(y1)), landmarks=landmarks)
+
+
+def _points_back(points: Float64, turns: int, height: float, width: float) -> Float64:
+    x, y = points.T
+    back = {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}
+    return np.stack(back[turns], axis=1)

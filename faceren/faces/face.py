@@ -1,6 +1,6 @@
 """What a detector says about one face."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,8 @@ class Face:
     """(5, 2): the eye, the other eye, nose tip and mouth corners, image left before right."""
     score: float
     """Confidence in [0, 1]."""
+    doubt: str = ""
+    """Why this may be no face; or nothing."""
 
     @property
     def width(self) -> float:
@@ -55,6 +57,15 @@ class Face:
             box=(x0 * scale + dx, y0 * scale + dy, x1 * scale + dx, y1 * scale + dy),
             landmarks=self.landmarks * scale + np.array([dx, dy]),
         )
+
+
+def merged(found: Iterable[Face]) -> list[Face]:
+    """Keep the most confident of findings that are one face."""
+    kept: list[Face] = []
+    for face in sorted(found, key=lambda face: (-round(face.score, 2), -face.width)):
+        if not any(face.is_same(other) for other in kept):
+            kept.append(face)
+    return kept
 
 
 Search = Callable[[Image, float], list[Face]]

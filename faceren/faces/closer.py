@@ -1,0 +1,145 @@
+"""A closer look at one place of a picture: is there a face, and which way is it up?
+
+A detector that sees a face lying on its side, or a tiny one, often says with little confidence that
+there is something, and reads its landmarks wrongly. Brought upright and to a size that the detector
+knows well, a face is certain, and its landmarks are as good as those of an upright portrait.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from faceren.arrays import Float64, Matrix, Rgb8
+from faceren.faces.face import Face, Search
+from faceren.faces.geometry import tilt
+
+TURNED, UPRIGHT = 64, 96
+"""Width in pixels of the face in the look that compares turns, and in the one that measures."""
+AROUND = 2.2
+"""Side of what is looked at, in widths of the face."""
+LEVEL = 12.0
+"""Degrees of tilt that a look at an upright face may leave; else it is looked at once more."""
+LOOKS = 3
+"""Most times that a face is looked at until it is upright."""
+NEAR = 0.6
+"""Distance from the middle, in widths of the face, of what is this face and no neighbour."""
+LEAST = 0.3
+"""Least confidence of a finding in a look."""
+
+
+def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) -> list[Face]:
+    """Return what is seen at a place in each quarter turn, in pixels of the picture, the surest first.
+
+    Args:
+        image: (H, W, 3) uint8.
+        place: Where; its box counts, not its landmarks.
+        search: The detector.
+        turns: Numbers of quarter turns by which the picture is turned counterclockwise.
+    """
+    side = AROUND * _width(place)
+    pixels = round(AROUND * TURNED)
+    view = _square(image, _middle(place), side, pixels)
+    seen = []
+    for turn in turns:
+        face = _nearest(search(np.ascontiguousarray(np.rot90(view, turn)), LEAST), pixels, TURNED)
+        if face is not None:
+            seen.append(_placed(face, _turning(_middle(place), 90.0 * turn, side, pixels)))
+    return sorted(seen, key=lambda face: -face.score)
+
+
+def upright_look(image: Rgb8, seen: Face, search: Search) -> Face | None:
+    """Return a face as it is found after the picture was turned so that its eyes are level.
+
+    Args:
+        image: (H, W, 3) uint8.
+        seen: The face with landmarks that say roughly which way is up.
+        search: The detector.
+    """
+    face: Face | None = seen
+    for _ in range(LOOKS):
+        if face is None:
+            return None
+        before, angle = face, tilt(face)
+        side = AROUND * _width(before)
+        pixels = round(AROUND * UPRIGHT)
+        onto = _turning(_middle(before), angle, side, pixels)
+        found = search(_turned_square(image, onto, side, pixels), LEAST)
+        face = _nearest(found, pixels, UPRIGHT)
+        if face is not None and abs(tilt(face)) < LEVEL:
+            return _placed(face, onto)
+        face = None if face is None else _placed(face, onto)
+    return face
+
+
+def _width(face: Face) -> float:
+    return max(face.width, face.height)
+
+
+def _middle(face: Face) -> Float64:
+    x0, y0, x1, y1 = face.box
+    return np.array([x0 + x1, y0 + y1]) / 2
+
+
+def _turning(middle: Float64, angle: float, side: float, pixels: int) -> Matrix:
+    """Return the map from a picture to a square of it turned counterclockwise, corners at 0."""
+    scale, radians = pixels / side, np.radians(angle)
+    cosine, sine = scale * np.cos(radians), scale * np.sin(radians)
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    return np.column_stack([linear, pixels / 2 - linear @ middle])
+
+
+def _square(image: Rgb8, middle: Float64, side: float, pixels: int) -> Rgb8:
+    """Return a square of a picture brought to ``pixels``; its edge is repeated beyond it."""
+    length = max(2, round(side))
+    left, top = (round(float(value)) for value in middle - length / 2)
+    height, width = image.shape[:2]
+    before = (max(0, -top), max(0, -left))
+    after = (max(0, top + length - height), max(0, left + length - width))
+    part = image[max(0, top) : top + length, max(0, left) : left + length]
+    part = cv2.copyMakeBorder(
+        np.ascontiguousarray(part), before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE
+    )
+    method = cv2.INTER_AREA if length > pixels else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(part, (pixels, pixels), interpolation=method), np.uint8)
+
+
+def _turned_square(image: Rgb8, onto: Matrix, side: float, pixels: int) -> Rgb8:
+    """Return a square of a picture as ``_turning`` maps it."""
+    wide = 1.5  # what a turned square covers, and a little more
+    middle = np.linalg.solve(onto[:, :2], pixels / 2 - onto[:, 2])
+    view = _square(image, middle, wide * side, round(wide * pixels))
+    turn = onto[:, :2] * (side / pixels)
+    shift = pixels / 2 - turn @ np.full(2, round(wide * pixels) / 2)
+    centres = shift + turn @ np.full(2, 0.5) - 0.5  # OpenCV counts from the first pixel's centre
+    turned = cv2.warpAffine(
+        view,
+        np.column_stack([turn, centres]),
+        (pixels, pixels),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(turned, np.uint8)
+
+
+def _nearest(found: Sequence[Face], pixels: int, width: int) -> Face | None:
+    """Return the surest of the faces about the middle of a look, or None."""
+    near = [
+        face for face in found if np.abs(_middle(face) - pixels / 2).max() < NEAR * width
+    ]
+    return max(near, key=lambda face: face.score, default=None)
+
+
+def _placed(face: Face, onto: Matrix) -> Face:
+    """Return a face of a look in pixels of the picture; its box keeps its sides, unturned."""
+    back = np.linalg.inv(onto[:, :2])
+    landmarks = (face.landmarks - onto[:, 2]) @ back.T
+    x, y = back @ (_middle(face) - onto[:, 2])
+    scale = float(np.hypot(*back[0]))
+    half = np.array([face.width, face.height]) * scale / 2
+    if abs(onto[0, 1]) > abs(onto[0, 0]):
+        half = half[::-1]
+    return replace(
+        face, box=(x - half[0], y - half[1], x + half[0], y + half[1]), landmarks=landmarks
+    )
