@@ -1,5 +1,6 @@
 """Command line: a module for each command with its options, its call and what it shows."""
 
+import logging
 import sys
 from typing import Annotated
 
@@ -38,8 +39,16 @@ def _root(
     version: Annotated[
         bool, Option("--version", "-V", callback=_show_version, is_eager=True, help="Show version.")
     ] = False,
+    debug: Annotated[
+        bool,
+        Option("--debug", help="Show where an unforeseen error came from.", envvar="FACEREN_DEBUG"),
+    ] = False,
 ) -> None:
     """Restore faces in old photographs; degrade, train, evaluate, compare."""
+    if debug:
+        handler = logging.StreamHandler()  # to stderr
+        logging.getLogger("faceren").addHandler(handler)
+        logging.getLogger("faceren").setLevel(logging.DEBUG)
 
 
 for command in (degrade, train, restore, evaluate, benchmark):

@@ -96,9 +96,7 @@ def _usual_turn(faces: Sequence[Face]) -> int:
     return max(counts, key=lambda turn: (counts[turn], -turn), default=0)
 
 
-def _standing(
-    image: Rgb8, threshold: float, search: Search, turns: Sequence[int]
-) -> list[Face]:
+def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int]) -> list[Face]:
     """Return the faces of a picture of which the detector sees anything as it stands."""
     seen = search_levels(image, min(HINT, threshold), search)
     sure = [face for face in seen if face.score >= threshold]

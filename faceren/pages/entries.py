@@ -176,7 +176,7 @@ def _faces(line: Line, keys: tuple[str, ...], pictures: Pictures) -> Iterator[di
             "width": picture.width if picture else 0,
             "height": picture.height if picture else 0,
             "identity": face.get("identity"),
-            "crop": face.get("crop"),
+            "crop": face.get("working_size") or face.get("crop"),
             "page": face.get("page", 0) + 1,
             "reverted": bool(face.get("reverted")),
             "strength": face.get("strength"),

@@ -40,6 +40,7 @@ FACE_FIELDS: dict[str, tuple[Kind, str]] = {
     "box": (("number", 4), "four numbers"),
     "landmarks": ((("number", 2), 5), "five points"),
     "crop": (int, "a whole number"),
+    "working_size": (int, "a whole number"),
     "page": (int, "a whole number"),
     "identity": ("number", "a number"),
     "strength": ("number", "a number"),

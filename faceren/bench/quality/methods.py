@@ -105,7 +105,8 @@ class Network:
         run = restore(
             [damaged],
             output,
-            RestoreOptions(aligned=True, color="free"),
+            # as the paper: the network sees the picture as large as it is
+            RestoreOptions(aligned=True, color="free", working_size=2048),
             how=RunOptions(model=self.model, device=self.device, precision=self.precision),
             folder=FolderOptions(overwrite=overwrite, retry_failed=True),
         )
