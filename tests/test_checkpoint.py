@@ -21,6 +21,8 @@ from faceren.files import sha256_of
 from faceren.networks.generator import build_generator
 from tests.networks.literal import LiteralGenerator, randomise
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = replace(COMPACT, width=4, hidden=4, kernel_dim=3)
 SPECTRAL = GeneratorConfig(width=2, suppression="lip")
 INFO = CheckpointInfo(
@@ -34,9 +36,6 @@ def network(config, seed=0):
 
 def faces():
     return torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

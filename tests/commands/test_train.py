@@ -27,6 +27,8 @@ from faceren.training.step import Stepper
 from tests.networks.literal import LiteralGenerator, randomise
 from tests.training.tiny import CONFIG, MODEL, finished, losses, run, write_images, write_recipe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).parents[2]
 ADVERSARIAL = {"l1": 1.0, "gan": 0.1, "features": 1.0, "discriminator_width": 2}
 FORBIDDEN = (
@@ -52,9 +54,6 @@ for event in train(folder / "tiny.yaml", output=folder / "run", device="cpu"):
         if event.step == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-pytestmark = pytest.mark.usefixtures("one_thread")  # the same sums, here and in other processes
 
 
 def child(
