@@ -1,6 +1,5 @@
 import sys
 
-import numpy as np
 import pytest
 from skimage import data
 
@@ -22,11 +21,13 @@ def run(capsys, monkeypatch):
     return run_main
 
 
-@pytest.fixture
-def astronaut() -> np.ndarray:
-    """A portrait, (512, 512, 3) uint8: one face, about 100 pixels wide, near (220, 115)."""
-
-    return data.astronaut()
+@pytest.fixture(scope="session")
+def astronaut():
+    """A portrait, (512, 512, 3) uint8, not to be written to: one face, about 100 pixels wide, near
+    (220, 115)."""
+    image = data.astronaut()
+    image.flags.writeable = False
+    return image
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from faceren.restoration.working_size import working_size
 SIZES = (256, 512, 768, 1024)
 """Sides of crops: 256 and 512 are what the networks are trained on; in larger faces, 768 and 1024
 let them reach damage that is finer than a pixel of the smaller crops."""
+DEFAULT = RestoreOptions()
 MONOCHROME = 0.02
 """Largest spread of chroma, about the curve that tones a print, of a photo without colours."""
 
@@ -101,7 +102,7 @@ def cut(
     photo: Photo,
     page: int,
     face: Face,
-    options: RestoreOptions,
+    options: RestoreOptions = DEFAULT,
     *,
     luminance_only: bool = False,
 ) -> FaceCrop:
@@ -126,7 +127,7 @@ def cut(
 
 
 def whole(
-    photo: Photo, page: int, options: RestoreOptions, *, luminance_only: bool = False
+    photo: Photo, page: int, options: RestoreOptions = DEFAULT, *, luminance_only: bool = False
 ) -> FaceCrop:
     """Return a page that is an aligned face already as one crop of its own size; see ``cut``."""
     height, width = photo.pages[page].upright_shape

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -81,3 +82,15 @@ def test_gray_and_toned_photos_are_monochrome(tint):
 
 def test_colour_photos_are_not_monochrome(astronaut):
     assert not is_monochrome(astronaut.astype(np.float32) / 255)
+
+
+def test_the_network_sees_an_enlarged_picture_small_and_a_sharp_one_as_it_is():
+    rng = np.random.default_rng(2)
+    sharp = rng.random((512, 512, 3), dtype=np.float32)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 12)
+    assert whole(photo_of(sharp), 0).seen.shape == (512, 512, 3)
+    assert whole(photo_of(soft), 0).seen.shape == (160, 160, 3)
+    asked = whole(photo_of(sharp), 0, RestoreOptions(working_size=256))
+    assert asked.seen.shape == (256, 256, 3)
+    np.testing.assert_allclose(asked.seen[3, 5], sharp[6:8, 10:12].mean((0, 1)), atol=1e-6)
+    assert whole(photo_of(sharp), 0, RestoreOptions(working_size=2000)).seen.shape == (512, 512, 3)

@@ -2,9 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from faceren.metrics.identity import IdentityModel
 
 from faceren.faces.detection import detect_faces
+from faceren.faces.identity import embed_aligned
 from faceren.restoration.crops import cut
 from faceren.restoration.edit import as_bytes, edit_face, identity_share, scaled, without_cast
 from faceren.restoration.network import Restored
@@ -93,9 +93,8 @@ def change(crop):
 
 
 def measured(crop, difference, share):
-    model = IdentityModel()
     before, after = (
-        model.embed_aligned(as_bytes(pixels))
+        embed_aligned(as_bytes(pixels))
         for pixels in (crop.pixels, crop.pixels + np.float32(share) * difference)
     )
     return float(np.linalg.norm(before - after))
@@ -154,3 +153,15 @@ def test_the_repair_of_a_stain_stays():
     kept = without_cast(difference)
     assert kept[20:36, 24:40].min() > 0.17
     assert np.abs(kept[:12]).max() < 0.03
+
+
+def test_what_the_network_made_at_a_smaller_size_is_added_at_the_crops(crop):
+    """Detail above the working size stays: a difference that is smooth comes back as it was."""
+    small = dataclasses.replace(crop, working_size=128)
+    assert small.seen.shape == (128, 128, 3)
+    bump = np.outer(np.hanning(128), np.hanning(128)).astype(np.float32)[..., None] * 0.1
+    difference, edit = made(small, small.seen + bump, aligned=True, grain="off")
+    expected = np.outer(np.hanning(256), np.hanning(256))[..., None] * 0.1
+    assert difference.shape == crop.pixels.shape
+    np.testing.assert_allclose(difference, np.repeat(expected, 3, 2), atol=0.002)
+    assert (edit.crop, edit.working_size) == (256, 128)

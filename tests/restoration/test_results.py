@@ -12,6 +12,7 @@ EDIT = FaceEdit(
     landmarks=((1.111, 2.229),) * 5,
     score=0.98765,
     crop=256,
+    working_size=192,
     identity=0.123456,
     ms=12.34,
 )
@@ -23,6 +24,7 @@ def test_an_edit_is_written_with_so_many_digits():
         "landmarks": [[1.11, 2.23]] * 5,
         "score": 0.9877,
         "crop": 256,
+        "working_size": 192,
         "identity": 0.1235,
         "ms": 12.3,
         "strength": 1.0,

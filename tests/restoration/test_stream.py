@@ -32,7 +32,7 @@ def jobs(count):
 
 
 def prepared(job, faces=1):
-    crops = tuple(SimpleNamespace(pixels=f"{job.key} {index}") for index in range(faces))
+    crops = tuple(SimpleNamespace(seen=f"{job.key} {index}") for index in range(faces))
     return Prepared(job, "", None, crops, (False,))
 
 
