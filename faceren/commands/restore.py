@@ -14,7 +14,7 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
 from faceren.restoration.pipeline import AUTOMATIC_WORKERS, DEFAULT_MAX_MEMORY, Pipeline
 from faceren.restoration.results import PhotoResult, done_before
-from faceren.runs.boxes import given_faces, read_boxes
+from faceren.runs.lists import given_faces, read_boxes
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
 from faceren.runs.resume import earlier_run, set_aside
@@ -74,7 +74,7 @@ def restore(
         only: Restore only these outputs or inputs.
         overwrite: Do everything anew.
         retry_failed: Try again what failed before.
-        boxes: File of faces that the detector missed (see ``runs.boxes``).
+        boxes: File of faces that the detector missed (see ``runs.lists``).
         weights_dir: Folder of facexlib's weights; default ``faces.weights.default_folder()``.
         offline: Never download them.
         save_faces: Write the crops before and after to ``output/faces``.

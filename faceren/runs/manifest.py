@@ -121,7 +121,9 @@ class ManifestWriter:
 
     def __init__(self, path: Path, header: Line) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _cut_torn_line(path)
+        if path.exists() and is_torn(path):
+            with path.open("r+b") as file:
+                file.truncate(path.read_bytes().rfind(b"\n") + 1)
         self._path = path
         self._file: TextIO = path.open("a", encoding="utf-8")
         self.append({"format_version": FORMAT_VERSION, **header})
@@ -156,9 +158,3 @@ def is_torn(path: Path) -> bool:
     """Say whether the last line of a manifest was cut off while it was written."""
     raw = path.read_bytes()
     return bool(raw) and not raw.endswith(b"\n")
-
-
-def _cut_torn_line(path: Path) -> None:
-    if path.exists() and is_torn(path):
-        with path.open("r+b") as file:
-            file.truncate(path.read_bytes().rfind(b"\n") + 1)
