@@ -12,9 +12,8 @@ from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
-from faceren.runs.boxes import given_faces, read_boxes
 from faceren.runs.folder import check_places, check_replaced, writing
-from faceren.runs.lists import photos_only, read_list
+from faceren.runs.lists import given_faces, photos_only, read_boxes, read_list
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
 from faceren.runs.resume import earlier_run, set_aside

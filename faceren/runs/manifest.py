@@ -192,7 +192,9 @@ class ManifestWriter:
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _cut_torn_line(path)
+            if path.exists() and is_torn(path):
+                with path.open("r+b") as file:
+                    file.truncate(path.read_bytes().rfind(b"\n") + 1)
             self._file: TextIO = path.open("a", encoding="utf-8")
         except OSError as error:
             raise self._failed(error) from error
@@ -231,9 +233,3 @@ def is_torn(path: Path) -> bool:
     """Say whether the last line of a manifest was cut off while it was written."""
     raw = path.read_bytes()
     return bool(raw) and not raw.endswith(b"\n")
-
-
-def _cut_torn_line(path: Path) -> None:
-    if path.exists() and is_torn(path):
-        with path.open("r+b") as file:
-            file.truncate(path.read_bytes().rfind(b"\n") + 1)
