@@ -14,7 +14,7 @@ from torch import Tensor
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
 from faceren.config import check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
-from faceren.networks.mirrored import mirrored_mean
+from faceren.networks.generator import mirrored_mean
 
 Ensemble = Literal["auto", "on", "off"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

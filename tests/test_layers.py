@@ -15,8 +15,8 @@ LAYERS = [
     {"faces", "checkpoint", "manifest"},
     {"networks"},
     {"assets", "images"},
-    {"checks", "console", "files", "options"},
-    {"arrays", "config"},
+    {"config", "console", "files", "options"},
+    {"arrays", "checks"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -16,7 +16,7 @@ import faceren
 from faceren.bench.methods import Filter, Rgb
 from faceren.bench.rows import LeftOut
 from faceren.degradation import resize
-from faceren.degradation.compression import Jpeg
+from faceren.degradation.resampling import Jpeg
 
 Floats = NDArray[np.float64]
 MOSAIC = 16

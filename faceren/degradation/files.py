@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import faceren
+from faceren.arrays import Rgb8
 from faceren.degradation.degradation import Degradation, apply
 from faceren.degradation.drawing import draw
-from faceren.degradation.pixels import Pixels
 from faceren.degradation.resampling import Filter, resize
 from faceren.errors import ConfigError, FacerenError, ImageError
 from faceren.files import sha256_of
@@ -28,7 +28,7 @@ class Resize:
     filter: Filter
 
     @classmethod
-    def to_side(cls, image: Pixels, side: int | None) -> "Resize | None":
+    def to_side(cls, image: Rgb8, side: int | None) -> "Resize | None":
         """Return what gives the image's shorter side ``side`` pixels; None if nothing is needed.
 
         Args:
@@ -57,7 +57,7 @@ class Resize:
                 return cls(**value)
         raise ConfigError(f"resize: expected width, height and filter, got {value!r:.80}")
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the scaled image."""
         return resize(image, height=self.height, width=self.width, by=self.filter)
 
@@ -84,7 +84,7 @@ class Recipe:
         text = json.dumps([*parts, self.resize and asdict(self.resize)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def draw(self, image: Pixels) -> tuple[Resize | None, Degradation]:
+    def draw(self, image: Rgb8) -> tuple[Resize | None, Degradation]:
         """Return how to scale this clean image, and what to do to the scaled one."""
         if self.degradation is not None:
             return self.resize, self.degradation
@@ -207,7 +207,7 @@ def _checked(job: Job) -> Recipe:
     return job.recipe
 
 
-def _read(job: Job) -> tuple[Pixels, str]:
+def _read(job: Job) -> tuple[Rgb8, str]:
     clean = read_rgb(job.source, max_pixels=job.max_pixels)
     digest = sha256_of(job.source)
     if job.input_sha256 not in ("", digest):

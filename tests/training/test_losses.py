@@ -3,15 +3,76 @@ import pytest
 import torch
 
 from faceren.assets import asset, samples_dir
+from faceren.errors import ShapeError
 from faceren.faces.alignment import TEMPLATE
 from faceren.images import find_images, read_rgb
 from faceren.metrics import dlib_models
 from faceren.metrics.dlib_network import EmbeddingNetwork
 from faceren.metrics.identity import distance
-from faceren.training.fed_loss import FedLoss, chips
-from faceren.training.loss_recipe import LossRecipe
-from faceren.training.objective import Objective
-from faceren.training.views import phase_of
+from faceren.training.losses import (
+    FedLoss,
+    adversarial_loss,
+    chips,
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+    perceptual_loss,
+)
+from faceren.training.objective import Objective, grid_offset
+from faceren.training.recipe import LossRecipe
+
+
+def scores(*scales):
+    """Maps of constant value: for each scale its features, and last its scores."""
+    return [
+        [torch.full((1, 2, 3, 3), value, requires_grad=True) for value in values]
+        for values in scales
+    ]
+
+
+def test_adversarial_loss_averages_the_scales():
+    found = scores([9.0, 0.5], [9.0, 3.0])
+    assert adversarial_loss(found, 1.0).item() == pytest.approx((0.25 + 4) / 2)
+    assert generator_loss(found).item() == pytest.approx((0.25 + 4) / 2)
+
+
+def test_scales_of_different_size_weigh_alike():
+    found = [[torch.zeros(1, 1, 8, 8)], [torch.ones(1, 1, 2, 2)]]
+    assert adversarial_loss(found, 1.0).item() == pytest.approx(0.5)
+
+
+def test_discriminator_loss_is_not_halved():
+    restored, clean = scores([0.5]), scores([0.25])
+    assert discriminator_loss(restored, clean).item() == pytest.approx(0.25 + 0.5625)
+    assert discriminator_loss(scores([0.0]), scores([1.0])).item() == 0
+
+
+def test_feature_matching_leaves_the_scores_out():
+    restored = scores([2.0, 1.0, 50.0], [0.0, 3.0, 70.0])
+    clean = scores([0.0, 0.0, 0.0], [0.0, 0.0, 0.0])
+    assert feature_matching_loss(restored, clean).item() == pytest.approx((2 + 1 + 3) / 2)
+
+
+def test_no_gradient_reaches_the_clean_image():
+    restored, clean = scores([2.0, 1.0]), scores([0.0, 0.0])
+    feature_matching_loss(restored, clean).backward()
+    assert restored[0][0].grad is not None
+    assert clean[0][0].grad is None
+
+
+def test_perceptual_loss_weighs_the_coarsest_map_most():
+    clean = [torch.zeros(2, 3, size, size) for size in (16, 8, 4, 2, 1)]
+    restored = [features + index + 1 for index, features in enumerate(clean)]
+    expected = 1 / 32 + 2 / 16 + 3 / 8 + 4 / 4 + 5
+    assert perceptual_loss(restored, clean).item() == pytest.approx(expected)
+
+
+def test_maps_that_do_not_fit_are_named():
+    five = [torch.zeros(1, 1, 2, 2)] * 5
+    with pytest.raises(ShapeError, match="expected 5 maps each.*got 4 and 5"):
+        perceptual_loss(five[:4], five)
+    with pytest.raises(ShapeError, match=r"got \(1, 1, 3, 3\) and \(1, 1, 2, 2\)"):
+        perceptual_loss([torch.zeros(1, 1, 3, 3)] * 5, five)
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +98,18 @@ def test_the_loss_is_the_distance(portraits):
     network = EmbeddingNetwork(asset("dlib-embedding"))
     ours, theirs = (network(chips(x, (0, 3))) for x in (faces, faces.flip(0)))
     expected = np.mean([np.linalg.norm(a - b) for a, b in zip(ours, theirs, strict=True)])
-    assert loss(faces, faces.flip(0), phase=(0, 3)).item() == pytest.approx(expected, abs=1e-3)
+    assert loss(faces, faces.flip(0), offset=(0, 3)).item() == pytest.approx(expected, abs=1e-3)
     assert loss(faces, faces).item() < 1e-3
 
 
-@pytest.mark.parametrize("phase", [phase_of(step) for step in range(16)])
-def test_all_places_hold_eyes_nose_and_mouth(phase):
+@pytest.mark.parametrize("offset", [grid_offset(step) for step in range(16)])
+def test_all_places_hold_eyes_nose_and_mouth(offset):
     marked = torch.zeros(1, 3, 512, 512)
     for x, y in TEMPLATE.round().astype(int):
         marked[..., y, x] = 1
-    seen = chips(marked, phase)
+    seen = chips(marked, offset)
     assert seen.shape == (1, 3, 150, 150)
-    side = 359 + 26 * (sum(phase) % 4 - 1.5)
+    side = 359 + 26 * (sum(offset) % 4 - 1.5)
     scale = (round(512 * 150 / side) / 512) ** 2  # a resized picture keeps its mean
     assert seen.sum().item() == pytest.approx(255 * scale * marked.sum().item(), rel=0.05)
 
