@@ -15,15 +15,15 @@ from faceren.checkpoint import (
     read_header,
     save_checkpoint,
 )
-from faceren.config import COMPACT, GeneratorConfig
+from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 from faceren.networks.generator import build_generator
 from tests.networks.literal import LiteralGenerator, randomise
+from tests.networks.shapes import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-TINY = replace(COMPACT, width=4, hidden=4, kernel_dim=3)
 SPECTRAL = GeneratorConfig(width=2, suppression="lip")
 INFO = CheckpointInfo(
     name="tiny", recipe_sha256="ab" * 32, training_data="noise", licence="CC0", images_seen=7
@@ -140,7 +140,7 @@ def rewrite(path, **changes):
     [
         ({"format_version": 9}, r"expected format version 1, got 9; update faceren"),
         ({"config": asdict(TINY) | {"widht": 3}}, "no field 'widht'; did you mean 'width'"),
-        ({"config": asdict(TINY) | {"width": -1}}, "width: expected an integer of at least 1"),
+        ({"config": asdict(TINY) | {"width": -1}}, "width: expected int of at least 1"),
         ({"config": 3}, "expected the fields of GeneratorConfig, got 3"),
         ({"info": {"lisence": ""}}, "CheckpointInfo has no field 'lisence'; did you mean"),
         ({"without": ["fc.bias"]}, r"'fc.bias': expected shape \(16,\), got none"),

@@ -17,8 +17,8 @@ LAYERS = [
     {"faces", "checkpoint"},
     {"networks"},
     {"assets", "images"},
-    {"checks", "files"},
-    {"arrays", "config"},
+    {"config", "files"},
+    {"arrays", "checks"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

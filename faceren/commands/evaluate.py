@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faceren.arrays import Rgb8
+from faceren.checks import nearest
 from faceren.commands.options import EvaluateOptions
-from faceren.config import nearest
 from faceren.degradation.files import Resize
 from faceren.errors import ConfigError, ImageError, NothingToDoError, ShapeError
 from faceren.files import sha256_of

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from faceren.arrays import Rgb8
 from faceren.assets import asset
-from faceren.config import nearest
+from faceren.checks import nearest
 from faceren.errors import ConfigError, MachineError, ShapeError
 from faceren.metrics.fidelity import CEILING, PAPER_CEILING, ms_ssim, psnr, ssim
 from faceren.metrics.names import PYIQA, Protocol

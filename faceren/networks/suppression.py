@@ -5,17 +5,14 @@ h = ceil(H/2) and w = ceil(W/2). Sources: HiFaceGAN (arXiv:2005.05005) section 3
 local importance pooling, LIP (arXiv:1908.04156), for what was released.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.config import Activation
-from faceren.networks.strips import conv3x3, pointwise
-
-PIECE = 2**14
-"""Numbers that torch leaves to one thread: half of what it begins to share from."""
+from faceren.networks.convolution import activated, conv3x3, pointwise
 
 
 class AdaptiveSuppression(nn.Module):
@@ -64,18 +61,6 @@ class AdaptiveSuppression(nn.Module):
         affinity = torch.stack([(centre * shifted).sum(1) for shifted in offsets(embedded)])
         activation = torch.sigmoid if self.activation == "sigmoid" else torch.tanh
         return activated(affinity, activation).unsqueeze(2)
-
-
-def activated(x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the activation of every number; on inference the same bits with any thread count.
-
-    Where a thread's share ends torch takes the last few numbers one by one, with a sigmoid that
-    rounds otherwise; a piece that one thread does alone ends at the same place always.
-    """
-    if torch.is_grad_enabled() or x.device.type != "cpu":
-        return activation(x)
-    pieces = torch.split(x.flatten(), PIECE)
-    return torch.cat([activation(piece) for piece in pieces]).view(x.shape)
 
 
 def offsets(x: Tensor) -> Iterator[Tensor]:

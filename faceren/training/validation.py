@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faceren.arrays import Rgb8
 from faceren.assets import asset
 from faceren.degradation import apply, draw_pair, item_seed
 from faceren.images import to_uint8, write_png
@@ -18,7 +19,7 @@ from faceren.metrics.fed import KnownFace, know_face, why_no_fed
 from faceren.metrics.fidelity import psnr, ssim
 from faceren.networks.generator import Generator
 from faceren.networks.perceptual import LpipsAlexNet
-from faceren.training.data import Images, Pixels
+from faceren.training.data import Images
 from faceren.training.events import Scores
 from faceren.training.recipe import Recipe
 from faceren.training.samples import Framing, frame, to_float
@@ -34,11 +35,11 @@ class Case:
     """One validation pair."""
 
     task: str
-    damaged: Pixels
-    """(S, S, 3)."""
-    clean: Pixels
+    damaged: Rgb8
+    """Both are (S, S, 3)."""
+    clean: Rgb8
     face: KnownFace | None = None
-    """Of the clean image, if FED is measured on this pair."""
+    """The face of the clean image, if FED is measured on this pair."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Measured:
 
     scores: dict[str, Scores]
     """Means of the output, by task."""
-    rows: list[tuple[Pixels, Pixels, Pixels]]
+    rows: list[tuple[Rgb8, Rgb8, Rgb8]]
     """Input, output, clean: the rows of the sheet."""
 
 
@@ -102,7 +103,7 @@ class Validator:
             scores.append(self._scores(output, clean, case.face))
         return Measured({task: _mean(scores) for task, scores in found.items()}, rows)
 
-    def _tensor(self, pixels: Pixels) -> Tensor:
+    def _tensor(self, pixels: Rgb8) -> Tensor:
         return to_float(torch.from_numpy(pixels)[None].to(self.device))
 
     def _scores(self, output: Tensor, clean: Tensor, face: KnownFace | None) -> Scores:
@@ -128,7 +129,7 @@ def overall(scores: dict[str, Scores], select: str) -> float:
     return -mean if select == "lpips" else mean
 
 
-def write_sheet(path: Path, rows: Sequence[tuple[Pixels, ...]]) -> None:
+def write_sheet(path: Path, rows: Sequence[tuple[Rgb8, ...]]) -> None:
     """Write pictures side by side, one row an image, as a PNG."""
     height, width = rows[0][0].shape[:2]
     across, down = width + GAP, height + GAP

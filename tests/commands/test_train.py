@@ -278,19 +278,19 @@ def test_starts_from_a_published_state_dict(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "judge", "sides"),
+    ("kind", "discriminator", "sides"),
     [("patches", Discriminator, (96, 96)), ("projected", ProjectedDiscriminator, (95, 94))],
 )
-def test_only_where_alexnet_looks_the_grid_moves(tmp_path, monkeypatch, kind, judge, sides):
+def test_only_where_alexnet_looks_the_grid_moves(tmp_path, monkeypatch, kind, discriminator, sides):
     asked, seen = [], []
 
     def pixels(shown):
         return shown if isinstance(shown, torch.Tensor) else shown[0]  # the rest are maps of them
 
-    monkeypatch.setattr(step_module, "phase_of", lambda step: asked.append(step) or (1, 2))
-    forward = judge.forward
+    monkeypatch.setattr(step_module, "grid_offset", lambda step: asked.append(step) or (1, 2))
+    forward = discriminator.forward
     monkeypatch.setattr(
-        judge,
+        discriminator,
         "forward",
         lambda self, *images: (
             seen.extend(tuple(pixels(x).shape[2:]) for x in images) or forward(self, *images)

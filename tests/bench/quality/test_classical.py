@@ -20,8 +20,7 @@ from faceren.bench.quality.classical import (
 )
 from faceren.bench.request import TASKS
 from faceren.degradation.blur import GaussianBlur
-from faceren.degradation.compression import Jpeg
-from faceren.degradation.resampling import Mosaic
+from faceren.degradation.resampling import Jpeg, Mosaic
 
 
 def psnr(a, b):

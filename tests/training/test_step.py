@@ -4,9 +4,9 @@ import pytest
 from torch import nn
 
 from faceren.assets import models_dir
-from faceren.training.optimisation import build_optimiser, lr_factor, progress, set_lr
 from faceren.training.recipe import TrainRecipe
 from faceren.training.recipe_file import load_recipe
+from faceren.training.step import build_optimiser, lr_factor, progress, set_lr
 
 
 def test_paper_schedule_is_31_epochs_at_the_full_rate_then_falls_by_twentieths():

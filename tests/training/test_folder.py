@@ -5,7 +5,7 @@ import pytest
 from faceren.checkpoint import CheckpointInfo, save_checkpoint
 from faceren.errors import ConfigError
 from faceren.networks.generator import build_generator
-from faceren.training.inputs import check_inputs
+from faceren.training.folder import check_inputs
 from faceren.training.state import TrainingState
 from tests.networks.literal import randomise
 from tests.training.tiny import CONFIG, finished, run, write_images, write_recipe
@@ -61,6 +61,6 @@ def test_a_state_without_inputs_goes_on(tmp_path, monkeypatch):
 
 def test_every_change_is_named(tmp_path):
     before = {"data.train": "9 images", "teacher": "sha256 a", "loss.vgg_weights": "sha256 b"}
-    check_inputs(tmp_path, before, {**before, "loss.identity_weights": "sha256 c"})
+    check_inputs(tmp_path, before, {**before, "loss.other": "sha256 c"})
     with pytest.raises(ConfigError, match="teacher: sha256 a -> sha256 d; loss.vgg_weights: "):
         check_inputs(tmp_path, before, {"data.train": "9 images", "teacher": "sha256 d"})

@@ -18,16 +18,16 @@ def item_seed(seed: int, path: str, copy: int = 0) -> int:
     """Return the seed of one copy of one image, the same on every platform and in every order.
 
     Args:
-        seed: Of the run.
-        path: Of the image relative to its folder, with forward slashes.
+        seed: Seed of the run.
+        path: Path of the image relative to its folder, with forward slashes.
         copy: Number of the copy (or of the epoch).
     """
     digest = hashlib.sha256(f"{seed}\n{path}\n{copy}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
 
 
-class Dice:
-    """Draws that use only what numpy computes alike everywhere: no logarithms, no sines.
+class Sampler:
+    """Draws parameters by what numpy computes alike everywhere: no logarithms, no sines.
 
     Args:
         source: A seed, or a generator that other draws share.
