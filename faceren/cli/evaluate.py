@@ -97,7 +97,7 @@ def _write(evaluation: "Evaluation", json: str | None, csv: Path | None, html: P
 
 
 def _write_worst(evaluation: "Evaluation", count: int, by: str | None, screen: Screen) -> None:
-    from faceren.commands.evaluate import write_worst
+    from faceren.pages.evaluation_page import write_worst
 
     results = evaluation.results
     sheet = (results if results.is_dir() else results.parent) / "worst.png"

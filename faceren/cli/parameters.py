@@ -57,7 +57,7 @@ def _options(parameter: Parameter) -> Iterator[Parameter]:
     if not dataclasses.is_dataclass(record):
         yield _for_typer(parameter)
         return
-    hints = hints_of(record)
+    hints = hints_of(parameter.annotation)
     for field in dataclasses.fields(record):
         if any(isinstance(extra, ParameterInfo) for extra in get_args(hints[field.name])):
             asked = Parameter(field.name, parameter.kind, annotation=hints[field.name])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faceren
+from faceren.arrays import Json
 from faceren.commands.options import DegradeOptions
 from faceren.degradation import check_task
 from faceren.degradation.files import SMALLEST_SIDE, Degraded, Job, Recipe
@@ -20,7 +21,7 @@ from faceren.degradation.sheet import render
 from faceren.degradation.workers import run_jobs
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, write_png
-from faceren.manifest import MANIFEST_NAME, Line, ManifestWriter
+from faceren.manifest import MANIFEST_NAME, ManifestWriter
 from faceren.restoration.plan import check_output, resolve_inputs
 
 
@@ -90,7 +91,7 @@ def _settings(options: DegradeOptions) -> Recipe:
     )
 
 
-def header_of(options: DegradeOptions) -> Line:
+def header_of(options: DegradeOptions) -> Json:
     """Return the header of a run's manifest."""
     replayed = options.replay and str(options.replay)
     return {
@@ -154,7 +155,7 @@ def _check_options(options: DegradeOptions) -> None:
         raise ConfigError(f"offline-once makes all {copies} copies the same; give --copies 1")
 
 
-def _recorded(jobs: list[Job], target: Path, header: Line, workers: int) -> Iterator[Degraded]:
+def _recorded(jobs: list[Job], target: Path, header: Json, workers: int) -> Iterator[Degraded]:
     with ManifestWriter(target / MANIFEST_NAME, header) as manifest:
         for result in run_jobs(jobs, workers):
             if result.status != "skipped":

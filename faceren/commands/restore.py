@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import faceren
+from faceren.arrays import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
-from faceren.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_manifest
+from faceren.manifest import MANIFEST_NAME, Manifest, ManifestWriter, read_manifest
 from faceren.restoration.boxes import read_boxes, with_boxes
 from faceren.restoration.lists import photos_only, read_list
 from faceren.restoration.options import RestoreOptions
@@ -170,7 +171,7 @@ def _work(
     manifest: Manifest,
     folder: FolderOptions,
     path: Path,
-    header: Line,
+    header: Json,
 ) -> Iterator[PhotoResult]:
     # what --only chose stays in runs over everything
     mark = {"chosen": True} if folder.only is not None else {}
@@ -192,7 +193,7 @@ def _work(
             yield result
 
 
-def header_of(pipeline: "Pipeline", model: str) -> Line:
+def header_of(pipeline: "Pipeline", model: str) -> Json:
     """Return the header of a run's manifest.
 
     Args:

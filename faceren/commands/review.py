@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
 from faceren.manifest import (
     MANIFEST_NAME,
-    Line,
     Manifest,
     ManifestWriter,
     read_run,
@@ -39,7 +39,7 @@ WEAKER, STRONGER = 0.6, 1.5
 class Taken:
     """What became of one photo that was to be reverted."""
 
-    line: Line
+    line: Json
     """Its line of the manifest, as it is now."""
     outcome: Literal["reverted", "unchanged", "failed"]
     reason: str = ""
@@ -110,7 +110,7 @@ def watcher(output: Path) -> "Watch":
     return watch
 
 
-def _commands(output: Path, header: Line) -> dict[str, str]:
+def _commands(output: Path, header: Json) -> dict[str, str]:
     """Return what to run with each exported list, with the options that most photos had."""
     start = f"faceren restore -o {shlex.quote(str(output))}"
     commands = {"keep": f"{start} --revert keep-original.txt"}

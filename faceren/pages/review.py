@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from faceren.arrays import Json
 from faceren.images import DEFAULT_MAX_PIXELS, shown
-from faceren.manifest import MANIFEST_NAME, Line, Manifest, is_torn
+from faceren.manifest import MANIFEST_NAME, Manifest, is_torn
 from faceren.pages.comparison import FULL_CHANGE, keys_of
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
 from faceren.pages.page import write_page
@@ -90,7 +91,7 @@ def write_review(
 
 
 def _context(
-    output: Path, entries: Sequence[Entry], header: Line, notes: Sequence[str]
+    output: Path, entries: Sequence[Entry], header: Json, notes: Sequence[str]
 ) -> dict[str, Any]:
     place = output.resolve()
     counts = Counter(str(entry.line.get("status")) for entry in entries)
@@ -123,7 +124,7 @@ def _totals(entries: Sequence[Entry], counts: Counter[str]) -> list[tuple[str, s
     return totals
 
 
-def _settings(header: Line) -> list[tuple[str, str]]:
+def _settings(header: Json) -> list[tuple[str, str]]:
     known = [
         ("Tool", header.get("tool", "?")),
         ("Model", header.get("model", "?")),
