@@ -72,7 +72,13 @@ def degrade(
     if options.replay is not None:
         jobs, warning = plan_replay(found, target, options.replay)
     else:
-        jobs, warning = plan_draws(found, target, _settings(options), options.copies), ""
+        settings = Recipe(
+            task=options.task or "",
+            seed=options.seed,
+            size=None if options.size == "keep" else options.size,
+            compat=tuple(sorted(options.compat)),
+        )
+        jobs, warning = plan_draws(found, target, settings, options.copies), ""
     done = {} if options.overwrite else made_before(target / MANIFEST_NAME)
     max_pixels = options.max_pixels or DEFAULT_MAX_PIXELS
     jobs = [replace(job, done=done.get(job.key), max_pixels=max_pixels) for job in jobs]
@@ -80,15 +86,6 @@ def degrade(
     workers = options.workers or min(os.cpu_count() or 1, 1 + len(jobs) // 32)
     results = _recorded(jobs, target, header_of(options), workers)
     return DegradeRun(len(jobs), target, warning, results)
-
-
-def _settings(options: DegradeOptions) -> Recipe:
-    return Recipe(
-        task=options.task or "",
-        seed=options.seed,
-        size=None if options.size == "keep" else options.size,
-        compat=tuple(sorted(options.compat)),
-    )
 
 
 def header_of(options: DegradeOptions) -> Json:

@@ -99,7 +99,9 @@ def _plan(results: Path, options: EvaluateOptions) -> _Plan:
         pairing = replace(pair_up(results, None), source=str(reference))
         plan = _Plan(pairing, (), statistics=load_statistics(reference))
     elif reference is not None and reference.is_dir() and names and not _need_pairs(names):
-        pairing = replace(_alone(pair_up(results, None)), source=str(reference))
+        pairing = pair_up(results, None)
+        alone = tuple(replace(pair, reference=None) for pair in pairing.pairs)
+        pairing = replace(pairing, pairs=alone, strays=(), source=str(reference))
         others = tuple(found.path for found in find_images([reference]))
         plan = _Plan(pairing, (), others)
     else:
@@ -113,12 +115,6 @@ def _plan(results: Path, options: EvaluateOptions) -> _Plan:
 
 def _need_pairs(names: Sequence[str]) -> list[str]:
     return [name for name in names if name in PAIRED]
-
-
-def _alone(pairing: Pairing) -> Pairing:
-    """Forget the references: the results are compared with a set."""
-    pairs = [replace(pair, reference=None) for pair in pairing.pairs]
-    return replace(pairing, pairs=tuple(pairs), strays=())
 
 
 def _has_references(plan: _Plan) -> bool:

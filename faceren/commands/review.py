@@ -41,7 +41,7 @@ class Taken:
 
     line: Json
     """Its line of the manifest, as it is now."""
-    outcome: Literal["reverted", "unchanged", "failed"]
+    status: Literal["reverted", "unchanged", "failed"]
     reason: str = ""
     """Why it was left as it was."""
 
@@ -175,7 +175,7 @@ def _revert(
         for keys in groups.values():
             with ManifestWriter(path, manifest.headers[keys[0]]) as writer:
                 for taken in pool.map(work, keys):
-                    if taken.outcome == "reverted":
+                    if taken.status == "reverted":
                         writer.append(taken.line)
                     yield taken
     if id(manifest.header) not in groups:

@@ -44,6 +44,6 @@ def test_every_option_but_json_is_an_environment_variable_of_its_name():
 
 
 def test_underscores_are_accepted_in_option_names():
-    assert cli._hyphens("--batch_size=auto") == "--batch-size=auto"
-    assert cli._hyphens("--only_x") == "--only-x"
-    assert cli._hyphens("my_photo.png") == "my_photo.png"
+    assert cli.hyphens("--batch_size=auto") == "--batch-size=auto"
+    assert cli.hyphens("--only_x") == "--only-x"
+    assert cli.hyphens("my_photo.png") == "my_photo.png"
