@@ -58,7 +58,7 @@ for command in (degrade, train, restore, evaluate, benchmark):
 def main() -> None:
     """Run the app; an expected error is one line and an exit status, a bug keeps its traceback."""
     try:
-        app([_hyphens(argument) for argument in sys.argv[1:]], prog_name="faceren")
+        app([hyphens(argument) for argument in sys.argv[1:]], prog_name="faceren")
     except FacerenError as error:
         Screen().error(str(error))
         raise SystemExit(error.exit_status) from None
@@ -68,7 +68,7 @@ def main() -> None:
         raise
 
 
-def _hyphens(argument: str) -> str:
+def hyphens(argument: str) -> str:
     """Accept the peers' underscores: ``--batch_size=4`` is ``--batch-size=4``."""
     if not argument.startswith("--"):
         return argument

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faceren
+from faceren.arrays import Json
 from faceren.commands.options import DegradeOptions
 from faceren.degradation import check_task
 from faceren.degradation.files import SMALLEST_SIDE, Degraded, DegradeSettings, degrade_files
@@ -15,7 +16,7 @@ from faceren.errors import ConfigError, NothingToDoError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, write_png
 from faceren.runs.folder import check_places, check_replaced, writing
-from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter
+from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
 from faceren.runs.plan import check_output, resolve_inputs
 from faceren.runs.resume import earlier_run
 
@@ -89,7 +90,7 @@ def _settings(options: DegradeOptions) -> DegradeSettings:
     )
 
 
-def header_of(options: DegradeOptions) -> Line:
+def header_of(options: DegradeOptions) -> Json:
     """Return the header of a run's manifest."""
     replayed = options.replay and str(options.replay)
     return {
@@ -154,7 +155,7 @@ def _check_options(options: DegradeOptions) -> None:
 
 
 def _recorded(
-    results: Iterator[Degraded], target: Path, header: Line, keys: Sequence[str]
+    results: Iterator[Degraded], target: Path, header: Json, keys: Sequence[str]
 ) -> Iterator[Degraded]:
     remove_leftovers(target)
     with writing(target, keys), ManifestWriter(target / MANIFEST_NAME, header) as manifest:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import faceren
+from faceren.arrays import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.files import remove_leftovers
@@ -14,7 +15,7 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_places, check_replaced, writing
 from faceren.runs.lists import given_faces, photos_only, read_boxes, read_list
-from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
+from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
 from faceren.runs.resume import earlier_run, set_aside
 
@@ -155,7 +156,7 @@ def _work(
     manifest: Manifest,
     folder: FolderOptions,
     path: Path,
-    header: Line,
+    header: Json,
 ) -> Iterator[PhotoResult]:
     # what --only chose stays in runs over everything
     mark = {"chosen": True} if folder.only is not None else {}
@@ -179,7 +180,7 @@ def _work(
             yield result
 
 
-def header_of(pipeline: "Pipeline", model: str) -> Line:
+def header_of(pipeline: "Pipeline", model: str) -> Json:
     """Return the header of a run's manifest.
 
     Args:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
@@ -22,7 +23,6 @@ from faceren.runs.folder import check_places, check_replaced, inside, writing
 from faceren.runs.lists import Choice, resolved
 from faceren.runs.manifest import (
     MANIFEST_NAME,
-    Line,
     Manifest,
     ManifestWriter,
     read_run,
@@ -38,9 +38,9 @@ WEAKER, STRONGER = 0.6, 1.5
 class Taken:
     """What became of one photo that was to be reverted."""
 
-    line: Line
+    line: Json
     """Its line of the manifest, as it is now."""
-    outcome: Literal["reverted", "unchanged", "failed"]
+    status: Literal["reverted", "unchanged", "failed"]
     reason: str = ""
     """Why it was left as it was."""
 
@@ -109,7 +109,7 @@ class PagePictures:
         draw(self.pictures, result.to_json(), before, after)
 
 
-def _commands(output: Path, header: Line) -> dict[str, str]:
+def _commands(output: Path, header: Json) -> dict[str, str]:
     """Return what to run with each exported list, with the options that most photos had."""
     start = f"faceren restore -o {shlex.quote(str(output))}"
     commands = {"keep": f"{start} --revert keep-original.txt"}
@@ -179,7 +179,7 @@ def _revert(
         for keys in groups.values():
             with ManifestWriter(path, manifest.headers[keys[0]]) as writer:
                 for taken in pool.map(work, keys):
-                    if taken.outcome == "reverted":
+                    if taken.status == "reverted":
                         writer.append(taken.line)
                     yield taken
     if id(manifest.header) not in groups:

@@ -1,5 +1,6 @@
 """What ``faceren evaluate`` says of the scores."""
 
+import json
 from pathlib import Path
 
 from faceren.cli.evaluate import show_evaluation
@@ -33,3 +34,17 @@ def test_images_without_a_face_are_named(capsys):
     show_evaluation(evaluation, Screen())
     told = " ".join(capsys.readouterr().err.split())
     assert "no face found, not in the mean: 1.png, 2.png, 3.png, 4.png, 5.png and 2 more" in told
+
+
+def test_evaluate_finds_references_through_the_manifest_and_writes_its_report(run, faces, tmp_path):
+    run("degrade", faces, "--task", "denoise", "--size", "keep", "-o", "noisy")
+    code, out, err = run(
+        *("evaluate", "noisy", "--metrics", "psnr,ssim", "--json", "-", "--csv", "rows.csv"),
+        *("--worst", "1"),
+    )
+    assert code == 0, err
+    report = json.loads(out)
+    assert set(report) >= {"protocol", "results", "reference", "n", "metrics", "images", "strays"}
+    assert 5 < report["metrics"]["psnr"]["mean"] < 30
+    assert (tmp_path / "rows.csv").read_text().splitlines()[0] == "path,psnr,ssim"
+    assert (tmp_path / "noisy" / "worst.png").exists()

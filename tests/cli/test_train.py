@@ -1,10 +1,13 @@
 """What ``faceren train`` shows while it goes on."""
 
+from pathlib import Path
+
 import pytest
 
 from faceren.cli.screen import Screen
 from faceren.cli.train import show_training
-from faceren.training.events import Progress, Reading
+from faceren.commands import train as command
+from faceren.training.events import Finished, Progress, Reading
 from tests.training.tiny import run, write_recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -44,3 +47,15 @@ def test_the_bar_tells_images_and_how_many_there_will_be(tmp_path, end):
         assert trained[-1][0] == trained[-1][1]
     assert sum(isinstance(event, Progress) for event in events) == len(trained)
     assert isinstance(events[0], Reading)
+
+
+def test_a_training_run_that_is_interrupted_exits_130(run, monkeypatch):
+    def interrupted(*_, **__):
+        yield Finished(
+            step=3, images_seen=6, seconds=1.0, interrupted=True, weights=Path("last.safetensors")
+        )
+
+    monkeypatch.setattr(command, "train", interrupted)
+    code, _, err = run("train", "any.yaml")
+    assert code == 130
+    assert "interrupted at step 3" in err

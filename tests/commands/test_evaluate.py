@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from skimage import data
 
-from faceren.commands.evaluate import Scored, evaluate, write_worst
+from faceren.commands.evaluate import Scored, evaluate
 from faceren.commands.options import EvaluateOptions
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import read_rgb, write_png
 from faceren.metrics.inception import load_statistics
+from faceren.pages.evaluation_page import write_worst
 from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
 from tests.calls import degraded, evaluated
 

@@ -49,3 +49,4 @@ def test_what_makes_no_sense_is_refused_by_its_flag(kind, given, said):
 def test_names_in_one_text_are_split_at_commas():
     assert commas("psnr,ssim") == ("psnr", "ssim")
     assert commas(("psnr",)) == ("psnr",)
+    assert commas("") == ()

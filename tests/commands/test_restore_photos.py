@@ -261,19 +261,6 @@ def test_memory_for_one_photo_at_a_time_changes_no_byte(astronaut, tmp_path):
         assert result.output.read_bytes() == (tmp_path / "many" / result.key).read_bytes()
 
 
-@pytest.mark.parametrize("value", ["3", "0G", "G", "-1G", "lots"])
-def test_a_size_of_memory_is_checked(value, tmp_path, monkeypatch, capsys):
-    from faceren import cli
-
-    Image.new("L", (40, 40)).save(tmp_path / "a.png")
-    command = ["faceren", "restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "o")]
-    monkeypatch.setattr(sys, "argv", [*command, f"--max-memory={value}"])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 2
-    assert "--max-memory: expected a size such as 500M or 3G" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("folder", ["", "box", "faces/box", "report"])
 @pytest.mark.parametrize("is_done", [False, True])
 def test_leftovers_of_a_killed_run_are_removed(folder, is_done, tmp_path):

@@ -125,7 +125,7 @@ def test_reverted_lines_stay_under_the_header_of_their_run(tmp_path):
     weaker = HEADER | {"options": {"strength": 0.5}}
     out = write_manifest(tmp_path, [add_photo(tmp_path, "two.png", [])], weaker)
     (taken,) = revert(out, [Choice("one.png")]).results
-    assert taken.outcome == "reverted"
+    assert taken.status == "reverted"
     manifest = read_manifest(out / "manifest.jsonl")
     assert manifest.headers["one.png"]["options"]["strength"] == 1
     assert manifest.header["options"]["strength"] == 0.5
