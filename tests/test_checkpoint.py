@@ -21,7 +21,6 @@ from faceren.files import sha256_of
 from faceren.networks.generator import build_generator
 from tests.networks.literal import LiteralGenerator, randomise
 from tests.networks.shapes import TINY
-from tests.threads import one_thread  # noqa: F401
 
 SPECTRAL = GeneratorConfig(width=2, suppression="lip")
 INFO = CheckpointInfo(
@@ -35,6 +34,15 @@ def network(config, seed=0):
 
 def faces():
     return torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Keep tiny tensors on one thread: more would only wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

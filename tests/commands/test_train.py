@@ -25,7 +25,6 @@ from faceren.training.events import Finished, Progress, Reading, Saved, Started,
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.step import Stepper
 from tests.networks.literal import LiteralGenerator, randomise
-from tests.threads import one_thread  # noqa: F401
 from tests.training.tiny import CONFIG, MODEL, finished, losses, run, write_images, write_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +52,14 @@ for event in train(folder / "tiny.yaml", output=folder / "run", device="cpu"):
         if event.step == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same sums in the same order, here and in other processes
+    yield
+    torch.set_num_threads(threads)
 
 
 def child(
