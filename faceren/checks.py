@@ -36,8 +36,8 @@ def check_fields(record: Any, label: Callable[[str], str] | None = None) -> None
         label: Returns what messages call a field; default ``Class.field``.
     """
     for name, hint in hints_of(record.__class__).items():
-        told = label(name) if label else f"{type(record).__name__}.{name}"
-        check_value(told, getattr(record, name), hint)
+        called = label(name) if label else f"{type(record).__name__}.{name}"
+        check_value(called, getattr(record, name), hint)
 
 
 def check_value(label: str, value: object, hint: Any) -> None:

@@ -90,7 +90,13 @@ class PoissonNoise:
 
     def table(self) -> Table:
         """Return 65,536 equally likely values: half the Poisson quantiles, half their negatives."""
-        return _signed_poisson_table(self.level)
+        if self.level <= 0:
+            return np.zeros(65536, np.int16)
+        counts = np.arange(1, int(self.level + 12 * self.level**0.5 + 12))
+        logs = np.concatenate([[0.0], np.cumsum(np.log(self.level / counts))]) - self.level
+        below = np.cumsum(np.exp(logs))
+        upper = np.searchsorted(below, (np.arange(32768) + 0.5) / 32768).astype(np.int16)
+        return np.concatenate([-upper, upper])
 
     def __call__(self, image: Rgb8) -> Rgb8:
         """Return the noisy image."""
@@ -138,16 +144,6 @@ class Grain:
 def _laplace_quantiles() -> NDArray[np.float64]:
     upper = -np.log1p(-(np.arange(32768) + 0.5) / 32768)
     return np.concatenate([-upper[::-1], upper])
-
-
-def _signed_poisson_table(level: float) -> Table:
-    if level <= 0:
-        return np.zeros(65536, np.int16)
-    counts = np.arange(1, int(level + 12 * level**0.5 + 12))
-    logs = np.concatenate([[0.0], np.cumsum(np.log(level / counts))]) - level
-    below = np.cumsum(np.exp(logs))
-    upper = np.searchsorted(below, (np.arange(32768) + 0.5) / 32768).astype(np.int16)
-    return np.concatenate([-upper, upper])
 
 
 @lru_cache(maxsize=1)

@@ -42,7 +42,9 @@ def render(faces: Sequence[Rgb8], *, seed: int = 0, cell: int = 256) -> Rgb8:
             for column, name in enumerate(row):
                 left = GAP + column * (cell + GAP)
                 pen.text((left, top), name, INK, font)
-                shown = _example(square, name, item_seed(seed, name, index))
+                shown = square
+                if name != "clean":
+                    shown = apply(square, draw(name, seed=item_seed(seed, name, index)))
                 page.paste(Image.fromarray(_scaled(shown, cell)), (left, top + label))
     return np.array(page, np.uint8)
 
@@ -57,7 +59,3 @@ def _square(face: Rgb8) -> Rgb8:
 
 def _scaled(square: Rgb8, side: int) -> Rgb8:
     return resize(square, height=side, width=side, by="area" if side < square.shape[0] else "cubic")
-
-
-def _example(face: Rgb8, name: str, seed: int) -> Rgb8:
-    return face if name == "clean" else apply(face, draw(name, seed=seed))

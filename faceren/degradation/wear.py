@@ -144,15 +144,10 @@ class Dust:
             x, y = rng.uniform(0, 1, 2) * (width, height)
             long = 0.35 + self.size * rng.uniform() ** 3
             axes = (round(long * one), round(long * rng.uniform(0.5, 1.0) * one))
-            _speck(mask, (round(x * one), round(y * one)), axes, rng.uniform(0, 180))
+            outline = cv2.ellipse2Poly((0, 0), axes, int(rng.uniform(0, 180)), 0, 360, 45)
+            outline = (outline + np.array((round(x * one), round(y * one)))).astype(np.int32)
+            cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
         return blend(image, self.colour, mask * np.float32(self.opacity / 255))
-
-
-def _speck(
-    mask: NDArray[np.uint8], centre: tuple[int, int], axes: tuple[int, int], angle: float
-) -> None:
-    outline = cv2.ellipse2Poly((0, 0), axes, int(angle), 0, 360, 45) + np.array(centre)
-    cv2.fillPoly(mask, [outline.astype(np.int32)], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,12 +97,9 @@ class LipPooling(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the pooled map, (N, C, h, w), of ``features`` (N, C, H, W)."""
         logit = self.norm(conv3x3(features, self.logit.weight))
-        weight = activated(logit, self._importance)
+        weight = activated(logit, lambda x: (self.coefficient * (x.sigmoid() - 0.5)).exp())
         pooled = F.avg_pool2d(features * weight, 3, stride=2, padding=1)
         return pooled / F.avg_pool2d(weight, 3, stride=2, padding=1)
-
-    def _importance(self, logit: Tensor) -> Tensor:
-        return (self.coefficient * (logit.sigmoid() - 0.5)).exp()
 
 
 def build_suppression(

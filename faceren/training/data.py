@@ -109,7 +109,9 @@ def read_images(
             if done % 100 == 0 or done == len(found):
                 yield Reading(done=done, total=len(found))
     if not entries:
-        raise ConfigError(_nothing(key, folders, skipped))
+        reasons = f"; {len(skipped)} files are unusable, the first: {skipped[0]}" if skipped else ""
+        where = ", ".join(folders)
+        raise ConfigError(f"{key}: expected images, found no usable one in {where}{reasons}")
     return Images(tuple(entries), tuple(kept) if room >= 0 else (), max_side, tuple(skipped))
 
 
@@ -129,11 +131,6 @@ def _decode(path: Path, min_side: int, max_side: int) -> Rgb8 | str:
         return str(error).removeprefix(f"{path}: ")
     short = min(pixels.shape[:2])
     return pixels if short >= min_side else f"shorter side {short} px, below {min_side}"
-
-
-def _nothing(key: str, folders: Sequence[str], skipped: list[str]) -> str:
-    reasons = f"; {len(skipped)} files are unusable, the first: {skipped[0]}" if skipped else ""
-    return f"{key}: expected images, found no usable one in {', '.join(folders)}{reasons}"
 
 
 def split_validation(images: Images, count: int) -> tuple[Images, Images]:

@@ -98,13 +98,10 @@ def inputs_of(recipe: Recipe, images: Images) -> Inputs:
         "loss.vgg_weights": Path(recipe.loss.vgg_weights) if recipe.loss.vgg else None,
     }
     found = {key: f"sha256 {sha256_of(path)[:DIGITS]}" for key, path in files.items() if path}
-    return {"data.train": _summary(images), **found}
-
-
-def _summary(images: Images) -> str:
     listed = "\n".join(f"{e.folder}\t{e.key}\t{e.short}" for e in images.entries)
     digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{len(images)} images, their list sha256 {digest[:DIGITS]}"
+    summary = f"{len(images)} images, their list sha256 {digest[:DIGITS]}"
+    return {"data.train": summary, **found}
 
 
 def check_inputs(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:

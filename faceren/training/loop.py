@@ -167,7 +167,8 @@ class Loop:
             self._guard()
             if self.validator is not None and (done >= 1 or self._every("validate.every")):
                 yield self._validate(self.validator, log)
-            if done >= 1 or stopped or self._every("train.save_every") or self._save_late():
+            late = time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
+            if done >= 1 or stopped or late or self._every("train.save_every"):
                 yield from self._save()
         return stopped and done < 1
 
@@ -234,9 +235,6 @@ class Loop:
         section, _, name = key.partition(".")
         every: int = getattr(getattr(self.recipe, section), name)
         return self.counters.step % every == 0
-
-    def _save_late(self) -> bool:
-        return time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
 
     def _guard(self) -> None:
         bad = self.counters.bad_in_a_row

@@ -5,6 +5,7 @@ import hashlib
 import json
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -178,12 +179,6 @@ def _from_yaml(hint: Any, value: Any, key: str) -> Any:
             return value
         return tuple(_from_yaml(kinds[0], item, key) for item in value)  # all parts are alike
     if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        return _number(value)  # YAML 1.1 reads 1e-4 as a string
+        with suppress(ValueError):
+            return float(value)  # YAML 1.1 reads 1e-4 as a string
     return value
-
-
-def _number(value: int | str) -> float | str:
-    try:
-        return float(value)
-    except ValueError:
-        return str(value)

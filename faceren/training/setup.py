@@ -43,17 +43,16 @@ def initial_generator(recipe: Recipe) -> Generator:
         ConfigError: If ``init`` has another shape than ``model``, or sizes do not fit the network.
         MachineError: If ``init`` is missing or damaged.
     """
-    generator = _from_checkpoint(recipe) if recipe.init else _from_seed(recipe)
+    if recipe.init:
+        generator = _from_checkpoint(recipe)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            generator = build_generator(recipe.model or GeneratorConfig())
     _check_sizes(recipe, generator, "this network")
     for name in unused_parameters(generator):
         generator.get_parameter(name).requires_grad = False
     return generator.train()
-
-
-def _from_seed(recipe: Recipe) -> Generator:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return build_generator(recipe.model or GeneratorConfig())
 
 
 def teacher_of(recipe: Recipe) -> Generator | None:

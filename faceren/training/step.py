@@ -66,7 +66,8 @@ class Stepper:
         """
         train, counters = self.recipe.train, self.state.counters
         if self.teacher is not None:
-            clean = self._taught(self.teacher, damaged)
+            with torch.no_grad(), self.fabric.autocast():
+                clean = mirrored_mean(self.teacher, damaged).float().clamp(0, 1)
         factor = lr_factor(train, counters.step, done)
         views, result = self._generator_step(damaged, clean, whole, factor * train.lr)
         if self.discriminator is not None:
@@ -102,11 +103,6 @@ class Stepper:
             decay, step = self.recipe.train.ema, self.state.counters.step + 1
             follow(self.state.average, self.state.generator, decay=decay, step=step)
         return views, result
-
-    @torch.no_grad()
-    def _taught(self, teacher: Generator, damaged: Tensor) -> Tensor:
-        with self.fabric.autocast():
-            return mirrored_mean(teacher, damaged).float().clamp(0, 1)
 
     def _restored(self, damaged: Tensor) -> Tensor:
         try:

@@ -95,16 +95,14 @@ class Validator:
         found: dict[str, list[Scores]] = {}
         rows = []
         for case in self.cases:
-            damaged, clean = (self._tensor(pixels) for pixels in (case.damaged, case.clean))
+            pair = torch.from_numpy(np.stack([case.damaged, case.clean])).to(self.device)
+            damaged, clean = to_float(pair).split(1)
             output = damaged if generator is None else generator(damaged).clamp(0, 1)
             scores = found.setdefault(case.task, [])
             if len(scores) < self.sheet and generator is not None:
                 rows.append((case.damaged, to_uint8(output.nan_to_num()), case.clean))
             scores.append(self._scores(output, clean, case.face))
         return Measured({task: _mean(scores) for task, scores in found.items()}, rows)
-
-    def _tensor(self, pixels: Rgb8) -> Tensor:
-        return to_float(torch.from_numpy(pixels)[None].to(self.device))
 
     def _scores(self, output: Tensor, clean: Tensor, face: KnownFace | None) -> Scores:
         scores = {
