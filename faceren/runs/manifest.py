@@ -10,14 +10,16 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from faceren.arrays import Json
 from faceren.errors import ConfigError, MachineError
 
 MANIFEST_NAME = "manifest.jsonl"
 FORMAT_VERSION = 1
 
-Line = dict[str, Any]
+Line = Json
+"""A line of a manifest: the header of a run, or an item."""
 
 
 @dataclass

@@ -324,14 +324,14 @@ def test_resize_is_none_when_nothing_is_needed() -> None:
 def test_the_sheet_shows_every_task(clean: Path, tmp_path: Path) -> None:
     written = sheet([clean], tmp_path / "sheet.png", limit=2, cell=64)
     page = read_rgb(written)
-    assert page.shape == (8 + 4 * (64 + 16 + 8), 8 + 7 * (64 + 8), 3)
+    assert page.shape == (8 + 4 * (64 + 16 + 8), 8 + 8 * (64 + 8), 3)
     # no cell is empty, and no two of one face are alike
     cells = [
         page[8 + 16 + r * 88 :, 8 + c * 72 :][:64, :64].tobytes()
         for r in range(4)
-        for c in range(7)
+        for c in range((8, 7)[r % 2])  # the clean face and the tasks, then the presets
     ]
-    assert len(set(cells)) == 28
+    assert len(set(cells)) == 30
     assert sheet([clean], tmp_path / "again.png", limit=2, cell=64).read_bytes() == (
         written.read_bytes()
     )
