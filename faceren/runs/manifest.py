@@ -20,6 +20,7 @@ MANIFEST_NAME = "manifest.jsonl"
 FORMAT_VERSION = 1
 
 Line = Json
+"""A line of a manifest: the header of a run, or an item."""
 Kind = Any
 """A class, ``number``, or a kind of items and how many (None: any) for a list."""
 FIELDS: dict[str, tuple[Kind, str]] = {
