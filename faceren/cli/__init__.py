@@ -42,7 +42,7 @@ def _root(
     """Restore faces in old photographs; degrade, train, evaluate, compare."""
 
 
-for command in (degrade, train, restore, evaluate, benchmark):
+for command in (restore, degrade, train, evaluate, benchmark):
     app.command()(with_options(command))
 
 
