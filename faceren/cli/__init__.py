@@ -51,7 +51,7 @@ def _root(
         logging.getLogger("faceren").setLevel(logging.DEBUG)
 
 
-for command in (degrade, train, restore, evaluate, benchmark):
+for command in (restore, degrade, train, evaluate, benchmark):
     app.command()(with_options(command))
 
 

@@ -111,7 +111,7 @@ def test_a_variable_is_refused_like_its_option(piped, monkeypatch):
     ("option", "message"),
     [
         ("--max-memory=lots", "expected a size"),
-        ("--batch-size=x", "expected 'auto' or int from 1 or more, got 'x'"),
+        ("--batch-size=x", "--batch-size: expected 'auto' or int"),
     ],
 )
 def test_what_bounds_the_work_is_checked(option, message, piped):
