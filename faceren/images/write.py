@@ -1,5 +1,6 @@
 """Write pictures: plain ones, and photos with all that their files said about them."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from faceren.arrays import Rgb8
-from faceren.errors import ImageError, ShapeError
+from faceren.errors import ImageError, MachineError, ShapeError
 from faceren.files import DISK_ERRORS, atomic_path
 from faceren.images import encode
 from faceren.images.checks import unreadable
@@ -114,6 +115,22 @@ def copy_photo(path: Path, photo: Photo) -> None:
     """
     with atomic_path(path) as temporary:
         _copy_source(photo, temporary)
+
+
+def keep_times(path: Path, photo: Photo) -> None:
+    """Give an output the times of the file that its photo was read from.
+
+    Args:
+        path: The output, written.
+        photo: As read; the time of its last change is the one it had then.
+
+    Raises:
+        MachineError: If the file system refuses.
+    """
+    try:
+        os.utime(path, ns=(photo.stamp[1], photo.stamp[1]))
+    except OSError as error:
+        raise MachineError(f"cannot set the times of {path}: {error.strerror}") from error
 
 
 def _copy_source(photo: Photo, target: Path) -> None:
