@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from faceren.errors import ConfigError
 
+Json = dict[str, Any]
+"""A JSON object, as in a line of a manifest: what is in it has still to be checked."""
 HUGE = float(2**53)
 """Bound of numbers that have none: beyond it doubles no longer hold every integer."""
 

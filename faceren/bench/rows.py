@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.files import atomic_write
 
 

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL
+from faceren.checks import Json
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
 from faceren.pages.comparison import Look, draw, look_at

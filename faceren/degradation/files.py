@@ -18,7 +18,8 @@ from typing import Literal
 import cv2
 
 import faceren
-from faceren.arrays import Json, Rgb8
+from faceren.arrays import Rgb8
+from faceren.checks import Json
 from faceren.degradation.degradation import Degradation, apply
 from faceren.degradation.drawing import draw
 from faceren.degradation.resampling import Filter, resize

@@ -7,7 +7,7 @@ restored face to what it should look like.
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import find_images
 from faceren.metrics.results import ImageScores

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.errors import FacerenError, MachineError
 from faceren.files import sha256_of
 from faceren.images import read_photo, shown

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import FULL_CHANGE, keys_of
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.runs.manifest import Manifest
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.errors import ConfigError, MachineError
 
 MANIFEST_NAME = "manifest.jsonl"

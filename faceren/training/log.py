@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.errors import MachineError
 from faceren.files import DISK_ERRORS, atomic_write
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from faceren.arrays import Json
 from faceren.bench.quality.suite import Quality
 from faceren.bench.rows import LeftOut, Row
+from faceren.checks import Json
 from faceren.errors import ConfigError
 
 Kind = TypeVar("Kind")
