@@ -203,6 +203,8 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
     if kind in ("heif", "avif"):
         page = photo.pages[0]
         return joined_items(kind, data, page, quality=quality, edit=edit, scale=scale)
+    if kind == "jp2":  # which holds whatever it held
+        return _kept_jp2(data, photo.pages[0], quality, edit, scale), ()
     page, lost = encode.fitted(photo.pages[0], kind)
     if kind == "jpeg":
         return _kept_jpeg(data, page, quality, edit, scale), (*_said(lost), *_behind(data))
@@ -215,12 +217,10 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         return joined + png.behind_png(data), _said(lost)
     if kind == "webp":
         return _kept_webp(data, page, quality, edit, scale), _said(lost)
-    if kind == "bmp":
-        raster = page.raster
-        if raster.shape[2] == 2:
-            raster = encode.with_colour(raster, "gray")
-        return bmp.joined_bmp(bmp.header_of(data), raster, scale), _said(lost)
-    return _kept_jp2(data, page, quality, edit, scale), _said(lost)
+    raster = page.raster
+    if raster.shape[2] == 2:
+        raster = encode.with_colour(raster, "gray")
+    return bmp.joined_bmp(bmp.header_of(data), raster, scale), _said(lost)
 
 
 def _behind(data: bytes) -> Lines:
