@@ -14,7 +14,7 @@ from faceren.arrays import Rgb8
 from faceren.errors import ImageError, MachineError, ShapeError
 from faceren.files import DISK_ERRORS, atomic_path
 from faceren.images import encode
-from faceren.images.checks import unreadable
+from faceren.images.checks import DAMAGE, shown, unreadable
 from faceren.images.colour import fits
 from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
 from faceren.images.decode import named
@@ -104,6 +104,13 @@ def write_photo(
         return said
     except ImageError as error:
         raise named(error, photo.path) from error
+    except DAMAGE as error:  # of metadata, which are looked into only now
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(
+            f"{shown(photo.path)}: damaged or incomplete ({reason}); nothing was written"
+        ) from error
 
 
 def copy_photo(path: Path, photo: Photo) -> None:
