@@ -163,8 +163,8 @@ class Packet:
 
     def _end(self, _: str) -> None:
         node, place = self._open.pop(), self._parser.CurrentByteIndex
-        if place <= node.start or self.text[place : place + 2] != b"</":  # <a/>
-            node.end = node.inner[1]
+        if self.text[node.inner[0] - 2 : node.inner[0]] == b"/>":  # it is all of the element
+            node.end = node.inner[0]
             return
         node.inner = (node.inner[0], place)
         node.end = self._tag_end(place)
