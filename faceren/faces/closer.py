@@ -125,9 +125,7 @@ def _turned_square(image: Rgb8, onto: Matrix, side: float, pixels: int) -> Rgb8:
 
 def _nearest(found: Sequence[Face], pixels: int, width: int) -> Face | None:
     """Return the surest of the faces about the middle of a look, or None."""
-    near = [
-        face for face in found if np.abs(_middle(face) - pixels / 2).max() < NEAR * width
-    ]
+    near = [face for face in found if np.abs(_middle(face) - pixels / 2).max() < NEAR * width]
     return max(near, key=lambda face: face.score, default=None)
 
 
