@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from faceren.config import nearest
+from faceren.checks import nearest
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 

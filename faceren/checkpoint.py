@@ -24,7 +24,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from faceren.config import GeneratorConfig, nearest
+from faceren.checks import nearest
+from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
 from faceren.networks.generator import Generator
@@ -60,12 +61,12 @@ class LoadedCheckpoint:
     """A generator ready for use, with everything the file says about it."""
 
     network: Generator
-    """In ``eval()``, float32, channels-last."""
+    """The network in ``eval()``, float32, channels-last."""
     config: GeneratorConfig
     """As stored; ``network.config`` differs in ``spectral_norm`` once that is folded."""
     info: CheckpointInfo
     sha256: str
-    """Of the file."""
+    """SHA-256 of the file."""
 
 
 def save_checkpoint(

@@ -5,15 +5,15 @@ A frozen dataclass states for each field what it takes, ``Annotated[float, Bound
 network shapes, and what the commands are asked for are all checked so.
 """
 
+import difflib
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from faceren.config import nearest
 from faceren.errors import ConfigError
 
 HUGE = float(2**53)
@@ -36,8 +36,8 @@ def check_fields(record: Any, label: Callable[[str], str] | None = None) -> None
         label: Returns what messages call a field; default ``Class.field``.
     """
     for name, hint in hints_of(record.__class__).items():
-        told = label(name) if label else f"{type(record).__name__}.{name}"
-        check_value(told, getattr(record, name), hint)
+        called = label(name) if label else f"{type(record).__name__}.{name}"
+        check_value(called, getattr(record, name), hint)
 
 
 def check_value(label: str, value: object, hint: Any) -> None:
@@ -50,9 +50,20 @@ def check_value(label: str, value: object, hint: Any) -> None:
     """
     if fits(value, hint):
         return
-    choices = _choices(hint)
-    close = nearest(value, choices) if isinstance(value, str) and choices else ""
+    close = did_you_mean(value, _choices(hint)) if isinstance(value, str) else ""
     raise ConfigError(f"{label}: expected {describe(hint)}, got {value!r:.80}{close}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the closest of ``known``; nothing if none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the closest of ``known``, or all of them if none is."""
+    names = list(known)
+    return did_you_mean(word, names) or f"; known: {', '.join(names)}"
 
 
 @lru_cache(maxsize=256)
@@ -94,11 +105,14 @@ def describe(hint: Any) -> str:
     if origin is Annotated:
         for extra in parts[1:]:
             if isinstance(extra, Bounds):
-                upper = f" to {extra.high:g}" if extra.high != HUGE else " or more"
-                return f"{describe(parts[0]).removeprefix('a ')} from {extra.low:g}{upper}"
+                kind = describe(parts[0]).removeprefix("a ")
+                if extra.high == HUGE:
+                    return f"{kind} of at least {extra.low:.12g}"
+                return f"{kind} from {extra.low:.12g} to {extra.high:.12g}"
         return describe(parts[0])
     if origin is Literal:
-        return f"one of {', '.join(map(repr, parts))}"
+        words = ", ".join(map(repr, parts))
+        return words if len(parts) == 1 else f"one of {words}"
     if origin in (Union, types.UnionType):
         return " or ".join(describe(part) for part in parts)
     if origin is tuple:
@@ -106,7 +120,8 @@ def describe(hint: Any) -> str:
             return f"several of: {describe(parts[0])}"
         return f"{len(parts)} values, each {describe(parts[0])}"
     names = {bool: "a bool", int: "int", float: "float", str: "a text", Path: "a path"}
-    return "nothing" if hint in (None, type(None)) else names.get(hint, f"a {hint}")
+    kind = getattr(hint, "__name__", str(hint))
+    return "nothing" if hint in (None, type(None)) else names.get(hint, f"a {kind}")
 
 
 def _choices(hint: Any) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
-"""Configuration values shared by several modules: frozen, and checked when they are made."""
+"""The shape of a generator, as checkpoints and recipes state it."""
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+from faceren.checks import Bounds, check_fields
+from faceren.checks import nearest as nearest
 from faceren.errors import ConfigError
 
 Variant = Literal["hifacegan", "lipspade", "spade"]
@@ -19,12 +19,7 @@ Ensemble = Literal["auto", "on", "off"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the closest of ``known``, or all of them if none is."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
+Count = Annotated[int, Bounds(1)]
 
 
 def check_choice(name: str, value: str, choices: object) -> None:
@@ -40,28 +35,28 @@ class GeneratorConfig:
 
     variant: Variant = "hifacegan"
     """Guided by suppressed features (``hifacegan``), or by the image (``lipspade``, ``spade``)."""
-    width: int = 64
+    width: Count = 64
     """Feature channels at the finest scale (``nf`` of the paper's code)."""
     suppression: Suppression = "adaptive"
     """``adaptive`` (paper, eq. 2-3), ``lip`` (what was released), ``fixed`` (FixConv ablation)."""
-    depth: int = 5
+    depth: Annotated[int, Bounds(2)] = 5
     """Halvings between the finest and the coarsest feature map."""
-    max_multiplier: int = 16
+    max_multiplier: Count = 16
     """Channels double with each halving, up to ``max_multiplier * width``."""
-    middle_blocks: int = 2
+    middle_blocks: Count = 2
     """Residual blocks at the second coarsest scale."""
-    stem_stride: int = 1
+    stem_stride: Count = 1
     """Pixel-unshuffle factor before the first convolution; 1 is none."""
-    hidden: int = 128
+    hidden: Count = 128
     """Upper limit of the channels between guidance and modulation in a SPADE layer."""
-    modulation_kernel: int = 3
+    modulation_kernel: Literal[1, 3] = 3
     """Kernel side of the convolution that makes gamma and beta."""
-    guidance_channels: int = 3
+    guidance_channels: Count = 3
     """Channels of the guidance of ``spade``: 3 for the image, more for a parsing map."""
     normalisation: Normalisation = "instance"
     """Statistics per channel over the face (``instance``), or over channels (``layer``)."""
     encoder_normalisation: Normalisation = "instance"
-    """The same for the encoder; ``none`` keeps the amplitude, so noise and texture differ."""
+    """Statistics of the encoder's; ``none`` keeps the amplitude, so noise and texture differ."""
     modulation: Modulation = "plain"
     """``norm(x) * gamma + beta`` (``plain``) or ``norm(x) * (1 + gamma) + beta`` (``one-plus``)."""
     shortcut: Shortcut = "spade"
@@ -71,41 +66,15 @@ class GeneratorConfig:
     head: Head = "tanh"
     """``tanh`` of the last convolution; the input plus it (``residual``, zero at the start); or the
     input with its octaves scaled pixel by pixel, plus it (``bands``, the same at the start)."""
-    octaves: int = 4
+    octaves: Count = 4
     """Frequency bands of the input that a ``bands`` head scales."""
-    kernel_dim: int = 16
+    kernel_dim: Count = 16
     """Output dimension D of the small MLP G in the adaptive kernel."""
     kernel_activation: Activation = "sigmoid"
     """The activation in the adaptive kernel (paper, eq. 3)."""
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("variant", Variant),
-            ("suppression", Suppression),
-            ("normalisation", Normalisation),
-            ("encoder_normalisation", Normalisation),
-            ("modulation", Modulation),
-            ("shortcut", Shortcut),
-            ("head", Head),
-            ("kernel_activation", Activation),
-        ):
-            check_choice(name, getattr(self, name), choices)
-        for name, low in (
-            ("width", 1),
-            ("depth", 2),
-            ("max_multiplier", 1),
-            ("middle_blocks", 1),
-            ("stem_stride", 1),
-            ("hidden", 1),
-            ("guidance_channels", 1),
-            ("kernel_dim", 1),
-            ("octaves", 1),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise ConfigError(f"{name}: expected an integer of at least {low}, got {value!r}")
-        if self.modulation_kernel not in (1, 3):
-            raise ConfigError(f"modulation_kernel: expected 1 or 3, got {self.modulation_kernel!r}")
+        check_fields(self, label=str)
         self._check_octaves()
         if self.guidance_channels != 3 and self.variant != "spade":
             raise ConfigError(
@@ -134,38 +103,3 @@ class GeneratorConfig:
     def channels(self, level: int) -> int:
         """Return the feature channels after ``level`` halvings."""
         return int(self.width * min(2**level, self.max_multiplier))
-
-
-COMPACT = GeneratorConfig(
-    width=48,
-    depth=3,
-    max_multiplier=4,
-    middle_blocks=1,
-    stem_stride=4,
-    hidden=48,
-    modulation_kernel=1,
-    normalisation="layer",
-    encoder_normalisation="none",
-    modulation="one-plus",
-    shortcut="plain",
-    spectral_norm=False,
-    head="bands",
-)
-"""The shipped network for CPUs: the same collaborative suppression and replenishment, lean."""
-
-BASE = GeneratorConfig(
-    width=64,
-    depth=3,
-    max_multiplier=4,
-    middle_blocks=2,
-    stem_stride=4,
-    hidden=64,
-    modulation_kernel=1,
-    normalisation="layer",
-    encoder_normalisation="none",
-    modulation="one-plus",
-    shortcut="plain",
-    spectral_norm=False,
-    head="bands",
-)
-"""The shipped default network."""

@@ -9,11 +9,23 @@ FacerenError                exit status 1: one item failed, the others go on
 └── MachineError           exit status 4: weights missing or wrong, device not there, disk full
 """
 
+import logging
+
 
 class FacerenError(Exception):
     """Base of all expected errors; the message says what was expected, what came, what to do."""
 
     exit_status = 1
+
+
+def unforeseen(error: Exception) -> FacerenError:
+    """Return an error that nobody raised on purpose as one that ends one item, not the run.
+
+    The traceback is logged at the level DEBUG, which ``--debug`` shows.
+    """
+    logging.getLogger("faceren").debug("unforeseen", exc_info=error)
+    told = " ".join(str(error).split())[:200]
+    return FacerenError(f"{type(error).__name__}: {told}; not foreseen, --debug tells where")
 
 
 class ImageError(FacerenError):

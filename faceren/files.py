@@ -6,17 +6,24 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from faceren.errors import MachineError
 
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+DISK_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EROFS, errno.EACCES, errno.EPERM),
+}
+"""What a disk answers that is full or closed to us: where both were at work, the writing failed."""
 
 TEMPORARY = ".faceren-"
 """How the names of unfinished files begin; the number of the writing process follows."""
 LONGEST_SUFFIX = 16
 """Characters: a name of 255 bytes may be nothing but suffix."""
+UMASK = os.umask(0o077)
+os.umask(UMASK)
+"""What new files may not be, read at the start: to read it is to set it, for all threads."""
 
 
 @contextmanager
@@ -31,7 +38,7 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
         sync: False does not wait for the disk: for many small files that can be made again.
 
     Raises:
-        MachineError: If the disk is full or the folder cannot be written.
+        MachineError: If the disk is full or fails, or the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +49,7 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            temporary.chmod(0o666 & ~_umask())
+            temporary.chmod(0o666 & ~UMASK)
             if sync:
                 with temporary.open("rb") as file:
                     os.fsync(file.fileno())
@@ -50,11 +57,11 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno in DISK_ERRORS:
-            raise MachineError(
-                f"cannot write {path}: {error.strerror}; free space or choose another folder"
-            ) from error
-        raise
+        if error.errno is None:  # not the system's: a library's name for a picture that is none
+            raise
+        raise MachineError(
+            f"cannot write {path}: {error.strerror}; free space or choose another folder"
+        ) from error
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -66,7 +73,8 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.rglob(f"{TEMPORARY}*-*"):
         number = path.name.removeprefix(TEMPORARY).partition("-")[0]
         if number.isdigit() and not _is_running(int(number)):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it does no harm where it is, and the next run tries again
+                path.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
@@ -79,12 +87,6 @@ def _is_running(process: int) -> bool:
     except (OSError, OverflowError):  # it belongs to someone else, or is no process at all
         return True
     return True
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def atomic_write(path: Path, data: bytes, *, sync: bool = True) -> None:

@@ -16,7 +16,7 @@ from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
 from faceren.config import Ensemble, check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
-from faceren.networks.mirrored import mirrored_mean
+from faceren.networks.generator import mirrored_mean
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GPU_BATCH = 16

@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+from skimage import data
 
 from faceren import cli
 
@@ -18,3 +19,24 @@ def run(capsys, monkeypatch):
         return stopped.value.code, *capsys.readouterr()
 
     return run_main
+
+
+@pytest.fixture(scope="session")
+def astronaut():
+    """A portrait, (512, 512, 3) uint8, not to be written to: one face, about 100 pixels wide, near
+    (220, 115)."""
+    image = data.astronaut()
+    image.flags.writeable = False
+    return image
+
+
+@pytest.fixture
+def one_thread():
+    """Keep tensors on one thread: small ones would only wait for each other on a busy machine, and
+    sums are then made in the same order here and in other processes."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -15,13 +15,15 @@ from faceren.checkpoint import (
     read_header,
     save_checkpoint,
 )
-from faceren.config import COMPACT, GeneratorConfig
+from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 from faceren.networks.generator import build_generator
 from tests.networks.literal import LiteralGenerator, randomise
+from tests.networks.shapes import TINY
 
-TINY = replace(COMPACT, width=4, hidden=4, kernel_dim=3)
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SPECTRAL = GeneratorConfig(width=2, suppression="lip")
 INFO = CheckpointInfo(
     name="tiny", recipe_sha256="ab" * 32, training_data="noise", licence="CC0", images_seen=7
@@ -34,15 +36,6 @@ def network(config, seed=0):
 
 def faces():
     return torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Keep tiny tensors on one thread: more would only wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -147,7 +140,7 @@ def rewrite(path, **changes):
     [
         ({"format_version": 9}, r"expected format version 1, got 9; update faceren"),
         ({"config": asdict(TINY) | {"widht": 3}}, "no field 'widht'; did you mean 'width'"),
-        ({"config": asdict(TINY) | {"width": -1}}, "width: expected an integer of at least 1"),
+        ({"config": asdict(TINY) | {"width": -1}}, "width: expected int of at least 1"),
         ({"config": 3}, "expected the fields of GeneratorConfig, got 3"),
         ({"info": {"lisence": ""}}, "CheckpointInfo has no field 'lisence'; did you mean"),
         ({"without": ["fc.bias"]}, r"'fc.bias': expected shape \(16,\), got none"),

@@ -170,3 +170,23 @@ def test_devices_and_types_are_checked():
         pick_dtype("fp8", torch.device("cpu"))
     with pytest.raises(MachineError, match="use --device cpu"):
         pick_device("cuda:99")
+
+
+def test_pictures_are_restored_as_tensors_are(weights):
+    restorer = load_restorer(weights, device="cpu")
+    faces = torch.rand(2, 3, 40, 64)
+    pictures = [face.permute(1, 2, 0).numpy() for face in faces]
+    for picture, expected in zip(
+        restorer.restore_pictures(pictures), restorer.restore(faces), strict=True
+    ):
+        assert picture.shape == (40, 64, 3)
+        assert (picture == expected.permute(1, 2, 0).numpy()).all()
+
+
+def test_cores_are_those_of_the_calling_thread(weights):
+    restorer = load_restorer(weights, device="cpu")
+    before = restorer.cores
+    restorer.use_cores(before + 1)
+    assert restorer.cores == torch.get_num_threads() == before + 1
+    restorer.use_cores(before)
+    assert restorer.cores == before

@@ -1,6 +1,8 @@
 """Imports go down the layers only; heavy libraries stay where they belong."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "faceren"
@@ -15,8 +17,8 @@ LAYERS = [
     {"faces", "checkpoint"},
     {"networks"},
     {"assets", "images"},
-    {"checks", "files"},
-    {"arrays", "config"},
+    {"config", "files"},
+    {"arrays", "checks"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
@@ -78,3 +80,20 @@ def test_no_module_prints():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             assert not (called and node.func.id == "print"), path
+
+
+def test_what_needs_no_network_loads_no_torch():
+    """Torch takes seconds to load; ``degrade``, ``--revert`` and refusals of a run do without."""
+    rooms = [path for room in ("runs", "restoration") for path in room_files(room)]
+    rooms += [PACKAGE / "commands" / f"{name}.py" for name in ("degrade", "restore", "review")]
+    names = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in rooms]
+    code = "import sys, importlib\nfor name in sys.argv[1:]:\n importlib.import_module(name)\n"
+    code += " assert 'torch' not in sys.modules, name"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def room_files(room):
+    return sorted((PACKAGE / room).rglob("*.py"))

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from faceren.assets import model_path
-from faceren.bench.ablation import ablation_suite
-from faceren.bench.crops import crops_suite
-from faceren.bench.quality import quality_suite
+from faceren.bench.quality.ablation import ablation_suite
+from faceren.bench.quality.crops import crops_suite
+from faceren.bench.quality.suite import quality_suite
 from faceren.bench.request import Request, Suite
 from faceren.bench.rows import LeftOut, Row
-from faceren.bench.speed import speed_suite
+from faceren.bench.speed.suite import speed_suite
 from faceren.inference import Restorer, load_restorer
 
 

@@ -1,12 +1,14 @@
 """What a benchmark is asked to measure: frozen, and checked when it is made."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL, samples_dir
+from faceren.bench.rows import plain
 from faceren.checks import Bounds, check_fields
 from faceren.commands.options import ComputedIn, Device, Model, Overwrite, Seed, commas
 from faceren.errors import ConfigError
@@ -54,9 +56,11 @@ class Request:
         "benchmark"
     )
     """Degraded and restored faces that are there already are not made again."""
-    seconds: Annotated[float, Option(help="Least time for each figure of speed.")] = 3.0
+    seconds: Annotated[float, Bounds(0), Option(help="Least time for each figure of speed.")] = 3.0
     train: Annotated[Path | None, Option(help="Clean faces to train the ablation on.")] = None
-    budget: Annotated[float, Option(help="Minutes of training for the whole ablation.")] = 60.0
+    budget: Annotated[
+        float, Bounds(0.001), Option(help="Minutes of training for the whole ablation.")
+    ] = 60.0
     crops: Annotated[
         Path | None, Option(help="A photo whose small faces are enlarged and restored.")
     ] = None
@@ -75,8 +79,6 @@ class Request:
         for task in self.tasks:
             check_task(task)
         object.__setattr__(self, "metrics", parse_metrics(self.metrics))
-        if self.budget <= 0:
-            raise ConfigError(f"--budget: expected minutes above 0, got {self.budget:g}")
         if self.suite == "ablation" and self.train is None:
             raise ConfigError(
                 "--suite ablation: expected --train FOLDER, the clean faces to train on"
@@ -95,10 +97,9 @@ class Request:
         missing = self.clean == SAMPLES and not self.clean.exists()
         return samples_dir() / "clean" if missing else self.clean
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return what was asked for, for the report."""
-        fields = asdict(self).items()
-        return {name: str(value) if isinstance(value, Path) else value for name, value in fields}
+        return plain(self)
 
 
 def short_name(model: str) -> str:

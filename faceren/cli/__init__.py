@@ -1,5 +1,6 @@
 """Command line: a module for each command with its options, its call and what it shows."""
 
+import logging
 import sys
 from typing import Annotated
 
@@ -38,18 +39,26 @@ def _root(
     version: Annotated[
         bool, Option("--version", "-V", callback=_show_version, is_eager=True, help="Show version.")
     ] = False,
+    debug: Annotated[
+        bool,
+        Option("--debug", help="Show where an unforeseen error came from.", envvar="FACEREN_DEBUG"),
+    ] = False,
 ) -> None:
     """Restore faces in old photographs; degrade, train, evaluate, compare."""
+    if debug:
+        handler = logging.StreamHandler()  # to stderr
+        logging.getLogger("faceren").addHandler(handler)
+        logging.getLogger("faceren").setLevel(logging.DEBUG)
 
 
-for command in (degrade, train, restore, evaluate, benchmark):
+for command in (restore, degrade, train, evaluate, benchmark):
     app.command()(with_options(command))
 
 
 def main() -> None:
     """Run the app; an expected error is one line and an exit status, a bug keeps its traceback."""
     try:
-        app([_hyphens(argument) for argument in sys.argv[1:]], prog_name="faceren")
+        app([hyphens(argument) for argument in sys.argv[1:]], prog_name="faceren")
     except FacerenError as error:
         Screen().error(str(error))
         raise SystemExit(error.exit_status) from None
@@ -59,7 +68,7 @@ def main() -> None:
         raise
 
 
-def _hyphens(argument: str) -> str:
+def hyphens(argument: str) -> str:
     """Accept the peers' underscores: ``--batch_size=4`` is ``--batch-size=4``."""
     if not argument.startswith("--"):
         return argument

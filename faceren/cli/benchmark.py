@@ -9,8 +9,7 @@ from faceren.cli.parameters import Quiet
 from faceren.cli.screen import Screen, write_json
 
 if TYPE_CHECKING:
-    from faceren.bench.report import Report
-    from faceren.bench.rows import Row
+    from faceren.bench.output.report import Report
 
 
 def benchmark(
@@ -26,19 +25,21 @@ def benchmark(
 ) -> None:
     """Measure quality on degraded clean faces, and speed, on this machine."""
     screen = Screen(quiet=quiet)
-    report = _measure(request, screen)
+    report = show_benchmark(request, screen)
     if json is not None:
         write_json(json, report.to_json())
-    worse = _compare(request, report, screen)
+    worse = show_comparison(request, report, screen)
     raise Exit(int(report.failed or (worse and fail_on_regression)))
 
 
-def _measure(request: Request, screen: Screen) -> "Report":
+def show_benchmark(request: Request, screen: Screen) -> "Report":
     """Show a benchmark as it goes on, write its files, and return what it found."""
     from faceren.bench.benchmark import benchmark, load
-    from faceren.bench.machine import machine
-    from faceren.bench.outputs import write_outputs
-    from faceren.bench.report import Report, read_report
+    from faceren.bench.output.report import Report, read_report
+    from faceren.bench.output.write import write_outputs
+    from faceren.bench.quality.quoted import Quoted
+    from faceren.bench.quality.suite import Quality
+    from faceren.bench.speed.machine import machine
 
     if request.compare is not None:
         read_report(request.compare)  # so that a wrong file is found before hours of work
@@ -46,28 +47,21 @@ def _measure(request: Request, screen: Screen) -> "Report":
     report = Report(machine(restorer), request.to_json())
     with screen.bar("images") as on_progress:
         for row in benchmark(request, restorer, progress=on_progress):
-            _show(row, report, screen)
+            if not isinstance(row, Quoted):  # those are in the files
+                screen.say(row.line())
+            for warning in row.warnings if isinstance(row, Quality) else ():
+                if warning not in report.warnings:
+                    screen.say(f"warning: {warning}")
             report.rows.append(row)
     for path in write_outputs(report, request, restorer):
         screen.say(f"wrote {path}")
     return report
 
 
-def _show(row: "Row", report: "Report", screen: Screen) -> None:
-    from faceren.bench.quality import Quality
-    from faceren.bench.quoted import Quoted
-
-    if not isinstance(row, Quoted):  # those are in the files
-        screen.say(row.line())
-    for warning in row.warnings if isinstance(row, Quality) else ():
-        if warning not in report.warnings:
-            screen.say(f"warning: {warning}")
-
-
-def _compare(request: Request, report: "Report", screen: Screen) -> bool:
+def show_comparison(request: Request, report: "Report", screen: Screen) -> bool:
     """Show what changed since the report to compare with; return whether anything got worse."""
-    from faceren.bench.compare import compare
-    from faceren.bench.report import read_report
+    from faceren.bench.output.compare import compare
+    from faceren.bench.output.report import read_report
 
     if request.compare is None:
         return False

@@ -32,10 +32,10 @@ def degrade(
     if sheet is not None:
         screen.say(f"wrote {command.sheet(inputs, sheet, seed=options.seed)}")
         raise Exit
-    raise Exit(_show(command.degrade(inputs, output, options), screen))
+    raise Exit(show_degradation(command.degrade(inputs, output, options), screen))
 
 
-def _show(run: "DegradeRun", screen: Screen) -> int:
+def show_degradation(run: "DegradeRun", screen: Screen) -> int:
     """Show a degradation as it goes on; return the exit status."""
     if run.warning:
         screen.say(f"warning: {run.warning}")

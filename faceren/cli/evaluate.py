@@ -32,19 +32,23 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Score a folder of results against the clean originals."""
+    from faceren.pages.evaluation_page import write_worst
+
     screen = Screen(quiet=quiet)
-    evaluation = _evaluation(results, options, screen)
+    evaluation = show_progress(results, options, screen)
     show_evaluation(evaluation, screen)
     if options.save_stats is not None:
         stats = options.save_stats.with_suffix(".npz")
         screen.say(f"wrote {stats}, the FID statistics of {results}")
-    _write(evaluation, json, csv, html)
+    write_files(evaluation, json, csv, html)
     if worst:
-        _write_worst(evaluation, worst, worst_by, screen)
+        sheet = (results if results.is_dir() else results.parent) / "worst.png"
+        by = write_worst(evaluation, sheet, count=worst, by=worst_by)
+        screen.say(f"wrote {sheet}, the worst by {by}")
     raise Exit(evaluation.exit_status)
 
 
-def _evaluation(results: Path, options: EvaluateOptions, screen: Screen) -> "Evaluation":
+def show_progress(results: Path, options: EvaluateOptions, screen: Screen) -> "Evaluation":
     """Show how many images are scored; return what came out."""
     from faceren.commands.evaluate import Scored, evaluate
 
@@ -84,7 +88,10 @@ def show_evaluation(evaluation: "Evaluation", screen: Screen) -> None:
         screen.error(reason if path in reason else f"{path}: {reason}")
 
 
-def _write(evaluation: "Evaluation", json: str | None, csv: Path | None, html: Path | None) -> None:
+def write_files(
+    evaluation: "Evaluation", json: str | None, csv: Path | None, html: Path | None
+) -> None:
+    """Write the scores to the files that were asked for."""
     from faceren.pages.evaluation_page import write_evaluation
     from faceren.pages.tables import write_csv
 
@@ -94,12 +101,3 @@ def _write(evaluation: "Evaluation", json: str | None, csv: Path | None, html: P
         write_csv(evaluation, csv)
     if html is not None:
         write_evaluation(evaluation, html)
-
-
-def _write_worst(evaluation: "Evaluation", count: int, by: str | None, screen: Screen) -> None:
-    from faceren.commands.evaluate import write_worst
-
-    results = evaluation.results
-    sheet = (results if results.is_dir() else results.parent) / "worst.png"
-    metric = write_worst(evaluation, sheet, count=count, by=by)
-    screen.say(f"wrote {sheet}, the worst by {metric}")

@@ -4,18 +4,15 @@ import sys
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Argument, Context, Exit, Option
 
 from faceren.cli.parameters import Json, Output, Quiet
 from faceren.cli.screen import Screen
 from faceren.commands.options import PIPE, FolderOptions, RunOptions
-from faceren.errors import ConfigError
+from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import RestoreOptions
-
-if TYPE_CHECKING:
-    from faceren.restoration.results import PhotoResult
 
 NEED_A_FOLDER = {
     *("report", "report_only", "revert", "json"),
@@ -49,14 +46,14 @@ def restore(
     screen = Screen(quiet=quiet, as_json=json)
     if PIPE in (*inputs, output):
         refused = _given(context, NEED_A_FOLDER)
-        raise Exit(_stream(inputs, output, options, how, screen, refused))
+        raise Exit(show_stream(inputs, output, options, how, screen, refused))
     if report_only is not None:
-        raise Exit(_page(report_only, how, screen))
+        raise Exit(show_page(report_only, how, screen))
     if output is None:
         raise ConfigError("expected an output folder, got none: add -o OUT")
     if revert is not None:
-        raise Exit(_revert(revert, output, how, screen, with_page=report))
-    raise Exit(_photos(inputs, output, options, how, folder, screen, with_page=report))
+        raise Exit(show_revert(revert, output, how, screen, with_page=report))
+    raise Exit(show_restoration(inputs, output, options, how, folder, screen, with_page=report))
 
 
 def _given(context: Context, names: set[str]) -> list[str]:
@@ -70,7 +67,7 @@ def _given(context: Context, names: set[str]) -> list[str]:
     return given
 
 
-def _stream(
+def show_stream(
     inputs: tuple[Path, ...],
     output: Path | None,
     options: RestoreOptions,
@@ -90,7 +87,7 @@ def _stream(
     return 0
 
 
-def _page(output: Path, how: RunOptions, screen: Screen) -> int:
+def show_page(output: Path, how: RunOptions, screen: Screen) -> int:
     """Write the review page of a run and say what is gone; return the exit status."""
     from faceren.commands.review import review
 
@@ -101,7 +98,7 @@ def _page(output: Path, how: RunOptions, screen: Screen) -> int:
     return 0
 
 
-def _revert(
+def show_revert(
     choices: Path, output: Path, how: RunOptions, screen: Screen, *, with_page: bool
 ) -> int:
     """Put originals back, and say so as it goes on; return the exit status."""
@@ -112,9 +109,9 @@ def _revert(
     run = revert(output, listed, max_pixels=how.max_pixels, workers=how.workers)
     counts: Counter[str] = Counter()
     for taken in screen.progress(run.results, run.total, "photos"):
-        counts[taken.outcome] += 1
+        counts[taken.status] += 1
         screen.item(taken.line)
-        if taken.outcome == "failed":
+        if taken.status == "failed":
             screen.error(taken.reason)
         elif taken.reason:
             screen.say(taken.reason)
@@ -127,7 +124,7 @@ def _revert(
     return 1 if counts["failed"] else 0
 
 
-def _photos(
+def show_restoration(
     inputs: tuple[Path, ...],
     output: Path,
     options: RestoreOptions,
@@ -147,25 +144,28 @@ def _photos(
     run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
     if run.shipped_samples:
         screen.say("sample_photos is not here: restoring the samples that ship with faceren")
+    for problem in run.problems:
+        screen.say(f"warning: {problem}")
     counts: Counter[str] = Counter()
     faces = 0
-    for photo in screen.progress(run.results, run.total, "photos"):
-        counts[photo.previous or photo.status] += 1
-        counts["unchanged"] += photo.status == "skipped"
-        faces += len(photo.faces)
-        screen.item(photo.to_json())
-        _mention(photo, screen)
+    try:
+        for photo in screen.progress(run.results, run.total, "photos"):
+            counts[photo.previous or photo.status] += 1
+            counts["unchanged"] += photo.status == "skipped"
+            faces += len(photo.faces)
+            screen.item(photo.to_json())
+            if "failed" in (photo.status, photo.previous):
+                screen.error(photo.reason)
+            elif photo.status == "planned":
+                screen.say(f"would restore {photo.source} to {photo.output}")
+    except MachineError:
+        done = counts.total() - counts["unchanged"]
+        screen.say(f"{done:,} of {run.total:,} photos are done; the same command goes on")
+        raise
     if with_page:
         review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
     screen.say(_summary(run.total, counts, faces, output))
     return 1 if counts["failed"] else 0
-
-
-def _mention(photo: "PhotoResult", screen: Screen) -> None:
-    if "failed" in (photo.status, photo.previous):
-        screen.error(photo.reason)
-    elif photo.status == "planned":
-        screen.say(f"would restore {photo.source} to {photo.output}")
 
 
 def _summary(total: int, counts: Counter[str], faces: int, output: Path) -> str:

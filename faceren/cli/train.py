@@ -1,7 +1,7 @@
 """``faceren train``: what a training run says while it goes on."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,10 @@ def train(
 def show_training(events: Iterator[Event], screen: Screen) -> int:
     """Show a training run as it goes on; return the exit status."""
     with screen.bar("images read") as on_progress:
-        first = next(event for event in events if not _read(event, on_progress))
+        for first in events:
+            if not isinstance(first, Reading):
+                break
+            on_progress(first.done, first.total)
     status = 0
     with screen.bar("images") as on_progress:
         for event in chain([first], events):
@@ -51,13 +54,6 @@ def show_training(events: Iterator[Event], screen: Screen) -> int:
             if isinstance(event, Finished) and event.interrupted:
                 status = 130
     return status
-
-
-def _read(event: Event, on_progress: Callable[[int, int | None], None]) -> bool:
-    """Show how many images are read; return whether that is what the event is about."""
-    if isinstance(event, Reading):
-        on_progress(event.done, event.total)
-    return isinstance(event, Reading)
 
 
 def _images_in_all(event: Progress, started: Started) -> int:

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faceren
+from faceren.arrays import Json
 from faceren.commands.options import DegradeOptions
 from faceren.degradation import check_task
 from faceren.degradation.files import SMALLEST_SIDE, Degraded, DegradeSettings, degrade_files
 from faceren.degradation.planning import COMMAND, library_versions, plan_draws, plan_replay
 from faceren.degradation.sheet import render
 from faceren.errors import ConfigError, NothingToDoError
+from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, write_png
-from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter
+from faceren.runs.folder import check_places, check_replaced, writing
+from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
 from faceren.runs.plan import check_output, resolve_inputs
 from faceren.runs.resume import earlier_run
 
@@ -59,20 +62,23 @@ def degrade(
     sources, _ = resolve_inputs(inputs)
     target = output or default_output(sources, options.task or "replay")
     check_output(sources, target, options.exclude)
-    found = list(find_images(sources, options.exclude))[: options.limit]
+    found = list(find_images(sources, options.exclude, but=target))[: options.limit]
     if not found:
         raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
     if options.replay is not None:
         jobs, warning = plan_replay(found, target, options.replay)
     else:
         jobs, warning = plan_draws(found, target, _settings(options), options.copies), ""
-    earlier = {} if options.overwrite else earlier_run(target, COMMAND).items
+    recorded = earlier_run(target, COMMAND)
+    check_replaced(jobs, target, recorded.items, [item.path for item in found])
+    check_places(target)
+    earlier = {} if options.overwrite else recorded.items
     jobs = [replace(job, max_pixels=options.max_pixels or DEFAULT_MAX_PIXELS) for job in jobs]
     # a process takes seconds to start: automatically, each must have something to do
     workers = options.workers or min(os.cpu_count() or 1, 1 + len(jobs) // 32)
     results = degrade_files(jobs, earlier, workers)
-    recorded = _recorded(results, target, header_of(options))
-    return DegradeRun(len(jobs), target, warning, recorded)
+    results = _recorded(results, target, header_of(options), [job.key for job in jobs])
+    return DegradeRun(len(jobs), target, warning, results)
 
 
 def _settings(options: DegradeOptions) -> DegradeSettings:
@@ -84,7 +90,7 @@ def _settings(options: DegradeOptions) -> DegradeSettings:
     )
 
 
-def header_of(options: DegradeOptions) -> Line:
+def header_of(options: DegradeOptions) -> Json:
     """Return the header of a run's manifest."""
     replayed = options.replay and str(options.replay)
     return {
@@ -148,8 +154,11 @@ def _check_options(options: DegradeOptions) -> None:
         raise ConfigError(f"offline-once makes all {copies} copies the same; give --copies 1")
 
 
-def _recorded(results: Iterator[Degraded], target: Path, header: Line) -> Iterator[Degraded]:
-    with ManifestWriter(target / MANIFEST_NAME, header) as manifest:
+def _recorded(
+    results: Iterator[Degraded], target: Path, header: Json, keys: Sequence[str]
+) -> Iterator[Degraded]:
+    remove_leftovers(target)
+    with writing(target, keys), ManifestWriter(target / MANIFEST_NAME, header) as manifest:
         for result in results:
             if result.status != "skipped":
                 manifest.append(result.to_json())

@@ -6,24 +6,21 @@ from pathlib import Path
 
 from faceren.arrays import Rgb8
 from faceren.commands.options import EvaluateOptions
-from faceren.config import nearest
 from faceren.degradation.files import Resize
 from faceren.errors import ConfigError, ImageError, NothingToDoError, ShapeError
 from faceren.files import sha256_of
-from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, shown, write_png
+from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, shown
 from faceren.inference import pick_device
 from faceren.metrics.inception import FeatureStatistics, load_statistics, save_statistics
 from faceren.metrics.names import (
     PAIRED,
     PAPER_METRICS,
-    PYIQA,
     SETS,
     parse_metrics,
 )
 from faceren.metrics.pairing import Pairing, pair_up
 from faceren.metrics.results import Evaluation, ImageScores
 from faceren.metrics.scoring import Scorer
-from faceren.pages.contact_sheet import Cell, contact_sheet
 
 
 @dataclass(frozen=True)
@@ -170,46 +167,3 @@ def _reference(row: ImageScores, shape: tuple[int, ...], max_pixels: int) -> Rgb
         )
     resize = Resize.from_json(row.resize)
     return rgb if resize is None or rgb.shape == shape else resize(rgb)
-
-
-def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | None = None) -> str:
-    """Write a sheet of the worst images as PNG: each between its input and its reference.
-
-    Where no row has an input or a reference its column is left out.
-
-    Args:
-        evaluation: From ``evaluate``; the files are read again.
-        path: The PNG file.
-        count: How many images.
-        by: A metric with a figure for each image; default the first of lpips, psnr, niqe there is.
-            Which way those of pyiqa go is not known, so that none of them will do.
-
-    Returns:
-        The metric.
-
-    Raises:
-        ConfigError: If no image has a figure of that metric.
-        ImageError: If an image cannot be read any more.
-    """
-    have = list(dict.fromkeys(name for row in evaluation.scores.images for name in row.values))
-    have = [name for name in have if not name.startswith(PYIQA)]
-    metric = by or next((n for n in ("lpips", "psnr", "niqe", *have) if n in have), "lpips")
-    if metric not in have:
-        raise ConfigError(f"--worst: no image has a figure of {metric!r}{nearest(metric, have)}")
-    worst = evaluation.worst(count, metric)
-    columns = {
-        "input": [_cell(row.input) for row in worst],
-        "output": [
-            _cell(row.result, f"{row.path}  {metric} {row.values[metric]:.4g}") for row in worst
-        ],
-        "reference": [_cell(row.reference) for row in worst],
-    }
-    filled = {
-        title: cells for title, cells in columns.items() if any(c.image is not None for c in cells)
-    }
-    write_png(path, contact_sheet(list(zip(*filled.values(), strict=True)), headers=list(filled)))
-    return metric
-
-
-def _cell(path: Path | None, caption: str = "") -> Cell:
-    return Cell(None if path is None or not path.is_file() else read_rgb(path), caption)

@@ -35,7 +35,7 @@ UNITS = {"M": 2**20, "G": 2**30}
 
 def commas(names: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return names that are given in one text, split at commas."""
-    return tuple(names.split(",")) if isinstance(names, str) else names
+    return tuple(filter(None, names.split(","))) if isinstance(names, str) else names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import faceren
+from faceren.arrays import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
-from faceren.runs.boxes import given_faces, read_boxes
-from faceren.runs.lists import photos_only, read_list
-from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter
+from faceren.runs.folder import check_places, check_replaced, writing
+from faceren.runs.lists import given_faces, photos_only, read_boxes, read_list
+from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
 from faceren.runs.resume import earlier_run, set_aside
 
@@ -31,6 +32,8 @@ class RestoreRun:
     shipped_samples: bool
     """The package's own samples stand in for a ``sample_photos`` that is not there."""
     results: Iterator[PhotoResult]
+    problems: tuple[str, ...] = ()
+    """Lines of the folder's manifest that are damaged and were left out."""
 
 
 def restore(
@@ -64,9 +67,12 @@ def restore(
     only = None if folder.only is None else photos_only(read_list(folder.only, "--only"), "--only")
     jobs, shipped = _jobs(inputs, output, options, folder.exclude, only)
     given = given_faces(jobs, read_boxes(folder.boxes)) if folder.boxes is not None else {}
+    recorded = earlier_run(output, "restore")
+    check_replaced(jobs, output, recorded.items)
+    check_places(output)
     if only is not None:
         jobs = list(listed(jobs, only))
-    manifest = Manifest() if folder.overwrite else earlier_run(output, "restore")
+    manifest = Manifest() if folder.overwrite else recorded
     if folder.only is not None:
         manifest = open_to_change(manifest)
     pipeline = load_pipeline(options, how)
@@ -76,7 +82,7 @@ def restore(
     else:
         header = header_of(pipeline, how.model)
         results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header)
-    return RestoreRun(len(jobs), shipped, results)
+    return RestoreRun(len(jobs), shipped, results, tuple(recorded.problems))
 
 
 def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
@@ -150,7 +156,7 @@ def _work(
     manifest: Manifest,
     folder: FolderOptions,
     path: Path,
-    header: Line,
+    header: Json,
 ) -> Iterator[PhotoResult]:
     # what --only chose stays in runs over everything
     mark = {"chosen": True} if folder.only is not None else {}
@@ -165,7 +171,8 @@ def _work(
     remove_leftovers(path.parent)  # those of crops and of the page's pictures too
     if not todo:
         return
-    with ManifestWriter(path, header) as writer:
+    keys = [job.key for job in todo]
+    with writing(path.parent, keys), ManifestWriter(path, header) as writer:
         for result in pipeline.run(todo):
             if result.status == "failed" and (note := set_aside(path.parent, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
@@ -173,7 +180,7 @@ def _work(
             yield result
 
 
-def header_of(pipeline: "Pipeline", model: str) -> Line:
+def header_of(pipeline: "Pipeline", model: str) -> Json:
     """Return the header of a run's manifest.
 
     Args:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL
 from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
@@ -18,10 +19,10 @@ from faceren.pages.review import Review, write_review
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import FaceEdit, PhotoResult
 from faceren.restoration.revert import reverted
+from faceren.runs.folder import check_places, check_replaced, inside, writing
 from faceren.runs.lists import Choice, resolved
 from faceren.runs.manifest import (
     MANIFEST_NAME,
-    Line,
     Manifest,
     ManifestWriter,
     read_run,
@@ -37,9 +38,9 @@ WEAKER, STRONGER = 0.6, 1.5
 class Taken:
     """What became of one photo that was to be reverted."""
 
-    line: Line
+    line: Json
     """Its line of the manifest, as it is now."""
-    outcome: Literal["reverted", "unchanged", "failed"]
+    status: Literal["reverted", "unchanged", "failed"]
     reason: str = ""
     """Why it was left as it was."""
 
@@ -55,7 +56,7 @@ class RevertRun:
 def recorded_jobs(output: Path) -> list[Job]:
     """Return the photos of earlier runs into a folder, as jobs of a new one."""
     items = read_run(output, "restore").items
-    return [Job(source_of(items[key], output), output / key, key) for key in sorted(items)]
+    return [Job(source_of(items[key], output), inside(output, key), key) for key in sorted(items)]
 
 
 def review(
@@ -68,6 +69,7 @@ def review(
         MachineError: If the disk is full.
     """
     manifest = read_run(output, "restore")
+    check_places(output)
     return write_review(
         output,
         manifest,
@@ -107,21 +109,23 @@ class PagePictures:
         draw(self.pictures, result.to_json(), before, after)
 
 
-def _commands(output: Path, header: Line) -> dict[str, str]:
+def _commands(output: Path, header: Json) -> dict[str, str]:
     """Return what to run with each exported list, with the options that most photos had."""
     start = f"faceren restore -o {shlex.quote(str(output))}"
     commands = {"keep": f"{start} --revert keep-original.txt"}
     options = header.get("options") or {}
     defaults = asdict(RestoreOptions(mask="ellipse"))  # of a header, which has no auto mask
-    model = header.get("model_option", "compact")
+    model = str(header.get("model_option", "compact"))
     flags = [f"--model {shlex.quote(model)}"] * (model != DEFAULT_MODEL)
     for name, value in options.items():
-        if name == "strength" or value == defaults.get(name):
-            continue
+        if name == "strength" or name not in defaults or value == defaults[name]:
+            continue  # a name that is no option of ours is somebody else's words
         flag = "--" + name.replace("_", "-")
         flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
     rest = "".join(f" {flag}" for flag in flags)
-    strength = float(options.get("strength", 1))
+    strength = options.get("strength", 1)
+    if not isinstance(strength, (int, float)):
+        return commands
     for name, factor in (("weaker", WEAKER), ("stronger", STRONGER)):
         new = min(1.0, round(strength * factor, 2))
         if new != strength:
@@ -148,9 +152,12 @@ def revert(
         ConfigError: If the folder has no manifest, or a name of the list is not in it.
     """
     manifest = read_run(output, "restore")
+    check_places(output)
     keys = {str(line["input"]): key for key, line in manifest.items.items()}
     keys |= {str(output / key): key for key in manifest.items} | {k: k for k in manifest.items}
     wanted = resolved(choices, keys, "--revert")
+    jobs = [Job(source_of(manifest.items[k], output), inside(output, k), k) for k in wanted]
+    check_replaced(jobs, output, manifest.items)
     results = _revert(output, manifest, wanted, max_pixels or DEFAULT_MAX_PIXELS, workers or 2)
     return RevertRun(len(wanted), results)
 
@@ -168,11 +175,11 @@ def _revert(
     for key in sorted(wanted, key=lambda key: manifest.headers[key] is manifest.header):
         groups.setdefault(id(manifest.headers[key]), []).append(key)
     work = partial(_take_back, output, manifest, wanted, max_pixels)
-    with ThreadPoolExecutor(threads) as pool:
+    with writing(output, wanted), ThreadPoolExecutor(threads) as pool:
         for keys in groups.values():
             with ManifestWriter(path, manifest.headers[keys[0]]) as writer:
                 for taken in pool.map(work, keys):
-                    if taken.outcome == "reverted":
+                    if taken.status == "reverted":
                         writer.append(taken.line)
                     yield taken
     if id(manifest.header) not in groups:

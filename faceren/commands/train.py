@@ -10,11 +10,10 @@ import cv2
 from faceren.files import atomic_write
 from faceren.pages.curves import can_draw, draw_curves
 from faceren.training.events import Event, Started, Validated
-from faceren.training.folder import RunFolder
-from faceren.training.inputs import check_inputs, inputs_of
+from faceren.training.folder import RunFolder, check_inputs, inputs_of
 from faceren.training.lightning import build_fabric, use_bf16
 from faceren.training.log import LOG_NAME, read_log
-from faceren.training.loop import Loop
+from faceren.training.loop import Loop, stop_on_signals
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import load_recipe
 from faceren.training.samples import SampleSet
@@ -28,7 +27,6 @@ from faceren.training.setup import (
     teacher_of,
 )
 from faceren.training.step import Stepper
-from faceren.training.stopping import stop_on_signals
 from faceren.training.validation import Validator, make_cases
 
 Result = TypeVar("Result")

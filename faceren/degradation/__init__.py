@@ -5,7 +5,6 @@ it down is enough to make the same pixels again.
 """
 
 from faceren.degradation.degradation import Degradation, apply
-from faceren.degradation.dice import item_seed
 from faceren.degradation.drawing import (
     NATIVE_SIZE,
     PAPER_TASKS,
@@ -18,6 +17,7 @@ from faceren.degradation.drawing import (
 from faceren.degradation.paper import COMPAT
 from faceren.degradation.presets import PRESETS
 from faceren.degradation.resampling import Filter, resize
+from faceren.degradation.sampler import item_seed
 
 __all__ = [
     "COMPAT",

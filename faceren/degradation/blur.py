@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.degradation.pixels import Bounds, Length, Pixels, smoothstep
+from faceren.arrays import Rgb8
+from faceren.checks import Bounds
+from faceren.degradation.pixels import Length, smoothstep
 
 
 def paper_kernel(sigma: float) -> int:
@@ -32,7 +34,7 @@ class GaussianBlur:
     kernel: Annotated[int, Bounds(1, 60_001)]
     """Odd side of the kernel, pixels."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the blurred image, rounded."""
         side = (self.kernel | 1, self.kernel | 1)
         return cv2.GaussianBlur(image, side, self.sigma, borderType=cv2.BORDER_REFLECT_101)
@@ -45,7 +47,7 @@ class MotionBlur:
     kernel: Annotated[int, Bounds(3, 60_001)]
     """Odd side of the kernel: the length of the line, pixels."""
     angle: Annotated[float, Bounds(-360, 360)]
-    """Of the line against the vertical, degrees."""
+    """Angle of the line against the vertical, degrees."""
     direction: Annotated[float, Bounds(-1, 1)]
     """-1: all weight grows towards one end; 0: even; 1: towards the other."""
 
@@ -63,7 +65,7 @@ class MotionBlur:
         turned = cv2.warpAffine(line, turn, (side, side)).astype(np.float32)
         return turned / turned.sum()
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the blurred image, rounded."""
         return cv2.filter2D(image, -1, self.weights(), borderType=cv2.BORDER_REFLECT_101)
 
@@ -73,11 +75,11 @@ class SoftFocus:
     """Mix with a blurred copy: the glow of an uncorrected or soft-focus lens."""
 
     sigma: Length
-    """Of the blurred copy, pixels."""
+    """Standard deviation of the blur of the copy, pixels."""
     amount: Annotated[float, Bounds(0, 1)]
     """Share of the blurred copy."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the mixture."""
         glow = cv2.GaussianBlur(image, (0, 0), self.sigma, borderType=cv2.BORDER_REFLECT_101)
         return cv2.addWeighted(image, 1 - self.amount, glow, self.amount, 0)
@@ -88,7 +90,7 @@ class EdgeSoftness:
     """Blur away from a centre: a portrait lens of the Petzval kind, sharp only on its axis."""
 
     sigma: Length
-    """Of the blur far outside, pixels."""
+    """Standard deviation of the blur far outside, pixels."""
     x: Annotated[float, Bounds(0, 1)]
     """Sharp centre, share of the width."""
     y: Annotated[float, Bounds(0, 1)]
@@ -96,7 +98,7 @@ class EdgeSoftness:
     radius: Annotated[float, Bounds(0.05, 2)]
     """Where blur is complete, share of the longer side; it sets in at half of it."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with its margin blurred."""
         height, width = image.shape[:2]
         down, across = np.ogrid[:height, :width]

@@ -1,16 +1,14 @@
 """A degradation: operations in order, each with all its parameters, as written in a manifest."""
 
-import math
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args
 
 import cv2
 import numpy as np
 
-from faceren.config import nearest
+from faceren.arrays import Json, Rgb8
+from faceren.checks import Bounds, check_fields, hints_of, nearest
 from faceren.degradation.blur import EdgeSoftness, GaussianBlur, MotionBlur, SoftFocus
-from faceren.degradation.compression import Jpeg
 from faceren.degradation.noise import (
     GaussianNoise,
     Grain,
@@ -18,8 +16,7 @@ from faceren.degradation.noise import (
     PhotonNoise,
     PoissonNoise,
 )
-from faceren.degradation.pixels import Bounds, Pixels
-from faceren.degradation.resampling import Filter, Mosaic, Sharpen, Shrink, resize
+from faceren.degradation.resampling import Filter, Jpeg, Mosaic, Sharpen, Shrink, resize
 from faceren.degradation.surface import Halftone, Mirroring, PaperTexture, Tarnish
 from faceren.degradation.tone import (
     Curve,
@@ -89,7 +86,7 @@ class AtScale:
     steps: tuple[PlainOperation, ...] = ()
     """What is done to the small picture, in this order; lengths are in its own pixels."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with less detail and coarse damage, at its own size.
 
         Raises:
@@ -112,10 +109,8 @@ class AtScale:
 Operation = PlainOperation | AtScale
 """A frozen record of parameters that is called with an image and returns the changed copy."""
 
-OPERATIONS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Operation)}
+OPERATIONS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Operation)}
 """Every operation by the name that manifests use."""
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -152,7 +147,7 @@ class Degradation:
         return cls(task, tuple(_decode(item) for item in operations))
 
 
-def apply(image: Pixels, degradation: Degradation) -> Pixels:
+def apply(image: Rgb8, degradation: Degradation) -> Rgb8:
     """Return the degraded copy of an image, of the same size.
 
     Args:
@@ -190,7 +185,7 @@ def _decode(item: object) -> Operation:
     name = item["op"]
     if name not in OPERATIONS:
         raise ConfigError(f"degradation: unknown operation {name!r}{nearest(name, OPERATIONS)}")
-    known = _hints(name)
+    known = hints_of(OPERATIONS[name])
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in item.items() if k != "op"}
     for key in values:
         if key not in known:
@@ -214,52 +209,8 @@ def _decode_steps(steps: object) -> tuple[Operation, ...]:
     return tuple(_decode(step) for step in steps)
 
 
-@lru_cache(maxsize=64)
-def _hints(name: str) -> dict[str, Any]:
-    return get_type_hints(OPERATIONS[name], include_extras=True)
-
-
 def _check(operation: Operation) -> None:
-    for name, hint in _hints(type(operation).__name__).items():
-        value = getattr(operation, name)
-        if not _fits(value, hint):
-            kind = type(operation).__name__
-            raise ConfigError(f"{kind}.{name}: expected {_describe(hint)}, got {value!r:.80}")
-        if isinstance(operation, AtScale) and name == "steps":
-            for step in operation.steps:
-                _check(step)
-
-
-def _fits(value: object, hint: Any) -> bool:
-    if get_origin(hint) is Annotated:
-        base, bounds = get_args(hint)
-        return _fits(value, base) and bounds.low <= value <= bounds.high
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if hint == tuple[PlainOperation, ...]:
-        return isinstance(value, tuple) and all(isinstance(v, PlainOperation) for v in value)
-    if get_origin(hint) is tuple:
-        return (
-            isinstance(value, tuple)
-            and len(value) == len(get_args(hint))
-            and all(_fits(v, float) and 0 <= v <= 255 for v in value)
-        )
-    if isinstance(value, bool) or hint is bool:
-        return isinstance(value, bool) and hint is bool
-    if hint is float:
-        return isinstance(value, (int, float)) and math.isfinite(value)
-    return isinstance(value, int)
-
-
-def _describe(hint: Any) -> str:
-    if get_origin(hint) is Annotated:
-        base, bounds = get_args(hint)
-        return f"{base.__name__} from {bounds.low:g} to {bounds.high:g}"
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(map(repr, get_args(hint)))}"
-    if hint == tuple[PlainOperation, ...]:
-        return "plain operations"
-    return "three numbers from 0 to 255" if get_origin(hint) is tuple else f"a {hint.__name__}"
-
-
-__all__ = ["OPERATIONS", "AtScale", "Bounds", "Degradation", "Json", "Operation", "apply"]
+    check_fields(operation)
+    if isinstance(operation, AtScale):
+        for step in operation.steps:
+            _check(step)

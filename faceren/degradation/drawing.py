@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceren.config import nearest
+from faceren.checks import nearest
 from faceren.degradation import mixture, paper
 from faceren.degradation.degradation import Degradation
-from faceren.degradation.dice import Dice
 from faceren.degradation.paper import COMPAT
 from faceren.degradation.presets import PRESETS, draw_historic
+from faceren.degradation.sampler import Sampler
 from faceren.degradation.small import draw_small
 from faceren.errors import ConfigError
 
@@ -71,17 +71,17 @@ def draw_pair(
     check_task(task, compat)
     if size < 1:
         raise ConfigError(f"size: expected at least 1 pixel, got {size}")
-    dice, unit = Dice(seed), size / NATIVE_SIZE
+    sampler, unit = Sampler(seed), size / NATIVE_SIZE
     if task == "mixed":
-        tone, damage = mixture.draw_mixture(dice, unit, compat)
+        tone, damage = mixture.draw_mixture(sampler, unit, compat)
     elif task == "historic" or task in PRESETS:
-        tone, damage = draw_historic(dice, unit, task if task in PRESETS else "")
+        tone, damage = draw_historic(sampler, unit, task if task in PRESETS else "")
     elif task == "full":
-        tone, damage = [], paper.full(dice, compat)
+        tone, damage = [], paper.full(sampler, compat)
     elif task == "small":
-        tone, damage = [], draw_small(dice, size)
+        tone, damage = [], draw_small(sampler, size)
     else:
-        tone, damage = [], [_SINGLE[task](dice, compat)]
+        tone, damage = [], [_SINGLE[task](sampler, compat)]
     return Pair(Degradation(task, tuple(tone)), Degradation(task, tuple(damage)))
 
 

@@ -9,129 +9,145 @@ noise that no blur has softened since, or a face of sixteen pixels.
 
 from collections.abc import Collection
 
-from faceren.degradation import ageing, looks, paper
+from faceren.degradation import ageing, paper, processes
 from faceren.degradation.ageing import Operations
 from faceren.degradation.blur import GaussianBlur, MotionBlur, whole_kernel
-from faceren.degradation.compression import Jpeg
 from faceren.degradation.degradation import Operation
-from faceren.degradation.dice import Dice
 from faceren.degradation.noise import GaussianNoise, Grain, LaplacianNoise
 from faceren.degradation.presets import draw_historic
-from faceren.degradation.resampling import Filter, Sharpen, Shrink
+from faceren.degradation.resampling import Filter, Jpeg, Sharpen, Shrink
+from faceren.degradation.sampler import Sampler
 from faceren.degradation.small import draw_small
 from faceren.degradation.tone import Curve, Toning
 
 SHARE_SMALL = 0.4
-"""Share of pairs that are small faces; of 90 faces in real photographs 85 had under 256 pixels."""
+"""Share of pairs that are small faces, the largest: of 90 faces in real photographs 85 had under
+256 pixels."""
 SHARE_FULL = 0.2
-"""Share of pairs with the paper's ``full`` damage."""
+"""Share of pairs with the paper's ``full`` damage. It is what figures are compared on, so it is not
+rare; but hardly a real photograph is hurt so, so small faces come twice as often."""
 SHARE_SINGLE = 0.08
-"""Share of pairs with one of the paper's other tasks."""
+"""Share of pairs with one of the paper's other tasks: each is seen bare in one or two pairs of a
+hundred, which is enough, as its kind of damage is in most of the other pairs, too."""
 SINGLE = (paper.sr4x, paper.hallucination, paper.denoise, paper.denoise, paper.deblur, paper.jpeg)
 """These tasks; noise twice, because it comes in three kinds."""
 SHARE_HISTORIC = 0.08
-"""Share of pairs that are an old photograph with all that belongs to one."""
+"""Share of pairs that are an old photograph with all that belongs to one. There are eight kinds, so
+each comes once in a hundred pairs; their tones come in the other pairs, too."""
 SHARE_COLOUR = 0.42
-"""Share of the other pairs that keep their colours."""
+"""Share of the other pairs that keep their colours: old photographs are mostly gray or toned, but
+the network has to know colour under damage nearly as well."""
+TONES = (
+    processes.albumen,
+    processes.sepia,
+    processes.cyanotype,
+    processes.gelatin,
+    processes.daguerreotype,
+)
+"""Processes whose tone a pair may have without the damage that goes with it."""
+EMULSIONS = (processes.panchromatic, processes.panchromatic, processes.orthochromatic)
+"""What turns the others gray: mostly film as it has been since the 1930s."""
 
 
-def draw_mixture(dice: Dice, unit: float, compat: Collection[str]) -> tuple[Operations, Operations]:
+def draw_mixture(
+    sampler: Sampler, unit: float, compat: Collection[str]
+) -> tuple[Operations, Operations]:
     """Return the tone and the damage of one training pair; ``unit`` is the size over 512."""
-    kind = dice.uniform(0, 1)
+    kind = sampler.uniform(0, 1)
     if kind < SHARE_HISTORIC:
-        return draw_historic(dice, unit)
-    tone = _tone(dice, unit)
+        return draw_historic(sampler, unit)
+    tone = _tone(sampler, unit)
     kind -= SHARE_HISTORIC
     if kind < SHARE_SMALL:
-        return tone, [*_wear(dice, unit), *draw_small(dice, round(unit * 512))]
+        return tone, [*_wear(sampler, unit), *draw_small(sampler, round(unit * 512))]
     kind -= SHARE_SMALL
     if kind < SHARE_FULL:
-        return tone, paper.full(dice, compat)
+        return tone, paper.full(sampler, compat)
     if kind < SHARE_FULL + SHARE_SINGLE:
-        return tone, [dice.choice(SINGLE)(dice, compat)]
-    return tone, _moderate(dice, unit, gray=bool(tone))
+        return tone, [sampler.choice(SINGLE)(sampler, compat)]
+    return tone, _moderate(sampler, unit, gray=bool(tone))
 
 
-def _tone(dice: Dice, unit: float) -> Operations:
+def _tone(sampler: Sampler, unit: float) -> Operations:
     """Return nothing (colour), or a gray, sometimes steeper, flatter or toned photograph."""
-    if dice.chance(SHARE_COLOUR):
+    if sampler.chance(SHARE_COLOUR):
         return []
-    if dice.chance(0.25):
-        process = [looks.albumen, looks.sepia, looks.cyanotype, looks.gelatin, looks.daguerreotype]
-        return dice.choice(process)(dice, unit)
-    sees = dice.choice([looks.panchromatic, looks.panchromatic, looks.orthochromatic])
-    tone: Operations = [sees(dice)]
-    if dice.chance(0.75):
+    if sampler.chance(0.25):
+        return sampler.choice(TONES)(sampler, unit)
+    tone: Operations = [sampler.choice(EMULSIONS)(sampler)]
+    if sampler.chance(0.75):
         black, white = (0.0, 255.0)
-        if dice.chance(0.6):
-            black, white = dice.uniform(0, 60), dice.uniform(190, 255)
-        tone.append(Curve(gamma=dice.uniform(0.7, 1.4), black=black, white=white))
-    if dice.chance(0.1):
-        tone.append(_any_tint(dice))
+        if sampler.chance(0.6):
+            black, white = sampler.uniform(0, 60), sampler.uniform(190, 255)
+        tone.append(Curve(gamma=sampler.uniform(0.7, 1.4), black=black, white=white))
+    if sampler.chance(0.1):
+        tone.append(_any_tint(sampler))
     return tone
 
 
-def _any_tint(dice: Dice) -> Toning:
+def _any_tint(sampler: Sampler) -> Toning:
     """Any colour at all, so that no hue is a sign of anything."""
-    shadow = dice.uniform(0, 60), dice.uniform(0, 60), dice.uniform(0, 60)
-    light = dice.uniform(190, 255), dice.uniform(190, 255), dice.uniform(190, 255)
+    shadow = sampler.uniform(0, 60), sampler.uniform(0, 60), sampler.uniform(0, 60)
+    light = sampler.uniform(190, 255), sampler.uniform(190, 255), sampler.uniform(190, 255)
     red, green, blue = (round((a + b) / 2, 6) for a, b in zip(shadow, light, strict=True))
     return Toning(shadow=shadow, middle=(red, green, blue), highlight=light)
 
 
-def _moderate(dice: Dice, unit: float, *, gray: bool) -> Operations:
+def _moderate(sampler: Sampler, unit: float, *, gray: bool) -> Operations:
     """Return wear, then some of blur, shrinking, noise, JPEG and sharpening in random order.
 
     One number, how hard, sets the upper ends of all ranges, so that light damage of every kind
-    comes together and almost clean images occur.
+    comes together and almost clean images occur. Each kind is left out in a quarter of the pairs,
+    so that none is a sign of another. The hardest reaches into the ranges of ``full``.
     """
-    hard = dice.uniform(0, 1) ** 1.3
+    hard = sampler.uniform(0, 1) ** 1.3  # the power makes light damage the more frequent
     steps: list[Operation] = []
-    if dice.chance(0.75):
-        steps.append(_blur(dice, hard))
-    if dice.chance(0.75):
-        steps.append(_shrink(dice, hard))
-    if dice.chance(0.75):
-        steps.append(_noise(dice, hard, gray=gray))
-    if dice.chance(0.7):
-        steps.append(Jpeg(quality=dice.integer(int(85 - 65 * hard), 95)))
-    if dice.chance(0.15):
-        steps.append(Sharpen(sigma=dice.uniform(0.5, 1.5), amount=dice.uniform(0.1, 1.0)))
-    return [*_wear(dice, unit), *dice.shuffled(steps)]
+    if sampler.chance(0.75):
+        steps.append(_blur(sampler, hard))
+    if sampler.chance(0.75):
+        steps.append(_shrink(sampler, hard))
+    if sampler.chance(0.75):
+        steps.append(_noise(sampler, hard, gray=gray))
+    if sampler.chance(0.7):
+        steps.append(Jpeg(quality=sampler.integer(int(85 - 65 * hard), 95)))
+    if sampler.chance(0.15):
+        steps.append(Sharpen(sigma=sampler.uniform(0.5, 1.5), amount=sampler.uniform(0.1, 1.0)))
+    return [*_wear(sampler, unit), *sampler.shuffled(steps)]
 
 
-def _wear(dice: Dice, unit: float) -> Operations:
+def _wear(sampler: Sampler, unit: float) -> Operations:
+    """Return nothing in about two of three pairs, else a little of what hands do to a print."""
     wear: Operations = []
-    if dice.chance(0.18):
-        level = dice.choice([dice.uniform(200, 255), dice.uniform(0, 60)])
-        wear += ageing.scratches(dice, unit, most=5, colour=(level, level, level))
-    if dice.chance(0.18):
-        wear += ageing.dust(dice, unit, most=50)
-    if dice.chance(0.04):
-        wear += ageing.crease(dice, unit, ageing.WHITE)
+    if sampler.chance(0.18):
+        level = sampler.choice([sampler.uniform(200, 255), sampler.uniform(0, 60)])
+        wear += ageing.scratches(sampler, unit, most=5, colour=(level, level, level))
+    if sampler.chance(0.18):
+        wear += ageing.dust(sampler, unit, most=50)
+    if sampler.chance(0.04):
+        wear += ageing.crease(sampler, unit, ageing.WHITE)
     return wear
 
 
-def _blur(dice: Dice, hard: float) -> Operation:
+def _blur(sampler: Sampler, hard: float) -> Operation:
     widest = 0.5 + 3 * hard
-    if dice.chance(0.6):
-        sigma = dice.uniform(0.3, widest)
+    if sampler.chance(0.6):
+        sigma = sampler.uniform(0.3, widest)
         return GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma))
-    side = dice.integer(3, max(4, int(2.6 * widest))) | 1
-    return MotionBlur(kernel=side, angle=dice.uniform(0, 360), direction=dice.uniform(-1, 1))
+    side = sampler.integer(3, max(4, int(2.6 * widest))) | 1
+    return MotionBlur(kernel=side, angle=sampler.uniform(0, 360), direction=sampler.uniform(-1, 1))
 
 
-def _shrink(dice: Dice, hard: float) -> Operation:
+def _shrink(sampler: Sampler, hard: float) -> Operation:
     filters: list[Filter] = ["area", "cubic", "linear"]
-    scale = round(1 / dice.uniform(1, 1 + 4 * hard), 6)
-    return Shrink(scale=scale, down=dice.choice(filters), up=dice.choice(filters[1:]))
+    scale = round(1 / sampler.uniform(1, 1 + 4 * hard), 6)
+    return Shrink(scale=scale, down=sampler.choice(filters), up=sampler.choice(filters[1:]))
 
 
-def _noise(dice: Dice, hard: float, *, gray: bool) -> Operation:
-    sigma, one = dice.uniform(0, 3 + 27 * hard), gray or dice.chance(0.4)
-    kind = dice.integer(0, 3)
+def _noise(sampler: Sampler, hard: float, *, gray: bool) -> Operation:
+    sigma, one = sampler.uniform(0, 3 + 27 * hard), gray or sampler.chance(0.4)
+    kind = sampler.integer(0, 3)
     if kind == 0:
-        return GaussianNoise(sigma=sigma, seed=dice.seed(), gray=one)
+        return GaussianNoise(sigma=sigma, seed=sampler.seed(), gray=one)
     if kind == 1:
-        return LaplacianNoise(scale=round(sigma * 0.7, 6), seed=dice.seed(), gray=one)
-    return Grain(strength=sigma, size=dice.uniform(0, 1.2), seed=dice.seed())
+        return LaplacianNoise(scale=round(sigma * 0.7, 6), seed=sampler.seed(), gray=one)
+    return Grain(strength=sigma, size=sampler.uniform(0, 1.2), seed=sampler.seed())

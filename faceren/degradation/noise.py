@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceren.arrays import Rgb8
+from faceren.checks import Bounds
 from faceren.degradation.pixels import (
-    Bounds,
-    Pixels,
+    Seed,
     generator,
     normal_quantiles,
     random_words,
@@ -23,12 +24,11 @@ from faceren.degradation.pixels import (
     white_noise,
 )
 
-Seed = Annotated[int, Bounds(0, 2**64 - 1)]
 Table = NDArray[np.int16]
 """(65536,), indexed by a random 16-bit word."""
 
 
-def _add(image: Pixels, table: Table, seed: int, *, gray: bool) -> Pixels:
+def _add(image: Rgb8, table: Table, seed: int, *, gray: bool) -> Rgb8:
     height, width = image.shape[:2]
     values = table[random_words((height, width, 1 if gray else 3), seed)]
     if gray:
@@ -44,13 +44,13 @@ class GaussianNoise:
     """Standard deviation, levels of 255."""
     seed: Seed
     gray: bool = False
-    """The same noise in all three channels."""
+    """Whether the noise is the same in all three channels."""
 
     def table(self) -> Table:
         """Return 65,536 equally likely values."""
         return np.rint(normal_quantiles() * self.sigma).astype(np.int16)
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the noisy image."""
         return _add(image, self.table(), self.seed, gray=self.gray)
 
@@ -63,13 +63,13 @@ class LaplacianNoise:
     """Mean absolute value, levels of 255."""
     seed: Seed
     gray: bool = False
-    """The same noise in all three channels."""
+    """Whether the noise is the same in all three channels."""
 
     def table(self) -> Table:
         """Return 65,536 equally likely values."""
         return np.rint(_laplace_quantiles() * self.scale).astype(np.int16)
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the noisy image."""
         return _add(image, self.table(), self.seed, gray=self.gray)
 
@@ -86,13 +86,19 @@ class PoissonNoise:
     """Mean of the Poisson number, levels of 255."""
     seed: Seed
     gray: bool = False
-    """The same noise in all three channels."""
+    """Whether the noise is the same in all three channels."""
 
     def table(self) -> Table:
         """Return 65,536 equally likely values: half the Poisson quantiles, half their negatives."""
-        return _signed_poisson_table(self.level)
+        if self.level <= 0:
+            return np.zeros(65536, np.int16)
+        counts = np.arange(1, int(self.level + 12 * self.level**0.5 + 12))
+        logs = np.concatenate([[0.0], np.cumsum(np.log(self.level / counts))]) - self.level
+        below = np.cumsum(np.exp(logs))
+        upper = np.searchsorted(below, (np.arange(32768) + 0.5) / 32768).astype(np.int16)
+        return np.concatenate([-upper, upper])
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the noisy image."""
         return _add(image, self.table(), self.seed, gray=self.gray)
 
@@ -105,7 +111,7 @@ class PhotonNoise:
     """Mean number of photons at white."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the noisy image; its expectation is the input (but for clipping at white)."""
         mean = image.astype(np.float32) * (self.photons / 255)
         counts = generator(self.seed).poisson(mean)
@@ -122,7 +128,7 @@ class Grain:
     """Sigma of a clump, pixels; below 0.3 single pixels."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the grainy image; a tint keeps its hue."""
         height, width = image.shape[:2]
         noise = white_noise(height, width, self.seed)
@@ -140,18 +146,8 @@ def _laplace_quantiles() -> NDArray[np.float64]:
     return np.concatenate([-upper[::-1], upper])
 
 
-def _signed_poisson_table(level: float) -> Table:
-    if level <= 0:
-        return np.zeros(65536, np.int16)
-    counts = np.arange(1, int(level + 12 * level**0.5 + 12))
-    logs = np.concatenate([[0.0], np.cumsum(np.log(level / counts))]) - level
-    below = np.cumsum(np.exp(logs))
-    upper = np.searchsorted(below, (np.arange(32768) + 0.5) / 32768).astype(np.int16)
-    return np.concatenate([-upper, upper])
-
-
 @lru_cache(maxsize=1)
 def _density_response() -> NDArray[np.float32]:
-    """How far each level moves when its density changes by a unit share; 1 at the peak."""
+    """Return how far each level moves when its density changes by a unit share; 1 at the peak."""
     level = np.arange(256)
     return (-level * np.log(np.maximum(level, 1) / 255) * (np.e / 255)).astype(np.float32)

@@ -1,9 +1,8 @@
-"""What all operations share: the image type, rounding, blending, random fields, bounds.
+"""What all operations share: bounds of parameters, rounding, blending, random fields.
 
 Letters: H and W are image pixels. An operation maps (H, W, 3) uint8 RGB to the same shape and type.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
 
@@ -11,33 +10,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-"""(H, W, 3), RGB."""
-Plane = NDArray[np.float32]
-"""(H, W)."""
-Colour = tuple[float, float, float]
-"""Red, green, blue in [0, 255]."""
+from faceren.arrays import LUMA, Plane, Rgb8
+from faceren.checks import Bounds
 
-
-@dataclass(frozen=True)
-class Bounds:
-    """The closed range of a number; stands in the annotation of an operation's field."""
-
-    low: float
-    high: float
-
+Level = Annotated[float, Bounds(0, 255)]
+"""A level of an 8-bit channel."""
+Colour = tuple[Level, Level, Level]
+"""Red, green, blue."""
+Share = Annotated[float, Bounds(0, 1)]
+Seed = Annotated[int, Bounds(0, 2**64 - 1)]
 
 SHORTEST, LONGEST = 0.05, 100_000.0
 Length = Annotated[float, Bounds(SHORTEST, LONGEST)]
-"""Pixels, the unit of every length that is not a share of the image."""
+"""Rgb8, the unit of every length that is not a share of the image."""
 
 
-def saturate(values: NDArray[np.float32]) -> Pixels:
+def saturate(values: NDArray[np.float32]) -> Rgb8:
     """Round to the nearest integer (half to even) and clip to [0, 255]."""
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
-def blend(image: Pixels, colour: Colour, mask: Plane) -> Pixels:
+def blend(image: Rgb8, colour: Colour, mask: Plane) -> Rgb8:
     """Return the image mixed with one colour.
 
     Args:
@@ -53,7 +46,7 @@ def blend(image: Pixels, colour: Colour, mask: Plane) -> Pixels:
     return result
 
 
-def mix(image: Pixels, other: Colour | NDArray[np.float32], mask: Plane) -> Pixels:
+def mix(image: Rgb8, other: Colour | NDArray[np.float32], mask: Plane) -> Rgb8:
     """Return ``image + (other - image) * mask``, rounded and clipped.
 
     Args:
@@ -68,7 +61,7 @@ def mix(image: Pixels, other: Colour | NDArray[np.float32], mask: Plane) -> Pixe
     return saturate(change)
 
 
-def scale(image: Pixels, gain: Plane) -> Pixels:
+def scale(image: Rgb8, gain: Plane) -> Rgb8:
     """Return the image times (H, W) ``gain``, rounded and clipped."""
     return cv2.multiply(image, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
 
@@ -112,9 +105,9 @@ def smooth_noise(height: int, width: int, *, period: float, octaves: int, seed: 
     Args:
         height: H.
         width: W.
-        period: Pixels between the largest bumps.
+        period: Rgb8 between the largest bumps.
         octaves: How many sizes of bumps, at least 1.
-        seed: Of the field.
+        seed: Seed of the field.
     """
     rng = generator(seed)
     field = np.zeros((height, width), np.float32)
@@ -140,7 +133,6 @@ def smoothstep(values: Plane, low: float, high: float) -> Plane:
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def luminance(image: Pixels) -> Plane:
+def luminance(image: Rgb8) -> Plane:
     """Return (H, W), the Rec. 601 luma in [0, 255]."""
-    weights = np.array([[0.299, 0.587, 0.114]], np.float64)
-    return cv2.transform(image.astype(np.float32), weights)
+    return cv2.transform(image.astype(np.float32), LUMA[None])

@@ -10,8 +10,8 @@ import PIL
 
 import faceren
 from faceren.degradation.degradation import Degradation
-from faceren.degradation.dice import item_seed
 from faceren.degradation.files import DegradeJob, DegradeSettings, Resize
+from faceren.degradation.sampler import item_seed
 from faceren.errors import ConfigError
 from faceren.images import Found
 from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest
@@ -92,8 +92,15 @@ def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[
     lines = [line for line in manifest.items.values() if line.get("degradation")]
     jobs = [_replay_job(places, target, line, path) for line in lines]
     known = {job.relative for job in jobs}
-    jobs += [_unknown(item, target, path) for name, item in places.items() if name not in known]
-    return without_collisions(jobs, ADVICE), _version_warning(manifest.header)
+    for name, item in places.items():
+        if name not in known:
+            refusal = f"{item.path}: the manifest {path} does not say what to do to it"
+            key = item.relative.with_suffix(".png").as_posix()
+            jobs.append(DegradeJob(item.path, target / key, key, relative=name, refusal=refusal))
+    then, now = manifest.header.get("libraries", {}), library_versions()
+    changed = [f"{k} {then.get(k, '?')}, here {v}" for k, v in now.items() if then.get(k) != v]
+    made = f"the manifest was made with {'; '.join(changed)}: bytes may differ"
+    return without_collisions(jobs, ADVICE), made if changed else ""
 
 
 def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) -> DegradeJob:
@@ -102,7 +109,7 @@ def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) 
         item = places.get(relative)
         job = DegradeJob(
             source=item.path if item else Path(str(line["input"])),
-            output=_inside(target, key),
+            output=target / key,
             key=key,
             relative=relative,
             copy=int(line["copy"]),
@@ -113,6 +120,8 @@ def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) 
         resize, operations = line["resize"], line["degradation"]
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not as degrade writes it ({error!r}): {line!r:.120}") from error
+    if not job.output.resolve().is_relative_to(target.resolve()):
+        raise ConfigError(f"the manifest's output {key!r} would lie outside {target}")
     if item is None:
         return replace(job, refusal=f"{relative}: in the manifest, but not among the inputs")
     try:
@@ -121,21 +130,6 @@ def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) 
         return replace(job, refusal=f"{relative}: {error}")
     settings = DegradeSettings(task=task, seed=seed, degradation=known, resize=scaling)
     return replace(job, settings=settings)
-
-
-def _unknown(item: Found, target: Path, path: Path) -> DegradeJob:
-    key = item.relative.with_suffix(".png").as_posix()
-    refusal = f"{item.path}: the manifest {path} does not say what to do to it"
-    output, relative = target / key, item.relative.as_posix()
-    return DegradeJob(source=item.path, output=output, key=key, relative=relative, refusal=refusal)
-
-
-def _inside(target: Path, key: str) -> Path:
-    """Return the output of a key that a file names; it must lie in the output folder."""
-    output = target / key
-    if not output.resolve().is_relative_to(target.resolve()):
-        raise ConfigError(f"the manifest's output {key!r} would lie outside {target}")
-    return output
 
 
 def _check_distinct(found: Sequence[Found]) -> None:
@@ -147,9 +141,3 @@ def _check_distinct(found: Sequence[Found]) -> None:
                 f"{other} and {item.path} have the same place below their folders; "
                 f"degrade them into different folders"
             )
-
-
-def _version_warning(header: Line) -> str:
-    then, now = header.get("libraries", {}), library_versions()
-    changed = [f"{k} {then.get(k, '?')}, here {v}" for k, v in now.items() if then.get(k) != v]
-    return f"the manifest was made with {'; '.join(changed)}: bytes may differ" if changed else ""

@@ -1,4 +1,4 @@
-"""Loss of resolution, sharpening, and the one resize that ``degrade`` makes itself."""
+"""What digitising does: loss of resolution, sharpening, JPEG; and the one resize of ``degrade``."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from faceren.degradation.pixels import Bounds, Length, Pixels
+from faceren.arrays import Rgb8
+from faceren.checks import Bounds
+from faceren.degradation.pixels import Length
 
 Filter = Literal["nearest", "linear", "cubic", "lanczos", "area", "antialiased"]
 """``antialiased`` is Pillow's cubic (over the target pixel's footprint); the others OpenCV's."""
@@ -21,13 +23,13 @@ OPENCV_FILTERS = {
 }
 
 
-def resize(image: Pixels, *, height: int, width: int, by: Filter) -> Pixels:
+def resize(image: Rgb8, *, height: int, width: int, by: Filter) -> Rgb8:
     """Return the image at another size, rounded and clipped.
 
     Args:
         image: (H, W, 3) RGB.
-        height: Of the result, pixels.
-        width: Of the result, pixels.
+        height: Height of the result, pixels.
+        width: Width of the result, pixels.
         by: The interpolation.
     """
     if by == "antialiased":
@@ -48,7 +50,7 @@ class Shrink:
     up: Filter = "cubic"
     """Interpolation of the enlarging."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with less detail, at its own size."""
         height, width = image.shape[:2]
         small = resize(
@@ -67,7 +69,7 @@ class Mosaic:
     block: Annotated[int, Bounds(1, 4096)]
     """Side, pixels."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image in blocks."""
         height, width = image.shape[:2]
         rows, columns = np.arange(0, height, self.block), np.arange(0, width, self.block)
@@ -82,11 +84,40 @@ class Sharpen:
     """Unsharp masking, with the bright and dark halos that scanners' drivers leave."""
 
     sigma: Length
-    """Of the mask, pixels."""
+    """Standard deviation of the mask's blur, pixels."""
     amount: Annotated[float, Bounds(0, 10)]
     """How much of the difference to the blurred image is added."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the sharpened image."""
         soft = cv2.GaussianBlur(image, (0, 0), self.sigma, borderType=cv2.BORDER_REFLECT_101)
         return cv2.addWeighted(image, 1 + self.amount, soft, -self.amount, 0)
+
+
+def quality_of(compression: int) -> int:
+    """Return the JPEG quality that the paper's simulator makes of a compression of 0 to 100."""
+    return round(1 + 99 * (1 - compression / 101))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jpeg:
+    """Write as baseline JPEG with halved chroma (4:2:0), and read back."""
+
+    quality: Annotated[int, Bounds(1, 100)]
+    """On the scale of the Independent JPEG Group's library."""
+    swapped: bool = False
+    """Take red for blue in the colour conversion, as the paper's simulator did."""
+
+    def __call__(self, image: Rgb8) -> Rgb8:
+        """Return what is left."""
+        bgr = image if self.swapped else image[..., ::-1]
+        _, data = cv2.imencode(
+            ".jpg",
+            np.ascontiguousarray(bgr),
+            [
+                *(cv2.IMWRITE_JPEG_QUALITY, self.quality),
+                *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420),
+            ],
+        )
+        read: Rgb8 = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        return read if self.swapped else np.ascontiguousarray(read[..., ::-1])

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from faceren.arrays import Rgb8
 from faceren.degradation.degradation import apply
-from faceren.degradation.dice import item_seed
 from faceren.degradation.drawing import NATIVE_SIZE, PAPER_TASKS, draw
-from faceren.degradation.pixels import Pixels
 from faceren.degradation.presets import PRESETS
 from faceren.degradation.resampling import resize
+from faceren.degradation.sampler import item_seed
 
 ROWS = (("clean", *PAPER_TASKS, "small"), (*PRESETS, "historic", "mixed"))
 """What the two rows of each face show, from left to right."""
@@ -20,14 +20,14 @@ INK = (32, 32, 32)
 PAPER = (250, 250, 248)
 
 
-def render(faces: Sequence[Pixels], *, seed: int = 0, cell: int = 256) -> Pixels:
+def render(faces: Sequence[Rgb8], *, seed: int = 0, cell: int = 256) -> Rgb8:
     """Return the sheet: two labelled rows of pictures for each face.
 
     Every picture is damaged at 512 pixels and then shown smaller or larger.
 
     Args:
         faces: Clean images, (H, W, 3) RGB; the middle square is shown.
-        seed: Of what is drawn.
+        seed: Seed of what is drawn.
         cell: Side of each picture, pixels.
     """
     label = max(16, cell // 12)
@@ -42,12 +42,14 @@ def render(faces: Sequence[Pixels], *, seed: int = 0, cell: int = 256) -> Pixels
             for column, name in enumerate(row):
                 left = GAP + column * (cell + GAP)
                 pen.text((left, top), name, INK, font)
-                shown = _example(square, name, item_seed(seed, name, index))
+                shown = square
+                if name != "clean":
+                    shown = apply(square, draw(name, seed=item_seed(seed, name, index)))
                 page.paste(Image.fromarray(_scaled(shown, cell)), (left, top + label))
     return np.array(page, np.uint8)
 
 
-def _square(face: Pixels) -> Pixels:
+def _square(face: Rgb8) -> Rgb8:
     height, width = face.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -55,9 +57,5 @@ def _square(face: Pixels) -> Pixels:
     return _scaled(middle, NATIVE_SIZE)
 
 
-def _scaled(square: Pixels, side: int) -> Pixels:
+def _scaled(square: Rgb8, side: int) -> Rgb8:
     return resize(square, height=side, width=side, by="area" if side < square.shape[0] else "cubic")
-
-
-def _example(face: Pixels, name: str, seed: int) -> Pixels:
-    return face if name == "clean" else apply(face, draw(name, seed=seed))

@@ -6,11 +6,10 @@ arXiv:2101.04061, section 4.1), widened downwards because most real faces are da
 """
 
 from faceren.degradation.blur import GaussianBlur, MotionBlur, whole_kernel
-from faceren.degradation.compression import Jpeg
 from faceren.degradation.degradation import AtScale, Operation, PlainOperation
-from faceren.degradation.dice import Dice
 from faceren.degradation.noise import GaussianNoise, Grain
-from faceren.degradation.resampling import Filter
+from faceren.degradation.resampling import Filter, Jpeg
+from faceren.degradation.sampler import Sampler
 
 OCTAVES = (
     *[(1.2, 2.0)] * 2,
@@ -21,55 +20,55 @@ OCTAVES = (
 """Ranges of the shrinking, equally likely: nearly even in the logarithm up to 8, beyond it rare,
 because of a face of 256 pixels less than 32 would be left."""
 LEAST_LEFT = 16
-"""Pixels of the shorter side that the shrinking leaves at least."""
+"""Rgb8 of the shorter side that the shrinking leaves at least."""
 
 
-def draw_small(dice: Dice, size: int) -> list[Operation]:
+def draw_small(sampler: Sampler, size: int) -> list[Operation]:
     """Return the damage of a small face: blur, AtScale with noise and JPEG, at times a second JPEG.
 
     Args:
-        dice: What to draw with.
+        sampler: Draws the parameters.
         size: Shorter side of the image, pixels; lengths before the shrinking scale with it.
     """
     unit = size / 256
     operations: list[Operation] = []
-    if dice.chance(0.8):
-        operations.append(_blur(dice, unit))
-    factor = min(dice.uniform(*dice.choice(OCTAVES)), max(size / LEAST_LEFT, 1.2))
+    if sampler.chance(0.8):
+        operations.append(_blur(sampler, unit))
+    factor = min(sampler.uniform(*sampler.choice(OCTAVES)), max(size / LEAST_LEFT, 1.2))
     down: list[Filter] = ["area", "area", "cubic", "linear", "antialiased"]
     up: list[Filter] = ["cubic", "linear", "lanczos"]
     operations.append(
         AtScale(
             scale=round(1 / factor, 6),
-            down=dice.choice(down),
-            up=dice.choice(up),
-            steps=tuple(_in_the_small_picture(dice)),
+            down=sampler.choice(down),
+            up=sampler.choice(up),
+            steps=tuple(_in_the_small_picture(sampler)),
         )
     )
-    if dice.chance(0.25):  # scanned, enlarged and saved once more
-        operations.append(Jpeg(quality=dice.integer(60, 95)))
+    if sampler.chance(0.25):  # scanned, enlarged and saved once more
+        operations.append(Jpeg(quality=sampler.integer(60, 95)))
     return operations
 
 
-def _blur(dice: Dice, unit: float) -> Operation:
-    widest = 6.0 if dice.chance(0.25) else 3.0
-    sigma = dice.length(0.2, widest, unit)
-    if dice.chance(0.7):
+def _blur(sampler: Sampler, unit: float) -> Operation:
+    widest = 6.0 if sampler.chance(0.25) else 3.0
+    sigma = sampler.length(0.2, widest, unit)
+    if sampler.chance(0.7):
         return GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma))
     # a line of 2.6 sigma looks as soft as the bell, in its own direction
     side = max(3, round(2.6 * sigma)) | 1
-    return MotionBlur(kernel=side, angle=dice.uniform(0, 360), direction=dice.uniform(-1, 1))
+    return MotionBlur(kernel=side, angle=sampler.uniform(0, 360), direction=sampler.uniform(-1, 1))
 
 
-def _in_the_small_picture(dice: Dice) -> list[PlainOperation]:
+def _in_the_small_picture(sampler: Sampler) -> list[PlainOperation]:
     steps: list[PlainOperation] = []
-    if dice.chance(0.8):
-        strength = dice.uniform(0, 16)
-        if dice.chance(0.7):
-            gray = dice.chance(0.5)
-            steps.append(GaussianNoise(sigma=strength, seed=dice.seed(), gray=gray))
+    if sampler.chance(0.8):
+        strength = sampler.uniform(0, 16)
+        if sampler.chance(0.7):
+            gray = sampler.chance(0.5)
+            steps.append(GaussianNoise(sigma=strength, seed=sampler.seed(), gray=gray))
         else:
-            steps.append(Grain(strength=strength, size=dice.uniform(0, 1), seed=dice.seed()))
-    if dice.chance(0.75):
-        steps.append(Jpeg(quality=dice.integer(35, 95)))
+            steps.append(Grain(strength=strength, size=sampler.uniform(0, 1), seed=sampler.seed()))
+    if sampler.chance(0.75):
+        steps.append(Jpeg(quality=sampler.integer(35, 95)))
     return steps

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.degradation.noise import Seed
+from faceren.arrays import Plane, Rgb8
+from faceren.checks import Bounds
 from faceren.degradation.pixels import (
-    Bounds,
     Colour,
     Length,
-    Pixels,
-    Plane,
+    Seed,
+    Share,
     edge_distance,
     luminance,
     mix,
@@ -25,8 +25,6 @@ from faceren.degradation.pixels import (
     white_noise,
 )
 
-Share = Annotated[float, Bounds(0, 1)]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Halftone:
@@ -35,7 +33,7 @@ class Halftone:
     pitch: Annotated[float, Bounds(1.5, 10_000)]
     """Distance of the dots, pixels."""
     angle: Annotated[float, Bounds(-180, 180)]
-    """Of the screen, degrees."""
+    """Angle of the screen, degrees."""
     softness: Annotated[float, Bounds(0.02, 2)]
     """Width of a dot's edge as a share of the tone scale; 0.02 is hard."""
     gain: Annotated[float, Bounds(-0.5, 0.5)]
@@ -53,7 +51,7 @@ class Halftone:
         heights, ranks = _dot_ranks()
         return np.interp(u + v, heights, ranks).astype(np.float32)
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the screened image; only the luminance of the input counts."""
         dark = 1 - luminance(image) / 255
         dark += np.float32(4 * self.gain) * dark * (1 - dark)
@@ -66,7 +64,7 @@ class Halftone:
 
 @lru_cache(maxsize=1)
 def _dot_ranks() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The distribution of cos + cos over one period: sorted values and their ranks."""
+    """Return the distribution of cos + cos over one period: sorted values and their ranks."""
     wave = np.cos(np.linspace(0, 2 * np.pi, 128, endpoint=False))
     heights = np.sort((wave[:, None] + wave[None, :]).ravel())[::64]
     return heights, np.linspace(0, 1, len(heights))
@@ -84,7 +82,7 @@ class PaperTexture:
     """Size of fibres or cells, pixels."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the shaded image."""
         relief = self._relief(*image.shape[:2])
         shade = relief - np.roll(relief, (1, 1), (0, 1))
@@ -111,10 +109,10 @@ class Mirroring:
     width: Annotated[float, Bounds(0.01, 1)]
     """How far in it reaches, share of half the image."""
     colour: Colour
-    """Of the sheen."""
+    """Colour of the sheen."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with its sheen."""
         height, width = image.shape[:2]
         cloud = smooth_noise(
@@ -136,7 +134,7 @@ class Tarnish:
     """How far in it reaches, share of half the image."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the tarnished image."""
         height, width = image.shape[:2]
         cloud = smooth_noise(

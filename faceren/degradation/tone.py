@@ -7,21 +7,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.degradation.noise import Seed
+from faceren.arrays import Rgb8
+from faceren.checks import Bounds
 from faceren.degradation.pixels import (
-    Bounds,
     Colour,
     Length,
-    Pixels,
+    Level,
+    Seed,
+    Share,
     edge_distance,
     mix,
     scale,
     smooth_noise,
     smoothstep,
 )
-
-Level = Annotated[float, Bounds(0, 255)]
-Share = Annotated[float, Bounds(0, 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Monochrome:
     green: Share
     blue: Share
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return gray, in three equal channels."""
         weights = np.array([[self.red, self.green, self.blue]], np.float64)
         gray = cv2.transform(image, weights / max(weights.sum(), 1e-9))
@@ -56,7 +55,7 @@ class Curve:
         level = np.linspace(0, 1, 256) ** self.gamma
         return np.rint(self.black + (self.white - self.black) * level).astype(np.uint8)
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with the curve applied."""
         return cv2.LUT(image, self.table())
 
@@ -78,7 +77,7 @@ class Toning:
         table = [np.interp(np.arange(256), [0, 128, 255], stops[:, c]) for c in range(3)]
         return np.rint(np.stack(table, -1)).astype(np.uint8)
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the toned image; only the luminance of the input counts."""
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         return cv2.LUT(cv2.merge([gray] * 3), self.table()[None])
@@ -97,7 +96,7 @@ class DyeFading:
     stain: Colour
     """Colour of the paper's white today."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the faded print."""
         gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         image = cv2.addWeighted(image, self.saturation, gray, 1 - self.saturation, 0)
@@ -114,10 +113,10 @@ class UnevenExposure:
     strength: Share
     """Largest relative change."""
     period: Length
-    """Pixels between bright and bright."""
+    """Rgb8 between bright and bright."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image under the uneven light."""
         height, width = image.shape[:2]
         field = smooth_noise(height, width, period=self.period, octaves=2, seed=self.seed)
@@ -135,7 +134,7 @@ class Vignette:
     paper: Colour = (255.0, 255.0, 255.0)
     """Colour that a negative vignette fades to."""
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the vignetted image."""
         height, width = image.shape[:2]
         down, across = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
@@ -155,7 +154,7 @@ class EdgeFading:
     colour: Colour
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with faded edges."""
         height, width = image.shape[:2]
         ragged = smooth_noise(

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.degradation.noise import Seed
+from faceren.arrays import Plane, Rgb8
+from faceren.checks import Bounds
 from faceren.degradation.pixels import (
-    Bounds,
     Colour,
     Length,
-    Pixels,
-    Plane,
+    Seed,
+    Share,
     blend,
     generator,
     mix,
@@ -22,7 +22,6 @@ from faceren.degradation.pixels import (
     smoothstep,
 )
 
-Share = Annotated[float, Bounds(0, 1)]
 Count = Annotated[int, Bounds(0, 2000)]
 Points = NDArray[np.float64]
 
@@ -53,7 +52,7 @@ class Scratches:
     thickness: Annotated[int, Bounds(1, 1000)]
     """Largest, pixels."""
     opacity: Share
-    """Of the strongest."""
+    """Opacity of the strongest one."""
     colour: Colour
     """Paper or plate where the emulsion is gone; black where the negative was scratched."""
     angle: Annotated[float, Bounds(-180, 180)]
@@ -62,7 +61,7 @@ class Scratches:
     """Largest deviation from it, degrees."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the scratched image."""
         height, width = image.shape[:2]
         rng = generator(self.seed)
@@ -93,14 +92,14 @@ class Crease:
     x1: Annotated[float, Bounds(-1, 2)]
     y1: Annotated[float, Bounds(-1, 2)]
     width: Length
-    """Of the core where it is broken open, pixels."""
+    """Width of the core where it is broken open, pixels."""
     strength: Share
     """Share of the fold's length that is broken open."""
     paper: Colour
     """Colour of the core."""
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the creased image."""
         height, width = image.shape[:2]
         across = self._distance(height, width)
@@ -116,7 +115,7 @@ class Crease:
         return blend(shaded, self.paper, core * (0.35 + 0.6 * open_))
 
     def _distance(self, height: int, width: int) -> Plane:
-        """Signed distance of each pixel from the line through both ends, pixels."""
+        """Return the signed distance of each pixel from the line through both ends, pixels."""
         start = np.array([self.x0 * width, self.y0 * height])
         along = np.array([self.x1 * width, self.y1 * height]) - start
         normal = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6)
@@ -135,7 +134,7 @@ class Dust:
     colour: Colour
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the dusty image."""
         height, width = image.shape[:2]
         rng = generator(self.seed)
@@ -145,15 +144,10 @@ class Dust:
             x, y = rng.uniform(0, 1, 2) * (width, height)
             long = 0.35 + self.size * rng.uniform() ** 3
             axes = (round(long * one), round(long * rng.uniform(0.5, 1.0) * one))
-            _speck(mask, (round(x * one), round(y * one)), axes, rng.uniform(0, 180))
+            outline = cv2.ellipse2Poly((0, 0), axes, int(rng.uniform(0, 180)), 0, 360, 45)
+            outline = (outline + np.array((round(x * one), round(y * one)))).astype(np.int32)
+            cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
         return blend(image, self.colour, mask * np.float32(self.opacity / 255))
-
-
-def _speck(
-    mask: NDArray[np.uint8], centre: tuple[int, int], axes: tuple[int, int], angle: float
-) -> None:
-    outline = cv2.ellipse2Poly((0, 0), axes, int(angle), 0, 360, 45) + np.array(centre)
-    cv2.fillPoly(mask, [outline.astype(np.int32)], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +161,7 @@ class Hairs:
     colour: Colour
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with hairs on it."""
         height, width = image.shape[:2]
         rng = generator(self.seed)
@@ -196,7 +190,7 @@ class WaterStain:
     colour: Colour
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the stained image."""
         height, width = image.shape[:2]
         radius = self.radius * max(height, width)
@@ -220,7 +214,7 @@ class Foxing:
     colour: Colour
     seed: Seed
 
-    def __call__(self, image: Pixels) -> Pixels:
+    def __call__(self, image: Rgb8) -> Rgb8:
         """Return the foxed image; stains multiply, so black stays black."""
         height, width = image.shape[:2]
         rng = generator(self.seed)
@@ -233,7 +227,7 @@ class Foxing:
         return _stain(image, self.colour, (spots * ragged).clip(0, 1) * np.float32(self.opacity))
 
 
-def _stain(image: Pixels, colour: Colour, mask: Plane) -> Pixels:
+def _stain(image: Rgb8, colour: Colour, mask: Plane) -> Rgb8:
     """Lay a transparent colour over the image: it multiplies."""
     dyed: NDArray[np.float32] = image.astype(np.float32)
     dyed *= np.array(colour, np.float32) / 255

@@ -24,7 +24,7 @@ from faceren.errors import MachineError
 SIDE = 150
 """Side in pixels of the faces that the network knows."""
 MEAN = (122.782, 117.001, 104.298)
-"""Of the training faces, red, green, blue, in levels of 256."""
+"""Mean red, green and blue of the faces it was trained on, in levels of 256."""
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 """Channels of each stage, its blocks, and whether its first block halves the picture."""
 EMBEDDING = 128

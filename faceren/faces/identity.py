@@ -17,7 +17,7 @@ from faceren.errors import MachineError, ShapeError
 from faceren.faces.embedding import SIDE, EmbeddingNetwork
 
 MARGIN = 0.25
-"""Of a face that the embedding sees, around the landmarks, as a share of its side: dlib's own."""
+"""What the embedding sees around the landmarks, as a share of the face's side: dlib's own."""
 LEAST_SIDE = 40
 """Half the side in pixels of the smallest face that the detector knows."""
 BOX_CENTRE, BOX_SIDE = (256 / 512, 306 / 512), 300 / 512

@@ -6,6 +6,7 @@ import os
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from faceren.errors import MachineError
 from faceren.files import atomic_path, sha256_of
@@ -79,6 +80,14 @@ def fetched(weights: Weights, folder: Path, *, offline: bool = False) -> Path:
     return path
 
 
+def _received(answer: BinaryIO, weights: Weights) -> bytes:
+    """Return the next part of a file; an error of the network is told from one of the disk."""
+    try:
+        return answer.read(1 << 20)
+    except (OSError, http.client.HTTPException) as error:
+        raise MachineError(f"{weights.url} broke off ({error}); try again") from error
+
+
 def _download(weights: Weights, path: Path) -> None:
     digest = hashlib.sha256()
     try:
@@ -87,7 +96,7 @@ def _download(weights: Weights, path: Path) -> None:
             atomic_path(path) as temporary,
         ):
             with temporary.open("wb") as file:
-                while block := answer.read(1 << 20):
+                while block := _received(answer, weights):
                     digest.update(block)
                     file.write(block)
             if digest.hexdigest() != weights.sha256:

@@ -3,6 +3,12 @@
 import errno
 import os
 import stat
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from faceren.errors import ImageError
@@ -20,11 +26,47 @@ MAGIC = {
     b"BM": "bmp",
     b"GIF87a": "gif",
     b"GIF89a": "gif",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "jp2",
+    b"\xff\x4f\xff\x51": "jp2",
 }
 BRANDS = {b"avif": "avif", b"avis": "avif"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heif"
 )
-EXPECTED = "expected a JPEG, PNG, TIFF, WebP, BMP, GIF, AVIF or HEIC photo"
+RAW = "a raw camera file{}; develop it and restore the TIFF or JPEG"
+OTHERS = {
+    b"FUJIFILMCCD-RAW": RAW.format(" (Fujifilm RAF)"),
+    b"IIRO": RAW.format(" (Olympus ORF)"),
+    b"IIRS": RAW.format(" (Olympus ORF)"),
+    b"MMOR": RAW.format(" (Olympus ORF)"),
+    b"IIU\0": RAW.format(" (Panasonic RW2)"),
+    b"FOVb": RAW.format(" (Sigma X3F)"),
+    b"8BPS": "a Photoshop document; save it as TIFF or PNG",
+    b"%PDF": "a PDF; extract its pictures first",
+    b"\xff\x0a": "a JPEG XL picture; convert it to PNG or TIFF first",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture; convert it to PNG or TIFF first",
+}
+"""Formats that are told by their names, as they are no photos that can be restored."""
+DAMAGE = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError),
+    *(RuntimeError, AttributeError, AssertionError, struct.error, zlib.error),
+)
+"""What decoders raise on damaged files (SyntaxError: no such file of theirs)."""
+BOMB_PIXELS, BOMB_RATIO = 1 << 24, 20_000
+"""A picture of more pixels than this, and than this for every byte of its file, is empty."""
+EXPECTED = "expected a JPEG, PNG, TIFF, WebP, BMP, GIF, AVIF, HEIC or JPEG 2000 photo"
+
+_one_at_a_time = threading.Lock()  # the filters of warnings belong to the whole process
+
+
+@contextmanager
+def warnings_off() -> Iterator[None]:
+    """Silence the warnings of Pillow while it reads headers.
+
+    It warns of damaged EXIF and of many pixels; we keep EXIF as it is and have our own limit.
+    """
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def shown(path: Path | str) -> str:
@@ -36,7 +78,7 @@ def shown(path: Path | str) -> str:
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return the format that the first 12 bytes of a file announce, None if none we know."""
+    """Return the format that the first 16 bytes of a file announce, None if none we know."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
     if head[4:8] == b"ftyp":
@@ -45,7 +87,7 @@ def kind_of(head: bytes) -> str | None:
 
 
 def check_file(path: Path) -> str:
-    """Return the format of a photo: jpeg, png, tiff, webp, bmp, gif, avif or heif.
+    """Return the format of a photo: jpeg, png, tiff, webp, bmp, gif, avif, heif or jp2.
 
     Raises:
         ImageError: If the file is missing, unreadable, empty, or of no format we know.
@@ -60,13 +102,25 @@ def check_file(path: Path) -> str:
         if status.st_size == 0:
             raise ImageError(f"{shown(path)}: the file is empty (0 bytes); copy it again")
         with path.open("rb") as file:
-            head = file.read(12)
+            head = file.read(16)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     kind = kind_of(head)
-    if kind is None:
-        raise ImageError(f"{shown(path)}: {EXPECTED}, the content is none of them")
+    if kind is None or head[8:11] == b"CR\2":
+        raise ImageError(f"{shown(path)}: {EXPECTED}, {_other(head)}")
     return kind
+
+
+def _other(head: bytes) -> str:
+    """Say what a file is that is no photo."""
+    if head[8:11] == b"CR\2":
+        return "this is " + RAW.format(" (Canon CR2)")
+    if head[4:12] == b"ftypcrx ":
+        return "this is " + RAW.format(" (Canon CR3)")
+    for magic, name in OTHERS.items():
+        if head.startswith(magic):
+            return f"this is {name}"
+    return "the content is none of them"
 
 
 def unreadable(path: Path, error: Exception) -> ImageError:
@@ -95,4 +149,21 @@ def check_size(path: Path, width: int, height: int, max_pixels: int, pages: int 
         raise ImageError(
             f"{shown(path)}: {size} = {total:,} pixels, more than the limit of {max_pixels:,}; "
             f"raise it with --max-pixels {total} if the file is trusted"
+        )
+
+
+def check_ratio(path: Path, pixels: int, size: int) -> None:
+    """Refuse a small file of which a huge picture would be made: an empty one, or an attack.
+
+    Args:
+        path: The file.
+        pixels: That its header announces.
+        size: Bytes of the file.
+
+    Raises:
+        ImageError: With both numbers.
+    """
+    if pixels > BOMB_PIXELS and pixels > BOMB_RATIO * size:
+        raise ImageError(
+            f"{shown(path)}: {size:,} bytes that unfold to {pixels:,} pixels are no photo; damaged"
         )

@@ -1,7 +1,8 @@
 """Colours of a file to sRGB and back.
 
-Values are float32 in [0, 1], (H, W, n): n = 1 gray, 3 RGB, 4 CMYK (1 = full ink); sRGB is
-(H, W, 3). Without a profile, gray and RGB are taken for sRGB.
+Values are float32 in [0, 1], (H, W, n): n = 1 gray, 3 RGB, 4 CMYK (1 = full ink), 3 CIE L*a*b*
+under D50 (L / 100, (a + 128) / 255, (b + 128) / 255); sRGB is (H, W, 3). Without a profile, gray
+and RGB are taken for sRGB.
 """
 
 from functools import lru_cache
@@ -12,22 +13,24 @@ from numpy.typing import NDArray
 
 from faceren.arrays import LUMA, Rgb, Rgb8
 
-Space = Literal["gray", "rgb", "cmyk"]
+Space = Literal["gray", "rgb", "cmyk", "lab"]
 Values = NDArray[np.float32]
 """(H, W, n) float32 in [0, 1], as a file counts its channels."""
 
-CHANNELS: dict[Space, int] = {"gray": 1, "rgb": 3, "cmyk": 4}
+CHANNELS: dict[Space, int] = {"gray": 1, "rgb": 3, "cmyk": 4, "lab": 3}
 SIGNATURE: dict[Space, bytes] = {"gray": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
+LAB_UNITS = np.array([100, 255, 255], np.float32)
+LAB_ZERO = np.array([0, 128, 128], np.float32)
 SAME = 1.5 / 255
 """A profile that moves no colour by more is sRGB under another name."""
 REFINEMENTS = 3
 
 
-@lru_cache(maxsize=1)
-def _srgb() -> bytes:
+@lru_cache(maxsize=2)
+def _built_in(name: str) -> bytes:
     import imagecodecs  # here: training must run without it
 
-    return bytes(imagecodecs.cms_profile("srgb"))
+    return bytes(imagecodecs.cms_profile(name))
 
 
 @lru_cache(maxsize=64)
@@ -35,8 +38,11 @@ def usable_profile(icc: bytes, space: Space) -> bytes:
     """Return the profile, or nothing if it has to be ignored.
 
     A profile is ignored if it is broken, belongs to another kind of pixels, or is sRGB itself.
+    L*a*b* has one of its own, which never is ignored.
     """
-    if icc[16:20] != SIGNATURE[space]:
+    if space == "lab":
+        return _built_in("lab4")
+    if not fits(icc, space):
         return b""
     axis = np.linspace(0, 1, 9, dtype=np.float32)
     grid = np.stack(np.meshgrid(*[axis] * CHANNELS[space], indexing="ij"), axis=-1)
@@ -51,16 +57,23 @@ def usable_profile(icc: bytes, space: Space) -> bytes:
     return icc
 
 
+def fits(icc: bytes, space: Space) -> bool:
+    """Say whether a profile is for pixels of this kind."""
+    return icc[16:20] == SIGNATURE.get(space)
+
+
 def _forward(values: Values, space: Space, icc: bytes) -> Rgb:
     import imagecodecs  # here: training must run without it
 
     shaped = values[..., 0] if space == "gray" else values
     if space == "cmyk":  # floating-point ink is counted in percent there; 16 bits are plain
         shaped = np.rint(shaped * 65535).astype(np.uint16)
+    if space == "lab":
+        shaped = values * LAB_UNITS - LAB_ZERO
     out = imagecodecs.cms_transform(
         np.ascontiguousarray(shaped),
         icc,
-        _srgb(),
+        _built_in("srgb"),
         colorspace=space,
         outcolorspace="rgb",
         outdtype=np.float32,
@@ -74,13 +87,15 @@ def _backward(srgb: Rgb, space: Space, icc: bytes) -> Values:
     dtype = np.uint16 if space == "cmyk" else np.float32
     out = imagecodecs.cms_transform(
         np.ascontiguousarray(srgb, np.float32),
-        _srgb(),
+        _built_in("srgb"),
         icc,
         colorspace="rgb",
         outcolorspace=space,
         outdtype=dtype,
     )
     values = np.asarray(out, np.float32) / np.float32(65535 if space == "cmyk" else 1)
+    if space == "lab":
+        values = (values + LAB_ZERO) / LAB_UNITS
     return np.clip(values.reshape(*srgb.shape[:2], CHANNELS[space]), 0, 1)
 
 
@@ -106,7 +121,7 @@ def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> Rgb8:
     RGB without a profile is returned as it is, not copied.
     """
     profile = usable_profile(icc, space)
-    if space == "cmyk":
+    if space in ("cmyk", "lab"):
         seen = to_srgb(values.astype(np.float32) / np.float32(255), space, icc)
         return np.rint(seen * 255).astype(np.uint8)
     if not profile:
@@ -118,7 +133,11 @@ def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> Rgb8:
     import imagecodecs  # here: training must run without it
 
     out = imagecodecs.cms_transform(
-        np.ascontiguousarray(values), profile, _srgb(), colorspace="rgb", outcolorspace="rgb"
+        np.ascontiguousarray(values),
+        profile,
+        _built_in("srgb"),
+        colorspace="rgb",
+        outcolorspace="rgb",
     )
     return np.asarray(out, np.uint8)
 

@@ -10,58 +10,86 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from faceren.errors import ImageError
-from faceren.images.colour import CHANNELS, to_srgb
-from faceren.images.decode import opened, warnings_off
-from faceren.images.page import Page
+from faceren.images.checks import warnings_off
+from faceren.images.colour import fits, to_srgb
+from faceren.images.containers.jpeg import is_plain_rgb
+from faceren.images.decode import gathered
+from faceren.images.page import BAND, Page
 
 FINEST_SAMPLING = 0
 """Pillow's name for 4:4:4, every pixel has its own colour."""
 PNG_LEVEL = 3
 """Of 9; three times as fast as 6, for files 3 % larger."""
-ORIENTATION, DESCRIPTION = 0x0112, 0x010E
-"""EXIF tags."""
 GOOD_QUALITY = 75
 """A JPEG of this quality or more is encoded with its own tables."""
+MATRICES = (1, 5, 6, 9)
+"""Ways (H.273, table 4) to make luma and colour differences that encoders know; 6 is usual."""
+LOSSY_DECIBELS = 30
+"""Of a lossy JPEG 2000 at quality 0; each 5 of quality add 1."""
 
 
-def fitted(page: Page, kind: str) -> Page:
-    """Return the page in a form that a format can hold: depth, colours, alpha.
+def fitted(page: Page, kind: str) -> tuple[Page, tuple[str, ...]]:
+    """Return the page in a form that a format can hold, and what was left out, in words.
 
     Args:
         page: Any page.
-        kind: jpeg, png, webp, avif, heif, bmp or tiff.
+        kind: jpeg, png, webp, avif, heif, bmp, jp2 or tiff.
 
     Raises:
         ImageError: If the format cannot hold the page's transparency.
     """
     if kind == "tiff":
-        return page
+        return page, ()
+    lost = []
     if page.inverted:
         page = replace(page, raster=np.iinfo(page.raster.dtype).max - page.raster, inverted=False)
+    alpha = page.alpha_channel
+    more = len(page.beside) - (alpha is not None)
+    if more:
+        lost.append(f"{more} extra channel{'s' if more > 1 else ''} (infrared or a mask)")
+    page = _with_one_alpha(page)
     if kind == "jpeg":
         page = _opaque(page)
-    if kind != "png" and page.raster.dtype == np.uint16:
-        eight = np.rint(page.raster / np.float32(257)).astype(np.uint8)
-        page = replace(page, raster=eight)
-    coloured = kind in ("webp", "avif", "heif") and page.space == "gray" and bool(page.icc)
-    if (page.space == "cmyk" and kind != "jpeg") or coloured:
+    if kind not in ("png", "avif", "heif", "jp2") and page.raster.dtype == np.uint16:
+        lost.append(f"the bits of a sample beyond 8, of {page.bits or 16}")
+        page = replace(page, raster=np.rint(page.raster / np.float32(257)).astype(np.uint8), bits=0)
+    coloured = kind == "webp" and page.space == "gray" and fits(page.icc, "gray")
+    inks = page.space == "cmyk" and kind not in ("jpeg", "jp2")
+    if inks or coloured or page.space == "lab":
+        lost += ["inks (CMYK became sRGB)"] if inks else []
         page = _as_srgb(page)
-    return page
+    return page, tuple(lost)
+
+
+def _with_one_alpha(page: Page) -> Page:
+    """Return the page without extra channels but one of opacity, which is not multiplied in."""
+    if page.beside in ((), ("alpha",)):
+        return page
+    place, channels = page.alpha_channel, page.channels
+    colours = page.raster[..., :channels]
+    if place is None:
+        return replace(page, raster=np.ascontiguousarray(colours), extras=())
+    raster = np.concatenate([colours, page.raster[..., place : place + 1]], axis=2)
+    if page.is_premultiplied:
+        units = np.iinfo(raster.dtype).max
+        for top in range(0, len(raster), BAND):
+            part = page.straight(page.raster[top : top + BAND])
+            raster[top : top + BAND, :, :channels] = np.rint(part * units).astype(raster.dtype)
+    return replace(page, raster=raster, extras=("alpha",))
 
 
 def _opaque(page: Page) -> Page:
-    channels = CHANNELS[page.space]
-    alpha = page.raster[..., channels:]
+    alpha = page.raster[..., page.channels :]
     if (alpha != np.iinfo(alpha.dtype).max).any():
         raise ImageError("a JPEG cannot hold this photo's transparency; use --format png or webp")
-    return replace(page, raster=page.raster[..., :channels])
+    return replace(page, raster=page.raster[..., : page.channels], extras=())
 
 
 def _as_srgb(page: Page) -> Page:
-    channels, top = CHANNELS[page.space], np.iinfo(page.raster.dtype).max
-    values = page.raster[..., :channels].astype(np.float32) / np.float32(top)
+    top = np.iinfo(page.raster.dtype).max
+    values = page.straight(page.raster)
     rgb = np.rint(to_srgb(values, page.space, page.icc) * top).astype(page.raster.dtype)
-    raster = np.concatenate([rgb, page.raster[..., channels:]], axis=2)
+    raster = np.concatenate([rgb, page.raster[..., page.channels :]], axis=2)
     return replace(page, raster=raster, space="rgb", icc=b"")
 
 
@@ -81,22 +109,17 @@ def encode_png(page: Page) -> bytes:
     return bytes(imagecodecs.png_encode(np.ascontiguousarray(raster), level=PNG_LEVEL))
 
 
-def encode_bmp(page: Page) -> bytes:
-    """Return the raster as a BMP."""
-    stream = BytesIO()
-    _image(_with_colour(page), page.space).save(stream, "BMP")
-    return stream.getvalue()
-
-
 def encode_webp(page: Page, *, quality: int, lossless: bool) -> bytes:
     """Return the raster as a WebP file."""
     stream = BytesIO()
-    image = _image(_with_colour(page, always=True), "rgb")
+    image = _image(with_colour(page.raster, page.space), "rgb")
     image.save(stream, "WEBP", quality=quality, lossless=lossless, exact=True, method=4)
     return stream.getvalue()
 
 
-def encode_jpeg(page: Page, *, quality: int, source: bytes = b"") -> bytes:
+def encode_jpeg(
+    page: Page, *, quality: int, source: bytes = b"", plain_rgb: bool | None = None
+) -> bytes:
     """Return the raster as a JPEG.
 
     A source's quantisation tables and colour subsampling are used again: what was not changed then
@@ -108,6 +131,7 @@ def encode_jpeg(page: Page, *, quality: int, source: bytes = b"") -> bytes:
         page: 8-bit gray, RGB or CMYK without alpha.
         quality: 1 to 100; of new files, and of those whose own is below 75.
         source: The JPEG file that the page came from; nothing if it came from another format.
+        plain_rgb: Whether the source's components are red, green and blue; None looks.
     """
     image = _image(page.raster, page.space)
     stream = BytesIO()
@@ -117,8 +141,8 @@ def encode_jpeg(page: Page, *, quality: int, source: bytes = b"") -> bytes:
     with warnings_off(), JpegImageFile(BytesIO(source)) as original:
         sampling = get_sampling(original)
         progressive = bool(original.info.get("progressive"))
-        plain_rgb = image.mode == "RGB" and original.info.get("adobe_transform") == 0
         tables = _tables(original, image.mode, quality)
+    plain_rgb = is_plain_rgb(source) if plain_rgb is None else plain_rgb
     image.save(
         stream,
         "JPEG",
@@ -126,7 +150,7 @@ def encode_jpeg(page: Page, *, quality: int, source: bytes = b"") -> bytes:
         subsampling=FINEST_SAMPLING if sampling < 0 else sampling,
         progressive=progressive,
         optimize=True,
-        keep_rgb=plain_rgb,
+        keep_rgb=plain_rgb and image.mode == "RGB",
     )
     return stream.getvalue()
 
@@ -135,6 +159,8 @@ def _tables(original: JpegImageFile, mode: str, quality: int) -> list[list[int]]
     """Return a quantisation table for each component."""
     used = [original.quantization[layer[3]] for layer in original.layer]
     enough = _standard_tables(mode, GOOD_QUALITY)
+    if len(used) != len(enough):  # inks as gray, say
+        return _standard_tables(mode, quality)
     if all(sum(own) <= sum(good) for own, good in zip(used, enough, strict=True)):
         return used
     wanted = _standard_tables(mode, quality)
@@ -159,75 +185,98 @@ def _standard_tables(mode: str, quality: int) -> list[list[int]]:
         return [image.quantization[layer[3]] for layer in image.layer]
 
 
-def _with_colour(page: Page, *, always: bool = False) -> NDArray[Any]:
-    """Return the raster as RGB if it has both gray and alpha, or ``always``."""
-    raster = page.raster
-    if page.space == "gray" and (always or raster.shape[2] == 2):
+def with_colour(raster: NDArray[Any], space: str) -> NDArray[Any]:
+    """Return a raster whose gray, if it is that, stands in three channels."""
+    if space == "gray":
         return np.concatenate([raster[..., :1]] * 3 + [raster[..., 1:]], axis=2)
     return raster
 
 
-def encode_avif(page: Page, *, quality: int, exif: bytes, xmp: bytes) -> bytes:
-    """Return a whole AVIF file, colours stored for every pixel.
+def coded_heif(
+    raster: NDArray[Any], *, bits: int, quality: int, chroma: int, colours: tuple[int, int, int]
+) -> bytes:
+    """Return a raster as a HEIC file of nothing else.
 
     Args:
-        page: 8-bit.
+        raster: (H, W, 1 or 3) uint8, or uint16 spread from ``bits``.
+        bits: 8, 10 or 12.
         quality: 1 to 100.
-        exif: A TIFF structure as it is to lie in the file, or nothing.
-        xmp: A packet, or nothing.
+        chroma: 420, 422 or 444; not every viewer shows all of them.
+        colours: Primaries, transfer characteristics and matrix (ITU-T H.273).
     """
+    from pillow_heif import encode  # it is there: the photo was read with it
+
+    deep = raster.dtype == np.uint16
+    if deep:  # the library drops the bits that are too many
+        raster = gathered(raster, bits) << np.uint16(16 - bits)
+    mode = ("L" if raster.shape[2] == 1 else "RGB") + (";16" if deep else "")
+    primaries, transfer, matrix = colours
     stream = BytesIO()
-    image = _image(_with_colour(page), page.space)
-    stand_in = _stand_in(len(exif), page.orientation)
-    image.save(
+    encode(
+        mode,
+        (raster.shape[1], raster.shape[0]),
+        np.ascontiguousarray(raster).tobytes(),
         stream,
-        "AVIF",
         quality=quality,
-        subsampling="4:0:0" if image.mode == "L" else "4:4:4",
-        exif=stand_in,
-        xmp=xmp,
-        icc_profile=page.icc,
+        chroma=chroma,
+        bit_depth=bits,
+        color_primaries=primaries,
+        transfer_characteristics=transfer,
+        matrix_coefficients=matrix if matrix in MATRICES else 6,
+        full_range_flag=1,
     )
-    if not exif:
-        return stream.getvalue()
-    written = stand_in.tobytes().removeprefix(b"Exif\0\0")
-    return stream.getvalue().replace(written, exif.ljust(len(written), b"\0"), 1)
+    return stream.getvalue()
 
 
-def _stand_in(length: int, orientation: int) -> Image.Exif:
-    """Return an EXIF block that Pillow writes as ``length`` bytes, or a few more.
-
-    Pillow takes the Orientation out of an EXIF block, as the container says it instead, and in
-    doing so loses what it does not know. So it gets a block with nothing else but stars, and the
-    real one is put in their place.
-    """
-    block = Image.Exif()
-    block[ORIENTATION] = orientation
-    if length:  # 26 bytes are a tag and all around it; more than four stars lie behind, evenly
-        stars = 1 if length <= 26 else max(length + length % 2 - 27, 5)
-        block[DESCRIPTION] = "*" * stars
-    return block
-
-
-def encode_heif(page: Page, *, quality: int, exif: bytes, xmp: bytes, source: bytes) -> bytes:
-    """Return a whole HEIC file, colours subsampled as in its source.
-
-    Not every viewer that shows the usual 4:2:0 shows 4:4:4.
+def coded_avif(
+    raster: NDArray[Any], *, bits: int, quality: int, colours: tuple[int, int, int]
+) -> bytes:
+    """Return a raster as an AVIF file of nothing else, colours stored for every pixel.
 
     Args:
-        page: 8-bit.
+        raster: (H, W, 1 or 3) uint8, or uint16 spread from ``bits``.
+        bits: 8, 10 or 12.
         quality: 1 to 100.
-        exif: A TIFF structure, or nothing; its Orientation is the page's.
-        xmp: A packet, or nothing.
-        source: The file that the page came from.
+        colours: Primaries, transfer characteristics and matrix (ITU-T H.273).
     """
-    from pillow_heif import from_pillow
+    import imagecodecs  # here: training must run without it
 
-    image = _image(_with_colour(page, always=True), page.space)
-    image.info["icc_profile"] = page.icc or None
-    with opened(BytesIO(source), "heif") as original:
-        chroma = original.info.get("chroma") or 444
-    stream = BytesIO()
-    heif = from_pillow(image)
-    heif.save(stream, quality=quality, chroma=chroma, exif=exif or None, xmp=xmp or None)
-    return stream.getvalue()
+    if raster.dtype == np.uint16:
+        raster = gathered(raster, bits)
+    primaries, transfer, matrix = colours
+    gray = raster.shape[2] == 1
+    coded = imagecodecs.avif_encode(
+        np.ascontiguousarray(raster[..., 0] if gray else raster),
+        quality,
+        speed=6,
+        bitspersample=bits,
+        pixelformat="400" if gray else "444",
+        primaries=primaries,
+        transfer=transfer,
+        matrix=matrix if matrix in MATRICES else 6,
+    )
+    return bytes(coded)
+
+
+def coded_jp2(page: Page, *, reversible: bool, quality: int) -> bytes:
+    """Return the raster as a JPEG 2000 codestream.
+
+    Args:
+        page: 8 to 16 bits, any channels.
+        reversible: Lose nothing.
+        quality: Of lossy ones, 1 to 100.
+    """
+    import imagecodecs  # here: training must run without it
+
+    raster, bits = page.raster, page.bits or page.raster.itemsize * 8
+    if raster.dtype == np.uint16 and bits < 16:
+        raster = gathered(raster, bits)
+    coded = imagecodecs.jpeg2k_encode(
+        np.ascontiguousarray(raster[..., 0] if raster.shape[2] == 1 else raster),
+        0 if reversible else LOSSY_DECIBELS + quality // 5,
+        codecformat="j2k",
+        bitspersample=bits,
+        reversible=reversible,
+        mct=page.space == "rgb" and raster.shape[2] == 3,
+    )
+    return bytes(coded)

@@ -1,13 +1,14 @@
 """Find photos among files and folders."""
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif"),
-    *(".avif", ".heic", ".heif", ".hif"),
+    *(".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
 )
 """Suffixes, in lower case, of the files that a folder is searched for."""
 
@@ -37,15 +38,32 @@ def find_images(
             fits a folder leaves out all below it.
         but: A folder that is not searched, whatever link leads there.
     """
-    for path in inputs:
-        if not path.is_dir():
-            yield Found(path, PurePosixPath(path.name))
-            continue
-        search = _Search(path, [pattern.rstrip("/") for pattern in exclude])
-        if but is not None and but.is_dir():
-            search.visited.add(_identity(but))
-        found = search.run()
-        yield from sorted(found, key=lambda item: item.relative.parts)
+    yield from _found(inputs, exclude, but, photos=True)
+
+
+def find_others(
+    inputs: Sequence[Path], exclude: Sequence[str] = (), *, but: Path | None = None
+) -> Iterator[Found]:
+    """Yield the files in the input folders that ``find_images`` leaves out for their suffix.
+
+    Sidecars, films, documents, raw camera files: what a run does not touch should be said. Hidden
+    names and what ``exclude`` fits are not among them.
+
+    Args:
+        inputs: As of ``find_images``.
+        exclude: As of ``find_images``.
+        but: As of ``find_images``.
+    """
+    yield from _found(inputs, exclude, but, photos=False)
+
+
+def same_name(name: str) -> str:
+    """Return a name or path in the one spelling by which it is compared with others.
+
+    A letter with an accent may be one character or two (NFC, NFD), as the system likes that wrote
+    the name; it is the same name. What is written keeps the spelling that it has.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def count_files(folders: Sequence[Path]) -> int:
@@ -53,10 +71,26 @@ def count_files(folders: Sequence[Path]) -> int:
     return sum(len(names) for folder in folders for _, _, names in os.walk(folder))
 
 
+def _found(
+    inputs: Sequence[Path], exclude: Sequence[str], but: Path | None, *, photos: bool
+) -> Iterator[Found]:
+    for path in inputs:
+        if not path.is_dir():
+            if photos:
+                yield Found(path, PurePosixPath(path.name))
+            continue
+        search = _Search(path, [pattern.rstrip("/") for pattern in exclude], photos=photos)
+        if but is not None and but.is_dir():
+            search.visited.add(_identity(but))
+        found = search.run()
+        yield from sorted(found, key=lambda item: item.relative.parts)
+
+
 class _Search:
-    def __init__(self, root: Path, exclude: list[str]) -> None:
+    def __init__(self, root: Path, exclude: list[str], *, photos: bool) -> None:
         self.root = root
         self.exclude = exclude
+        self.photos = photos
         self.visited: set[tuple[int, int]] = set()
         self.linked: list[PurePosixPath] = []  # visited last, so that the real place counts
 
@@ -75,7 +109,8 @@ class _Search:
                     waiting += folders
                     yield from files
             except OSError:
-                yield Found(self.root / relative, relative)
+                if self.photos:
+                    yield Found(self.root / relative, relative)
 
     def _is_new(self, relative: PurePosixPath) -> bool:
         identity = _identity(self.root / relative)
@@ -95,7 +130,7 @@ class _Search:
                     folders.append(place)
                 elif _is_folder_link(entry):
                     self.linked.append(place)
-                elif place.suffix.lower() in SUFFIXES:
+                elif (place.suffix.lower() in SUFFIXES) == self.photos:
                     files.append(Found(self.root / place, place))
         return files, folders
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from faceren.errors import ShapeError
 from faceren.images.colour import CHANNELS, Space, Values, changed, to_srgb, to_srgb8
 from faceren.images.orientation import Box, stored_box, upright_view
 
+Extra = Literal["alpha", "premultiplied", "other"]
+"""What a channel beside the colours is: opacity, opacity that the colours are multiplied by, or
+anything else (infrared, a mask), which is kept and not looked at."""
 BAND = 512
 """Rows whose colours are converted at a time; bounds memory."""
 PIXELS = 2**20
@@ -23,17 +26,24 @@ class Page:
     """A raster as it is stored: not turned, in its own colours."""
 
     raster: NDArray[Any]
-    """(H, W, n) uint8 or uint16: the channels of ``space``, then any alpha."""
+    """(H, W, n) uint8 or uint16: the channels of ``space``, then the extra ones."""
     space: Space
     orientation: int = 1
     """EXIF Orientation, 1 to 8."""
     icc: bytes = b""
+    """The file's profile, or one made of what else the file says about its colours."""
     inverted: bool = False
     """Gray that counts from white (a TIFF's MinIsWhite)."""
     expanded: bool = False
     """The file stores indices into a palette or bits; the raster has the colours they mean."""
     touched: tuple[Box, ...] = field(default=())
     """Where, in stored pixels, the raster differs from the file's."""
+    extras: tuple[Extra, ...] | None = None
+    """What the extra channels are; None: the first is alpha, others are anything."""
+    bits: int = 0
+    """Bits per sample in the file, spread over those of the raster; 0: as many as the raster's."""
+    directory: int = 0
+    """Number of its directory in a TIFF."""
 
     @property
     def upright_shape(self) -> tuple[int, int]:
@@ -42,18 +52,46 @@ class Page:
         return height, width
 
     @property
+    def channels(self) -> int:
+        """Number of channels of colour."""
+        return CHANNELS[self.space]
+
+    @property
+    def beside(self) -> tuple[Extra, ...]:
+        """What each channel beside the colours is."""
+        known: tuple[Extra, ...] = ("alpha",) if self.extras is None else self.extras
+        others = self.raster.shape[2] - self.channels
+        more: list[Extra] = ["other"] * others
+        return (*known, *more)[:others]
+
+    @property
+    def alpha_channel(self) -> int | None:
+        """Which channel is the opacity; None if none is."""
+        for place, kind in enumerate(self.beside, start=self.channels):
+            if kind != "other":
+                return place
+        return None
+
+    @property
+    def is_premultiplied(self) -> bool:
+        """Whether the colours are stored multiplied by the opacity."""
+        place = self.alpha_channel
+        return place is not None and self.beside[place - self.channels] == "premultiplied"
+
+    @property
     def alpha(self) -> Plane | None:
         """Opacity of the page as it is seen, (H, W) in [0, 1]; None if it has none."""
-        if self.raster.shape[2] == CHANNELS[self.space]:
+        if self.alpha_channel is None:
             return None
-        last = upright_view(self.raster, self.orientation)[..., -1]
-        return last.astype(np.float32) / np.float32(np.iinfo(last.dtype).max)
+        opacity = upright_view(self.raster, self.orientation)[..., self.alpha_channel]
+        return opacity.astype(np.float32) / np.float32(np.iinfo(opacity.dtype).max)
 
     def upright_uint8(self) -> Rgb8:
         """Return the page as it is seen, sRGB, (H, W, 3) uint8; 16 bits are rounded."""
-        view = upright_view(self.raster, self.orientation)[..., : CHANNELS[self.space]]
-        if self.raster.dtype == np.uint8:
-            values = 255 - view if self.inverted else view
+        view = upright_view(self.raster, self.orientation)
+        if self.raster.dtype == np.uint8 and not self.is_premultiplied:
+            colours = view[..., : self.channels]
+            values = 255 - colours if self.inverted else colours
             rgb = to_srgb8(values, self.space, self.icc)
             rgb.flags.writeable = False
             return rgb
@@ -69,7 +107,30 @@ class Page:
         Args:
             box: x0, y0, x1, y1 in upright pixels, inside the page.
         """
-        return to_srgb(self._values(self._part(self.raster, box)), self.space, self.icc)
+        return to_srgb(self.straight(self._part(self.raster, box)), self.space, self.icc)
+
+    def straight(self, part: NDArray[Any]) -> Values:
+        """Return the colours of a part of the raster, as ``colour`` counts them.
+
+        Args:
+            part: (h, w, n), all channels.
+        """
+        values = part[..., : self.channels].astype(np.float32) / self._units(part)
+        if self.is_premultiplied:
+            opacity = self._opacity(part)
+            values = np.minimum(values / np.where(opacity > 0, opacity, 1), 1)
+        return 1 - values if self.inverted else values
+
+    def _opacity(self, part: NDArray[Any]) -> Values:
+        place, top = self.alpha_channel or 0, np.float32(np.iinfo(part.dtype).max)
+        return part[..., place : place + 1].astype(np.float32) / top
+
+    def _units(self, part: NDArray[Any]) -> Values:
+        """Return by what stored colours are divided."""
+        top = float(np.iinfo(part.dtype).max)
+        if self.space == "lab" and part.dtype == np.uint16:  # a and b in 1/256, not in 1/257
+            return np.array([top, 255 * 256, 255 * 256], np.float32)
+        return np.array([top] * self.channels, np.float32)
 
     def merged(self, changes: Iterable[tuple[Box, Rgb]], *, copy: bool = True) -> "Page":
         """Return the page with changes written into a copy of its raster.
@@ -124,12 +185,7 @@ class Page:
 
     def _part(self, raster: NDArray[Any], box: Box) -> NDArray[Any]:
         x0, y0, x1, y1 = box
-        view = upright_view(raster, self.orientation)
-        return view[y0:y1, x0:x1, : CHANNELS[self.space]]
-
-    def _values(self, part: NDArray[Any]) -> Values:
-        values = part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max)
-        return 1 - values if self.inverted else values
+        return upright_view(raster, self.orientation)[y0:y1, x0:x1]
 
     def _write(self, part: NDArray[Any], add: Rgb) -> None:
         rows = max(1, PIXELS // part.shape[1])
@@ -139,11 +195,13 @@ class Page:
     def _write_rows(self, part: NDArray[Any], add: Rgb) -> None:
         if not add.any():
             return
-        new = changed(self._values(part), add, self.space, self.icc)
+        new = changed(self.straight(part), add, self.space, self.icc)
         new = 1 - new if self.inverted else new
+        if self.is_premultiplied:
+            new = new * self._opacity(part)
         where = (add != 0).any(axis=2, keepdims=True)
-        levels = np.rint(new * np.iinfo(part.dtype).max).astype(part.dtype)
-        np.copyto(part, levels, where=where)
+        levels = np.rint(new * self._units(part)).astype(part.dtype)
+        np.copyto(part[..., : self.channels], levels, where=where)
 
     def _check(self, box: Box, add: Rgb) -> None:
         (height, width), (x0, y0, x1, y1) = self.upright_shape, box

@@ -22,9 +22,9 @@ class Photo:
 
     path: Path
     kind: str
-    """jpeg, png, tiff, webp, bmp, gif, avif or heif."""
+    """jpeg, png, tiff, webp, bmp, gif, avif, heif or jp2."""
     pages: tuple[Page, ...]
-    """One, or the pages of a TIFF."""
+    """One, or the photos in a TIFF; masks, thumbnails and levels of a pyramid are none."""
     stamp: tuple[int, int]
     """Size in bytes and modification time (ns) of the file when it was read."""
     scale: int = 1
@@ -82,7 +82,7 @@ def read_photo(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
     """Read and fully decode a photo, all its pages.
 
     Args:
-        path: JPEG, PNG, TIFF, WebP, BMP, GIF, AVIF, or HEIC if its library is installed.
+        path: JPEG, PNG, TIFF, WebP, BMP, GIF, AVIF, JPEG 2000, or HEIC if its library is there.
         max_pixels: Refuse photos of more pixels, all pages together.
 
     Raises:

@@ -1,35 +1,38 @@
 """Write pictures: plain ones, and photos with all that their files said about them."""
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from faceren.arrays import Rgb8
-from faceren.errors import ImageError, ShapeError
+from faceren.errors import ImageError, MachineError, ShapeError
 from faceren.files import DISK_ERRORS, atomic_path
 from faceren.images import encode
-from faceren.images.checks import shown, unreadable
-from faceren.images.containers import Part, jpeg, png, webp
-from faceren.images.containers.bmff import exif_of_avif
-from faceren.images.metadata import fields, resolution
+from faceren.images.checks import unreadable
+from faceren.images.colour import fits
+from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
+from faceren.images.decode import named
+from faceren.images.items import joined_items
+from faceren.images.metadata import fields, resolution, xmp
+from faceren.images.metadata.exif import oriented
 from faceren.images.metadata.xmp import Restoration, annotated
 from faceren.images.page import Page
 from faceren.images.photo import Photo
-from faceren.images.tiff.directory import directories, layout_of, set_bytes, write_directory
-from faceren.images.tiff.write import XMP, store_anew, write_pages
-
-FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
-KINDS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
-ICC_TAG, UNDEFINED = 34675, 7
+from faceren.images.targets import FileFormat, check_target, kind_of_target
+from faceren.images.tiff.document import new_document, write_pages
+from faceren.images.tiff.read import metadata_of_tiff
+from faceren.images.verify import check_written
 
 Edit = Callable[[bytes], bytes]
 """Makes the new XMP packet from the old one."""
+Lines = tuple[str, ...]
+"""What is to be said about an output: what was left out, what stayed as it was."""
 
 
 def write_png(path: Path, rgb: Rgb8) -> None:
@@ -56,19 +59,21 @@ def write_photo(
     format: FileFormat = "keep",  # noqa: A002 (what the command line calls it)
     quality: int = 95,
     note: Restoration | None = None,
-) -> None:
+) -> Lines:
     """Write a restored photo, whole or not at all, with the metadata of its original.
 
     With ``keep`` every part of the original file but its pixels and its XMP is moved over byte by
     byte: EXIF, its Orientation included, ICC profile, IPTC, resolution, comments, text chunks,
-    TIFF tags. The pixels keep their size, depth and stored orientation, with two exceptions:
-    palettes and bits become the gray or RGB levels that they mean. A change of format moves EXIF,
-    ICC, XMP, IPTC (not into WebP) and resolution. The note goes into the XMP only, and no time is
-    written, so that equal photos give equal files. BMP has no XMP, so no note. What names the
-    resolution or the number of pixels follows the photo's ``scale``.
+    TIFF tags, further pictures and videos. The pixels keep their size, depth and stored
+    orientation, with two exceptions: palettes and bits become the gray or RGB levels that they
+    mean. A change of format moves all that the new one can hold; the rest is named. The note goes
+    into the XMP only, and no time is written, so that equal photos give equal files. BMP and bare
+    JPEG 2000 codestreams have no XMP, so no note. What names the resolution or the number of
+    pixels follows the photo's ``scale``.
 
     A JPEG is encoded with its own quantisation tables and subsampling, so that nearly all
     unchanged pixels stay equal; if its quality is below 75, with finer ones for the faces' sake.
+    What was written is read back before it replaces anything.
 
     Args:
         path: The file to write.
@@ -77,32 +82,28 @@ def write_photo(
         quality: Of lossy formats, 1 to 100; not used for a JPEG that is better than 75.
         note: What to say in the XMP; None keeps the XMP as it is.
 
+    Returns:
+        What a reader of the output should know, one line each: what was left out as the format
+        cannot hold it, and what stands beside the picture and still shows the original.
+
     Raises:
         ImageError: If the original was changed or removed meanwhile, or the format cannot hold
-            the photo: GIF (256 colours), transparency in JPEG, several pages in other than TIFF.
+            the photo, see ``check_target``; or if what was written cannot be read.
         MachineError: If the disk is full or the folder cannot be written.
     """
-    kind = photo.kind if format == "keep" else KINDS[format]
-    if kind == "gif":
-        raise ImageError(
-            f"{shown(photo.path)}: a GIF holds 256 colours, too few for a restored photo; "
-            f"use --format png"
-        )
-    if kind != "tiff" and len(photo.pages) > 1:
-        raise ImageError(
-            f"{shown(photo.path)}: only TIFF holds {len(photo.pages)} pages; use --format keep"
-        )
+    check_target(photo, format)
+    kind = kind_of_target(photo.kind, format)
     edit = _edit(photo.scale, note)
     try:
         if kind == "tiff":
-            _write_tiff(path, photo, edit)
-            return
-        data = _encoded(photo, kind, quality, edit)
+            return _write_tiff(path, photo, edit)
+        data, said = _encoded(photo, kind, quality, edit)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+            check_written(temporary, kind, photo.pages)
+        return said
     except ImageError as error:
-        name = shown(photo.path)
-        raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+        raise named(error, photo.path) from error
 
 
 def copy_photo(path: Path, photo: Photo) -> None:
@@ -116,6 +117,22 @@ def copy_photo(path: Path, photo: Photo) -> None:
         _copy_source(photo, temporary)
 
 
+def keep_times(path: Path, photo: Photo) -> None:
+    """Give an output the times of the file that its photo was read from.
+
+    Args:
+        path: The output, written.
+        photo: As read; the time of its last change is the one it had then.
+
+    Raises:
+        MachineError: If the file system refuses.
+    """
+    try:
+        os.utime(path, ns=(photo.stamp[1], photo.stamp[1]))
+    except OSError as error:
+        raise MachineError(f"cannot set the times of {path}: {error.strerror}") from error
+
+
 def _copy_source(photo: Photo, target: Path) -> None:
     try:
         shutil.copyfile(photo.path, target)
@@ -127,87 +144,163 @@ def _copy_source(photo: Photo, target: Path) -> None:
 
 
 def _edit(scale: int, note: Restoration | None) -> Edit:
-    grown: Edit = bytes if scale == 1 else partial(resolution.xmp_enlarged, scale=scale)
-    return grown if note is None else lambda xmp: annotated(grown(xmp), note)
+    grown: Edit = bytes if scale == 1 else partial(xmp.enlarged, scale=scale)
+    return grown if note is None else lambda packet: annotated(grown(packet), note)
 
 
-def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> bytes:
-    same = kind == photo.kind
-    data = b"" if photo.kind == "tiff" else photo.source_bytes()
-    photo.check_unchanged()
-    page = encode.fitted(photo.pages[0], kind)
-    known = replace(fields.metadata_of(photo.path, photo.kind, data), icc=page.icc)
-    xmp = edit(known.xmp)
+def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lines]:
+    """Return the file, and what is to be said about it."""
+    if kind == photo.kind:
+        return _kept(photo, kind, quality, edit)
+    known = _known(photo)
+    page, lost = encode.fitted(photo.pages[0], kind)
+    icc, other = _profile(page)
+    lost = (*lost, *other)
+    known = replace(known, icc=icc, exif=oriented(known.exif, page.orientation))
     if photo.scale > 1:
         known = resolution.metadata_enlarged(known, photo.scale)
+    packet = edit(known.xmp)
     if kind == "jpeg":
-        pixels = encode.encode_jpeg(page, quality=quality, source=data if same else b"")
-        parts = _jpeg_parts(data, photo.scale) if same else fields.jpeg_parts(known)
-        return jpeg.joined_jpeg(pixels, parts, xmp)
+        pixels = encode.encode_jpeg(page, quality=quality)
+        parts, gone = fields.jpeg_parts(known)
+        return jpeg.joined_jpeg(pixels, parts, _jpeg_xmp(known.xmp, edit)), _said(lost, gone)
     if kind == "png":
-        parts = _png_parts(data, page, photo.scale) if same else fields.png_parts(known)
-        return png.joined_png(encode.encode_png(page), parts, xmp)
+        parts, gone = fields.png_parts(known)
+        return png.joined_png(encode.encode_png(page), parts, packet), _said(lost, gone)
+    pixels = encode.encode_webp(page, quality=quality, lossless=False)
+    parts, gone = fields.webp_parts(known)
+    return webp.joined_webp(pixels, _size(page), parts, packet), _said(lost, gone)
+
+
+def _known(photo: Photo) -> fields.Metadata:
+    """Return the metadata of a photo's file, without announcements of what will not be there."""
+    if photo.kind == "tiff":
+        photo.check_unchanged()
+        known = metadata_of_tiff(photo.path, photo.pages[0].directory)
+    else:
+        known = fields.metadata_of(photo.kind, photo.source_bytes())
+    return replace(known, xmp=xmp.unannounced(known.xmp)) if known.lost else known
+
+
+def _profile(page: Page) -> tuple[bytes, Lines]:
+    """Return the page's profile, or nothing and a line if it is for other pixels."""
+    if not page.icc or fits(page.icc, page.space):
+        return page.icc, ()
+    return b"", ("a profile that is not for such pixels",)
+
+
+def _said(*lost: Iterable[str]) -> Lines:
+    return tuple(dict.fromkeys(f"left out: {name}" for names in lost for name in names))
+
+
+def _size(page: Page) -> tuple[int, int]:
+    return page.raster.shape[1], page.raster.shape[0]
+
+
+def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lines]:
+    """Return the file in its own format, with all parts of its original."""
+    data, scale = photo.source_bytes(), photo.scale
+    if kind in ("heif", "avif"):
+        page = photo.pages[0]
+        return joined_items(kind, data, page, quality=quality, edit=edit, scale=scale)
+    page, lost = encode.fitted(photo.pages[0], kind)
+    if kind == "jpeg":
+        return _kept_jpeg(data, page, quality, edit, scale), (*_said(lost), *_behind(data))
+    if kind == "png":
+        parts = png.png_metadata(data, same_depth=not page.expanded)
+        if scale > 1:
+            parts = [resolution.chunk_enlarged(part, scale) for part in parts]
+        packet = edit(fields.png_xmp(list(png.png_chunks(data))))
+        joined = png.joined_png(encode.encode_png(page), parts, packet)
+        return joined + png.behind_png(data), _said(lost)
     if kind == "webp":
-        return _webp(page, data if same else b"", known, xmp, quality, photo.scale)
+        return _kept_webp(data, page, quality, edit, scale), _said(lost)
     if kind == "bmp":
-        pixels = encode.encode_bmp(page)
-        density = resolution.bmp_resolution_enlarged(data[38:46], photo.scale)
-        return pixels[:38] + density + pixels[46:]
-    if kind == "avif":
-        exif = exif_of_avif(data)
-        if photo.scale > 1:
-            exif = resolution.exif_enlarged(exif, photo.scale)
-        return encode.encode_avif(page, quality=quality, exif=exif, xmp=xmp)
-    return encode.encode_heif(page, quality=quality, exif=known.exif, xmp=xmp, source=data)
+        raster = page.raster
+        if raster.shape[2] == 2:
+            raster = encode.with_colour(raster, "gray")
+        return bmp.joined_bmp(bmp.header_of(data), raster, scale), _said(lost)
+    return _kept_jp2(data, page, quality, edit, scale), _said(lost)
 
 
-def _jpeg_parts(data: bytes, scale: int) -> list[Part]:
+def _behind(data: bytes) -> Lines:
+    """Say what stands behind the picture of a JPEG and still shows the original."""
+    behind = jpeg.behind_jpeg(data)
+    if not behind.strip(b"\0"):
+        return ()
+    words = fields.behind_words(behind)
+    return (f"{words} stays as it was; in faces it still is the original's",)
+
+
+def _kept_jpeg(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:
+    pixels = encode.encode_jpeg(page, quality=quality, source=data)
     parts = jpeg.jpeg_metadata(data)
-    return parts if scale == 1 else [resolution.jpeg_part_enlarged(p, scale) for p in parts]
+    if scale > 1:
+        parts = [resolution.jpeg_part_enlarged(part, scale) for part in parts]
+    standard = edit(fields.jpeg_standard_xmp(parts))
+    if len(jpeg.XMP) + len(standard) <= jpeg.SEGMENT_LIMIT:
+        segments = jpeg.xmp_parts(standard) if standard else []
+        return jpeg.joined_jpeg(pixels, parts, segments, data)
+    segments = _jpeg_xmp(fields.jpeg_xmp(parts), edit)
+    kept = [part for part in parts if not part[1].startswith(jpeg.EXTENDED_XMP)]
+    return jpeg.joined_jpeg(pixels, kept, segments, data)
 
 
-def _png_parts(data: bytes, page: Page, scale: int) -> list[Part]:
-    parts = png.png_metadata(data, same_depth=not page.expanded)
-    return parts if scale == 1 else [resolution.chunk_enlarged(p, scale) for p in parts]
+def _jpeg_xmp(known: bytes, edit: Edit) -> list[Part]:
+    """Return the new XMP as segments; what does not fit into one goes into further ones."""
+    packet = edit(known)
+    if not packet:
+        return []
+    if len(jpeg.XMP) + len(packet) <= jpeg.SEGMENT_LIMIT:
+        return jpeg.xmp_parts(packet)
+    try:
+        return jpeg.xmp_parts(*xmp.split(known, edit))
+    except ValueError as error:
+        raise ImageError("damaged XMP; only --format keep can keep it") from error
 
 
-def _webp(
-    page: Page, source: bytes, known: fields.Metadata, xmp: bytes, quality: int, scale: int
-) -> bytes:
-    chunks = list(webp.riff_chunks(source))
+def _kept_webp(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:
+    chunks = list(webp.riff_chunks(data))
     lossless = any(name == b"VP8L" for name, _ in chunks)
     pixels = encode.encode_webp(page, quality=quality, lossless=lossless)
     ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
     kept = [part for part in chunks if part[0] not in ours]
     if scale > 1:
         kept = [resolution.chunk_enlarged(part, scale) for part in kept]
-    size = (page.raster.shape[1], page.raster.shape[0])
-    parts = kept if source else fields.webp_parts(known)
-    return webp.joined_webp(pixels, size, parts, xmp)
+    return webp.joined_webp(pixels, _size(page), kept, edit(dict(chunks).get(b"XMP ", b"")))
 
 
-def _write_tiff(path: Path, photo: Photo, edit: Edit) -> None:
+def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:
+    header = jp2.header_of(jp2.codestream_of(data))
+    if page.expanded or page.raster.shape[2] != header.components:
+        raise ImageError("a JPEG 2000 picture with a palette cannot be kept; use --format png")
+    pixels = encode.coded_jp2(page, reversible=header.reversible, quality=quality)
+    exif = jp2.uuid_content(data, jp2.EXIF_UUID)
+    if scale > 1:
+        exif = resolution.exif_enlarged(exif, scale)
+    packet = edit(jp2.uuid_content(data, jp2.XMP_UUID))
+    return jp2.joined_jp2(data, pixels, _size(page), packet, exif)
+
+
+def _write_tiff(path: Path, photo: Photo, edit: Edit) -> Lines:
     if photo.kind == "tiff":
         with atomic_path(path) as temporary:
             _copy_source(photo, temporary)
             with temporary.open("r+b") as file:
-                write_pages(file, photo.pages, edit)
+                said = write_pages(file, temporary, photo.pages, edit, photo.scale)
                 if photo.scale > 1:
                     resolution.tiff_enlarged(file, photo.scale)
-        return
-    known = fields.metadata_of(photo.path, photo.kind, photo.source_bytes())
-    xmp = edit(known.xmp)
+            check_written(temporary, "tiff", photo.pages)
+        return said
+    page, known = photo.pages[0], _known(photo)
+    known = replace(known, exif=oriented(known.exif, page.orientation))
     if photo.scale > 1:
         known = resolution.metadata_enlarged(known, photo.scale)
-    page = photo.pages[0]
+    template, lost = fields.tiff_template(known)
+    icc, other = _profile(page)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(fields.tiff_template(known))
+        temporary.write_bytes(template)
         with temporary.open("r+b") as file:
-            layout = layout_of(file)
-            (directory,) = directories(file, layout)
-            store_anew(file, layout, directory, page)
-            if xmp:
-                set_bytes(file, layout, directory, XMP, xmp)
-            if page.icc:
-                set_bytes(file, layout, directory, ICC_TAG, page.icc, kind=UNDEFINED)
-            write_directory(file, layout, directory)
+            new_document(file, page, edit(known.xmp), icc)
+        check_written(temporary, "tiff", photo.pages)
+    return _said(lost, other)

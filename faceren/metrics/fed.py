@@ -20,9 +20,9 @@ class SeenFace:
     """The face of an image that dlib's detector is most certain of."""
 
     embedding: Float64
-    """(128,)."""
+    """Whose face it is, (128,)."""
     landmarks: Float64
-    """(68, 2), in pixels of the image."""
+    """Where its features are, (68, 2), in pixels of the image."""
     side: int
     """Longer side of the image in pixels."""
 
@@ -71,9 +71,9 @@ class KnownFace:
     """The face of a clean image, for many images of the same face at the same place."""
 
     box: Any
-    """dlib's rectangle."""
+    """Where the face is, as dlib's rectangle."""
     embedding: Float64
-    """(128,)."""
+    """Whose face it is, (128,)."""
 
     def fed(self, rgb: Rgb8) -> float:
         """Return the FED of an image whose face is where the clean image has it.

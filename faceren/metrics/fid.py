@@ -104,7 +104,9 @@ def _of_moments(ours: FeatureStatistics, theirs: FeatureStatistics) -> _Distance
     The trace of the root of the product is the sum of the roots of the eigenvalues of the
     symmetric ``R^T C2 R`` with ``C1 = R R^T``, which stays real for covariances without full rank.
     """
-    values, vectors = _positive_eigen(ours.covariance)
+    values, vectors = np.linalg.eigh(ours.covariance)
+    positive = values > 1e-12 * values[-1]  # others are rounding
+    values, vectors = values[positive], vectors[:, positive]  # (R,), (D, R)
     root = vectors * np.sqrt(values)  # (D, R)
     squares, turn = np.linalg.eigh(root.T @ theirs.covariance @ root)
     overlap = np.sqrt(squares.clip(0))  # (R,)
@@ -119,13 +121,6 @@ def _of_moments(ours: FeatureStatistics, theirs: FeatureStatistics) -> _Distance
         _influence(a, shift, carried),
         _influence(b, -shift, brought),
     )
-
-
-def _positive_eigen(covariance: Float64) -> tuple[Float64, Float64]:
-    """Return the eigenvalues above rounding, (R,), and their vectors, (D, R)."""
-    values, vectors = np.linalg.eigh(covariance)
-    positive = values > 1e-12 * values[-1]
-    return values[positive], vectors[:, positive]
 
 
 def _influence(centred: Float64, shift: Float64, carried: Float64) -> Float64:
@@ -236,25 +231,13 @@ def compare_sets(
                 f"only comparable at the same number of images, look at kid"
             )
     if "kid" in wanted or ("fid" in wanted and fewest < TRUSTED):
-        _add_kid(scores, ours, theirs, protocol, asked="kid" in wanted, paired=paired)
+        try:
+            value, interval = kid(ours.features, theirs.features, paired=paired)
+        except ConfigError as error:  # statistics from elsewhere come without features
+            if "kid" in wanted:
+                scores.not_computed["kid"] = str(error)
+            return scores
+        scores.metrics["kid"] = MetricResult(
+            mean=value, ci95=interval, n=len(ours.features), by=computed_by("kid", protocol)
+        )
     return scores
-
-
-def _add_kid(
-    scores: SetScores,
-    ours: FeatureStatistics,
-    theirs: FeatureStatistics,
-    protocol: Protocol,
-    *,
-    asked: bool,
-    paired: bool,
-) -> None:
-    try:
-        value, interval = kid(ours.features, theirs.features, paired=paired)
-    except ConfigError as error:  # statistics from elsewhere come without features
-        if asked:
-            scores.not_computed["kid"] = str(error)
-        return
-    scores.metrics["kid"] = MetricResult(
-        mean=value, ci95=interval, n=len(ours.features), by=computed_by("kid", protocol)
-    )

@@ -17,7 +17,7 @@ from faceren.errors import ShapeError
 CEILING = 100.0
 """Decibels of identical images; two 512-pixel images that differ by one level have 107."""
 PAPER_CEILING = 80.0
-"""The same in the code behind the paper's Table 1, which floors the error at 1e-8."""
+"""Decibels of identical images under the paper's Table 1, whose code floors the error at 1e-8."""
 WINDOW = 11
 SIGMA = 1.5
 C1 = 0.01**2

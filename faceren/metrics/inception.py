@@ -92,15 +92,15 @@ class FeatureStatistics:
     """What FID needs to know of a set of images."""
 
     mean: Float64
-    """(D,)."""
+    """Mean feature, (D,)."""
     covariance: Float64
-    """(D, D), unbiased."""
+    """Unbiased covariance of the features, (D, D)."""
     count: int
     """N; 0 if a file from elsewhere does not say."""
     way: str
     """How images were fed, ``standard`` or ``paper``; empty if a file does not say."""
     features: NDArray[np.float32]
-    """Of all images, or of KEPT drawn among them, (n, D); (0, D) if a file has none."""
+    """Features of all images, or of KEPT drawn among them, (n, D); (0, D) if a file has none."""
 
 
 class FeatureCollector:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from faceren.arrays import Rgb8
 from faceren.assets import asset
-from faceren.config import nearest
+from faceren.checks import nearest
 from faceren.errors import ConfigError, MachineError, ShapeError
 from faceren.metrics.fidelity import CEILING, PAPER_CEILING, ms_ssim, psnr, ssim
 from faceren.metrics.names import PYIQA, Protocol
@@ -25,7 +25,7 @@ from faceren.networks.perceptual import LpipsAlexNet
 LPIPS_LEAST_SIDE = 32
 """Smaller images leave nothing for the third convolution."""
 JPEG_QUALITY = 95
-"""Of the JPEG that images went through before the paper measured them."""
+"""Quality of the JPEG that images went through before the paper measured them."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Measure:
     """A metric, ready to use."""
 
     function: Callable[[Tensor, Tensor], Tensor | float]
-    """Of an image and its reference, or of the image twice."""
+    """Takes an image and its reference, or the image twice."""
     paired: bool = True
-    """It needs a reference."""
+    """Whether it needs a reference."""
 
     def __call__(self, image: Tensor, reference: Tensor) -> float:
         """Return the figure of an image; ``reference`` is the image again if it has none."""

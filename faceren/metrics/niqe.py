@@ -42,9 +42,9 @@ class Pristine:
     """Statistics of the features of undamaged images."""
 
     mean: Float64
-    """(36,)."""
+    """Mean of the features, (36,)."""
     covariance: Float64
-    """(36, 36)."""
+    """Covariance of the features, (36, 36)."""
 
 
 @cache
@@ -69,18 +69,14 @@ def crop_to_patches(luminance: Float64) -> Float64:
     return luminance[: rows * PATCH, : columns * PATCH]
 
 
-def _window() -> Float64:
-    taps = np.exp(-np.square(np.arange(-3, 4)) / (2 * (7 / 6) ** 2))
-    return np.asarray(taps / taps.sum())
-
-
 def _local_mean(image: Float64, *, legacy: bool) -> Float64:
     """Return the Gaussian mean over 7 pixels; ``legacy``: black, not repeated, beyond the border.
 
     The one is a filter in two dimensions, the other two in one, as in the codes they repeat: in the
     legacy code the sign of the rounding error counts where an image is flat.
     """
-    taps = _window()
+    taps = np.exp(-np.square(np.arange(-3, 4)) / (2 * (7 / 6) ** 2))
+    taps = taps / taps.sum()
     if legacy:
         mean = cv2.sepFilter2D(image, cv2.CV_64F, taps, taps, borderType=cv2.BORDER_CONSTANT)
     else:
@@ -182,22 +178,17 @@ def distance(features: Float64, pristine: Pristine) -> float:
     return float(np.sqrt(difference @ np.linalg.pinv(covariance) @ difference))
 
 
-def _half_kernel() -> Float64:
-    """Return the taps with which MATLAB halves a side: cubic (a = -0.5), stretched to twice."""
-    x = np.abs(np.arange(-3.5, 4)) / 2
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    taps = np.where(x <= 1, near, far)
-    return np.asarray(taps / taps.sum())
-
-
 def halve(image: Float64) -> Float64:
     """Return the image at half size, as MATLAB's antialiased bicubic ``imresize``.
 
     Args:
         image: (H, W), even sides.
     """
-    taps = _half_kernel()
+    x = np.abs(np.arange(-3.5, 4)) / 2  # cubic (a = -0.5), stretched to twice
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    taps = np.where(x <= 1, near, far)
+    taps = taps / taps.sum()
     # the 8 taps of output i begin 3 pixels before input 2i; BORDER_REFLECT mirrors with the edge
     padded = cv2.copyMakeBorder(image, 3, 4, 3, 4, cv2.BORDER_REFLECT)
     rows, columns = image.shape

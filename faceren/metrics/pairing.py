@@ -23,7 +23,7 @@ class Pairing:
     """All results, and what is wrong with some."""
 
     rows: tuple[ImageScores, ...]
-    """Not scored yet."""
+    """The results, not scored yet."""
     strays: tuple[str, ...] = ()
     """Results without a reference, references without a result."""
     failures: tuple[tuple[str, str], ...] = ()
@@ -82,18 +82,11 @@ class _Manifests:
             if manifest is None:
                 continue
             if folder not in self._made:
-                self._made[folder] = _by_output(manifest, folder)
+                outputs = ((_output(line, folder), line) for line in manifest.items.values())
+                self._made[folder] = {path.resolve(): line for path, line in outputs if path}
             if real in self._made[folder]:
                 return self._made[folder][real], str(manifest.header.get("command", "")), folder
         return None
-
-
-def _by_output(manifest: Manifest, folder: Path) -> dict[Path, Json]:
-    return {
-        output.resolve(): line
-        for line in manifest.items.values()
-        if (output := _output(line, folder)) is not None
-    }
 
 
 def _output(line: Json, folder: Path) -> Path | None:
@@ -121,11 +114,11 @@ def _find_results(
         elif not output.is_file():
             failures.append((name, f"{output} is in the manifest, but the file is gone"))
         else:
-            rows.append(ImageScores(path=name, result=output, identity=_identity(line)))
+            rows.append(ImageScores(path=name, result=output, identity=_mean_identity(line)))
     return sorted(rows, key=lambda row: PurePosixPath(row.path).parts), tuple(failures)
 
 
-def _identity(line: Json) -> float | None:
+def _mean_identity(line: Json) -> float | None:
     known = [face.get("identity") for face in line.get("faces") or []]
     numbers = [float(value) for value in known if value is not None]
     return sum(numbers) / len(numbers) if numbers else None

@@ -76,7 +76,7 @@ class MetricResult:
     ci95: Interval
     """95 % interval, by the bootstrap, of FID by the jackknife; None for a mean of one image."""
     n: int
-    """Images that count."""
+    """Number of images that count."""
     by: str
     """What computed it: library, version, hash of the weights."""
     missing: int = 0
@@ -105,9 +105,9 @@ class ImageScores:
     identity: float | None = None
     """Mean distance of its faces to those of the input, as the manifest says, if known."""
     values: dict[str, float] = field(default_factory=dict)
-    """By metric; one that could not be computed is not there."""
+    """Figures by metric; one that could not be computed is not there."""
     failures: dict[str, str] = field(default_factory=dict)
-    """Why not, by metric."""
+    """Reasons by metric why it could not be computed."""
 
     def note(self, metric: str, measure: Callable[[], float]) -> None:
         """Keep a figure, or the reason why this image allows none."""

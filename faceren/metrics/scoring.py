@@ -95,7 +95,7 @@ class Scorer:
             result = recompressed(result)
             reference = None if reference is None else recompressed(reference)
         if {"fed", "lle"} & set(self.metrics) and reference is not None:
-            self._seen.append((row, self._pool.submit(_see_both, result, reference)))
+            self._seen.append((row, self._pool.submit(_see_faces, result, reference)))
         self._measure(row, result, reference)
         while len(self._seen) > AHEAD:
             self._take_faces()
@@ -157,11 +157,17 @@ class Scorer:
         for metric in self.metrics:
             if metric not in SETS:
                 self._summarise(metric, results, reasons)
+        warnings = list(sets.warnings)
+        if self._mixed:
+            warnings.append(
+                f"{self._mixed} pairs compare a gray image with one in colour: the colour counts "
+                f"as an error in every metric"
+            )
         return Scores(
             metrics={name: results[name] for name in (*self.metrics, *results) if name in results},
             not_computed=reasons,
             images=tuple(self._rows),
-            warnings=(*sets.warnings, *self._mixed_warning()),
+            warnings=tuple(warnings),
         )
 
     def _summarise(
@@ -196,16 +202,8 @@ class Scorer:
         paired = self._sets_paired and reference is None
         return compare_sets(self._ours.statistics(), theirs, wanted, self.protocol, paired=paired)
 
-    def _mixed_warning(self) -> list[str]:
-        if self._mixed == 0:
-            return []
-        return [
-            f"{self._mixed} pairs compare a gray image with one in colour: the colour counts as "
-            f"an error in every metric"
-        ]
 
-
-def _see_both(result: Rgb8, reference: Rgb8) -> FacePair:
+def _see_faces(result: Rgb8, reference: Rgb8) -> FacePair:
     return see_face(result), see_face(reference)
 
 

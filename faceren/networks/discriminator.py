@@ -1,4 +1,4 @@
-"""The discriminator of the training: patches judged at several scales, given the damaged image.
+"""The discriminator of the training: it scores patches at several scales, given the damaged image.
 
 Shape letters: N batch, H and W pixels, h and w those of a feature map. Sources: pix2pixHD
 (arXiv:1711.11585) section 3.2; HiFaceGAN (arXiv:2005.05005) section 3.4.
@@ -13,11 +13,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from faceren.errors import ShapeError
 
-Judgement = list[list[Tensor]]
+Scores = list[list[Tensor]]
 """For each scale from fine to coarse: the feature maps in order, and last the scores."""
-Judged = Tensor | Sequence[Tensor]
+Seen = Tensor | Sequence[Tensor]
 """What a discriminator takes of a batch: its images, or its images and feature maps of them."""
 MIN_SIDE = 16
+"""Smallest side of the coarsest scale, pixels: halved three times it leaves 3 pixels."""
 
 
 class PatchDiscriminator(nn.Module):
@@ -76,7 +77,7 @@ class Discriminator(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def forward(self, damaged: Tensor, images: Tensor) -> Judgement:
+    def forward(self, damaged: Tensor, images: Tensor) -> Scores:
         """Return feature maps and scores of images, seen together with what they come from.
 
         Args:
@@ -94,24 +95,24 @@ class Discriminator(nn.Module):
                 f"got {tuple(damaged.shape)} and {tuple(images.shape)}"
             )
         x = torch.cat([damaged, images], dim=1)  # (N, 6, H, W)
-        judgement = []
+        scores = []
         for index, scale in enumerate(self.scales):
             if index:
                 x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-            judgement.append(scale(x))
-        return judgement
+            scores.append(scale(x))
+        return scores
 
 
-def judge_pair(
-    discriminator: nn.Module, damaged: Judged, restored: Judged, clean: Judged
-) -> tuple[Judgement, Judgement]:
-    """Return the judgements of restored and of clean images, from one forward pass over both.
+def score_pair(
+    discriminator: nn.Module, damaged: Seen, restored: Seen, clean: Seen
+) -> tuple[Scores, Scores]:
+    """Return the scores of restored and of clean images, from one forward pass over both.
 
     Args:
         discriminator: A ``Discriminator`` or a ``ProjectedDiscriminator``, wrapped or not.
         damaged: What it takes of the damaged images: (N, 3, H, W), RGB in [0, 1], and their maps.
-        restored: Of the restored ones.
-        clean: Of the clean ones.
+        restored: The same of the restored images.
+        clean: The same of the clean images.
     """
     both = discriminator(_stacked(damaged, damaged), _stacked(restored, clean))
     halves = [[features.chunk(2) for features in scale] for scale in both]
@@ -121,7 +122,7 @@ def judge_pair(
     )
 
 
-def _stacked(first: Judged, second: Judged) -> Judged:
+def _stacked(first: Seen, second: Seen) -> Seen:
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return torch.cat([first, second])
     return [torch.cat(pair) for pair in zip(first, second, strict=True)]

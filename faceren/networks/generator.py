@@ -5,17 +5,18 @@ pixel-unshuffle factor. Level l has H / (r 2^l) by W / (r 2^l) pixels; level ``d
 coarsest. Source: HiFaceGAN (arXiv:2005.05005) section 3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from faceren.config import GeneratorConfig, nearest
+from faceren.checks import nearest
+from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, ShapeError
 from faceren.networks.bands import gain_channels, gains_of, scaled_octaves
+from faceren.networks.convolution import conv3x3
 from faceren.networks.spade import SpadeResBlock, normalise
-from faceren.networks.strips import conv3x3
 from faceren.networks.suppression import build_suppression
 
 
@@ -228,3 +229,19 @@ def unused_parameters(network: Generator) -> list[str]:
 def build_generator(config: GeneratorConfig) -> Generator:
     """Return an untrained generator of the given shape."""
     return Generator(config)
+
+
+def mirrored_mean(network: Callable[[Tensor], Tensor], faces: Tensor) -> Tensor:
+    """Return the mean of what a network makes of faces and of their mirror images.
+
+    A face and its mirror image are equally likely, but no network treats them alike. Where the two
+    restorations agree the photograph says so; strokes that only one of them draws are invented,
+    and lose half their strength. Source: geometric self-ensemble, EDSR (arXiv:1707.02921) section
+    3.4, of its eight views the one that leaves a face upright.
+
+    Args:
+        network: Takes and returns (N, 3, H, W).
+        faces: (N, 3, H, W), whatever the network takes.
+    """
+    theirs = network(faces.flip(-1)).flip(-1)
+    return (network(faces) + theirs) / 2

@@ -16,7 +16,7 @@ from faceren.errors import ShapeError
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 CHANNELS = (64, 192, 384, 256, 256)
-"""Of AlexNet's five maps."""
+"""Channels of AlexNet's five maps."""
 
 
 class LpipsAlexNet(nn.Module):

@@ -1,9 +1,9 @@
 """A discriminator on the features of a trained network, which learns in hours rather than weeks.
 
 What tells a restored face from a clean one is mostly there in the maps of any network that has
-seen photographs; judging those, a few small layers learn quickly and from few images (Projected
+seen photographs; scoring those, a few small layers learn quickly and from few images (Projected
 GANs, Sauer et al., NeurIPS 2021, arXiv:2111.01007). AlexNet is the network here, whose first
-layer sees every fourth pixel only; patches of the pixels themselves are judged beside it.
+layer sees every fourth pixel only; patches of the pixels themselves are scored beside it.
 
 Shape letters: N batch, C channels, H and W pixels, h and w those of a feature map.
 """
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from faceren.errors import ShapeError
-from faceren.networks.discriminator import Judgement
+from faceren.networks.discriminator import Scores
 from faceren.networks.perceptual import CHANNELS
 
 EACH = 1 + len(CHANNELS)
@@ -25,7 +25,7 @@ MIN_SIDE = 48
 """Smallest side that leaves the coarsest map more than a pixel."""
 
 
-class PixelJudge(nn.Module):
+class PixelDiscriminator(nn.Module):
     """Scores for patches of 22 x 22 pixels, given the damaged image.
 
     Nothing is normalised over the image: fine patterns are told by how strong they are.
@@ -54,7 +54,7 @@ class PixelJudge(nn.Module):
         return [*maps, self.score(maps[-1])]
 
 
-class MapJudge(nn.Module):
+class MapDiscriminator(nn.Module):
     """Scores for every place of one feature map, given that of the damaged image.
 
     Args:
@@ -75,64 +75,62 @@ class MapJudge(nn.Module):
         return [mixed, looked, self.score(looked)]
 
 
-class Judges(nn.Module):
-    """One for the pixels, and one for each of AlexNet's five maps.
+class RegionDiscriminator(nn.Module):
+    """A discriminator of the pixels of a region, and one of each of AlexNet's five maps of it.
 
     Args:
-        width: Channels of their layers.
+        width: Channels of the layers.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.pixels = PixelJudge(width)
-        self.maps = nn.ModuleList(MapJudge(channels, width) for channels in CHANNELS)
+        self.pixels = PixelDiscriminator(width)
+        self.maps = nn.ModuleList(MapDiscriminator(channels, width) for channels in CHANNELS)
 
-    def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Judgement:
-        """Return six judgements of images and their maps."""
-        judges = (self.pixels, *self.maps)
-        return [judge(*pair) for judge, *pair in zip(judges, damaged, images, strict=True)]
+    def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Scores:
+        """Return six lists of maps and scores, of images and their maps."""
+        parts = (self.pixels, *self.maps)
+        return [part(*pair) for part, *pair in zip(parts, damaged, images, strict=True)]
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Judge images by their pixels and by AlexNet's five maps of them.
+    """Score images by their pixels and by AlexNet's five maps of them.
 
     Args:
         width: Channels of the layers.
-        inner: Have judges of their own for a part of the images: eyes, nose and mouth.
-        eyes: And for another: the eyes, enlarged.
+        inner: Score eyes, nose and mouth by themselves, too.
     """
 
-    def __init__(self, *, width: int = 64, inner: bool = False, eyes: bool = False) -> None:
+    def __init__(self, *, width: int = 64, inner: bool = False) -> None:
         super().__init__()
-        self.whole = Judges(width)
-        self.inner = Judges(width) if inner else None
-        self.eyes = Judges(width) if eyes else None
+        self.whole = RegionDiscriminator(width)
+        self.inner = RegionDiscriminator(width) if inner else None
 
-    def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Judgement:
+    def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Scores:
         """Return feature maps and scores of images, seen together with what they come from.
 
         Args:
             damaged: (N, 3, H, W), RGB in [0, 1], sides of at least 48 pixels, and
-                ``LpipsAlexNet.maps`` of them; with ``inner`` and with ``eyes`` six more tensors
-                each, of these parts, of which there may be fewer, or none.
+                ``LpipsAlexNet.maps`` of them; with ``inner`` six more tensors, of the inner faces,
+                of which there may be fewer, or none.
             images: The same of restored or clean images.
 
         Raises:
             ShapeError: If the shapes differ, are no images or are too small, or maps are missing.
         """
         shapes = [[tuple(x.shape) for x in seen] for seen in (damaged, images)]
-        judges = [judges for judges in (self.whole, self.inner, self.eyes) if judges is not None]
-        count = EACH * len(judges)
+        regions = [region for region in (self.whole, self.inner) if region is not None]
+        count = EACH * len(regions)
         if shapes[0] != shapes[1] or len(damaged) != count or not _are_images(damaged[::EACH]):
             raise ShapeError(
                 f"expected two (N, 3, H, W) batches of one shape with sides of at least "
                 f"{MIN_SIDE} and their maps, {count} tensors, got {shapes[0]} and {shapes[1]}"
             )
-        judgement: Judgement = []
-        for number, judge in enumerate(judges):
+        scores: Scores = []
+        for number, region in enumerate(regions):
             part = slice(EACH * number, EACH * (number + 1))
-            judgement += judge(damaged[part], images[part])
-        return judgement
+            scores += region(damaged[part], images[part])
+        return scores
 
 
 def _are_images(batches: Sequence[Tensor]) -> bool:

@@ -12,10 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from faceren.config import Modulation, Normalisation
-from faceren.networks import strips
-
-LARGE = 2**24
-"""Numbers in a map from which on inference goes strip by strip on any device."""
+from faceren.networks.convolution import conv3x3, pointwise
 
 PIXELS = 2048
 """Pixels whose gamma and beta are made at once when they need nothing of their neighbours."""
@@ -72,9 +69,7 @@ class SpadeResBlock(nn.Module):
 
     The published block, computed the fast exact way: one convolution for the hidden maps of all
     SPADE layers (they share the guidance), one for gamma and beta together, and normalisation
-    before the nearest-neighbour upsampling, whose statistics are the same. Inference on large maps
-    goes strip by strip (see ``strips``), so that gamma, beta and the upsampled map never exist as
-    a whole, and makes the hidden maps of one SPADE layer at a time.
+    before the nearest-neighbour upsampling, whose statistics are the same.
 
     Args:
         channels_in: C.
@@ -136,8 +131,6 @@ class SpadeResBlock(nn.Module):
         scale = 2 if self.upsample else 1
         height, width = scale * x.shape[2], scale * x.shape[3]
         guidance = resize_nearest(guidance, height, width)
-        if not torch.is_grad_enabled() and self._strips_pay(x, height, width):
-            return self._forward_in_strips(x, normal, guidance)
         if self.upsample:
             normal = F.interpolate(normal, scale_factor=2, mode="nearest")  # (N, C, 2H, 2W)
         shared = F.relu_(_convolved(self.shared, guidance))
@@ -148,92 +141,27 @@ class SpadeResBlock(nn.Module):
         main = _convolved(self.conv_1, F.leaky_relu_(self._modulated(1, main, hidden), 0.2))
         return main.add_(shortcut)
 
-    def _strips_pay(self, x: Tensor, height: int, width: int) -> bool:
-        """Return whether to go strip by strip: to save memory, or most of the multiplications."""
-        if len(x) * x.shape[1] * height * width >= LARGE:
-            return True
-        wide = self._kernel(0).shape[-1] == 3
-        return wide and strips.pays(self.conv_0.weight, x.device, height, width)
-
     def _modulated(self, index: int, normal: Tensor, hidden: Sequence[Tensor]) -> Tensor:
         """Return normal * gamma + beta of SPADE layer ``index``."""
-        kernel = self._kernel(index)
+        kernel = self.modulate[index].get_parameter("weight")
         if kernel.shape[-1] == 1 and not torch.is_grad_enabled() and normal.device.type == "cpu":
             return modulate_pixels(normal, hidden[index], kernel, self.offset)
         offset = normal.new_full((normal.shape[1],), self.offset)
         bias = F.pad(offset, (0, len(offset)))  # makes gamma one more without a pass of its own
         if kernel.shape[-1] == 3:
-            both = strips.direct3x3(hidden[index], kernel, bias)
+            both = conv3x3(hidden[index], kernel, bias)
         else:
             both = F.conv2d(hidden[index], kernel, bias)
         gamma, beta = both.chunk(2, dim=1)
         return torch.addcmul(beta, normal, gamma)
 
-    def _kernel(self, index: int) -> Tensor:
-        """Return the kernel, (2C, hidden, k, k), of gamma and beta of SPADE layer ``index``."""
-        return self.modulate[index].get_parameter("weight")
-
     def _shortcut(self, x: Tensor, normal: Tensor, hidden: Sequence[Tensor]) -> Tensor:
         if self.conv_s is not None and self.spade_shortcut:
-            return strips.pointwise(self._modulated(2, normal, hidden), self.conv_s.weight)
+            return pointwise(self._modulated(2, normal, hidden), self.conv_s.weight)
         if self.conv_s is not None:  # a 1x1 convolution commutes with nearest upsampling
-            x = strips.pointwise(x, self.conv_s.weight)
+            x = pointwise(x, self.conv_s.weight)
         return F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x
-
-    def _forward_in_strips(self, x: Tensor, normal: Tensor, guidance: Tensor) -> Tensor:
-        """Do the same for inference; ``normal`` is not upsampled yet."""
-        normal = normal.contiguous(memory_format=torch.channels_last)
-        guide = strips.frame(guidance)
-        out = self._shortcut_in_strips(x, normal, guide)
-        activated = self._activated(0, normal, guide)
-        main = out.new_empty(*out.shape[:3], self.conv_0.out_channels)
-        for strip in strips.convolve(activated, self.conv_0.weight):
-            main[strip.image, strip.rows] = strip.values.add_(self.conv_0.get_parameter("bias"))
-        del activated
-        main = normalise(main.permute(0, 3, 1, 2), self.normalisation)
-        main = main.contiguous(memory_format=torch.channels_last)
-        activated = self._activated(1, main, guide)
-        for strip in strips.convolve(activated, self.conv_1.weight):
-            out[strip.image, strip.rows] += strip.values.add_(self.conv_1.get_parameter("bias"))
-        return out.permute(0, 3, 1, 2)
-
-    def _hidden(self, index: int, guide: Tensor) -> Tensor:
-        """Return the hidden map of one SPADE layer alone, framed as the guidance is."""
-        first = sum(self.hidden_channels[:index])
-        part = slice(first, first + self.hidden_channels[index])
-        out = strips.framed(guide, self.hidden_channels[index], *strips.sides(guide))
-        inside = strips.inside(out)
-        bias = self.shared.get_parameter("bias")[part]
-        for strip in strips.convolve(guide, self.shared.weight[part]):
-            inside[strip.image, strip.rows] = strip.values.add_(bias).relu_()
-        return out
-
-    def _activated(self, index: int, normal: Tensor, guide: Tensor) -> Tensor:
-        """Return the activated, framed output of SPADE layer 0 or 1."""
-        channels = normal.shape[1]
-        out = strips.framed(guide, channels, *strips.sides(guide))
-        inside = strips.inside(out)
-        for strip in strips.convolve(self._hidden(index, guide), self._kernel(index)):
-            gamma, beta = torch.split(strip.values, channels, dim=-1)
-            beta.addcmul_(strip.rows_of(normal, like=inside), gamma.add_(self.offset))
-            inside[strip.image, strip.rows] = F.leaky_relu_(beta, 0.2)
-        return out
-
-    def _shortcut_in_strips(self, x: Tensor, normal: Tensor, guide: Tensor) -> Tensor:
-        """Return the shortcut, (N, H, W, C'), in memory of its own."""
-        if self.conv_s is None or not self.spade_shortcut:
-            plain = self._shortcut(x, normal, ()).permute(0, 2, 3, 1)
-            return plain.clone(memory_format=torch.contiguous_format)
-        mix = self.conv_s.weight[:, :, 0, 0]  # (C', C)
-        gammas, betas = self._kernel(2).chunk(2)
-        mixed = (mix @ betas.flatten(1)).view(len(mix), *betas.shape[1:])  # conv_s after beta
-        out = guide.new_empty(len(x), *strips.sides(guide), len(mix))
-        for strip in strips.convolve(self._hidden(2, guide), torch.cat([gammas, mixed])):
-            gamma, beta = torch.split(strip.values, [len(gammas), len(mix)], dim=-1)
-            scaled = gamma.add_(self.offset).mul_(strip.rows_of(normal, like=out))
-            torch.add(beta, scaled @ mix.T, out=out[strip.image, strip.rows])
-        return out
 
 
 def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    return strips.direct3x3(x, conv.weight, conv.get_parameter("bias"))
+    return conv3x3(x, conv.weight, conv.get_parameter("bias"))

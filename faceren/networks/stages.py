@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from faceren.config import check_choice
+from faceren.checks import check_value
 from faceren.errors import ShapeError
 from faceren.networks.generator import Generator
 
@@ -45,7 +45,7 @@ def stage_outputs(
         ConfigError: If ``mode`` is none of these.
         ShapeError: If ``faces`` has another shape.
     """
-    check_choice("mode", mode, Mode)
+    check_value("mode", mode, Mode)
     names = list(network.blocks)
     stages = []
     for index, name in enumerate(names):

@@ -5,17 +5,14 @@ h = ceil(H/2) and w = ceil(W/2). Sources: HiFaceGAN (arXiv:2005.05005) section 3
 local importance pooling, LIP (arXiv:1908.04156), for what was released.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.config import Activation
-from faceren.networks.strips import conv3x3, pointwise
-
-PIECE = 2**14
-"""Numbers that torch leaves to one thread: half of what it begins to share from."""
+from faceren.networks.convolution import activated, conv3x3, pointwise
 
 
 class AdaptiveSuppression(nn.Module):
@@ -66,18 +63,6 @@ class AdaptiveSuppression(nn.Module):
         return activated(affinity, activation).unsqueeze(2)
 
 
-def activated(x: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the activation of every number; on inference the same bits with any thread count.
-
-    Where a thread's share ends torch takes the last few numbers one by one, with a sigmoid that
-    rounds otherwise; a piece that one thread does alone ends at the same place always.
-    """
-    if torch.is_grad_enabled() or x.device.type != "cpu":
-        return activation(x)
-    pieces = torch.split(x.flatten(), PIECE)
-    return torch.cat([activation(piece) for piece in pieces]).view(x.shape)
-
-
 def offsets(x: Tensor) -> Iterator[Tensor]:
     """Yield the neighbour at each of the 3x3 offsets, row by row, of every second pixel.
 
@@ -112,12 +97,9 @@ class LipPooling(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the pooled map, (N, C, h, w), of ``features`` (N, C, H, W)."""
         logit = self.norm(conv3x3(features, self.logit.weight))
-        weight = activated(logit, self._importance)
+        weight = activated(logit, lambda x: (self.coefficient * (x.sigmoid() - 0.5)).exp())
         pooled = F.avg_pool2d(features * weight, 3, stride=2, padding=1)
         return pooled / F.avg_pool2d(weight, 3, stride=2, padding=1)
-
-    def _importance(self, logit: Tensor) -> Tensor:
-        return (self.coefficient * (logit.sigmoid() - 0.5)).exp()
 
 
 def build_suppression(

@@ -8,7 +8,6 @@ to be had. Which of the two a file holds is read from its shapes.
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -17,8 +16,6 @@ from torch import Tensor, nn
 from faceren.errors import ConfigError, MachineError, ShapeError
 from faceren.networks.pickled import load_tensors
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 STAGES = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """Convolutions between one max pooling and the next."""
 PREFIXES = ("features.", "convs.")
@@ -26,38 +23,33 @@ PREFIXES = ("features.", "convs.")
 
 
 class VggFeatures(nn.Module):
-    """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 of images, or the first of them, frozen.
+    """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 of images, frozen.
+
+    Images go in as they are, in [0, 1], as in the published code, although the weights were
+    trained on images shifted and scaled.
 
     Args:
         weights: VGG-16 or VGG-19 state dict, ``.safetensors``, ``.pth`` or ``.pt``, with
             torchvision's keys (``features.0.weight``...) or ``convs.0.weight``...; layers after
             relu5_1 may be missing and are not kept.
-        imagenet_normalised: Shift and scale images as the weights were trained; the published
-            code does not, and feeds [0, 1].
-        depth: How many maps, 1 to 5; what lies above them is not computed.
 
     Raises:
         MachineError: If the file is not there or is damaged.
         ConfigError: If it holds no VGG-16 or VGG-19.
     """
 
-    def __init__(self, weights: Path, *, imagenet_normalised: bool = False, depth: int = 5) -> None:
+    def __init__(self, weights: Path) -> None:
         super().__init__()
         pairs = read_convolutions(weights)
         self.kind = detect([weight for weight, _ in pairs], weights.name)
         stages = STAGES[self.kind]
-        kept = sum(stages[: depth - 1]) + 1
+        kept = sum(stages[:4]) + 1
         self.first_of_stage = [sum(stages[:index]) for index in range(5)]
         self.convs = nn.ModuleList(_convolution(*pair) for pair in pairs[:kept])
-        self.imagenet_normalised = imagenet_normalised
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
         self.requires_grad_(requires_grad=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps: five are from (N, C, H, W) to (N, 8C, H/16, W/16).
+        """Return the five maps, from (N, C, H, W) to (N, 8C, H/16, W/16).
 
         Args:
             images: (N, 3, H, W), RGB in [0, 1], sides of at least 16 pixels.
@@ -69,8 +61,7 @@ class VggFeatures(nn.Module):
             raise ShapeError(
                 f"expected (N, 3, H, W) with sides of at least 16, got {tuple(images.shape)}"
             )
-        x = (images - self.mean) / self.std if self.imagenet_normalised else images
-        maps = []
+        x, maps = images, []
         for index, conv in enumerate(self.convs):
             if index and index in self.first_of_stage:
                 x = F.max_pool2d(x, 2)

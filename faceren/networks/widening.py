@@ -14,7 +14,7 @@ from faceren.errors import ConfigError
 from faceren.networks.generator import Generator, build_generator
 
 NOISE = 0.05
-"""By how much the weights of a copied channel differ from the original's, as a share of their
+"""How much the weights of a copied channel differ from the original's, as a share of their
 deviation: channels that are quite alike get the same gradient and stay alike."""
 MAY_GROW = ("width", "hidden", "middle_blocks")
 
@@ -29,7 +29,7 @@ def widened(small: Generator, config: GeneratorConfig, *, seed: int) -> Generato
     Args:
         small: Where to start.
         config: Shape of the larger one.
-        seed: Of which channels are copied, and of the disturbance.
+        seed: Decides which channels are copied, and the disturbance.
 
     Raises:
         ConfigError: If the two differ in more than width, hidden channels and middle blocks, if

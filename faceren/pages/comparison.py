@@ -12,12 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceren.arrays import LUMA, Json, Rgb8
 from faceren.faces.alignment import crop_box, crop_transform, cut_crop
 from faceren.images import Photo
 from faceren.pages.pictures import Pictures, digest, shrunk
-from faceren.runs.manifest import Line
 
-Rgb = NDArray[np.uint8]
 Face = Mapping[str, Any]
 """A face of the manifest."""
 
@@ -27,7 +26,6 @@ FACE = 224
 """Longest side in pixels of each square of a face's picture."""
 FULL_CHANGE = 0.1
 """Change of brightness, of [0, 1], that the map of what changed shows in its brightest colour."""
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Keys:
         yield from (self.before, self.after, *self.faces)
 
 
-def keys_of(line: Line) -> Keys:
+def keys_of(line: Json) -> Keys:
     """Return the names of the pictures of a photo.
 
     Args:
@@ -61,9 +59,9 @@ def keys_of(line: Line) -> Keys:
 class Look:
     """One photo, before or after, as small as the page shows it."""
 
-    overview: Rgb
+    overview: Rgb8
     """(H, W, 3), the first page."""
-    faces: tuple[Rgb, ...]
+    faces: tuple[Rgb8, ...]
     """(S, S, 3) each."""
 
 
@@ -81,7 +79,7 @@ def look_at(photo: Photo, faces: Sequence[Face], scale: float) -> Look:
     return Look(overview(photo), tuple(face_tile(photo, face, scale) for face in faces))
 
 
-def draw(pictures: Pictures, line: Line, before: Look, after: Look | None) -> None:
+def draw(pictures: Pictures, line: Json, before: Look, after: Look | None) -> None:
     """Write those pictures of a photo that are not there yet.
 
     Args:
@@ -102,7 +100,7 @@ def draw(pictures: Pictures, line: Line, before: Look, after: Look | None) -> No
         pictures.add(key, np.concatenate([old, new, change_map(old, new)], axis=1))
 
 
-def overview(photo: Photo, side: int = CARD) -> Rgb:
+def overview(photo: Photo, side: int = CARD) -> Rgb8:
     """Return the first page of a photo as it is seen, small, (H, W, 3).
 
     Args:
@@ -116,7 +114,7 @@ def overview(photo: Photo, side: int = CARD) -> Rgb:
     return rgb if thinned.alpha is None else on_white(rgb, thinned.alpha)
 
 
-def on_white(rgb: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+def on_white(rgb: Rgb8, alpha: NDArray[np.float32]) -> Rgb8:
     """Return a picture as it looks on white paper.
 
     Args:
@@ -127,7 +125,7 @@ def on_white(rgb: Rgb, alpha: NDArray[np.float32]) -> Rgb:
     return np.asarray(np.rint(rgb * small + 255 * (1 - small)), np.uint8)
 
 
-def face_tile(photo: Photo, face: Face, scale: float) -> Rgb:
+def face_tile(photo: Photo, face: Face, scale: float) -> Rgb8:
     """Return an aligned face, (S, S, 3); see ``look_at``."""
     size, page = min(FACE, int(face["crop"])), int(face.get("page", 0))
     landmarks = (np.array(face["landmarks"], np.float64) + 0.5) * scale - 0.5
@@ -137,7 +135,7 @@ def face_tile(photo: Photo, face: Face, scale: float) -> Rgb:
     return np.rint(crop * 255).astype(np.uint8)
 
 
-def change_map(before: Rgb, after: Rgb) -> Rgb:
+def change_map(before: Rgb8, after: Rgb8) -> Rgb8:
     """Return where the brightness changed and how much, as colours from black to pale yellow.
 
     The scale is the same for all faces, so that faces can be compared: black is no change, the

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from faceren.arrays import Rgb8
 from faceren.errors import ConfigError
-
-Rgb = NDArray[np.uint8]
 
 GAP = 8
 """Pixels between cells and around the sheet."""
@@ -23,12 +21,12 @@ PAPER, INK = (255, 255, 255), (32, 32, 32)
 class Cell:
     """One picture of a sheet."""
 
-    image: Rgb | None
+    image: Rgb8 | None
     """(H, W, 3) uint8 of any size; None leaves the place empty."""
     caption: str = ""
 
 
-def fitted(image: Rgb, side: int) -> Rgb:
+def fitted(image: Rgb8, side: int) -> Rgb8:
     """Return the image scaled to fit a square.
 
     Args:
@@ -44,7 +42,7 @@ def fitted(image: Rgb, side: int) -> Rgb:
 
 def contact_sheet(
     rows: Sequence[Sequence[Cell]], *, side: int = 256, headers: Sequence[str] = ()
-) -> Rgb:
+) -> Rgb8:
     """Return a sheet of captioned pictures, (H, W, 3) uint8.
 
     Args:

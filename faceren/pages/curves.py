@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from faceren.arrays import Json
 from faceren.pages.tables import arrow
 
-Line = dict[str, Any]
-"""A line of a run's log: ``kind`` train or validate, ``step``, and figures by name."""
 Curve = tuple[list[float], list[float]]
 """Images seen, and a figure."""
 
@@ -28,11 +27,11 @@ def can_draw() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def curves(lines: Sequence[Line]) -> dict[str, dict[str, Curve]]:
+def curves(lines: Sequence[Json]) -> dict[str, dict[str, Curve]]:
     """Return the curves of a log: by panel (``loss`` or a metric), then by task.
 
     Args:
-        lines: Of the log, in its order.
+        lines: Of the log, in its order: ``kind`` train or validate, ``step``, figures by name.
 
     Returns:
         The curve of the loss is called ``loss``; the figure of the damaged input, a constant, is
@@ -59,14 +58,14 @@ def curves(lines: Sequence[Line]) -> dict[str, dict[str, Curve]]:
     return panels
 
 
-def _tasks(line: Line) -> list[tuple[str, str, dict[str, float]]]:
+def _tasks(line: Json) -> list[tuple[str, str, dict[str, float]]]:
     """Return the figures of each task of a validation, and those of the input."""
     ours = {name: value for name, value in line.items() if name not in ("kind", "step", INPUT)}
     found = [("", task, figures) for task, figures in ours.items()]
     return found + [(f"{INPUT} ", task, figures) for task, figures in line[INPUT].items()]
 
 
-def draw_curves(lines: Sequence[Line]) -> bytes:
+def draw_curves(lines: Sequence[Json]) -> bytes:
     """Return a PNG with a panel for the loss and one for each metric of the validation.
 
     Args:

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from faceren.arrays import Json
 from faceren.errors import FacerenError, MachineError
 from faceren.files import sha256_of
 from faceren.images import read_photo, shown
 from faceren.pages.comparison import Look, draw, keys_of, look_at
 from faceren.pages.page import relative_url
 from faceren.pages.pictures import Pictures
-from faceren.runs.manifest import Line, Manifest, key_of, source_of
+from faceren.runs.manifest import Manifest, key_of, source_of
 
 Check = Literal["there", "bytes"]
 """How files are checked: that they are there, or that they have the bytes they had."""
@@ -26,8 +27,8 @@ SEEN_BY_BROWSERS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", "
 class Entry:
     """One photo of the page."""
 
-    line: Line
-    header: Line
+    line: Json
+    header: Json
     """Of the run that restored it."""
     original: Path | None
     """None if it is gone or another file by now."""
@@ -168,7 +169,7 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
     }
 
 
-def _faces(line: Line, keys: tuple[str, ...], pictures: Pictures) -> Iterator[dict[str, Any]]:
+def _faces(line: Json, keys: tuple[str, ...], pictures: Pictures) -> Iterator[dict[str, Any]]:
     for face, key in zip(line.get("faces") or [], keys, strict=True):
         picture = pictures.get(key)
         yield {
@@ -176,7 +177,7 @@ def _faces(line: Line, keys: tuple[str, ...], pictures: Pictures) -> Iterator[di
             "width": picture.width if picture else 0,
             "height": picture.height if picture else 0,
             "identity": face.get("identity"),
-            "crop": face.get("crop"),
+            "crop": face.get("working_size") or face.get("crop"),
             "page": face.get("page", 0) + 1,
             "reverted": bool(face.get("reverted")),
             "strength": face.get("strength"),

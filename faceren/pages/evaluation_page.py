@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from faceren.errors import ImageError
-from faceren.images import read_rgb, shown
+from faceren.config import nearest
+from faceren.errors import ConfigError, ImageError
+from faceren.images import read_rgb, shown, write_png
+from faceren.metrics.names import PYIQA
 from faceren.metrics.results import Evaluation, ImageScores
 from faceren.pages.contact_sheet import Cell, contact_sheet
 from faceren.pages.page import embedded, jpeg, write_page
@@ -75,3 +77,46 @@ def _cell(path: Path | None) -> Cell | None:
         return None if path is None else Cell(read_rgb(path))
     except ImageError:  # gone since it was scored
         return Cell(None, "cannot be read")
+
+
+def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | None = None) -> str:
+    """Write a sheet of the worst images as PNG: each between its input and its reference.
+
+    Where no row has an input or a reference its column is left out.
+
+    Args:
+        evaluation: From ``evaluate``; the files are read again.
+        path: The PNG file.
+        count: How many images.
+        by: A metric with a figure for each image; default the first of lpips, psnr, niqe there is.
+            Which way those of pyiqa go is not known, so that none of them will do.
+
+    Returns:
+        The metric.
+
+    Raises:
+        ConfigError: If no image has a figure of that metric.
+        ImageError: If an image cannot be read any more.
+    """
+    have = list(dict.fromkeys(name for row in evaluation.scores.images for name in row.values))
+    have = [name for name in have if not name.startswith(PYIQA)]
+    metric = by or next((n for n in ("lpips", "psnr", "niqe", *have) if n in have), "lpips")
+    if metric not in have:
+        raise ConfigError(f"--worst: no image has a figure of {metric!r}{nearest(metric, have)}")
+    worst = evaluation.worst(count, metric)
+    columns = {
+        "input": [_found(row.input) for row in worst],
+        "output": [
+            _found(row.result, f"{row.path}  {metric} {row.values[metric]:.4g}") for row in worst
+        ],
+        "reference": [_found(row.reference) for row in worst],
+    }
+    filled = {
+        title: cells for title, cells in columns.items() if any(c.image is not None for c in cells)
+    }
+    write_png(path, contact_sheet(list(zip(*filled.values(), strict=True)), headers=list(filled)))
+    return metric
+
+
+def _found(path: Path | None, caption: str = "") -> Cell:
+    return Cell(None if path is None or not path.is_file() else read_rgb(path), caption)

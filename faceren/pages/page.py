@@ -32,12 +32,10 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 import faceren
+from faceren.arrays import Rgb8
 from faceren.files import atomic_write
-
-Rgb = NDArray[np.uint8]
 
 HERE = Path(__file__).parent
 STYLE = "style.css"
@@ -98,7 +96,7 @@ def write_page(
         atomic_write(path, data)
 
 
-def jpeg(rgb: Rgb, quality: int = QUALITY) -> bytes:
+def jpeg(rgb: Rgb8, quality: int = QUALITY) -> bytes:
     """Return an image, (H, W, 3), as the bytes of a JPEG file."""
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from faceren.arrays import Rgb8
 from faceren.files import atomic_write
 from faceren.pages.page import jpeg
-
-Rgb = NDArray[np.uint8]
 
 NAME = re.compile(r"([0-9a-f]{24})_([0-9]+)x([0-9]+)\.jpg")
 
@@ -58,7 +56,7 @@ class Pictures:
         """Return a picture that is there."""
         return self._known.get(key)
 
-    def add(self, key: str, rgb: Rgb) -> None:
+    def add(self, key: str, rgb: Rgb8) -> None:
         """Write a picture, unless it is there.
 
         Args:
@@ -87,7 +85,7 @@ class Pictures:
                 (self.folder / picture.name).unlink(missing_ok=True)
 
 
-def shrunk(rgb: Rgb, side: int) -> Rgb:
+def shrunk(rgb: Rgb8, side: int) -> Rgb8:
     """Return an image, (H, W, 3), with its longer side at most ``side`` pixels."""
     height, width = rgb.shape[:2]
     scale = side / max(height, width)

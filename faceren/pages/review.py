@@ -12,15 +12,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from faceren.arrays import Json
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import FULL_CHANGE, keys_of
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
 from faceren.pages.page import write_page
 from faceren.pages.pictures import Pictures
-from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, is_torn
+from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
+from faceren.runs.manifest import MANIFEST_NAME, Manifest, is_torn
 
-PAGE_NAME = "report.html"
-PICTURES_DIR = "report"
 SAME_PERSON = 0.6
 """Identity distance up to which dlib's authors take two faces for one person."""
 STATUSES = {
@@ -90,7 +90,7 @@ def write_review(
 
 
 def _context(
-    output: Path, entries: Sequence[Entry], header: Line, notes: Sequence[str]
+    output: Path, entries: Sequence[Entry], header: Json, notes: Sequence[str]
 ) -> dict[str, Any]:
     place = output.resolve()
     counts = Counter(str(entry.line.get("status")) for entry in entries)
@@ -123,7 +123,7 @@ def _totals(entries: Sequence[Entry], counts: Counter[str]) -> list[tuple[str, s
     return totals
 
 
-def _settings(header: Line) -> list[tuple[str, str]]:
+def _settings(header: Json) -> list[tuple[str, str]]:
     known = [
         ("Tool", header.get("tool", "?")),
         ("Model", header.get("model", "?")),

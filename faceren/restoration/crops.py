@@ -14,10 +14,12 @@ from faceren.faces.alignment import TEMPLATE, crop_box, crop_transform, cut_crop
 from faceren.faces.face import Face
 from faceren.images import Box, Photo
 from faceren.restoration.options import RestoreOptions
+from faceren.restoration.working_size import working_size
 
 SIZES = (256, 512, 768, 1024)
 """Sides of crops: 256 and 512 are what the networks are trained on; in larger faces, 768 and 1024
 let them reach damage that is finer than a pixel of the smaller crops."""
+DEFAULT = RestoreOptions()
 MONOCHROME = 0.02
 """Largest spread of chroma, about the curve that tones a print, of a photo without colours."""
 
@@ -38,6 +40,21 @@ class FaceCrop:
     """Of a photo with several."""
     luminance_only: bool = False
     """Nothing but its brightness may change: the photo's own chroma is kept."""
+    working_size: int = 0
+    """Shorter side in pixels at which the network sees it; 0 is its own."""
+
+    @property
+    def seen(self) -> Rgb:
+        """What the network sees: the crop, shrunk if it holds less detail than it has pixels."""
+        return shrunk(self.pixels, self.working_size)
+
+    def enlarged(self, difference: Rgb) -> Rgb:
+        """Return a difference to what the network saw as one to the crop, (S, S, 3)."""
+        height, width = self.pixels.shape[:2]
+        if difference.shape[:2] == (height, width):
+            return difference
+        enlarged = cv2.resize(difference, (width, height), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(enlarged, np.float32)
 
     @property
     def size(self) -> int:
@@ -81,13 +98,21 @@ def crop_size(side: float) -> int:
     return min(SIZES, key=lambda size: abs(np.log(size / side)))
 
 
-def cut(photo: Photo, page: int, face: Face, *, luminance_only: bool = False) -> FaceCrop:
+def cut(
+    photo: Photo,
+    page: int,
+    face: Face,
+    options: RestoreOptions = DEFAULT,
+    *,
+    luminance_only: bool = False,
+) -> FaceCrop:
     """Cut the aligned crop of a face.
 
     Args:
         photo: The photo.
         page: Which of its pages.
         face: In pixels of the photo.
+        options: Its ``working_size`` counts.
         luminance_only: See ``FaceCrop``.
 
     Raises:
@@ -97,17 +122,42 @@ def cut(photo: Photo, page: int, face: Face, *, luminance_only: bool = False) ->
     matrix = crop_transform(face.landmarks, size)
     box = crop_box(matrix, size, photo.pages[page].upright_shape)
     pixels = cut_crop(photo.pages[page].upright_region, box, matrix, size)
-    return FaceCrop(face, matrix, pixels, box, page, luminance_only)
+    working = _working_size(pixels, options)
+    return FaceCrop(face, matrix, pixels, box, page, luminance_only, working)
 
 
-def whole(photo: Photo, page: int, *, luminance_only: bool = False) -> FaceCrop:
+def whole(
+    photo: Photo, page: int, options: RestoreOptions = DEFAULT, *, luminance_only: bool = False
+) -> FaceCrop:
     """Return a page that is an aligned face already as one crop of its own size; see ``cut``."""
     height, width = photo.pages[page].upright_shape
     box = (0, 0, width, height)
     landmarks = (TEMPLATE + 0.5) * np.array([width, height]) / 512 - 0.5
     face = Face((0.0, 0.0, float(width), float(height)), landmarks, 1.0)
-    pixels = photo.upright_region(box, page)
-    return FaceCrop(face, np.eye(2, 3), pixels, box, page, luminance_only)
+    pixels = photo.pages[page].upright_region(box)
+    working = _working_size(pixels, options)
+    return FaceCrop(face, np.eye(2, 3), pixels, box, page, luminance_only, working)
+
+
+def _working_size(pixels: Rgb, options: RestoreOptions) -> int:
+    if options.working_size == "auto":
+        return working_size(pixels)
+    return min(options.working_size, *pixels.shape[:2])
+
+
+def shrunk(pixels: Rgb, side: int) -> Rgb:
+    """Return an image with its shorter side at most ``side`` pixels, areas averaged; 0: as it is.
+
+    Args:
+        pixels: (H, W, 3).
+        side: Of the result.
+    """
+    height, width = pixels.shape[:2]
+    short = min(height, width)
+    if not 0 < side < short:
+        return pixels
+    size = (round(width * side / short), round(height * side / short))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def scaled_face(face: Face, scale: float) -> Face:

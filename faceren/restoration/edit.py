@@ -32,15 +32,14 @@ def edit_face(
 
     Args:
         crop: The face as it was cut.
-        restored: The network's result for it; its pixels are overwritten with the difference, so
-            that a photo of hundreds of faces holds each twice, not three times.
+        restored: The network's result for what it saw of it.
         options: See ``RestoreOptions``.
         scale: How many times as large as the file the photo was made before the face was cut.
 
     Raises:
         MachineError: If dlib or its weights are missing.
     """
-    difference = restored.pixels - crop.pixels
+    difference = crop.enlarged(restored.pixels - crop.seen)
     if not options.aligned:
         difference = without_cast(difference)
     difference = scaled(difference, options.strength, luminance_only=crop.luminance_only)
@@ -53,13 +52,15 @@ def edit_face(
         landmarks=tuple((float(x), float(y)) for x, y in face.landmarks),
         score=face.score,
         crop=crop.size,
+        working_size=crop.working_size or min(crop.pixels.shape[:2]),
         identity=identity,
         ms=restored.ms,
         strength=options.strength * share,
         reason=reason,
         page=crop.page,
     )
-    return np.multiply(difference, np.float32(share), out=restored.pixels), edit
+    difference *= np.float32(share)
+    return difference, edit
 
 
 def without_cast(difference: Rgb) -> Rgb:

@@ -16,9 +16,10 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
 from faceren.restoration.results import FaceEdit, PhotoResult, Status
+from faceren.runs.folder import FACES_DIR
 from faceren.runs.plan import Job
 
-FACES_DIR = "faces"
+NO_TOOLS = FaceTools()
 LEFT_ALONE = "every face was left as it was: --min-identity"
 
 
@@ -41,7 +42,7 @@ def finish(
     *,
     note: Restoration,
     restore: Restore,
-    tools: FaceTools | None = None,
+    tools: FaceTools = NO_TOOLS,
     save_faces: bool = False,
     watcher: Watcher | None = None,
 ) -> PhotoResult:
@@ -51,12 +52,11 @@ def finish(
 
     Args:
         prepared: The photo.
-        restored: What the network made of each of ``prepared.faces``; emptied on the way, so that
-            a photo of hundreds of faces is not held three times.
+        restored: What the network made of ``prepared.faces``; emptied, to hold nothing twice.
         options: See ``RestoreOptions``.
         note: What the output says of its restoration, if it was restored.
         restore: The network, for the background if that is asked for.
-        tools: What outlines faces; default nothing.
+        tools: What outlines faces; default nothing does.
         save_faces: Write the crops before and after beside the outputs.
         watcher: Told of the photo.
 
@@ -69,16 +69,14 @@ def finish(
     faces, edits = _edited(prepared, restored, options)
     before = watcher.look(photo, edits) if watcher else None
     applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
-    status: Status = "restored"
-    reason = ""
-    if not faces or not applied:
-        status, reason = "no_face", LEFT_ALONE if faces else "no face found"
+    status: Status = "restored" if faces and applied else "no_face"
+    reason = "" if status == "restored" else LEFT_ALONE if faces else "no face found"
     changed = status == "restored" or options.background == "renovate"
     if not changed and options.scale == 1 and options.format == "keep":
         copy_photo(job.output, photo)
         written = prepared.sha256
     else:
-        photo = _merged(prepared, faces, options, restore, tools or FaceTools())
+        photo = _merged(prepared, faces, options, restore, tools)
         said = note if changed else None
         write_photo(job.output, photo, format=options.format, quality=options.quality, note=said)
         if save_faces:

@@ -72,7 +72,9 @@ def with_grain(crop: Rgb, restored: Rgb) -> Rgb:
     )
     grain, removed = by_tone(had, tones), by_tone(had - has, tones)
     removed = replace(removed, values=np.minimum(removed.values, STRONGEST**2))
-    added = noise_like(removed, tone, np.random.default_rng(_seed(crop)))
+    levels = np.rint(crop * 255).astype(np.uint8)
+    seed = int.from_bytes(hashlib.sha256(levels.tobytes()).digest()[:8], "little")
+    added = noise_like(removed, tone, np.random.default_rng(seed))
     added *= _share_near(before_bands, after_bands, removed, tone)
     for index, (before, now) in enumerate(zip(before_bands, after_bands, strict=True)):
         added += _lost(before, now, grain.at(tone, index)) * (before - now)
@@ -132,11 +134,6 @@ def _lost(before: Plane, now: Plane, grain: Plane) -> Plane:
     has = cv2.GaussianBlur(now * now, (0, 0), NEAR)
     ratio = np.sqrt(has / np.maximum(had, 1e-9))
     return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
-
-
-def _seed(crop: Rgb) -> int:
-    levels = np.rint(crop * 255).astype(np.uint8)
-    return int.from_bytes(hashlib.sha256(levels.tobytes()).digest()[:8], "little")
 
 
 def octaves(luma: Plane) -> list[Plane]:

@@ -56,6 +56,11 @@ class RestoreOptions:
             metavar="DISTANCE",
         ),
     ] = None
+    working_size: Annotated[
+        Literal["auto"] | Annotated[int, Bounds(64, 2048)],
+        Option(help="Side at which the network sees a face, pixels; auto: by its detail."),
+    ] = "auto"
+    """Never more than the face's own crop has."""
     grain: Annotated[
         Literal["auto", "off"], Option(help="Match grain and sharpness of the photo.")
     ] = "auto"

@@ -76,9 +76,9 @@ def prepare(
     for page, faces in enumerate(found):
         only = luminance_only[page]
         if options.aligned:
-            crops.append(whole(photo, page, luminance_only=only))
+            crops.append(whole(photo, page, options, luminance_only=only))
         grown = (scaled_face(face, photo.scale) for face in faces)
-        crops += [cut(photo, page, face, luminance_only=only) for face in grown]
+        crops += [cut(photo, page, face, options, luminance_only=only) for face in grown]
     return Prepared(job, sha256_of(job.source), photo, tuple(crops), tuple(luminance_only))
 
 

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from faceren.arrays import Rgb
-from faceren.errors import FacerenError, MachineError
+from faceren.errors import FacerenError, MachineError, unforeseen
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
@@ -135,7 +135,7 @@ class Pipeline:
         prepared = self.prepared(job)
         if isinstance(prepared, PhotoResult):
             return prepared
-        return self.finished(prepared, [self.restored([c.pixels])[0] for c in prepared.faces])
+        return self.finished(prepared, [self.restored([c.seen])[0] for c in prepared.faces])
 
     def prepared(self, job: Job) -> PreparedOrFailed:
         """Prepare a photo for the network; a result if that failed."""
@@ -145,6 +145,8 @@ class Pipeline:
                 return prepare(job, self.options, self.max_pixels, self.tools, given)
         except FacerenError as error:  # a missing library stops one kind of file, not the run
             return self.failure(job, error)
+        except Exception as error:  # nor does a file that no parser has foreseen
+            return self.failure(job, unforeseen(error))
 
     def restored(self, pictures: Sequence[Rgb]) -> list[RestoredOrError]:
         """Send pictures of any photos through the network; see ``SharedNetwork.run``."""
@@ -175,6 +177,8 @@ class Pipeline:
             raise
         except FacerenError as error:
             return self.failure(prepared.job, error)
+        except Exception as error:
+            return self.failure(prepared.job, unforeseen(error))
 
     def failure(self, job: Job, error: FacerenError) -> PhotoResult:
         """Return the result that says why a photo failed."""

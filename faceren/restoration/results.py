@@ -20,7 +20,7 @@ class FaceEdit:
     landmarks: tuple[tuple[float, float], ...]
     score: float
     crop: int
-    """Side in pixels of the crop that the network saw."""
+    """Side in pixels of its aligned crop."""
     identity: float | None
     """Distance of the dlib embeddings of input and output; None if no face was measurable."""
     ms: float
@@ -31,6 +31,8 @@ class FaceEdit:
     """Why that is less than was asked for."""
     page: int = 0
     """Of a photo with several."""
+    working_size: int = 0
+    """Shorter side in pixels at which the network saw the crop, by the detail that it holds."""
 
     def to_json(self) -> Json:
         """Return the manifest's form."""
@@ -39,6 +41,7 @@ class FaceEdit:
             "landmarks": [[round(x, 2), round(y, 2)] for x, y in self.landmarks],
             "score": round(self.score, 4),
             "crop": self.crop,
+            "working_size": self.working_size,
             "identity": None if self.identity is None else round(self.identity, 4),
             "ms": round(self.ms, 1),
             "strength": round(self.strength, 4),

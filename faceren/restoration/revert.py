@@ -64,17 +64,14 @@ def reverted(
         raise ImageError(f"{shown(source)}: the original {state}; nothing was taken back")
     gone = {index for index, face in enumerate(known) if face.get("reverted")}
     gone |= set(range(len(known)) if faces is None else faces)
-    marked = [_marked(face) if index in gone else face for index, face in enumerate(known)]
+    mark = {"identity": None, "reverted": True}
+    marked = [face | mark if index in gone else face for index, face in enumerate(known)]
     if faces is None or len(gone) == len(known):
         _write_original(source, output, max_pixels, quality)
         line = {**line, "status": "reverted", "reason": KEPT}
     else:
         _write_without(line, source, output, gone, max_pixels, quality)
     return {**line, "output_sha256": sha256_of(output), "faces": marked, "chosen": True}
-
-
-def _marked(face: Json) -> Json:
-    return {**face, "identity": None, "reverted": True}
 
 
 def _write_original(source: Path, output: Path, max_pixels: int, quality: int) -> None:

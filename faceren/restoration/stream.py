@@ -185,7 +185,7 @@ class PhotoStream:
     def _send(self) -> None:
         photos, self._gathered = self._gathered, []
         prepared = [item for _, item in photos if isinstance(item, Prepared)]
-        faces = [crop.pixels for item in prepared for crop in item.faces]
+        faces = [crop.seen for item in prepared for crop in item.faces]
         future = self._network.submit(self._stages.restore, faces)
         future.add_done_callback(self._notify)
         self._passing.append(_Group(photos, future))

@@ -1,16 +1,31 @@
-"""Lists of photos and faces, as the review page exports them and people write them.
+"""What people write of the photos of a run: lists of photos and faces, and boxes of faces.
 
-One photo a line: its path below the output folder, or the path of its input. For one face of it, a
-tab and the face's number from 1 follow. A line that starts with a quotation mark holds the path as
-a JSON string: so a path may have a line break, or be no text (surrogate escapes).
+A list, as the review page exports it, has one photo a line: its path below the output folder, or
+the path of its input. For one face of it, a tab and the face's number from 1 follow. A line that
+starts with a quotation mark holds the path as a JSON string: so a path may have a line break, or be
+no text (surrogate escapes).
+
+Boxes (``--boxes``) are faces that the detector missed, marked by hand or by another program: either
+JSON Lines, ``{"photo": "box 1/wedding.jpg", "box": [x0, y0, x1, y1]}`` with an optional
+``"landmarks": [[x, y], …]``; or CSV without quotation of numbers: ``photo,x0,y0,x1,y1`` and
+optionally ten more numbers. A photo is named as in a list; pixels are those of the photo seen
+upright, as in the manifest.
 """
 
+import csv
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from faceren.errors import ConfigError
+from faceren.faces.given import GivenFace
+from faceren.runs.plan import Job
+
+COLUMNS = (5, 15)
+"""Columns of a CSV line of boxes: a name and a box, or landmarks too."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +119,116 @@ def resolved(
         else:
             wanted[key] = earlier | {choice.face}
     return wanted
+
+
+@dataclass(frozen=True)
+class BoxLine:
+    """One line of a file of boxes."""
+
+    photo: str
+    face: GivenFace
+    place: str
+    """File and line, for messages."""
+
+
+def read_boxes(path: Path) -> list[BoxLine]:
+    """Return the marked faces of a file; its suffix ``.csv`` says that it is CSV.
+
+    Raises:
+        ConfigError: If it cannot be read or a line makes no sense; the message names the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--boxes: expected a text file, {error}") from error
+    parse = _csv_line if path.suffix.lower() == ".csv" else _json_line
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip() and not (number == 1 and line.lower().startswith("photo,")):
+            place = f"--boxes {path}: line {number}"
+            found.append(parse(line.removesuffix("\r"), place))
+    return found
+
+
+def given_faces(jobs: Sequence[Job], lines: Sequence[BoxLine]) -> dict[str, tuple[GivenFace, ...]]:
+    """Return the faces that are marked in the photos of a run, by the keys of their jobs.
+
+    Raises:
+        ConfigError: If a line names a photo that is not among them.
+    """
+    keys = {str(job.source): job.key for job in jobs} | {job.key: job.key for job in jobs}
+    given: dict[str, tuple[GivenFace, ...]] = {}
+    for line in lines:
+        if line.photo not in keys:
+            raise ConfigError(
+                f"{line.place}: {line.photo!r} is none of the {len(jobs)} photos of this run"
+            )
+        key = keys[line.photo]
+        given[key] = (*given.get(key, ()), line.face)
+    return given
+
+
+def _json_line(line: str, place: str) -> BoxLine:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(
+            f'{place}: expected a JSON object such as {{"photo": "a.jpg", "box": '
+            f"[10, 20, 90, 120]}}, {error}"
+        ) from error
+    if not isinstance(entry, dict) or not isinstance(entry.get("photo"), str):
+        raise ConfigError(f'{place}: expected a JSON object with "photo", got {line[:80]}')
+    unknown = sorted(set(entry) - {"photo", "box", "landmarks"})
+    if unknown:
+        raise ConfigError(f"{place}: expected photo, box and landmarks, got {unknown[0]!r}")
+    points = entry.get("landmarks")
+    if points is not None:
+        pairs = isinstance(points, list) and all(
+            isinstance(point, list) and len(point) == 2 for point in points
+        )
+        flat = [value for point in points for value in point] if pairs else points
+        points = _numbers(flat, 10, f"{place}: landmarks")
+    return BoxLine(
+        entry["photo"], _face(_numbers(entry.get("box"), 4, f"{place}: box"), points, place), place
+    )
+
+
+def _csv_line(line: str, place: str) -> BoxLine:
+    (cells,) = csv.reader([line])
+    if len(cells) not in COLUMNS:
+        raise ConfigError(
+            f"{place}: expected photo,x0,y0,x1,y1 and optionally ten numbers of landmarks, got "
+            f"{len(cells)} columns"
+        )
+    values = []
+    for cell in cells[1:]:
+        try:
+            values.append(float(cell))
+        except ValueError as error:
+            raise ConfigError(f"{place}: expected a number, got {cell!r}") from error
+    box = _numbers(values[:4], 4, f"{place}: box")
+    points = _numbers(values[4:], 10, f"{place}: landmarks") if values[4:] else None
+    return BoxLine(cells[0], _face(box, points, place), place)
+
+
+def _numbers(values: Any, count: int, place: str) -> list[float]:
+    good = isinstance(values, list) and len(values) == count
+    if not good or not all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
+    ):
+        raise ConfigError(f"{place}: expected {count} numbers, got {values!r}")
+    return [float(value) for value in values]
+
+
+def _face(box: list[float], points: list[float] | None, place: str) -> GivenFace:
+    x0, y0, x1, y1 = box
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        raise ConfigError(
+            f"{place}: box: expected x0 < x1 and y0 < y1, two pixels apart at least, got {box}"
+        )
+    if points is None:
+        return GivenFace((x0, y0, x1, y1))
+    pairs = tuple(zip(points[::2], points[1::2], strict=True))
+    if max(x for x, _ in pairs) - min(x for x, _ in pairs) < 1:
+        raise ConfigError(f"{place}: landmarks: expected five different points, got {points}")
+    return GivenFace((x0, y0, x1, y1), pairs)

@@ -1,7 +1,8 @@
 """The append-only record of a run: one JSON object a line, a header first.
 
 A line is written in one call and synced, so that a killed run loses at most the line it was
-writing; a torn last line is ignored by the reader and cut off by the next writer.
+writing; a torn last line is ignored by the reader and cut off by the next writer. A manifest is
+data, whoever wrote it: a line that is not as we write them is left out, and said to be.
 """
 
 import json
@@ -9,15 +10,45 @@ import os
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
+from faceren.arrays import Json
 from faceren.errors import ConfigError, MachineError
 
 MANIFEST_NAME = "manifest.jsonl"
 FORMAT_VERSION = 1
 
-Line = dict[str, Any]
+Line = Json
+"""A line of a manifest: the header of a run, or an item."""
+Kind = Any
+"""A class, ``number``, or a kind of items and how many (None: any) for a list."""
+FIELDS: dict[str, tuple[Kind, str]] = {
+    "input": (str, "a path"),
+    "key": (str, "a path"),
+    "output": (str, "a path"),
+    "input_sha256": (str, "a hash"),
+    "output_sha256": (str, "a hash"),
+    "settings": (str, "a text"),
+    "status": (str, "a text"),
+    "reason": (str, "a text"),
+    "command": (str, "a text"),
+    "options": (dict, "an object"),
+    "faces": ((dict, None), "a list of objects"),
+}
+"""What a line may hold, by name; other names are nobody's concern."""
+FACE_FIELDS: dict[str, tuple[Kind, str]] = {
+    "box": (("number", 4), "four numbers"),
+    "landmarks": ((("number", 2), 5), "five points"),
+    "crop": (int, "a whole number"),
+    "working_size": (int, "a whole number"),
+    "page": (int, "a whole number"),
+    "identity": ("number", "a number"),
+    "strength": ("number", "a number"),
+    "score": ("number", "a number"),
+    "reason": (str, "a text"),
+    "reverted": (bool, "true or false"),
+}
 
 
 @dataclass
@@ -30,6 +61,8 @@ class Manifest:
     """The latest line of each item, by its ``output`` (or ``input``, if it has none)."""
     headers: dict[str, Line] = field(default_factory=dict)
     """The header of the run that wrote each of these lines."""
+    problems: list[str] = field(default_factory=list)
+    """The lines that were left out, and why: one sentence each."""
 
     @property
     def main_header(self) -> Line:
@@ -58,35 +91,28 @@ def source_of(item: Line, folder: Path) -> Path:
     return next((place for place in places if place.is_file()), written)
 
 
-def _parsed_lines(path: Path) -> list[Line]:
-    raw = path.read_bytes()
-    lines = raw[: raw.rfind(b"\n") + 1].splitlines()  # what follows the last newline is torn
-    parsed = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            parsed.append(json.loads(line))
-        except ValueError as error:
-            raise ConfigError(
-                f"{path}: line {number} is no JSON; a manifest has one JSON object a line "
-                f"(remove that line, or give another output folder)"
-            ) from error
-        if not isinstance(parsed[-1], dict):
-            raise ConfigError(f"{path}: line {number} is no JSON object")
-    return parsed
-
-
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; later lines of an item replace earlier ones.
 
+    A line that is damaged is left out; ``problems`` names it.
+
     Raises:
-        ConfigError: If the file is no manifest, or was written by a newer format.
+        ConfigError: If the file cannot be read, or was written by a newer format.
     """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     manifest = Manifest()
-    for line in _parsed_lines(path):
-        if "format_version" in line:
+    lines = raw[: raw.rfind(b"\n") + 1].splitlines()  # what follows the last newline is torn
+    for number, text in enumerate(lines, start=1):
+        line, problem = _parsed(text)
+        if problem:
+            manifest.problems.append(f"{path}: line {number} is left out: {problem}")
+        elif "format_version" in line:
             if line["format_version"] != FORMAT_VERSION:
                 raise ConfigError(
-                    f"{path}: manifest format {line['format_version']}, "
+                    f"{path}: manifest format {line['format_version']!r:.40}, "
                     f"this version reads {FORMAT_VERSION}"
                 )
             manifest.header = line
@@ -94,6 +120,46 @@ def read_manifest(path: Path) -> Manifest:
             manifest.items[key_of(line)] = line
             manifest.headers[key_of(line)] = manifest.header
     return manifest
+
+
+def _parsed(text: bytes) -> tuple[Json, str]:
+    """Return the object on a line and nothing, or an empty one and what is wrong with it."""
+    try:
+        line = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        return {}, f"expected one JSON object, {error}"
+    if not isinstance(line, dict):
+        return {}, f"expected one JSON object, got {line!r:.60}"
+    for name, (kind, words) in FIELDS.items():
+        value = line.get(name)
+        if value is not None and not _is(value, kind):
+            return {}, f"{name}: expected {words}, got {value!r:.60}"
+    key = str(line.get("key") or "")
+    if "\0" in key or PurePosixPath(key).is_absolute() or ".." in PurePosixPath(key).parts:
+        return {}, f"key: expected a path below the output folder, got {key!r:.120}"
+    for number, face in enumerate(line.get("faces") or [], start=1):
+        for name, (kind, words) in FACE_FIELDS.items():
+            value = face.get(name)
+            if value is not None and not _is(value, kind):
+                return {}, f"face {number}, {name}: expected {words}, got {value!r:.60}"
+        if "landmarks" in face and "crop" not in face:
+            return {}, f"face {number}: expected the size of its crop, got none"
+    return line, ""
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _is(value: object, kind: Kind) -> bool:
+    if kind == "number":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(kind, type):
+        return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    inner, count = kind
+    if not isinstance(value, list) or (count is not None and len(value) != count):
+        return False
+    return all(_is(item, inner) for item in value)
 
 
 def read_run(folder: Path, command: str) -> Manifest:
@@ -120,10 +186,19 @@ class ManifestWriter:
     """
 
     def __init__(self, path: Path, header: Line) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _cut_torn_line(path)
         self._path = path
-        self._file: TextIO = path.open("a", encoding="utf-8")
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise ConfigError(
+                f"{path}: expected a file of ours, this is a link or no file; move it"
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and is_torn(path):
+                with path.open("r+b") as file:
+                    file.truncate(path.read_bytes().rfind(b"\n") + 1)
+            self._file: TextIO = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise self._failed(error) from error
         self.append({"format_version": FORMAT_VERSION, **header})
 
     def append(self, line: Line) -> None:
@@ -140,9 +215,12 @@ class ManifestWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise MachineError(
-                f"cannot write {self._path}: {error.strerror}; free space, then run again"
-            ) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> MachineError:
+        return MachineError(
+            f"cannot write {self._path}: {error.strerror}; free space, then run again"
+        )
 
     def __enter__(self) -> "ManifestWriter":
         return self
@@ -156,9 +234,3 @@ def is_torn(path: Path) -> bool:
     """Say whether the last line of a manifest was cut off while it was written."""
     raw = path.read_bytes()
     return bool(raw) and not raw.endswith(b"\n")
-
-
-def _cut_torn_line(path: Path) -> None:
-    if path.exists() and is_torn(path):
-        with path.open("r+b") as file:
-            file.truncate(path.read_bytes().rfind(b"\n") + 1)

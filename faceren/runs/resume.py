@@ -4,11 +4,9 @@ from pathlib import Path, PurePosixPath
 
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
+from faceren.runs.folder import STALE_DIR
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest
 from faceren.runs.plan import Job
-
-STALE_DIR = ".stale"
-"""Folder below the output folder for outputs of earlier runs that no longer are current."""
 
 
 def earlier_run(output: Path, command: str) -> Manifest:

@@ -10,14 +10,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from faceren.arrays import Rgb8
 from faceren.errors import ConfigError, ImageError
 from faceren.images import find_images, read_rgb
 from faceren.training.events import Reading
-
-Pixels = NDArray[np.uint8]
-"""(H, W, 3), RGB."""
 
 DECODERS = 8
 """Threads that decode; OpenCV and Pillow do so outside Python's lock."""
@@ -42,7 +39,7 @@ class Images:
     """Clean images by number; ``read`` decodes again what is not in memory."""
 
     entries: tuple[Entry, ...]
-    pixels: tuple[Pixels, ...]
+    pixels: tuple[Rgb8, ...]
     """All of them, or none if they do not fit into memory."""
     max_side: int
     skipped: tuple[str, ...] = ()
@@ -51,7 +48,7 @@ class Images:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def read(self, number: int) -> Pixels:
+    def read(self, number: int) -> Rgb8:
         """Return image ``number``, (H, W, 3), not to be written to.
 
         Raises:
@@ -68,7 +65,7 @@ class Images:
         return Images(entries, pixels, self.max_side, skipped)
 
 
-def read_limited(path: Path, max_side: int) -> Pixels:
+def read_limited(path: Path, max_side: int) -> Rgb8:
     """Return an image, (H, W, 3), shrunk so that its shorter side is at most ``max_side``."""
     pixels = read_rgb(path)
     short = min(pixels.shape[:2])
@@ -81,7 +78,7 @@ def read_limited(path: Path, max_side: int) -> Pixels:
 def read_images(
     key: str, folders: Sequence[str], *, min_side: int, max_side: int, cache_gib: float
 ) -> Generator[Reading, None, Images]:
-    """Decode every image below some folders, telling how far it is; return the usable ones.
+    """Decode every image below some folders, yielding how far it is; return the usable ones.
 
     Args:
         key: Recipe key of the folders, for messages.
@@ -95,7 +92,7 @@ def read_images(
     """
     found = list(_find(key, folders))
     entries: list[Entry] = []
-    kept: list[Pixels] = []
+    kept: list[Rgb8] = []
     skipped: list[str] = []
     room = cache_gib * GIB
     with ThreadPoolExecutor(DECODERS) as pool:
@@ -112,7 +109,9 @@ def read_images(
             if done % 100 == 0 or done == len(found):
                 yield Reading(done=done, total=len(found))
     if not entries:
-        raise ConfigError(_nothing(key, folders, skipped))
+        reasons = f"; {len(skipped)} files are unusable, the first: {skipped[0]}" if skipped else ""
+        where = ", ".join(folders)
+        raise ConfigError(f"{key}: expected images, found no usable one in {where}{reasons}")
     return Images(tuple(entries), tuple(kept) if room >= 0 else (), max_side, tuple(skipped))
 
 
@@ -124,7 +123,7 @@ def _find(key: str, folders: Sequence[str]) -> Iterator[tuple[int, Path, str]]:
             yield number, image.path, image.relative.as_posix()
 
 
-def _decode(path: Path, min_side: int, max_side: int) -> Pixels | str:
+def _decode(path: Path, min_side: int, max_side: int) -> Rgb8 | str:
     """Return the pixels, or why there are none."""
     try:
         pixels = read_limited(path, max_side)
@@ -132,11 +131,6 @@ def _decode(path: Path, min_side: int, max_side: int) -> Pixels | str:
         return str(error).removeprefix(f"{path}: ")
     short = min(pixels.shape[:2])
     return pixels if short >= min_side else f"shorter side {short} px, below {min_side}"
-
-
-def _nothing(key: str, folders: Sequence[str], skipped: list[str]) -> str:
-    reasons = f"; {len(skipped)} files are unusable, the first: {skipped[0]}" if skipped else ""
-    return f"{key}: expected images, found no usable one in {', '.join(folders)}{reasons}"
 
 
 def split_validation(images: Images, count: int) -> tuple[Images, Images]:

@@ -1,4 +1,4 @@
-"""What a training run tells while it goes on: small frozen facts, for whoever shows them."""
+"""The events of a training run: small frozen facts, for whoever shows them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +31,9 @@ class Started:
     processes: int
     precision: str
     parameters: int
-    """Of the generator."""
+    """Weights of the generator."""
     images: int
-    """Trained on."""
+    """Images that are trained on."""
     validation_images: int
     skipped: tuple[str, ...]
     """Unusable images: path and reason each."""
@@ -48,11 +48,11 @@ class Progress:
     step: int
     images_seen: int
     loss: float
-    """Of the generator, weighted sum, of this step."""
+    """Weighted sum of the generator's losses in this step."""
     parts: dict[str, float]
     """Each loss by its recipe name, unweighted; ``discriminator`` too."""
     gradient: float
-    """Length of the generator's gradient before clipping."""
+    """Norm of the generator's gradient before clipping."""
     lr: float
     images_per_second: float
     """Since the last line of the log."""
@@ -71,9 +71,9 @@ class Validated:
 
     step: int
     scores: dict[str, Scores]
-    """Of the output, by task."""
+    """Scores of the output, by task."""
     input_scores: dict[str, Scores]
-    """Of the damaged input, by task."""
+    """Scores of the damaged input, by task."""
     best: bool
     """Whether these are the best weights so far."""
     sheet: Path | None
@@ -94,11 +94,11 @@ class Finished:
     step: int
     images_seen: int
     seconds: float
-    """Of training, over all parts of the run."""
+    """Seconds of training, over all parts of the run."""
     interrupted: bool
     """Ended by a signal; the same command goes on."""
     weights: Path
-    """Of the last step."""
+    """Weights of the last step."""
 
 
 Event = Reading | Started | Progress | Validated | Saved | Finished

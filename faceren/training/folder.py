@@ -1,12 +1,26 @@
-"""The folder of a run: which files it holds, and whether a recipe may go on in it."""
+"""The folder of a run: which files it holds, and whether a run may go on in it.
 
+A run goes on with the recipe that it was begun with, and with the same files and images, which the
+recipe only names: with others of the same name it would no longer compute what it would have
+computed in one go.
+"""
+
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceren.assets import model_path
 from faceren.errors import ConfigError
-from faceren.files import atomic_write
+from faceren.files import atomic_write, sha256_of
+from faceren.training.data import Images
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe
+
+Inputs = dict[str, str]
+"""What was found, by recipe key."""
+DIGITS = 16
+"""Digits of a hash: enough to tell files apart, short enough for a message."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +84,37 @@ class RunFolder:
         """Write down the recipe."""
         text = "# the resolved recipe of this run, written by faceren train\n" + dump_recipe(recipe)
         atomic_write(self.recipe, text.encode())
+
+
+def inputs_of(recipe: Recipe, images: Images) -> Inputs:
+    """Return what tells the inputs of every step apart from others of the same name.
+
+    Args:
+        recipe: Which files it names; ``init`` is not among them, as only the first step needs it.
+        images: Those that are trained on: known by their names and sides.
+    """
+    files = {
+        "teacher": model_path(recipe.teacher) if recipe.teacher else None,
+        "loss.vgg_weights": Path(recipe.loss.vgg_weights) if recipe.loss.vgg else None,
+    }
+    found = {key: f"sha256 {sha256_of(path)[:DIGITS]}" for key, path in files.items() if path}
+    listed = "\n".join(f"{e.folder}\t{e.key}\t{e.short}" for e in images.entries)
+    digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
+    summary = f"{len(images)} images, their list sha256 {digest[:DIGITS]}"
+    return {"data.train": summary, **found}
+
+
+def check_inputs(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise ConfigError if a run that goes on would read something else than before.
+
+    Args:
+        folder: The run folder, for the message.
+        before: ``inputs_of`` when its state was written; what is not in it is not compared.
+        now: The present ones.
+    """
+    changes = [f"{k}: {was} -> {now.get(k)}" for k, was in before.items() if now.get(k) != was]
+    if changes:
+        raise ConfigError(
+            f"{folder} was begun with other files of the same name; put them back, give another "
+            f"folder with -o, or --allow-change to go on with these. Changed: {'; '.join(changes)}"
+        )

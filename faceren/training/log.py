@@ -12,13 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from faceren.arrays import Json
 from faceren.errors import MachineError
 from faceren.files import DISK_ERRORS, atomic_write
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-Line = dict[str, Any]
 
 LOG_NAME = "log.jsonl"
 
@@ -38,7 +37,7 @@ class RunLog:
         self._file = self.path.open("ab", buffering=0)  # so that nothing is left to fail in close
         self._board = _tensorboard(folder / "tensorboard", step)
 
-    def write(self, kind: str, step: int, values: Line) -> None:
+    def write(self, kind: str, step: int, values: Json) -> None:
         """Append a line.
 
         Args:
@@ -50,7 +49,7 @@ class RunLog:
             MachineError: If the disk is full.
         """
         line = json.dumps({"kind": kind, "step": step, **_finite(values)}) + "\n"
-        with self._telling():
+        with self._errors_named():
             self._file.write(line.encode())
             if self._board is not None:
                 for name, value in _flat(values).items():
@@ -64,11 +63,11 @@ class RunLog:
         """
         self._file.close()
         if self._board is not None:
-            with self._telling():
+            with self._errors_named():
                 self._board.close()
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _errors_named(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -80,7 +79,7 @@ class RunLog:
             raise
 
 
-def read_log(path: Path) -> list[Line]:
+def read_log(path: Path) -> list[Json]:
     """Return the lines of a log; none if there is no file. A torn last line is ignored."""
     if not path.exists():
         return []
@@ -102,7 +101,7 @@ def _tensorboard(folder: Path, step: int) -> "SummaryWriter | None":
     return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
 
-def _flat(values: Line, prefix: str = "") -> dict[str, float]:
+def _flat(values: Json, prefix: str = "") -> dict[str, float]:
     flat: dict[str, float] = {}
     for name, value in values.items():
         if isinstance(value, dict):

@@ -1,11 +1,14 @@
 """The training loop: steps, log, validation, checkpoints, until the recipe or a signal ends it."""
 
+import signal
+import threading
 import time
 from collections.abc import Generator as Yields
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import torch
 
@@ -14,14 +17,53 @@ from faceren.errors import FacerenError, MachineError
 from faceren.training.events import Event, Finished, Progress, Saved, Validated
 from faceren.training.folder import RunFolder
 from faceren.training.log import RunLog
-from faceren.training.optimisation import progress
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import recipe_sha256
 from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float
 from faceren.training.state import Counters
-from faceren.training.step import Stepper, StepResult
-from faceren.training.stopping import StopRequest
+from faceren.training.step import Stepper, StepResult, progress
 from faceren.training.validation import Validator, overall, write_sheet
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Whether the user or the system has asked to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __bool__(self) -> bool:
+        return self.asked
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Yield a request that becomes true at the first SIGINT or SIGTERM.
+
+    From then on, and after the block, the signals do what they did before. Outside the main
+    thread, where Python allows no handlers, nothing is changed.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        request.asked = True
+        restore()
+
+    for number in SIGNALS:
+        signal.signal(number, handle)
+    try:
+        yield request
+    finally:
+        restore()
 
 
 @dataclass
@@ -35,9 +77,9 @@ class Clock:
     lap: float = field(default_factory=time.monotonic)
     """When the last line of the log was written."""
     images: int = 0
-    """Since then."""
+    """Images trained on since then."""
     waited: float = 0.0
-    """Seconds for data, since then."""
+    """Seconds spent waiting for data since then."""
 
     @property
     def seconds(self) -> float:
@@ -125,7 +167,8 @@ class Loop:
             self._guard()
             if self.validator is not None and (done >= 1 or self._every("validate.every")):
                 yield self._validate(self.validator, log)
-            if done >= 1 or stopped or self._every("train.save_every") or self._save_late():
+            late = time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
+            if done >= 1 or stopped or late or self._every("train.save_every"):
                 yield from self._save()
         return stopped and done < 1
 
@@ -133,9 +176,9 @@ class Loop:
         """Return the share done, and whether to stop, alike in all processes."""
         seconds, stop = self.clock.seconds, float(bool(self.stop))
         if self.fabric.world_size > 1:
-            told = torch.tensor([seconds, stop], device=self.fabric.device)
-            told = self.fabric.all_reduce(told, reduce_op="max")  # type: ignore[assignment]
-            seconds, stop = told.tolist()
+            latest = torch.tensor([seconds, stop], device=self.fabric.device)
+            latest = self.fabric.all_reduce(latest, reduce_op="max")  # type: ignore[assignment]
+            seconds, stop = latest.tolist()
         return progress(self.recipe.train, self.counters.step, seconds), bool(stop)
 
     def _batches(self) -> Iterator[Batch]:
@@ -150,9 +193,8 @@ class Loop:
 
     def _step(self, batches: Iterator[Batch], done: float) -> StepResult:
         asked = time.monotonic()
-        *pixels, whole, unreadable = next(batches)
+        *pixels, whole = next(batches)
         self.clock.waited += time.monotonic() - asked
-        self.counters.unreadable += int(unreadable.sum())
         damaged, clean = (
             to_float(images.to(self.fabric.device, non_blocking=True)) for images in pixels
         )
@@ -194,9 +236,6 @@ class Loop:
         every: int = getattr(getattr(self.recipe, section), name)
         return self.counters.step % every == 0
 
-    def _save_late(self) -> bool:
-        return time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
-
     def _guard(self) -> None:
         bad = self.counters.bad_in_a_row
         if bad >= self.recipe.train.max_bad_steps:
@@ -215,7 +254,7 @@ class Loop:
         if sheet is not None:
             write_sheet(sheet, measured.rows)
         if best:
-            self.counters.best, self.counters.best_step = score, step
+            self.counters.best = score
             self._write_weights(self.folder.best)
         if log is not None:
             log.write("validate", step, {**measured.scores, "input": validator.input_scores})

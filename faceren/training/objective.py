@@ -1,10 +1,13 @@
 """What a step minimises: the weighted losses of the generator, and that of the discriminator.
 
+The images of a step are looked at by several networks; what they have in common is computed once.
+
 Shape letters: N batch, H and W pixels.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,29 +16,83 @@ from torch import Tensor, nn
 
 from faceren.assets import asset
 from faceren.faces.alignment import TEMPLATE
-from faceren.networks.discriminator import Discriminator, Judged, judge_pair
-from faceren.networks.losses import (
+from faceren.networks.discriminator import Discriminator, Seen, score_pair
+from faceren.networks.perceptual import LpipsAlexNet
+from faceren.networks.projected import ProjectedDiscriminator
+from faceren.networks.vgg import VggFeatures
+from faceren.training.losses import (
+    FedLoss,
+    GridOffset,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
     perceptual_loss,
 )
-from faceren.networks.perceptual import LpipsAlexNet
-from faceren.networks.projected import ProjectedDiscriminator
-from faceren.networks.vgg import VggFeatures
-from faceren.training.embedding import FaceEmbedding, identity_loss
-from faceren.training.fed_loss import FedLoss
-from faceren.training.loss_recipe import LossRecipe
-from faceren.training.views import Phase, Trio, View, Views, moved
+from faceren.training.recipe import LossRecipe
 
 INNER_MARGIN = 50.0
-"""Around eyes, nose tip and mouth corners, pixels of a face of 512."""
-EYES_MARGIN = 32.0, 44.0
-"""Above and below, left and right of the eyes' centres, pixels of a face of 512."""
-EYES_SCALE = 2
-"""An iris is as wide as five places of AlexNet's first map: enlarged, ten."""
+"""Pixels of a face of 512 around eyes, nose tip and mouth corners: lids, brows and lips, too."""
+GRID = 4
+"""Stride of AlexNet's first layer, and of the pixel-unshuffle stem."""
 Parts = dict[str, Tensor]
 """Each loss, a scalar, by its recipe name."""
+
+
+def grid_offset(step: int) -> GridOffset:
+    """Return how many rows and columns of a step's images are left out: all 16 pairs in turn.
+
+    AlexNet looks at every fourth pixel, always in the same places. A network that makes its pixels
+    in blocks of four learns to please it in these places alone; so the grid moves.
+    """
+    return step % GRID, step // GRID % GRID
+
+
+@dataclass(frozen=True)
+class View:
+    """A batch of images and what AlexNet sees in it."""
+
+    images: Tensor
+    """(N, 3, H, W), not clamped."""
+    cut: Tensor
+    """The same without some of the first rows and columns, see ``grid_offset``."""
+    maps: Sequence[Tensor] = ()
+    """AlexNet's five maps of ``cut``; none if no loss needs them."""
+
+    def detached(self) -> "View":
+        """Return it without gradients."""
+        maps = [x.detach() for x in self.maps]
+        return View(self.images.detach(), self.cut.detach(), maps)
+
+
+@dataclass(frozen=True)
+class Trio:
+    """The batches of a step, image by image of the same face."""
+
+    output: View
+    damaged: View
+    clean: View
+
+    def detached(self) -> "Trio":
+        """Return it without gradients."""
+        return Trio(self.output.detached(), self.damaged, self.clean)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Everything that the losses of a step look at."""
+
+    all: Trio
+    """All images."""
+    whole: Tensor
+    """(N,) bool, which of them show a whole face, aligned."""
+    inner: Trio | None
+    """Eyes, nose and mouth of those; None if no loss needs them."""
+    offset: GridOffset
+
+    def detached(self) -> "Views":
+        """Return it without gradients."""
+        inner = self.inner and self.inner.detached()
+        return Views(self.all.detached(), self.whole, inner, self.offset)
 
 
 class Objective(nn.Module):
@@ -46,7 +103,7 @@ class Objective(nn.Module):
 
     Raises:
         MachineError: If weights of a loss network are missing or damaged.
-        ConfigError: If ``vgg_weights`` holds no VGG, or ``identity_weights`` no embedding network.
+        ConfigError: If ``vgg_weights`` holds no VGG.
     """
 
     def __init__(self, recipe: LossRecipe) -> None:
@@ -55,10 +112,6 @@ class Objective(nn.Module):
         alexnet = bool(recipe.looks_through_alexnet)
         self.lpips = LpipsAlexNet(asset("lpips-alexnet")).eval() if alexnet else None
         self.vgg = VggFeatures(Path(recipe.vgg_weights)).eval() if recipe.vgg else None
-        self.inner_vgg = inner_features(recipe.vgg_weights) if recipe.inner_vgg else None
-        self.embedding = (
-            FaceEmbedding(Path(recipe.identity_weights)).eval() if recipe.identity else None
-        )
         self.fed = FedLoss().eval() if recipe.fed else None
 
     def views(
@@ -68,7 +121,7 @@ class Objective(nn.Module):
         clean: Tensor,
         *,
         whole: Tensor | None = None,
-        phase: Phase = (0, 0),
+        offset: GridOffset = (0, 0),
     ) -> Views:
         """Return what the losses look at.
 
@@ -77,42 +130,41 @@ class Objective(nn.Module):
             damaged: The same shape, in [0, 1].
             clean: The same shape, in [0, 1].
             whole: (N,) bool, which of them show a whole face, aligned; all if not given.
-            phase: Where the grid of the perceptual networks begins, see ``views.phase_of``.
+            offset: Where the grid of the perceptual networks begins, see ``grid_offset``.
         """
         recipe, three = self.recipe, (output, damaged, clean)
         if whole is None:
             whole = torch.ones(len(output), dtype=torch.bool, device=output.device)
         compared = bool(recipe.lpips or recipe.projected)
-        every = self._trio(three, phase, compared=compared, judged=recipe.projected)
+        every = self._trio(three, offset, compared=compared, scored=recipe.projected)
         inner = None
-        compared = bool(recipe.inner or recipe.discriminator_inner)
-        if compared or recipe.inner_vgg:
+        if recipe.inner or recipe.discriminator_inner:
             faces = [inner_face(chosen(images, whole)) for images in three]
-            inner = self._trio(faces, phase, compared=compared, judged=recipe.discriminator_inner)
-        eyes = None
-        if recipe.eyes or recipe.discriminator_eyes:
-            faces = [enlarged_eyes(chosen(images, whole)) for images in three]
-            eyes = self._trio(faces, phase, compared=True, judged=recipe.discriminator_eyes)
-        return Views(every, whole, inner, eyes, phase)
+            inner = self._trio(faces, offset, compared=True, scored=recipe.discriminator_inner)
+        return Views(every, whole, inner, offset)
 
-    def _trio(self, three: Sequence[Tensor], phase: Phase, *, compared: bool, judged: bool) -> Trio:
-        """Return images with AlexNet's maps of what is compared (not the damaged) or judged."""
+    def _trio(
+        self, three: Sequence[Tensor], offset: GridOffset, *, compared: bool, scored: bool
+    ) -> Trio:
+        """Return images with AlexNet's maps of what is compared (not the damaged) or scored."""
         views = []
-        for images, mapped in zip(three, (compared, judged, compared), strict=True):
-            cut = moved(images, phase)
+        for images, mapped in zip(three, (compared, scored, compared), strict=True):
+            cut = images[:, :, offset[0] :, offset[1] :]
             maps = self.lpips.maps(cut) if mapped and self.lpips is not None else ()
             views.append(View(images, cut, maps))
         return Trio(*views)
 
-    def parts(self, views: Views, judge: nn.Module | None) -> Parts:
+    def parts(self, views: Views, discriminator: nn.Module | None) -> Parts:
         """Return the generator's losses, each a scalar, unweighted.
+
+        Losses of whole faces are 0 in a step that has none.
 
         Args:
             views: From this objective.
-            judge: The discriminator; needed if a loss has to do with it. It gets no gradient.
+            discriminator: Needed if a loss has to do with it. It gets no gradient.
         """
         parts: Parts = {}
-        output, clean = views.all.output, views.all.clean
+        output, clean, inner = views.all.output, views.all.clean, views.inner
         if self.recipe.l1:
             parts["l1"] = F.l1_loss(output.images, clean.images)
         if self.lpips is not None and self.recipe.lpips:
@@ -121,62 +173,55 @@ class Objective(nn.Module):
             with torch.no_grad():
                 target = self.vgg(clean.images)
             parts["vgg"] = perceptual_loss(self.vgg(output.images), target)
-        if judge is not None:
-            parts |= self._judged(views, judge)
-        return parts | self._of_faces(views)
-
-    def _of_faces(self, views: Views) -> Parts:
-        """Return the losses of whole faces; 0 if there is none."""
-        parts: Parts = {}
-        for name, region in (("inner", views.inner), ("eyes", views.eyes)):
-            if self.lpips is not None and getattr(self.recipe, name) and region is not None:
-                distances = self.lpips.distance(region.output.maps, region.clean.maps)
-                parts[name] = distances.sum() / max(1, len(distances))
-        if self.inner_vgg is not None and views.inner is not None:
-            parts["inner_vgg"] = maps_distance(self.inner_vgg, views.inner)
-        output, clean = (
-            chosen(view.images, views.whole) for view in (views.all.output, views.all.clean)
-        )
-        if self.embedding is not None:
-            parts["identity"] = identity_loss(self.embedding, output, clean)
+        if discriminator is not None:
+            parts |= self._adversarial(views, discriminator)
+        if self.lpips is not None and self.recipe.inner and inner is not None:
+            distances = self.lpips.distance(inner.output.maps, inner.clean.maps)
+            parts["inner"] = distances.sum() / max(1, len(distances))
         if self.fed is not None:
-            parts["fed"] = self.fed(output, clean, phase=views.phase)
+            faces = [chosen(view.images, views.whole) for view in (output, clean)]
+            parts["fed"] = self.fed(*faces, offset=views.offset)
         return parts
 
-    def _judged(self, views: Views, judge: nn.Module) -> Parts:
+    def _adversarial(self, views: Views, discriminator: nn.Module) -> Parts:
         parts: Parts = {}
-        damaged, output, clean = self.shown(views)
-        with _frozen(judge):
+        damaged, output, clean = self._seen(views)
+        with _frozen(discriminator):
             if self.recipe.features:
-                ours, theirs = judge_pair(judge, damaged, output, clean)
+                ours, theirs = score_pair(discriminator, damaged, output, clean)
                 parts["features"] = feature_matching_loss(ours, theirs)
-            else:  # the clean images' own judgement is not asked for
-                ours = judge(damaged, output)
+            else:  # the clean images' own scores are not asked for
+                ours = discriminator(damaged, output)
         if self.recipe.gan:
             parts["gan"] = generator_loss(ours)
         return parts
 
-    def shown(self, views: Views) -> tuple[Judged, Judged, Judged]:
+    def discriminator_loss(self, views: Views, discriminator: nn.Module) -> Tensor:
+        """Return what the discriminator minimises, a scalar; no gradient reaches the generator.
+
+        Args:
+            views: From this objective.
+            discriminator: The discriminator, wrapped or not.
+        """
+        ours, theirs = score_pair(discriminator, *self._seen(views.detached()))
+        return discriminator_loss(ours, theirs)
+
+    def _seen(self, views: Views) -> tuple[Seen, Seen, Seen]:
         """Return what the discriminator takes of damaged images, output and clean images.
 
         The paper's sees the images as they are, a projected one those that AlexNet has seen.
         """
-        damaged, output, clean = (
-            self._shown(views, name) for name in ("damaged", "output", "clean")
-        )
-        return damaged, output, clean
+        trios = [views.all]
+        if self.recipe.discriminator_inner and views.inner is not None:
+            trios.append(views.inner)
 
-    def _shown(self, views: Views, name: str) -> Judged:
-        if not self.recipe.projected:
-            images: Tensor = getattr(views.all, name).images
-            return images
-        parts = [
-            views.all,
-            views.inner if self.recipe.discriminator_inner else None,
-            views.eyes if self.recipe.discriminator_eyes else None,
-        ]
-        seen: list[View] = [getattr(part, name) for part in parts if part is not None]
-        return [tensor for view in seen for tensor in (view.cut, *view.maps)]
+        def of(name: str) -> Seen:
+            seen: list[View] = [getattr(trio, name) for trio in trios]
+            if not self.recipe.projected:
+                return seen[0].images
+            return [tensor for view in seen for tensor in (view.cut, *view.maps)]
+
+        return of("damaged"), of("output"), of("clean")
 
     def total(self, parts: Parts) -> Tensor:
         """Return the weighted sum."""
@@ -197,48 +242,9 @@ def inner_face(faces: Tensor) -> Tensor:
     return faces[:, :, top:bottom, left:right]
 
 
-def enlarged_eyes(faces: Tensor) -> Tensor:
-    """Return both eyes of aligned faces, (N, 3, h, w) of (N, 3, S, S), twice as large."""
-    unit, eyes = faces.shape[-1] / 512, TEMPLATE[:2]
-    high, wide = EYES_MARGIN
-    left, right = (round(unit * x) for x in (eyes[0, 0] - wide, eyes[1, 0] + wide))
-    top, bottom = (round(unit * y) for y in (eyes[0, 1] - high, eyes[0, 1] + high))
-    strip = faces[:, :, top:bottom, left:right]
-    return F.interpolate(strip, scale_factor=EYES_SCALE, mode="bilinear", align_corners=False)
-
-
-def inner_features(weights: str) -> VggFeatures:
-    """Return VGG up to relu3_1: eyelids and irises are a few pixels wide, and coarser maps dear."""
-    return VggFeatures(Path(weights), imagenet_normalised=True, depth=3).eval()
-
-
-def maps_distance(features: VggFeatures, views: Trio) -> Tensor:
-    """Return how far the output's maps are from the clean images', summed over them, a scalar.
-
-    A map's distance is the mean absolute difference. If there is no image, it is 0.
-    """
-    if not len(views.clean.cut):
-        return views.output.cut.sum()  # 0, and a step of crops alone can still go backward
-    with torch.no_grad():
-        target = features(views.clean.cut)
-    ours = features(views.output.cut)
-    return perceptual_loss(ours, target, layer_weights=[1.0] * len(target))
-
-
-def judgement_loss(judge: nn.Module, damaged: Judged, output: Judged, clean: Judged) -> Tensor:
-    """Return what the discriminator minimises, a scalar.
-
-    Args:
-        judge: The discriminator, wrapped or not.
-        damaged: What it takes of the damaged images, see ``Objective.shown``.
-        output: Of the restored ones, without a gradient.
-        clean: Of the clean ones.
-    """
-    ours, theirs = judge_pair(judge, damaged, output, clean)
-    return discriminator_loss(ours, theirs)
-
-
-def build_judge(recipe: LossRecipe, seed: int) -> Discriminator | ProjectedDiscriminator | None:
+def build_discriminator(
+    recipe: LossRecipe, seed: int
+) -> Discriminator | ProjectedDiscriminator | None:
     """Return the discriminator with weights drawn from a seed; None if no loss needs it."""
     if not recipe.adversarial:
         return None
@@ -246,9 +252,7 @@ def build_judge(recipe: LossRecipe, seed: int) -> Discriminator | ProjectedDiscr
         torch.manual_seed(seed + 1)  # other numbers than the generator's
         if recipe.discriminator == "projected":
             return ProjectedDiscriminator(
-                width=recipe.discriminator_width,
-                inner=recipe.discriminator_inner,
-                eyes=recipe.discriminator_eyes,
+                width=recipe.discriminator_width, inner=recipe.discriminator_inner
             )
         return Discriminator(width=recipe.discriminator_width)
 

@@ -1,18 +1,95 @@
 """What a training run does, as frozen values: each field is documented, and checked when made."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from faceren.config import GeneratorConfig, check_choice
+from faceren.checks import Bounds, check_fields, check_value
+from faceren.config import GeneratorConfig
 from faceren.degradation import TASKS
 from faceren.errors import ConfigError
-from faceren.training.bounds import HUGE, rising, within
-from faceren.training.loss_recipe import LEAST_SIDES, LossRecipe
 
 Schedule = Literal["constant", "linear", "cosine"]
 OptimiserKind = Literal["adam", "adamw"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
+DiscriminatorKind = Literal["patches", "projected"]
 Score = Literal["psnr", "ssim", "lpips"]
+Share = Annotated[float, Bounds(0, 1)]
+Weight = Annotated[float, Bounds(0)]
+Decay = Annotated[float, Bounds(0, 0.9999999)]
+"""In [0, 1): an average that keeps everything never moves."""
+Rate = Annotated[float, Bounds(1e-12, 1)]
+Minutes = Annotated[float, Bounds(0.001)]
+Count = Annotated[int, Bounds(1)]
+Steps = Annotated[int, Bounds(0)]
+Side = Annotated[int, Bounds(16, 8192)]
+"""Pixels."""
+LOSSES = ("l1", "lpips", "inner", "vgg", "fed", "gan", "features")
+LEAST_SIDES = {"lpips": 36, "inner": 96, "projected": 64, "discriminator_inner": 120}
+"""Smallest training images of which AlexNet still has all its maps, pixels, by who asks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossRecipe:
+    """Weights of the generator's losses. What has weight zero is not built and costs nothing."""
+
+    l1: Weight = 0.0
+    """Mean absolute difference of pixels."""
+    lpips: Weight = 0.0
+    """LPIPS distance on AlexNet; its weights ship with faceren."""
+    inner: Weight = 0.0
+    """LPIPS distance of eyes, nose and mouth alone, of samples that show the whole face."""
+    vgg: Weight = 0.0
+    """VGG-19 feature distance (paper, eq. 6); needs ``vgg_weights``."""
+    vgg_weights: str = ""
+    """File of VGG weights."""
+    fed: Weight = 0.0
+    """Distance of dlib's embeddings, of samples that show the whole face: FED, at fixed places."""
+    gan: Weight = 0.0
+    """Least-squares adversarial loss (paper, eq. 4)."""
+    features: Weight = 0.0
+    """Distance of the discriminator's feature maps (paper, eq. 5)."""
+    discriminator: DiscriminatorKind = "patches"
+    """``patches`` of pixels at two scales, as the paper; ``projected`` scores AlexNet's maps and
+    learns faster (arXiv:2111.01007)."""
+    discriminator_width: Annotated[int, Bounds(1, 1024)] = 64
+    """Channels of the discriminator's first layer; of a projected one, of all its layers."""
+    discriminator_inner: bool = False
+    """Let a projected one score eyes, nose and mouth by themselves, too, of whole faces."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, label="loss.{}".format)
+        if self.discriminator_inner and not self.projected:
+            raise ConfigError(
+                "loss.discriminator_inner: expected loss.gan and loss.discriminator projected"
+            )
+        if not any(getattr(self, name) for name in LOSSES):
+            raise ConfigError("loss: expected a weight above 0 for at least one loss, got none")
+        if self.vgg and not self.vgg_weights:
+            raise ConfigError(
+                "loss.vgg_weights: the VGG loss needs a file of weights; give one, or set loss.vgg "
+                "to 0 and use loss.lpips"
+            )
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether a discriminator is needed."""
+        return bool(self.gan or self.features)
+
+    @property
+    def projected(self) -> bool:
+        """Whether the discriminator scores AlexNet's maps."""
+        return self.adversarial and self.discriminator == "projected"
+
+    @property
+    def looks_through_alexnet(self) -> list[str]:
+        """What in it needs AlexNet's maps of training images."""
+        uses = {
+            "lpips": self.lpips,
+            "inner": self.inner,
+            "projected": self.projected,
+            "discriminator_inner": self.discriminator_inner,
+        }
+        return [name for name, used in uses.items() if used]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,61 +98,60 @@ class DataRecipe:
 
     train: tuple[str, ...] = ()
     """Folders of clean images, searched recursively."""
-    weights: tuple[float, ...] = ()
+    weights: tuple[Weight, ...] = ()
     """How often each folder is drawn from for whole faces of ``size``; default by its number of
     images."""
     validation: tuple[str, ...] = ()
     """Folders of images to validate on; default some images of ``train``, then not trained on."""
     task: str = "mixed"
     """Damage to undo: a task of ``faceren degrade``, or ``mixed``."""
-    full: float = 0.0
+    full: Share = 0.0
     """Share of samples that are damaged by the paper's ``full``, whatever the task."""
     fixed_damage: bool = False
     """Damage each image always alike, as the paper did, rather than anew each time."""
-    size: int = 256
+    size: Side = 256
     """Side of a training image, pixels."""
-    large: float = 0.0
+    large: Share = 0.0
     """Share of steps that show whole faces of ``large_size``, of any folder. They have fewer
     images, so that each step has about as many pixels."""
-    large_size: int = 512
+    large_size: Side = 512
     """Side of these images, pixels, at least ``size``; only images that fill it are taken."""
-    crops: float = 0.0
+    crops: Share = 0.0
     """Share of samples that are a random crop at about native size, of images that are larger."""
     zoom: tuple[float, float] = (1.0, 1.0)
     """Range of the scale of a whole face; 1 lets the shorter side fill the training image."""
     crop_zoom: tuple[float, float] = (0.6, 1.05)
     """Range of the scale of a crop against the image's own pixels."""
-    shift: float = 0.0
+    shift: Share = 0.0
     """Largest shift of a whole face, share of ``size``."""
-    rotation: float = 0.0
+    rotation: Annotated[float, Bounds(0, 180)] = 0.0
     """Standard deviation of the rotation, degrees."""
-    flip: float = 0.5
+    flip: Share = 0.5
     """Share of samples that are mirrored."""
-    min_side: int = 32
+    min_side: Side = 32
     """Images with a shorter side below this many pixels are left out."""
-    max_side: int = 1024
+    max_side: Side = 1024
     """Images with a shorter side above this are shrunk to it when read."""
-    cache_gib: float = 8.0
+    cache_gib: Annotated[float, Bounds(0)] = 8.0
     """Keep the decoded images in memory if they fit into this; otherwise decode at each use."""
-    workers: int = 2
+    workers: Annotated[int, Bounds(0, 256)] = 2
     """Processes that prepare samples; 0 prepares them between the steps."""
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            check_choice("data.task", self.task, Literal[TASKS])
+        check_fields(self, label="data.{}".format)
+        check_value("data.task", self.task, Literal[TASKS])
         if self.weights and len(self.weights) != len(self.train):
             raise ConfigError(
                 f"data.weights: expected one for each of the {len(self.train)} folders of "
                 f"data.train, got {len(self.weights)}"
             )
-        if self.weights and (min(self.weights) < 0 or sum(self.weights) <= 0):
+        if self.weights and not any(self.weights):
             raise ConfigError(f"data.weights: expected shares above 0, got {self.weights}")
-        rising("data", "zoom", self.zoom)
-        rising("data", "crop_zoom", self.crop_zoom)
-        share, side = (0.0, 1.0), (16.0, 8192.0)
-        within("data", self, dict.fromkeys(("crops", "flip", "shift", "large", "full"), share))
-        within("data", self, dict.fromkeys(("size", "large_size", "min_side", "max_side"), side))
-        within("data", self, {"rotation": (0, 180), "cache_gib": (0, HUGE), "workers": (0, 256)})
+        for name, (low, high) in (("zoom", self.zoom), ("crop_zoom", self.crop_zoom)):
+            if not 0 < low <= high:
+                raise ConfigError(
+                    f"data.{name}: expected [low, high] with 0 < low <= high, got {(low, high)}"
+                )
         if self.large and self.large_size < self.size:
             raise ConfigError(
                 f"data.large_size: expected at least data.size {self.size}, got {self.large_size}"
@@ -91,33 +167,33 @@ class DataRecipe:
 class TrainRecipe:
     """How the weights are moved, how long, and what is kept."""
 
-    steps: int | None = None
+    steps: Count | None = None
     """End after this many steps."""
-    minutes: float | None = None
+    minutes: Minutes | None = None
     """End after this many minutes of training; the schedule then follows the clock."""
-    batch: int = 8
+    batch: Count = 8
     """Images in a step, over all processes."""
-    lr: float = 1e-4
+    lr: Rate = 1e-4
     """Learning rate of the generator."""
-    lr_discriminator: float = 4e-4
+    lr_discriminator: Rate = 4e-4
     """Learning rate of the discriminator (TTUR: above the generator's)."""
     optimiser: OptimiserKind = "adam"
     """``adam``, or ``adamw`` with decoupled weight decay."""
-    betas: tuple[float, float] = (0.0, 0.9)
+    betas: tuple[Decay, Decay] = (0.0, 0.9)
     """Decay of the first and second moment."""
-    weight_decay: float = 0.0
-    """Of ``adamw``, and as L2 penalty of ``adam``."""
-    warmup: int = 0
+    weight_decay: Share = 0.0
+    """Weight decay of ``adamw``; the L2 penalty of ``adam``."""
+    warmup: Steps = 0
     """Steps over which the learning rate rises from near 0."""
     schedule: Schedule = "constant"
     """After ``hold``: ``constant``, or fall to 0 straight (``linear``) or as a ``cosine``."""
-    hold: float = 0.0
+    hold: Share = 0.0
     """Share of the training before the learning rate falls."""
-    stairs: int = 0
-    """Let the learning rate fall in this many equal stairs, as the paper's epochs; 0 is smooth."""
-    clip: float = 1.0
-    """Longest gradient, of all weights together; 0 does not clip."""
-    ema: float = 0.999
+    lr_steps: Steps = 0
+    """Let the learning rate fall in this many equal steps, as the paper's epochs; 0 is smooth."""
+    clip: Annotated[float, Bounds(0)] = 1.0
+    """Largest gradient norm, of all weights together; 0 does not clip."""
+    ema: Decay = 0.999
     """Decay of the moving average of the weights, which is what is saved; 0 saves the weights."""
     precision: PrecisionKind = "auto"
     """``bf16`` mixed precision, or ``fp32``; ``auto`` is bf16 on GPUs that have it."""
@@ -125,58 +201,42 @@ class TrainRecipe:
     """Memory layout; the faster one on most devices."""
     compile: bool = False
     """Compile the generator with ``torch.compile``."""
-    save_every: int = 1000
+    save_every: Count = 1000
     """Steps between checkpoints."""
-    save_minutes: float = 10.0
+    save_minutes: Minutes = 10.0
     """Save after this many minutes, too."""
-    log_every: int = 50
+    log_every: Count = 50
     """Steps between lines of the log."""
-    max_bad_steps: int = 20
+    max_bad_steps: Count = 20
     """Stop after this many steps in a row whose gradient is not finite."""
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("optimiser", OptimiserKind),
-            ("schedule", Schedule),
-            ("precision", PrecisionKind),
-        ):
-            check_choice(f"train.{name}", getattr(self, name), choices)
+        check_fields(self, label="train.{}".format)
         if self.steps is None and self.minutes is None:
             raise ConfigError("train: expected train.steps or train.minutes, got neither")
-        counts = ("steps", "batch", "save_every", "log_every", "max_bad_steps")
-        within("train", self, dict.fromkeys(counts, (1, HUGE)))
-        within("train", self, {"minutes": (0.001, HUGE), "save_minutes": (0.001, HUGE)})
-        within("train", self, {"lr": (1e-12, 1), "lr_discriminator": (1e-12, 1)})
-        within("train", self, {"hold": (0, 1), "weight_decay": (0, 1), "ema": (0, 0.9999999)})
-        within("train", self, {"warmup": (0, HUGE), "stairs": (0, HUGE), "clip": (0, HUGE)})
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ConfigError(f"train.betas: expected two numbers in [0, 1), got {self.betas}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationRecipe:
     """What is measured on images that are not trained on, always with the same damage."""
 
-    every: int = 1000
+    every: Count = 1000
     """Steps between validations; one follows the last step, too."""
-    images: int = 16
+    images: Count = 16
     """Images, evenly chosen."""
-    size: int = 256
+    size: Annotated[int, Bounds(32, 8192)] = 256
     """Their side, pixels."""
     tasks: tuple[str, ...] = ()
     """Damages to measure; default that of ``data.task``."""
     select: Score = "lpips"
     """What makes a checkpoint the best: lowest ``lpips``, highest ``psnr`` or ``ssim``."""
-    sheet: int = 6
+    sheet: Annotated[int, Bounds(0, 100)] = 6
     """Images of each task on the sheet (input, output, clean); 0 makes none."""
 
     def __post_init__(self) -> None:
-        check_choice("validate.select", self.select, Score)
+        check_fields(self, label="validate.{}".format)
         for task in self.tasks:
-            if task not in TASKS:
-                check_choice("validate.tasks", task, Literal[TASKS])
-        within("validate", self, {"every": (1, HUGE), "images": (1, HUGE), "sheet": (0, 100)})
-        within("validate", self, {"size": (32, 8192)})
+            check_value("validate.tasks", task, Literal[TASKS])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,14 +259,15 @@ class Recipe:
     its own self-ensemble, can do; nothing in such a target is left to chance."""
     widen: bool = False
     """Let ``model`` be larger than ``init``, of which its further channels are made (Net2Net)."""
-    seed: int = 0
-    """Of the first weights, the samples and the damage."""
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
+    """Seed of the first weights, the samples and the damage."""
     licence: str = ""
     """Licence of the weights, written into the checkpoints."""
     training_data: str = ""
     """What the data are, in a sentence, written into the checkpoints."""
 
     def __post_init__(self) -> None:
+        check_fields(self, label=str)
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"name: expected letters, digits, - and _, got {self.name!r}")
         if self.model is None and not self.init:
@@ -219,4 +280,3 @@ class Recipe:
                     f"data.size: expected at least {LEAST_SIDES[what]} for the loss {what}, "
                     f"got {self.data.size}"
                 )
-        within("recipe", self, {"seed": (0, 2**32 - 1)})

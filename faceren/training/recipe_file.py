@@ -5,12 +5,13 @@ import hashlib
 import json
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 
-from faceren.config import check_choice, nearest
+from faceren.checks import hints_of, nearest
 from faceren.errors import ConfigError
 from faceren.training.recipe import Recipe
 
@@ -21,6 +22,15 @@ HARMLESS = ("data.workers", "data.cache_gib", "train.save_every", "train.save_mi
 
 MAX_PARENTS = 8
 """Recipes that ``extends`` may chain before it is taken for a circle."""
+
+OLDER_KEYS = {
+    ("train", "stairs"): "lr_steps",
+    **{
+        ("loss", name): ""
+        for name in ("eyes", "inner_vgg", "identity", "identity_weights", "discriminator_eyes")
+    },
+}
+"""Keys of older recipes and what they are called today; empty if what they weighed is gone."""
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -37,7 +47,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     tree = _read_tree(path, parents=0)
     for override in overrides:
-        tree = _merge(tree, _parse_override(override))
+        tree = _merge(tree, _renamed(_parse_override(override)))
     try:
         recipe: Recipe = _build(Recipe, tree, "")
     except ConfigError as error:
@@ -88,12 +98,25 @@ def _read_tree(path: Path, parents: int) -> Tree:
         raise ConfigError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected the keys of a recipe, got {type(tree).__name__}")
+    tree = _renamed(tree)
     parent = tree.pop("extends", None)
     if parent is None:
         return tree
     if parents == MAX_PARENTS or not isinstance(parent, str):
         raise ConfigError(f"{path}: extends: expected the file name of a recipe, got {parent!r}")
     return _merge(_read_tree(path.parent / parent, parents + 1), tree)
+
+
+def _renamed(tree: Tree) -> Tree:
+    """Return a tree with the keys of today; a loss that is gone may stand there with weight 0."""
+    sections = {key: dict(value) for key, value in tree.items() if isinstance(value, dict)}
+    for (section, old), new in OLDER_KEYS.items():
+        values = sections.get(section, {})
+        if old in values and new:
+            values[new] = values.pop(old)
+        elif not values.get(old, True):
+            del values[old]
+    return {**tree, **sections}
 
 
 def _merge(below: Any, above: Any) -> Any:
@@ -117,17 +140,20 @@ def _parse_override(text: str) -> Tree:
     return tree
 
 
-def _build(kind: type[Any], tree: Any, where: str) -> Any:
-    """Return the dataclass ``kind`` with the values of ``tree``; ``where`` is its key."""
+def _build(kind: Any, tree: Any, where: str) -> Any:
+    """Return the dataclass ``kind`` with the values of ``tree``; ``where`` is its key.
+
+    What a field may be is for the dataclass to check.
+    """
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{where}: expected a section with keys, got {tree!r}")
-    hints = get_type_hints(kind)
+    hints = hints_of(kind)
     values = {}
     for name, value in tree.items():
         key = f"{where}.{name}" if where else str(name)
         if name not in hints:
             raise ConfigError(f"unknown key {key!r}{nearest(str(name), hints)}")
-        values[name] = _convert(hints[name], value, key)
+        values[name] = _from_yaml(hints[name], value, key)
     for field in dataclasses.fields(kind):
         needed = field.default is field.default_factory  # both are missing
         if needed and field.name not in values:
@@ -135,42 +161,24 @@ def _build(kind: type[Any], tree: Any, where: str) -> Any:
     return kind(**values)
 
 
-def _convert(hint: Any, value: Any, key: str) -> Any:
+def _from_yaml(hint: Any, value: Any, key: str) -> Any:
+    """Return a value as a field of this type holds it: sections, tuples and floats are made."""
+    if get_origin(hint) is Annotated:
+        return _from_yaml(get_args(hint)[0], value, key)
     if get_origin(hint) in (Union, types.UnionType):
         inner = next(kind for kind in get_args(hint) if kind is not type(None))
-        return None if value is None else _convert(inner, value, key)
+        return None if value is None else _from_yaml(inner, value, key)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _build(hint, value, key)
     if get_origin(hint) is tuple:
-        return _convert_tuple(get_args(hint), value, key)
-    if get_origin(hint) is Literal:
-        check_choice(key, value, hint)
-        return value
-    if hint is float and isinstance(value, str):
-        value = _number(value)  # YAML 1.1 reads 1e-4 as a string
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint or value != value:
-        raise ConfigError(f"{key}: expected {NAMES[hint]}, got {value!r}")
+        kinds = get_args(hint)
+        many = kinds[-1] is Ellipsis
+        if many and not isinstance(value, list):
+            value = [value]  # one may stand alone
+        if not isinstance(value, list):
+            return value
+        return tuple(_from_yaml(kinds[0], item, key) for item in value)  # all parts are alike
+    if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        with suppress(ValueError):
+            return float(value)  # YAML 1.1 reads 1e-4 as a string
     return value
-
-
-def _convert_tuple(hints: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
-    """One value may stand for a list of one."""
-    many = len(hints) == 2 and hints[1] is Ellipsis
-    if many and not isinstance(value, list):
-        value = [value]
-    if not isinstance(value, list) or (not many and len(value) != len(hints)):
-        raise ConfigError(f"{key}: expected a list of {len(hints)} values, got {value!r}")
-    kinds = [hints[0]] * len(value) if many else hints
-    return tuple(_convert(kind, item, key) for kind, item in zip(kinds, value, strict=True))
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-NAMES = {float: "a number", int: "an integer", bool: "true or false", str: "a text"}

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from faceren.arrays import Rgb8
 from faceren.degradation import apply, draw_pair, item_seed
 from faceren.errors import ImageError
-from faceren.training.data import Images, Pixels
+from faceren.training.data import Images
 from faceren.training.recipe import DataRecipe
 
 SHRINKING = 0.75
@@ -40,7 +41,7 @@ class Framing:
     mirrored: bool = False
 
 
-def frame(image: Pixels, framing: Framing, size: int) -> Pixels:
+def frame(image: Rgb8, framing: Framing, size: int) -> Rgb8:
     """Return the framed part, (S, S, 3); what lies outside the image is its reflection.
 
     Args:
@@ -66,7 +67,7 @@ def frame(image: Pixels, framing: Framing, size: int) -> Pixels:
 
 
 @dataclass(frozen=True)
-class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
+class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
     """Every sample that a recipe can draw, by index from 0 without end."""
 
     images: Images
@@ -85,17 +86,18 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
         pixels = (self.recipe.large_size / self.recipe.size) ** 2
         return max(1, round(self.batch / pixels)) if self.large(step) else self.batch
 
-    def __getitem__(self, index: int) -> tuple[Pixels, Pixels, bool, int]:
-        """Return the damaged input, the clean target, both (S, S, 3), and two facts about them.
+    def __getitem__(self, index: int) -> tuple[Rgb8, Rgb8, bool]:
+        """Return the damaged input and the clean target, (S, S, 3), and whether the face is whole.
 
-        The facts: whether they show a whole face, and how many unreadable images were met.
+        Raises:
+            ImageError: If none of the images can be read any more.
         """
         rng = np.random.default_rng([self.seed, index])
         large = self.large(index // self.batch)
         size = self.recipe.large_size if large else self.recipe.size
         crop = bool(rng.random() < self.recipe.crops) and not large
         number = self._pick(rng, crop=crop, large=large)
-        image, number, unreadable = self._read(number)
+        image, number = self._read(number)
         framing, whole = self._framing(rng, image, size, crop=crop)
         clean = frame(image, framing, size)
         seed = int(rng.integers(2**53))
@@ -104,7 +106,7 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
         task = "full" if rng.random() < self.recipe.full else self.recipe.task
         pair = draw_pair(task, seed=seed, size=whole)
         target = apply(clean, pair.tone)
-        return apply(target, pair.damage), target, not crop, unreadable
+        return apply(target, pair.damage), target, not crop
 
     def _pick(self, rng: np.random.Generator, *, crop: bool, large: bool) -> int:
         """Return the number of an image: one large enough, or one of a folder by its weight."""
@@ -138,17 +140,17 @@ class SampleSet(Dataset[tuple[Pixels, Pixels, bool, int]]):
             folders[entry.folder].append(number)
         return folders
 
-    def _read(self, number: int) -> tuple[Pixels, int, int]:
+    def _read(self, number: int) -> tuple[Rgb8, int]:
         """Return an image, or the next readable one if its file broke since the run began."""
-        for unreadable in range(len(self.images)):
+        for _ in range(len(self.images)):
             try:
-                return self.images.read(number), number, unreadable
+                return self.images.read(number), number
             except ImageError:
                 number = (number + 1) % len(self.images)
         raise ImageError("data.train: none of the images can be read any more; is the disk there?")
 
     def _framing(
-        self, rng: np.random.Generator, image: Pixels, size: int, *, crop: bool
+        self, rng: np.random.Generator, image: Rgb8, size: int, *, crop: bool
     ) -> tuple[Framing, int]:
         """Return the framing and the shorter side that the whole image has at its scale."""
         recipe, short = self.recipe, min(image.shape[:2])
@@ -184,7 +186,7 @@ class Steps:
 
 
 Batch = list[Tensor]
-"""Damaged and clean, (N, S, S, 3) uint8; for each, whether whole, and unreadable images met."""
+"""Damaged and clean, (N, S, S, 3) uint8; and for each, (N,) bool, whether the face is whole."""
 
 
 def build_loader(samples: SampleSet, steps: Steps, *, pinned: bool) -> "DataLoader[Any]":

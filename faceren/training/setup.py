@@ -19,11 +19,10 @@ from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
 from faceren.training.lightning import wastes_bf16
 from faceren.training.log import has_tensorboard
-from faceren.training.objective import Objective, build_judge
-from faceren.training.optimisation import build_optimiser
+from faceren.training.objective import Objective, build_discriminator
 from faceren.training.recipe import Recipe
 from faceren.training.state import TrainingState, averaged_copy
-from faceren.training.step import Stepper
+from faceren.training.step import Stepper, build_optimiser
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -44,17 +43,16 @@ def initial_generator(recipe: Recipe) -> Generator:
         ConfigError: If ``init`` has another shape than ``model``, or sizes do not fit the network.
         MachineError: If ``init`` is missing or damaged.
     """
-    generator = _from_checkpoint(recipe) if recipe.init else _from_seed(recipe)
+    if recipe.init:
+        generator = _from_checkpoint(recipe)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            generator = build_generator(recipe.model or GeneratorConfig())
     _check_sizes(recipe, generator, "this network")
     for name in unused_parameters(generator):
         generator.get_parameter(name).requires_grad = False
     return generator.train()
-
-
-def _from_seed(recipe: Recipe) -> Generator:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return build_generator(recipe.model or GeneratorConfig())
 
 
 def teacher_of(recipe: Recipe) -> Generator | None:
@@ -105,7 +103,7 @@ def _from_checkpoint(recipe: Recipe) -> Generator:
 
 
 def read_sets(recipe: Recipe) -> Yields[Reading, None, ImageSets]:
-    """Read training and validation images, telling how far it is.
+    """Read training and validation images, yielding how far it is.
 
     Raises:
         ConfigError: If a folder is missing or has too few usable images.
@@ -164,7 +162,7 @@ def build_stepper(
     train = recipe.train
     layout = torch.channels_last if train.channels_last else torch.contiguous_format
     generator = generator.to(memory_format=layout)
-    judge = build_judge(recipe.loss, recipe.seed)
+    discriminator = build_discriminator(recipe.loss, recipe.seed)
     objective = Objective(recipe.loss).to(memory_format=layout)
     state = TrainingState(
         generator=generator,
@@ -173,12 +171,12 @@ def build_stepper(
     )
     compiled: Any = torch.compile(generator) if train.compile else generator
     wrapped, optimiser = fabric.setup(compiled, state.optimiser)
-    judge_wrapped, judge_optimiser = None, None
-    if judge is not None:
-        judge = judge.to(memory_format=layout)
-        state.discriminator = judge
-        state.discriminator_optimiser = build_optimiser(judge, train, train.lr_discriminator)
-        judge_wrapped, judge_optimiser = fabric.setup(judge, state.discriminator_optimiser)
+    scoring, scoring_optimiser = None, None
+    if discriminator is not None:
+        discriminator = discriminator.to(memory_format=layout)
+        theirs = build_optimiser(discriminator, train, train.lr_discriminator)
+        state.discriminator, state.discriminator_optimiser = discriminator, theirs
+        scoring, scoring_optimiser = fabric.setup(discriminator, theirs)
     return Stepper(
         fabric=fabric,
         recipe=recipe,
@@ -186,8 +184,8 @@ def build_stepper(
         objective=objective.to(fabric.device),
         generator=wrapped,
         optimiser=optimiser,
-        discriminator=judge_wrapped,
-        discriminator_optimiser=judge_optimiser,
+        discriminator=scoring,
+        discriminator_optimiser=scoring_optimiser,
         teacher=None
         if teacher is None
         else teacher.to(device=fabric.device).to(memory_format=layout),

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
 from faceren.networks.generator import Generator
-from faceren.training.inputs import Inputs
+from faceren.training.folder import Inputs
 
 FORMAT_VERSION = "faceren-state-1"
 
@@ -34,16 +34,13 @@ class Counters:
     images_seen: int = 0
     """Samples drawn."""
     seconds: float = 0.0
-    """Of training, without reading images, validation and saving."""
+    """Seconds of training, without reading images, validation and saving."""
     skipped_steps: int = 0
     """Steps whose gradient was not finite."""
     bad_in_a_row: int = 0
-    """Of those, the ones since the last good step."""
-    unreadable: int = 0
-    """Images that broke while the run went on."""
+    """Those among them since the last good step."""
     best: float | None = None
     """Best score so far, higher is better."""
-    best_step: int = 0
 
 
 @dataclass
@@ -58,7 +55,7 @@ class TrainingState:
     discriminator_optimiser: Optimizer | None = None
     counters: Counters = field(default_factory=Counters)
     inputs: Inputs = field(default_factory=dict)
-    """What it is trained with, to be compared when it goes on; see ``inputs.check_inputs``."""
+    """What it is trained with, to be compared when it goes on; see ``folder.check_inputs``."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor by its name in the file."""
@@ -151,7 +148,9 @@ def _read(path: Path) -> tuple[Counters, Inputs, dict[str, Tensor]]:
             f"got {metadata.get('format_version')!r}; finish the run with the faceren it began with"
         )
     inputs = json.loads(metadata.get("inputs", "{}"))  # older states have none
-    return Counters(**json.loads(metadata["counters"])), inputs, tensors
+    known = {field.name for field in dataclasses.fields(Counters)}  # older states count more
+    counters = {k: v for k, v in json.loads(metadata["counters"]).items() if k in known}
+    return Counters(**counters), inputs, tensors
 
 
 def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:

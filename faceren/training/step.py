@@ -8,20 +8,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
 
 from faceren.errors import MachineError
-from faceren.networks.generator import Generator
-from faceren.networks.mirrored import mirrored_mean
-from faceren.training.objective import Objective, judgement_loss
-from faceren.training.optimisation import lr_factor, set_lr
-from faceren.training.recipe import Recipe
+from faceren.networks.generator import Generator, mirrored_mean
+from faceren.training.objective import Objective, Views, grid_offset
+from faceren.training.recipe import Recipe, TrainRecipe
 from faceren.training.state import TrainingState, follow
-from faceren.training.views import Views, phase_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step saw."""
+
+    loss: float
+    """Weighted sum of the generator's losses."""
+    parts: dict[str, float]
+    """Each loss by its recipe name, unweighted; ``discriminator`` too."""
+    gradient: float
+    """Norm of the generator's gradient before clipping."""
+    lr: float
+    """Learning rate of the generator."""
+    good: bool
+    """Whether every loss and gradient was finite; otherwise the weights concerned stayed."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class Stepper:
 
     def take(
         self, damaged: Tensor, clean: Tensor, *, done: float, whole: Tensor | None = None
-    ) -> "StepResult":
+    ) -> StepResult:
         """Take one step, unless the gradient is not finite; count either in the state.
 
         Args:
@@ -52,7 +66,8 @@ class Stepper:
         """
         train, counters = self.recipe.train, self.state.counters
         if self.teacher is not None:
-            clean = self._taught(self.teacher, damaged)
+            with torch.no_grad(), self.fabric.autocast():
+                clean = mirrored_mean(self.teacher, damaged).float().clamp(0, 1)
         factor = lr_factor(train, counters.step, done)
         views, result = self._generator_step(damaged, clean, whole, factor * train.lr)
         if self.discriminator is not None:
@@ -66,11 +81,11 @@ class Stepper:
 
     def _generator_step(
         self, damaged: Tensor, clean: Tensor, whole: Tensor | None, lr: float
-    ) -> tuple[Views, "StepResult"]:
+    ) -> tuple[Views, StepResult]:
         output = self._restored(damaged)
         with self.fabric.autocast():
-            phase = phase_of(self.state.counters.step)
-            views = self.objective.views(output, damaged, clean, whole=whole, phase=phase)
+            offset = grid_offset(self.state.counters.step)
+            views = self.objective.views(output, damaged, clean, whole=whole, offset=offset)
             parts = self.objective.parts(views, self.state.discriminator)
             total = self.objective.total(parts)
         norm = self._backward(total, self.generator, self.optimiser)
@@ -89,11 +104,6 @@ class Stepper:
             follow(self.state.average, self.state.generator, decay=decay, step=step)
         return views, result
 
-    @torch.no_grad()
-    def _taught(self, teacher: Generator, damaged: Tensor) -> Tensor:
-        with self.fabric.autocast():
-            return mirrored_mean(teacher, damaged).float().clamp(0, 1)
-
     def _restored(self, damaged: Tensor) -> Tensor:
         try:
             output: Tensor = self.generator(damaged)
@@ -106,13 +116,12 @@ class Stepper:
             ) from error
         return output
 
-    def _discriminator_step(self, views: Views, lr: float, result: "StepResult") -> "StepResult":
-        """Judge the output that the generator has just been corrected for, and the clean images."""
+    def _discriminator_step(self, views: Views, lr: float, result: StepResult) -> StepResult:
+        """Learn from the output that the generator has just been corrected for, and the clean."""
         if self.discriminator is None or self.discriminator_optimiser is None:
             return result
-        images = self.objective.shown(views.detached())
         with self.fabric.autocast():
-            loss = judgement_loss(self.discriminator, *images)
+            loss = self.objective.discriminator_loss(views, self.discriminator)
         norm = self._backward(loss, self.discriminator, self.discriminator_optimiser)
         values = self._averaged([loss, norm])
         good = math.isfinite(values[0]) and math.isfinite(values[1])
@@ -125,12 +134,12 @@ class Stepper:
     def _backward(
         self, loss: Tensor, network: "_FabricModule", optimiser: "_FabricOptimizer"
     ) -> Tensor:
-        """Fill the gradients of a network, clip them, and return their length before that."""
+        """Fill the gradients of a network, clip them, and return their norm before that."""
         optimiser.zero_grad()
         self.fabric.backward(loss)
-        longest = self.recipe.train.clip or math.inf
+        largest = self.recipe.train.clip or math.inf
         norm = self.fabric.clip_gradients(
-            network, optimiser, max_norm=longest, error_if_nonfinite=False
+            network, optimiser, max_norm=largest, error_if_nonfinite=False
         )
         return loss.new_zeros(()) if norm is None else norm
 
@@ -143,17 +152,49 @@ class Stepper:
         return numbers
 
 
-@dataclass(frozen=True)
-class StepResult:
-    """What a step saw."""
+def build_optimiser(network: nn.Module, recipe: TrainRecipe, lr: float) -> Optimizer:
+    """Return the recipe's optimiser for all weights of a network."""
+    kind = AdamW if recipe.optimiser == "adamw" else Adam
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return kind(parameters, lr=lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
 
-    loss: float
-    """Weighted sum of the generator's losses."""
-    parts: dict[str, float]
-    """Each loss by its recipe name, unweighted; ``discriminator`` too."""
-    gradient: float
-    """Length of the generator's gradient before clipping."""
-    lr: float
-    """Of the generator."""
-    good: bool
-    """Whether every loss and gradient was finite; otherwise the weights concerned stayed."""
+
+def progress(recipe: TrainRecipe, step: int, seconds: float) -> float:
+    """Return the share of the training that is done, in [0, 1].
+
+    Args:
+        recipe: With ``steps``, ``minutes`` or both; then whichever is further counts.
+        step: Steps done.
+        seconds: Trained so far.
+    """
+    by_steps = step / recipe.steps if recipe.steps else 0.0
+    by_clock = seconds / (60 * recipe.minutes) if recipe.minutes else 0.0
+    return min(1.0, max(by_steps, by_clock))
+
+
+def lr_factor(recipe: TrainRecipe, step: int, done: float) -> float:
+    """Return what the learning rates are multiplied with in a step.
+
+    The paper's step schedule is ``linear`` with ``hold`` 0.6 and ``lr_steps`` 20: 31 epochs at the
+    full rate, then 19 that fall by a twentieth each.
+
+    Args:
+        recipe: The schedule.
+        step: Steps done before this one.
+        done: Share of the training that is done, in [0, 1].
+    """
+    warmth = min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else 1.0
+    if recipe.schedule == "constant" or done <= recipe.hold:
+        return warmth
+    fallen = (done - recipe.hold) / (1 - recipe.hold)
+    if recipe.lr_steps:  # a hair more, so that rounding does not lose a step
+        fallen = math.floor(fallen * recipe.lr_steps + 1e-9) / recipe.lr_steps
+    if recipe.schedule == "linear":
+        return warmth * (1 - fallen)
+    return warmth * (0.5 + 0.5 * math.cos(math.pi * fallen))
+
+
+def set_lr(optimiser: Optimizer, lr: float) -> None:
+    """Set the learning rate of all weights."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr

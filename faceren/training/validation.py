@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faceren.arrays import Rgb8
 from faceren.assets import asset
 from faceren.degradation import apply, draw_pair, item_seed
 from faceren.images import to_uint8, write_png
@@ -18,7 +19,7 @@ from faceren.metrics.fed import KnownFace, know_face, why_no_fed
 from faceren.metrics.fidelity import psnr, ssim
 from faceren.networks.generator import Generator
 from faceren.networks.perceptual import LpipsAlexNet
-from faceren.training.data import Images, Pixels
+from faceren.training.data import Images
 from faceren.training.events import Scores
 from faceren.training.recipe import Recipe
 from faceren.training.samples import Framing, frame, to_float
@@ -34,11 +35,11 @@ class Case:
     """One validation pair."""
 
     task: str
-    damaged: Pixels
-    """(S, S, 3)."""
-    clean: Pixels
+    damaged: Rgb8
+    """Both are (S, S, 3)."""
+    clean: Rgb8
     face: KnownFace | None = None
-    """Of the clean image, if FED is measured on this pair."""
+    """The face of the clean image, if FED is measured on this pair."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Measured:
 
     scores: dict[str, Scores]
     """Means of the output, by task."""
-    rows: list[tuple[Pixels, Pixels, Pixels]]
+    rows: list[tuple[Rgb8, Rgb8, Rgb8]]
     """Input, output, clean: the rows of the sheet."""
 
 
@@ -94,16 +95,14 @@ class Validator:
         found: dict[str, list[Scores]] = {}
         rows = []
         for case in self.cases:
-            damaged, clean = (self._tensor(pixels) for pixels in (case.damaged, case.clean))
+            pair = torch.from_numpy(np.stack([case.damaged, case.clean])).to(self.device)
+            damaged, clean = to_float(pair).split(1)
             output = damaged if generator is None else generator(damaged).clamp(0, 1)
             scores = found.setdefault(case.task, [])
             if len(scores) < self.sheet and generator is not None:
                 rows.append((case.damaged, to_uint8(output.nan_to_num()), case.clean))
             scores.append(self._scores(output, clean, case.face))
         return Measured({task: _mean(scores) for task, scores in found.items()}, rows)
-
-    def _tensor(self, pixels: Pixels) -> Tensor:
-        return to_float(torch.from_numpy(pixels)[None].to(self.device))
 
     def _scores(self, output: Tensor, clean: Tensor, face: KnownFace | None) -> Scores:
         scores = {
@@ -128,7 +127,7 @@ def overall(scores: dict[str, Scores], select: str) -> float:
     return -mean if select == "lpips" else mean
 
 
-def write_sheet(path: Path, rows: Sequence[tuple[Pixels, ...]]) -> None:
+def write_sheet(path: Path, rows: Sequence[tuple[Rgb8, ...]]) -> None:
     """Write pictures side by side, one row an image, as a PNG."""
     height, width = rows[0][0].shape[:2]
     across, down = width + GAP, height + GAP

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from faceren.bench.quality import Quality
-from faceren.bench.report import Report
+from faceren.bench.output.report import Report
+from faceren.bench.quality.suite import Quality
 from faceren.images import write_png
 from faceren.metrics.results import MetricResult
 

@@ -1,39 +1,42 @@
+"""Which suites a request runs, and the command from end to end."""
+
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from faceren import cli
-from faceren.bench.benchmark import load
-from faceren.bench.machine import machine
+from faceren.bench import benchmark as module
+from faceren.bench.benchmark import benchmark
 from faceren.bench.request import Request
-from faceren.bench.speed_network import gmacs, roofline, speed
+from faceren.bench.rows import LeftOut
 
 
-@pytest.fixture(scope="module")
-def restorer():
-    return load(Request(device="cpu"))
+@pytest.fixture
+def suites(monkeypatch):
+    """Every suite yields a row with its name, and measures nothing."""
+    for name in ("speed", "quality", "ablation", "crops"):
+        rows = [LeftOut(name, "")]
+        monkeypatch.setattr(module, f"{name}_suite", lambda *_, rows=rows, **__: iter(rows))
 
 
-def test_gmacs_of_the_shipped_network_fit_its_budget(restorer):
-    config = restorer.checkpoint.config
-    assert 10 < gmacs(config, 512) < 20
-    assert gmacs(config, 512) == pytest.approx(4 * gmacs(config, 256), rel=1e-3)
-
-
-def test_speed_yields_a_row_for_each_size(restorer):
-    rows = list(speed("compact", restorer, roofline(restorer, seconds=0.01), seconds=0.01))
-    assert [row.size for row in rows] == [256, 512]
-    assert all(row.faces_per_second > 0 and row.repeats >= 1 for row in rows)
-
-
-def test_the_machine_is_described(restorer):
-    described = machine(restorer)
-    assert described["kind"] == "cpu"
-    assert described["dtype"] == "float32"
-    assert described["threads"] >= 1
-    assert described["device"]
-    assert described["commit"] is None or len(described["commit"]) == 12
+@pytest.mark.parametrize(
+    ("request_", "ran"),
+    [
+        ({"suite": "speed"}, ["speed"]),
+        ({"suite": "quality"}, ["quality"]),
+        ({"suite": "all"}, ["speed", "quality", "the ablation", "faces of an old photograph"]),
+        (
+            {"suite": "all", "train": Path("t"), "crops": Path("c")},
+            ["speed", "quality", "ablation", "crops"],
+        ),
+        ({"suite": "ablation", "train": Path("t")}, ["ablation"]),
+        ({"suite": "crops", "crops": Path("c")}, ["crops"]),
+    ],
+)
+def test_suites_run_that_are_asked_for_or_have_what_they_need(suites, request_, ran):
+    assert [row.what for row in benchmark(Request(**request_), None)] == ran
 
 
 def test_the_command_writes_what_it_measured(tmp_path):

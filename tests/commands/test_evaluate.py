@@ -6,17 +6,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from faceren.show.evaluation import show_evaluation
 from skimage import data
 
-from faceren.cli.screen import Screen
-from faceren.commands.degrade import degrade
-from faceren.commands.evaluate import evaluate, write_worst
+from faceren.commands.evaluate import Scored, evaluate
+from faceren.commands.options import EvaluateOptions
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.images import read_rgb, write_png
 from faceren.metrics.inception import load_statistics
-from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
+from faceren.pages.evaluation_page import write_worst
 from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
+from tests.calls import degraded, evaluated
 
 ASTRONAUT = data.astronaut()
 
@@ -51,7 +50,7 @@ def test_pairs_go_by_relative_path_whatever_the_suffix(tmp_path, results):
     clean = folder(tmp_path / "clean", suffix="webp")
     for path in clean.rglob("*.webp"):  # PNG bytes under another name: read by content
         assert path.read_bytes().startswith(b"\x89PNG")
-    report = evaluate(results, reference=clean, metrics=["psnr"], device="cpu").to_json()
+    report = evaluated(results, reference=clean, metrics=("psnr",)).to_json()
     rows = {row["path"]: row["psnr"] for row in report["images"]}
     assert set(rows) == {"people/0.png", "people/1.png", "people/2.png"}
     mean = report["metrics"]["psnr"]["mean"]
@@ -62,10 +61,10 @@ def test_pairs_go_by_relative_path_whatever_the_suffix(tmp_path, results):
 
 
 def test_the_report_is_json_with_a_number_for_every_mean(results, clean):
-    metrics = ["psnr", "ssim", "lpips"]
-    report = evaluate(results, reference=clean, metrics=metrics, device="cpu").to_json()
+    metrics = ("psnr", "ssim", "lpips")
+    report = evaluated(results, reference=clean, metrics=metrics).to_json()
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert list(report["metrics"]) == metrics
+    assert tuple(report["metrics"]) == metrics
     for figure in report["metrics"].values():
         low, high = figure["ci95"]
         assert low <= figure["mean"] <= high
@@ -75,7 +74,7 @@ def test_the_report_is_json_with_a_number_for_every_mean(results, clean):
 def test_strays_on_both_sides_are_named(results, clean):
     (results / "people" / "0.png").unlink()
     (clean / "people" / "1.png").unlink()
-    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    evaluation = evaluated(results, reference=clean, metrics=("psnr",))
     assert evaluation.strays == ("people/1.png", str(clean / "people" / "0.png"))
     assert [row.path for row in evaluation.scores.images] == ["people/2.png"]
     assert evaluation.exit_status == 1
@@ -86,17 +85,17 @@ def test_two_possible_twins_are_refused(results, clean):
         (clean / "people" / "0.png").with_suffix(suffix).write_bytes(
             (clean / "people" / "0.png").read_bytes()
         )
-    evaluate(results, reference=clean, metrics=["psnr"], device="cpu")  # the same name wins
+    evaluated(results, reference=clean, metrics=("psnr",))  # the same name wins
     (clean / "people" / "0.png").unlink()
     with pytest.raises(ConfigError, match=r"people/0\.png could belong to people/0\.jpg, people"):
-        evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+        evaluated(results, reference=clean, metrics=("psnr",))
 
 
 def test_degraded_images_lead_to_their_sources_and_their_size(tmp_path):
     for number in range(2):
         write_png(tmp_path / "clean" / f"{number}.png", face(number, 256))
-    list(degrade([tmp_path / "clean"], tmp_path / "bad", task="jpeg", size=128, workers=1))
-    evaluation = evaluate(tmp_path / "bad", metrics=["psnr"], device="cpu")
+    degraded([tmp_path / "clean"], tmp_path / "bad", task="jpeg", size=128)
+    evaluation = evaluated(tmp_path / "bad", metrics=("psnr",))
     assert evaluation.reference == "manifest"
     assert evaluation.exit_status == 0
     row = evaluation.scores.images[0]
@@ -110,7 +109,7 @@ def restored(tmp_path: Path) -> Path:
     """Make what restore makes of degraded images: a manifest, and files of the same names."""
     for number in range(2):
         write_png(tmp_path / "clean" / f"{number}.png", face(number))
-    list(degrade([tmp_path / "clean"], tmp_path / "bad", task="jpeg", size=None, workers=1))
+    degraded([tmp_path / "clean"], tmp_path / "bad", task="jpeg")
     with ManifestWriter(tmp_path / "out" / MANIFEST_NAME, {"command": "restore"}) as manifest:
         for number in range(3):
             name = f"{number}.png"
@@ -127,7 +126,7 @@ def restored(tmp_path: Path) -> Path:
 
 
 def test_restored_images_lead_through_both_manifests(tmp_path):
-    evaluation = evaluate(restored(tmp_path), metrics=["psnr", "identity"], device="cpu")
+    evaluation = evaluated(restored(tmp_path), metrics=("psnr", "identity"))
     assert [row.path for row in evaluation.scores.images] == ["0.png", "1.png"]
     assert evaluation.scores.metrics["psnr"].mean == pytest.approx(100)  # restored to the original
     assert evaluation.scores.metrics["identity"].mean == pytest.approx(0.2)
@@ -139,15 +138,15 @@ def test_moved_folders_still_find_each_other(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path / "a")
     write_png(Path("clean/0.png"), face(0))
-    list(degrade([Path("clean")], Path("bad"), task="jpeg", size=None, workers=1))
+    degraded([Path("clean")], Path("bad"), task="jpeg")
     monkeypatch.chdir(tmp_path)
-    assert evaluate(Path("a/bad"), metrics=["psnr"], device="cpu").reference == "manifest"
+    assert evaluated(Path("a/bad"), metrics=("psnr",)).reference == "manifest"
 
 
 def test_a_source_that_changed_is_no_reference(tmp_path):
     out = restored(tmp_path)
     write_png(tmp_path / "clean" / "0.png", face(7))
-    evaluation = evaluate(out, metrics=["psnr"], device="cpu")
+    evaluation = evaluated(out, metrics=("psnr",))
     assert [row.path for row in evaluation.scores.images] == ["1.png"]
     assert "has changed since it was degraded" in evaluation.failures[1][1]
 
@@ -155,14 +154,14 @@ def test_a_source_that_changed_is_no_reference(tmp_path):
 def test_a_file_that_is_gone_is_named(tmp_path):
     out = restored(tmp_path)
     (out / "1.png").unlink()
-    failures = dict(evaluate(out, metrics=["psnr"], device="cpu").failures)
+    failures = dict(evaluated(out, metrics=("psnr",)).failures)
     assert "the file is gone" in failures["1.png"]
 
 
 def test_other_sizes_and_unreadable_files_fail_alone(results, clean):
     write_png(results / "people" / "0.png", face(0, 96))
     (results / "people" / "1.png").write_bytes(b"no image")
-    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    evaluation = evaluated(results, reference=clean, metrics=("psnr",))
     failures = dict(evaluation.failures)
     assert "size of its reference, 64x64, got 96x96" in failures["people/0.png"]
     assert "1.png" in failures["people/1.png"]
@@ -172,14 +171,14 @@ def test_other_sizes_and_unreadable_files_fail_alone(results, clean):
 
 
 def test_a_metric_that_no_image_allows_has_no_mean(results, clean):
-    evaluation = evaluate(results, reference=clean, metrics=["ms-ssim", "psnr"], device="cpu")
+    evaluation = evaluated(results, reference=clean, metrics=("ms-ssim", "psnr"))
     assert list(evaluation.scores.metrics) == ["psnr"]
     assert "at least 176x176" in evaluation.scores.not_computed["ms-ssim"]
     assert evaluation.exit_status == 1
 
 
 def test_faces_that_are_not_found_are_counted(results, clean):
-    scores = evaluate(results, reference=clean, metrics=["fed", "lle"], device="cpu").scores
+    scores = evaluated(results, reference=clean, metrics=("fed", "lle")).scores
     assert scores.metrics == {}
     assert scores.not_computed["fed"] == "no pair of images in which dlib finds a face in both"
 
@@ -187,63 +186,58 @@ def test_faces_that_are_not_found_are_counted(results, clean):
 def test_gray_against_colour_is_said(results, clean):
     gray = np.repeat(face(0)[..., :1], 3, axis=2)
     write_png(results / "people" / "0.png", gray)
-    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    evaluation = evaluated(results, reference=clean, metrics=("psnr",))
     assert evaluation.scores.warnings[0].startswith("1 pairs compare a gray image")
 
 
 def test_references_that_are_needed_and_absent(results):
     with pytest.raises(ConfigError, match=r"--metrics psnr,fid: expected references"):
-        evaluate(results, metrics=["niqe", "psnr", "fid"], device="cpu")
+        evaluated(results, metrics=("niqe", "psnr", "fid"))
     with pytest.raises(ConfigError, match="does not exist"):
-        evaluate(results, reference=results / "none", device="cpu")
+        evaluated(results, reference=results / "none")
 
 
 def test_unknown_options_and_empty_folders(tmp_path, results):
     with pytest.raises(ConfigError, match="did you mean 'niqe'"):
-        evaluate(results, metrics=["niqa"], device="cpu")
-    with pytest.raises(ConfigError, match="did you mean 'paper'"):
-        evaluate(results, protocol="pager", device="cpu")
+        evaluated(results, metrics=("niqa",))
+    with pytest.raises(ConfigError, match="--protocol: .*'pager'; did you mean 'paper'"):
+        evaluated(results, protocol="pager")
     (tmp_path / "empty").mkdir()
     with pytest.raises(NothingToDoError, match="no image to score"):
-        evaluate(tmp_path / "empty", device="cpu")
+        evaluated(tmp_path / "empty")
     with pytest.raises(ConfigError, match="does not exist"):
-        evaluate(tmp_path / "none", device="cpu")
+        evaluated(tmp_path / "none")
 
 
 def test_nothing_that_can_be_scored_is_nothing_to_do(results, clean):
     for path in results.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(NothingToDoError, match="could be scored"):
-        evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+        evaluated(results, reference=clean, metrics=("psnr",))
 
 
-def test_limit_and_progress(results, clean):
-    told = []
-    evaluation = evaluate(
-        results, reference=clean, metrics=["psnr"], limit=2, device="cpu",
-        progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
-    assert told == [(1, 2), (2, 2)]
+def test_each_image_is_told_and_the_limit_is_kept(results, clean):
+    options = EvaluateOptions(reference=clean, metrics=("psnr",), limit=2, device="cpu")
+    *told, evaluation = evaluate(results, options)
+    assert told == [Scored(1, 2), Scored(2, 2)]
     assert len(evaluation.scores.images) == 2
     assert evaluation.strays == ()
 
 
 def test_without_references_naturalness_is_what_can_be_said(tmp_path):
     write_png(tmp_path / "out" / "a.png", ASTRONAUT)
-    scores = evaluate(tmp_path / "out", device="cpu").scores
+    scores = evaluated(tmp_path / "out").scores
     assert list(scores.metrics) == ["niqe"]
-    paper = evaluate(tmp_path / "out" / "a.png", protocol="paper", device="cpu").scores
+    paper = evaluated(tmp_path / "out" / "a.png", protocol="paper").scores
     assert scores.metrics["niqe"].mean < 4 < paper.metrics["niqe"].mean
 
 
 def test_saved_statistics_are_compared_with(tmp_path, results, clean):
-    saved = evaluate(clean, metrics=["fid"], save_stats=tmp_path / "clean.npz", device="cpu")
+    saved = evaluated(clean, metrics=("fid",), save_stats=tmp_path / "clean.npz")
     assert saved.exit_status == 0
     assert load_statistics(tmp_path / "clean.npz").count == 3
-    against_file = evaluate(
-        results, reference=tmp_path / "clean.npz", metrics=["fid"], device="cpu"
-    ).scores
-    against_folder = evaluate(results, reference=clean, metrics=["fid"], device="cpu").scores
+    against_file = evaluated(results, reference=tmp_path / "clean.npz", metrics=("fid",)).scores
+    against_folder = evaluated(results, reference=clean, metrics=("fid",)).scores
     assert against_file.metrics["fid"].mean > 1
     assert against_file.metrics["fid"].mean == pytest.approx(
         against_folder.metrics["fid"].mean, abs=1e-3
@@ -253,11 +247,11 @@ def test_saved_statistics_are_compared_with(tmp_path, results, clean):
 
 def test_the_worst_come_first_on_the_sheet(results, clean, tmp_path):
     write_png(results / "people" / "1.png", 255 - face(1))
-    evaluation = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    evaluation = evaluated(results, reference=clean, metrics=("psnr",))
     assert [row.path for row in evaluation.worst(1, "psnr")] == ["people/1.png"]
     assert write_worst(evaluation, results / "worst.png", count=2) == "psnr"
     assert read_rgb(results / "worst.png").shape[0] > 2 * 256
-    again = evaluate(results, reference=clean, metrics=["psnr"], device="cpu")
+    again = evaluated(results, reference=clean, metrics=("psnr",))
     assert len(again.scores.images) == 3  # the sheet is no result
     with pytest.raises(ConfigError, match="no image has a figure of 'lpips'"):
         write_worst(evaluation, tmp_path / "w.png", count=1, by="lpips")
@@ -265,7 +259,7 @@ def test_the_worst_come_first_on_the_sheet(results, clean, tmp_path):
 
 def test_the_sheet_shows_input_output_and_reference(tmp_path):
     out = restored(tmp_path)
-    evaluation = evaluate(out, metrics=["psnr"], device="cpu")
+    evaluation = evaluated(out, metrics=("psnr",))
     row = evaluation.scores.images[0]
     assert row.input == tmp_path / "bad" / "0.png"
     write_worst(evaluation, tmp_path / "sheet.png", count=16)
@@ -279,14 +273,14 @@ def test_the_sheet_shows_input_output_and_reference(tmp_path):
 
 
 def test_a_sheet_needs_a_figure_for_each_image(results, clean, tmp_path):
-    evaluation = evaluate(results, reference=clean, metrics=["fid"], device="cpu")
+    evaluation = evaluated(results, reference=clean, metrics=("fid",))
     assert evaluation.scores.metrics["fid"].ci95 is not None
     with pytest.raises(ConfigError, match="--worst: no image has a figure of 'lpips'"):
         write_worst(evaluation, tmp_path / "w.png", count=1)
 
 
 def test_a_set_has_no_fid_to_itself(clean):
-    scores = evaluate(clean, reference=clean, metrics=["fid"], device="cpu").scores
+    scores = evaluated(clean, reference=clean, metrics=("fid",)).scores
     assert scores.metrics["fid"].mean < 1e-3
 
 
@@ -294,31 +288,8 @@ def test_the_paper_protocol_recompresses_both_sides(results, clean):
     for path in results.rglob("*.png"):
         write_png(path, read_rgb(clean / path.relative_to(results)))
     standard, paper = (
-        evaluate(results, reference=clean, metrics=["psnr"], protocol=p, device="cpu")
+        evaluated(results, reference=clean, metrics=("psnr",), protocol=p)
         for p in ("standard", "paper")
     )
     assert standard.scores.metrics["psnr"].mean == pytest.approx(100)
     assert paper.scores.metrics["psnr"].mean == pytest.approx(80)  # equal before, equal after
-
-
-def test_saving_statistics_says_where_they_are(run, tmp_path, clean):
-    status, _, told = run("evaluate", clean, "--metrics", "fid", "--save-stats", tmp_path / "a.npz")
-    assert status == 0
-    assert "a.npz, the FID statistics of" in told.replace("\n", "")
-    assert "metric" not in told  # no table without a figure
-
-
-def test_images_without_a_face_are_named(capsys):
-    rows = tuple(
-        ImageScores(
-            path=f"{n}.png", result=Path(f"{n}.png"), reference=None, input=None,
-            values={"fed": 0.3} if n == 0 else {},
-        )
-        for n in range(8)
-    )  # fmt: skip
-    fed = MetricResult(mean=0.3, ci95=None, n=1, by="dlib", missing=7)
-    scores = Scores(metrics={"fed": fed}, not_computed={}, images=rows, warnings=())
-    evaluation = Evaluation(protocol="standard", results=Path("out"), reference="r", scores=scores)
-    show_evaluation(evaluation, Screen())
-    told = " ".join(capsys.readouterr().err.split())
-    assert "no face found, not in the mean: 1.png, 2.png, 3.png, 4.png, 5.png and 2 more" in told

@@ -8,23 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
-from typer.testing import CliRunner
 
-from faceren import cli
-from faceren.commands.restore import restore
-from faceren.errors import FacerenError
-from faceren.restoration.options import RestoreOptions
 from faceren.runs.manifest import read_manifest
-
-
-def call(*arguments):
-    """Run a command in this process; return exit status and stdout."""
-    result = CliRunner().invoke(cli.app, [*map(str, arguments), "--device", "cpu"])
-    if isinstance(result.exception, FacerenError):
-        return result.exception.exit_status, str(result.exception)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.output
+from tests.calls import restored, restoring
 
 
 def pixels(path):
@@ -32,9 +18,9 @@ def pixels(path):
         return np.asarray(image)
 
 
-@pytest.fixture(scope="module")
-def astronaut():
-    return Image.fromarray(data.astronaut())
+@pytest.fixture
+def astronaut(astronaut):
+    return Image.fromarray(astronaut)
 
 
 @pytest.fixture
@@ -47,9 +33,9 @@ def photos(tmp_path, astronaut):
     return folder
 
 
-def test_restores_a_folder_and_writes_everything_down(photos, tmp_path):
+def test_restores_a_folder_and_writes_everything_down(photos, tmp_path, run):
     out = tmp_path / "out"
-    status, stdout = call("restore", photos, "-o", out, "--json", "--quiet")
+    status, stdout, _ = run("restore", photos, "-o", out, "--json", "--quiet")
     assert status == 0
     lines = [json.loads(line) for line in stdout.splitlines()]
     assert [line["status"] for line in lines] == ["restored", "no_face"]
@@ -62,24 +48,24 @@ def test_restores_a_folder_and_writes_everything_down(photos, tmp_path):
     assert (out / "rocket.jpg").read_bytes() == (photos / "rocket.jpg").read_bytes()
 
 
-def test_one_view_or_the_mean_of_two(photos, tmp_path):
+def test_one_view_or_the_mean_of_two(photos, tmp_path, run):
     found = {}
     for ensemble in ("auto", "on", "off"):
         out = tmp_path / ensemble
-        assert call("restore", photos, "-o", out, "--ensemble", ensemble, "--no-report")[0] == 0
+        assert run("restore", photos, "-o", out, "--ensemble", ensemble, "--no-report")[0] == 0
         header = read_manifest(out / "manifest.jsonl").header
         found[ensemble] = header["self_ensemble"], pixels(out / "box 1" / "portrait.png")
     assert [said for said, _ in found.values()] == [True, True, False]  # base takes both
     assert (found["auto"][1] == found["on"][1]).all()
     assert (found["on"][1] != found["off"][1]).any()
-    assert call("restore", photos, "-o", tmp_path / "x", "--ensemble", "both")[0] == 2
+    assert run("restore", photos, "-o", tmp_path / "x", "--ensemble", "both")[0] == 2
 
 
 def test_the_face_changes_and_nothing_outside_its_crop(photos, tmp_path):
     from faceren.faces.alignment import crop_corners, crop_transform
 
     out = tmp_path / "out"
-    (portrait, _) = restore([photos], out, device="cpu").results
+    (portrait, _) = restored([photos], out)
     before, after = (
         pixels(photos / "box 1" / "portrait.png"),
         pixels(out / "box 1" / "portrait.png"),
@@ -95,48 +81,47 @@ def test_the_face_changes_and_nothing_outside_its_crop(photos, tmp_path):
     assert (after[inside] != before[inside]).mean() > 0.3
 
 
-def test_the_second_run_computes_nothing_and_the_third_redoes_what_changed(photos, tmp_path):
+def test_the_second_run_computes_nothing_and_the_third_redoes_what_changed(photos, tmp_path, run):
     out = tmp_path / "out"
-    call("restore", photos, "-o", out)
+    run("restore", photos, "-o", out)
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    status, stdout = call("restore", photos, "-o", out, "--json")
+    status, stdout, _ = run("restore", photos, "-o", out, "--json")
     assert status == 0
     assert stdout.count('"skipped"') == 2
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     (out / "rocket.jpg").write_bytes(b"spoiled")
-    results = list(restore([photos], out, device="cpu").results)
+    results = restored([photos], out)
     assert sorted(result.status for result in results) == ["no_face", "skipped"]
-    stronger = RestoreOptions(strength=0.5)
-    results = list(restore([photos], out, device="cpu", options=stronger).results)
+    results = restored([photos], out, strength=0.5)
     assert sorted(result.status for result in results) == ["no_face", "restored"]
 
 
-def test_strength_zero_returns_the_input_pixels(photos, tmp_path):
-    call("restore", photos, "-o", tmp_path / "out", "--strength", "0")
+def test_strength_zero_returns_the_input_pixels(photos, tmp_path, run):
+    run("restore", photos, "-o", tmp_path / "out", "--strength", "0")
     np.testing.assert_array_equal(
         pixels(tmp_path / "out/box 1/portrait.png"), pixels(photos / "box 1/portrait.png")
     )
 
 
-def test_bytes_do_not_depend_on_neighbours_or_workers(photos, astronaut, tmp_path):
+def test_bytes_do_not_depend_on_neighbours_or_workers(photos, astronaut, tmp_path, run):
     for index in range(4):
         astronaut.rotate(5 * index + 3).save(photos / f"extra_{index}.png")
-    call("restore", photos, "-o", tmp_path / "many", "--workers", "4")
+    run("restore", photos, "-o", tmp_path / "many", "--workers", "4")
     alone = photos / "extra_2.png"
-    call("restore", alone, "-o", tmp_path / "one", "--workers", "1")
+    run("restore", alone, "-o", tmp_path / "one", "--workers", "1")
     assert (tmp_path / "many/extra_2.png").read_bytes() == (
         tmp_path / "one/extra_2.png"
     ).read_bytes()
 
 
-def test_gray_stays_gray_and_16_bit_stays_16_bit(photos, astronaut, tmp_path):
+def test_gray_stays_gray_and_16_bit_stays_16_bit(photos, astronaut, tmp_path, run):
     import tifffile
 
     gray = np.asarray(astronaut.convert("L"))
     Image.fromarray(gray).save(photos / "gray.png")
     deep = gray.astype(np.uint16) * 257
     tifffile.imwrite(photos / "deep.tif", deep)
-    call("restore", photos, "-o", tmp_path / "out")
+    run("restore", photos, "-o", tmp_path / "out")
     with Image.open(tmp_path / "out/gray.png") as image:
         assert image.mode == "L"
     after = tifffile.imread(tmp_path / "out/deep.tif")
@@ -152,7 +137,7 @@ def test_a_rotated_file_keeps_its_raster_and_its_orientation(astronaut, tmp_path
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     exif[0x010F] = "Camera"
     stored.save(tmp_path / "turned.png", exif=exif.tobytes())
-    (result,) = restore([tmp_path / "turned.png"], tmp_path / "out", device="cpu").results
+    (result,) = restored([tmp_path / "turned.png"], tmp_path / "out")
     with Image.open(result.output) as image:
         assert dict(image.getexif()) == dict(exif)
         assert image.size == stored.size
@@ -160,36 +145,34 @@ def test_a_rotated_file_keeps_its_raster_and_its_orientation(astronaut, tmp_path
     assert face.landmarks[0][1] < face.landmarks[3][1]
     upright = tmp_path / "upright.png"
     astronaut.save(upright)
-    (plain,) = restore([upright], tmp_path / "out", device="cpu").results
+    (plain,) = restored([upright], tmp_path / "out")
     turned_back = np.rot90(pixels(result.output), -1)
     np.testing.assert_array_equal(turned_back, pixels(plain.output))
 
 
-def test_largest_and_saved_faces(photos, tmp_path):
+def test_largest_and_saved_faces(photos, tmp_path, run):
     out = tmp_path / "out"
-    call("restore", photos, "-o", out, "--faces", "largest", "--save-faces")
+    run("restore", photos, "-o", out, "--faces", "largest", "--save-faces")
     names = sorted(path.name for path in (out / "faces/box 1").iterdir())
     assert names == ["portrait.png_00_after.png", "portrait.png_00_before.png"]
 
 
 def test_min_face_leaves_small_faces_alone(photos, tmp_path):
-    results = restore(
-        [photos], tmp_path / "out", device="cpu", options=RestoreOptions(min_face=400)
-    ).results
+    results = restored([photos], tmp_path / "out", min_face=400)
     assert {result.status for result in results} == {"no_face"}
 
 
-def test_aligned_restores_the_whole_image(astronaut, tmp_path):
+def test_aligned_restores_the_whole_image(astronaut, tmp_path, run):
     astronaut.crop((130, 0, 330, 200)).resize((200, 150)).save(tmp_path / "crop.png")
-    status, _ = call("restore", tmp_path / "crop.png", "-o", tmp_path / "out", "--aligned")
+    status, _, _ = run("restore", tmp_path / "crop.png", "-o", tmp_path / "out", "--aligned")
     assert status == 0
     after, before = pixels(tmp_path / "out/crop.png"), pixels(tmp_path / "crop.png")
     assert after.shape == before.shape
     assert (after[-5:] != before[-5:]).any()
 
 
-def test_dry_run_writes_nothing(photos, tmp_path):
-    status, stdout = call("restore", photos, "-o", tmp_path / "out", "--dry-run", "--json")
+def test_dry_run_writes_nothing(photos, tmp_path, run):
+    status, stdout, _ = run("restore", photos, "-o", tmp_path / "out", "--dry-run", "--json")
     assert status == 0
     assert stdout.count('"planned"') == 2
     assert list((tmp_path / "out").iterdir()) == []
@@ -218,44 +201,17 @@ def test_bad_files_are_named_and_the_others_done(photos, tmp_path, run):
     assert run("restore", photos, "-o", tmp_path / "out", "--retry-failed")[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "message"),
-    [
-        (["missing/", "-o", "{out}"], 2, "missing: no such file or folder"),
-        (["{empty}", "-o", "{out}"], 3, "no image found"),
-        (["{photos}", "-o", "{photos}"], 2, "originals are never written to"),
-        (["{photos}", "-o", "{photos}/out"], 2, "--exclude 'out'"),
-        (["{photos}", "-o", "{out}", "--model", "compct"], 2, "did you mean 'compact'"),
-        (["{photos}", "-o", "{out}", "--model", "gone.pth"], 4, "gone.pth is not there"),
-        (["{photos}", "-o", "{out}", "--device", "cuda:9"], 4, "--device cpu"),
-        (["{photos}", "-o", "{out}", "--device", "tpu"], 2, "got 'tpu'"),
-        (["{photos}", "-o", "{out}", "--faces", "big"], 2, "--faces: unknown value 'big'"),
-        (["{photos}", "-o", "{out}", "--strength", "2"], 2, "--strength: expected 0.0 to 1.0"),
-        (["{photos}", "-o", "{out}", "--batch-size", "x"], 2, "--batch-size"),
-        (["{photos}", "-o", "{photos}/rocket.jpg"], 2, "this is a file"),
-    ],
-)
-def test_what_cannot_be_done_is_said_in_one_line(arguments, status, message, photos, tmp_path, run):
-    (tmp_path / "empty").mkdir()
-    places = {"photos": photos, "empty": tmp_path / "empty", "out": tmp_path / "out"}
-    given = [argument.format(**places) for argument in arguments]
-    code, _, stderr = run("restore", *given)
-    assert code == status, stderr
-    assert message in stderr
-    assert len(stderr.strip().splitlines()) == 1
-
-
-def test_inputs_that_would_collide_are_refused_before_any_work(photos, astronaut, tmp_path):
+def test_inputs_that_would_collide_are_refused_before_any_work(photos, astronaut, tmp_path, run):
     other = tmp_path / "other"
     other.mkdir()
     astronaut.save(other / "rocket.jpg")
-    status, message = call("restore", photos, other, "-o", tmp_path / "out")
+    status, _, message = run("restore", photos, other, "-o", tmp_path / "out")
     assert status == 2
     assert "would both be written to" in message
     assert list((tmp_path / "out").glob("*.jpg")) == []
 
 
-def test_a_model_with_a_wrong_hash_is_refused(photos, tmp_path, monkeypatch):
+def test_a_model_with_a_wrong_hash_is_refused(photos, tmp_path, monkeypatch, run):
     import faceren.assets as assets
 
     spoiled = tmp_path / "models"
@@ -263,16 +219,16 @@ def test_a_model_with_a_wrong_hash_is_refused(photos, tmp_path, monkeypatch):
     (spoiled / f"faceren-{assets.DEFAULT_MODEL}.safetensors").write_bytes(b"not the weights")
     monkeypatch.setattr(assets, "models_dir", lambda: spoiled)
     assets.asset.cache_clear()
-    status, message = call("restore", photos, "-o", tmp_path / "out")
+    status, _, message = run("restore", photos, "-o", tmp_path / "out")
     assets.asset.cache_clear()
     assert status == 4
     assert "SHA-256" in message
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(photos, astronaut, tmp_path):
+def test_a_killed_run_resumes_to_the_same_bytes(photos, astronaut, tmp_path, run):
     for index in range(6):
         astronaut.rotate(4 * index).save(photos / f"p{index}.png")
-    call("restore", photos, "-o", tmp_path / "calm")
+    run("restore", photos, "-o", tmp_path / "calm")
     command = [sys.executable, "-m", "faceren", "restore", str(photos), "-o"]
     killed = subprocess.Popen(
         [*command, str(tmp_path / "killed"), "--device", "cpu"], stderr=subprocess.DEVNULL
@@ -283,25 +239,11 @@ def test_a_killed_run_resumes_to_the_same_bytes(photos, astronaut, tmp_path):
             killed.send_signal(signal.SIGKILL)
             break
     killed.wait()
-    call("restore", photos, "-o", tmp_path / "killed")
+    run("restore", photos, "-o", tmp_path / "killed")
     for path in sorted((tmp_path / "calm").rglob("*.[pj][np]g")):
         twin = tmp_path / "killed" / path.relative_to(tmp_path / "calm")
         assert twin.read_bytes() == path.read_bytes()
     assert not list((tmp_path / "killed").rglob(".faceren-*.png"))
-
-
-def test_help_and_version_load_no_torch():
-    code = (
-        "import sys; sys.argv = ['faceren', '{}']\n"
-        "from faceren.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as e: assert e.code == 0\n"
-        "assert not {{'torch', 'cv2', 'numpy', 'torchvision'}} & set(sys.modules)"
-    )
-    for option in ("--help", "--version"):
-        subprocess.run(
-            [sys.executable, "-c", code.format(option)], check=True, stdout=subprocess.DEVNULL
-        )
 
 
 def test_restoring_never_imports_torchvision(photos, tmp_path):
@@ -317,20 +259,13 @@ def test_restoring_never_imports_torchvision(photos, tmp_path):
 
 def test_the_shipped_samples_stand_in_for_missing_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    planned = restore([Path("sample_photos/")], Path("out"), device="cpu", dry_run=True)
+    planned = restoring([Path("sample_photos/")], Path("out"), dry_run=True)
     assert planned.shipped_samples
     assert planned.total >= 6
 
 
-def test_underscores_are_accepted_in_option_names():
-    assert cli._hyphens("--batch_size=auto") == "--batch-size=auto"
-    assert cli._hyphens("--only_x") == "--only-x"
-    assert cli._hyphens("my_photo.png") == "my_photo.png"
-
-
-def test_a_folder_of_another_command_is_no_output(photos, tmp_path):
-    call_degrade = ["degrade", str(photos), "--task", "jpeg", "-o", str(tmp_path / "out")]
-    assert CliRunner().invoke(cli.app, call_degrade).exit_code == 0
-    status, message = call("restore", photos, "-o", tmp_path / "out")
+def test_a_folder_of_another_command_is_no_output(photos, tmp_path, run):
+    assert run("degrade", photos, "--task", "jpeg", "-o", tmp_path / "out")[0] == 0
+    status, _, message = run("restore", photos, "-o", tmp_path / "out")
     assert status == 2
     assert "holds the manifest of 'degrade'" in message

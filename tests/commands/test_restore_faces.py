@@ -7,17 +7,16 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from faceren.commands.restore import restore
 from faceren.errors import ConfigError, MachineError
 from faceren.faces.alignment import crop_transform
 from faceren.faces.detection import detect_faces
-from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import face_mask
+from tests.calls import restored
 
 
-@pytest.fixture(scope="module")
-def astronaut():
-    return data.astronaut()[:300, 50:350]
+@pytest.fixture
+def astronaut(astronaut):
+    return astronaut[:300, 50:350]
 
 
 @pytest.fixture
@@ -29,9 +28,8 @@ def photos(tmp_path, astronaut):
     return folder
 
 
-def run(photos, out, **settings):
-    results = restore([photos], out, device="cpu", report=False, **settings).results
-    return {result.key: result for result in results}
+def by_key(photos, out, **options):
+    return {result.key: result for result in restored([photos], out, **options)}
 
 
 def pixels(path):
@@ -42,9 +40,9 @@ def pixels(path):
 def test_a_marked_face_is_restored_where_none_was_found(photos, tmp_path):
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("rocket.png,300,40,380,140\n", encoding="utf-8")
-    plain = run(photos, tmp_path / "out")
+    plain = by_key(photos, tmp_path / "out")
     assert plain["rocket.png"].status == "no_face"
-    marked = run(photos, tmp_path / "out", boxes=boxes)
+    marked = by_key(photos, tmp_path / "out", boxes=boxes)
     assert marked["face.png"].status == "skipped"  # nothing is marked there
     assert marked["rocket.png"].status == "restored"
     (face,) = marked["rocket.png"].faces
@@ -57,14 +55,14 @@ def test_a_mark_on_a_detected_face_is_the_same_face(photos, tmp_path, astronaut)
     line = {"photo": str(photos / "face.png"), "box": [round(v) for v in found.box]}
     boxes = tmp_path / "boxes.jsonl"
     boxes.write_text(json.dumps(line), encoding="utf-8")
-    (face,) = run(photos, tmp_path / "out", boxes=boxes)["face.png"].faces
+    (face,) = by_key(photos, tmp_path / "out", boxes=boxes)["face.png"].faces
     assert face.box == tuple(line["box"])
 
 
 def test_a_marked_face_outside_its_photo_fails_that_photo_alone(photos, tmp_path):
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("rocket.png,3000,40,3080,140\n", encoding="utf-8")
-    results = run(photos, tmp_path / "out", boxes=boxes)
+    results = by_key(photos, tmp_path / "out", boxes=boxes)
     assert results["face.png"].status == "restored"
     assert results["rocket.png"].status == "failed"
     assert "lies outside the photo of 640×427 pixels" in results["rocket.png"].reason
@@ -74,14 +72,13 @@ def test_a_box_of_no_photo_stops_the_run_before_it_starts(photos, tmp_path):
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("moon.png,1,2,30,40\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="'moon.png' is none of the 2 photos"):
-        run(photos, tmp_path / "out", boxes=boxes)
+        by_key(photos, tmp_path / "out", boxes=boxes)
 
 
 def test_a_face_beyond_the_identity_limit_is_pasted_weaker_and_says_so(photos, tmp_path):
-    free = run(photos, tmp_path / "free")["face.png"].faces[0]
+    free = by_key(photos, tmp_path / "free")["face.png"].faces[0]
     limit = round(free.identity * 0.7, 3)
-    options = RestoreOptions(min_identity=limit)
-    held = run(photos, tmp_path / "held", options=options)["face.png"].faces[0]
+    held = by_key(photos, tmp_path / "held", min_identity=limit)["face.png"].faces[0]
     assert (free.strength, free.reason) == (1, "")
     assert held.identity <= limit
     assert held.strength < 1
@@ -90,8 +87,7 @@ def test_a_face_beyond_the_identity_limit_is_pasted_weaker_and_says_so(photos, t
 
 
 def test_a_photo_whose_faces_are_all_left_alone_is_copied(photos, tmp_path):
-    options = RestoreOptions(min_identity=0.0)
-    result = run(photos, tmp_path / "out", options=options)["face.png"]
+    result = by_key(photos, tmp_path / "out", min_identity=0.0)["face.png"]
     assert result.status == "no_face"
     assert "every face was left as it was" in result.reason
     assert result.faces[0].strength == 0
@@ -101,13 +97,7 @@ def test_a_photo_whose_faces_are_all_left_alone_is_copied(photos, tmp_path):
 
 @pytest.mark.parametrize("options", [{}, {"grain": "off"}, {"strength": 0.5}])
 def test_outside_the_crops_no_bit_changes(photos, tmp_path, astronaut, options):
-    (result,) = restore(
-        [photos / "face.png"],
-        tmp_path / "out",
-        device="cpu",
-        report=False,
-        options=RestoreOptions(**options),
-    ).results
+    (result,) = restored([photos / "face.png"], tmp_path / "out", **options)
     (face,) = result.faces
     matrix = crop_transform(np.array(face.landmarks), face.crop)
     outside = face_mask(matrix, face.crop, astronaut.shape[:2]) == 0
@@ -117,21 +107,7 @@ def test_outside_the_crops_no_bit_changes(photos, tmp_path, astronaut, options):
     assert not changed[outside].any()
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"detector": "yolo"}, "--detector: .*tiny"),
-        ({"grain": "some"}, "--grain: "),
-        ({"mask": "square"}, "--mask: "),
-        ({"min_identity": -0.1}, "--min-identity: expected 0.0 to inf, got -0.1"),
-    ],
-)
-def test_options_that_make_no_sense(options, said):
-    with pytest.raises(ConfigError, match=said):
-        RestoreOptions(**options)
-
-
 def test_a_detector_without_weights_is_refused_before_any_photo(photos, tmp_path):
-    options = RestoreOptions(detector="retinaface_resnet50")
+    options = {"detector": "retinaface_resnet50", "weights_dir": tmp_path / "none"}
     with pytest.raises(MachineError, match="facexlib|--offline forbids"):
-        run(photos, tmp_path / "o", options=options, weights_dir=tmp_path / "none", offline=True)
+        by_key(photos, tmp_path / "o", offline=True, **options)

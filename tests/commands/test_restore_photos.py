@@ -13,22 +13,15 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from faceren.commands.restore import restore
 from faceren.errors import MachineError
-from faceren.restoration.options import RestoreOptions
 from faceren.runs.manifest import read_manifest
+from tests.calls import restored
 
 
-@pytest.fixture(scope="module")
-def astronaut():
+@pytest.fixture
+def astronaut(astronaut):
     """A portrait of 224×224 pixels, the face about 100 wide."""
-    return Image.fromarray(data.astronaut()[:224, 110:334])
-
-
-def run(inputs, out, **options):
-    given = {k: options.pop(k) for k in ("overwrite", "retry_failed", "workers") if k in options}
-    asked = RestoreOptions(**options)
-    return list(restore(inputs, out, device="cpu", options=asked, **given).results)
+    return Image.fromarray(astronaut[:224, 110:334])
 
 
 def pixels(path):
@@ -38,8 +31,8 @@ def pixels(path):
 
 def test_a_photo_is_enlarged_and_its_face_with_it(astronaut, tmp_path):
     astronaut.save(tmp_path / "a.png", dpi=(300, 300))
-    (plain,) = run([tmp_path / "a.png"], tmp_path / "plain")
-    (result,) = run([tmp_path / "a.png"], tmp_path / "out", scale=2)
+    (plain,) = restored([tmp_path / "a.png"], tmp_path / "plain")
+    (result,) = restored([tmp_path / "a.png"], tmp_path / "out", scale=2)
     with Image.open(result.output) as image:
         assert image.size == (448, 448)
         assert image.info["dpi"] == pytest.approx((600, 600), abs=0.02)
@@ -56,7 +49,7 @@ def test_a_photo_is_enlarged_and_its_face_with_it(astronaut, tmp_path):
 def test_a_photo_without_a_face_is_enlarged_too(tmp_path):
     deep = np.linspace(0, 65535, 40 * 60).astype(np.uint16).reshape(40, 60)
     tifffile.imwrite(tmp_path / "a.tif", deep)
-    (result,) = run([tmp_path / "a.tif"], tmp_path / "out", scale=4)
+    (result,) = restored([tmp_path / "a.tif"], tmp_path / "out", scale=4)
     after = tifffile.imread(result.output)
     assert (result.status, after.shape, after.dtype) == ("no_face", (160, 240), np.uint16)
     assert b"RestoredBy" not in result.output.read_bytes()
@@ -64,13 +57,7 @@ def test_a_photo_without_a_face_is_enlarged_too(tmp_path):
 
 def test_an_enlarged_photo_beyond_the_limit_fails_with_its_size(tmp_path):
     Image.new("L", (60, 40)).save(tmp_path / "a.png")
-    (result,) = restore(
-        [tmp_path / "a.png"],
-        tmp_path / "out",
-        device="cpu",
-        options=RestoreOptions(scale=4),
-        max_pixels=9999,
-    ).results
+    (result,) = restored([tmp_path / "a.png"], tmp_path / "out", scale=4, max_pixels=9999)
     assert result.status == "failed"
     assert "240×160 = 38,400 pixels" in result.reason
 
@@ -78,7 +65,7 @@ def test_an_enlarged_photo_beyond_the_limit_fails_with_its_size(tmp_path):
 def test_the_background_is_renovated_and_said_so(tmp_path):
     rocket = Image.fromarray(data.rocket()[::2, ::2])
     rocket.save(tmp_path / "a.png")
-    (result,) = run([tmp_path / "a.png"], tmp_path / "out", background="renovate")
+    (result,) = restored([tmp_path / "a.png"], tmp_path / "out", background="renovate")
     changed = pixels(result.output) != np.asarray(rocket)
     assert result.status == "no_face"
     assert changed.any(axis=2).mean() > 0.3
@@ -87,8 +74,8 @@ def test_the_background_is_renovated_and_said_so(tmp_path):
 
 def test_a_face_is_the_same_on_a_renovated_background(astronaut, tmp_path):
     astronaut.save(tmp_path / "a.png")
-    (plain,) = run([tmp_path / "a.png"], tmp_path / "plain")
-    (whole,) = run([tmp_path / "a.png"], tmp_path / "whole", background="renovate")
+    (plain,) = restored([tmp_path / "a.png"], tmp_path / "plain")
+    (whole,) = restored([tmp_path / "a.png"], tmp_path / "whole", background="renovate")
     x, y = (round(v) for v in plain.faces[0].landmarks[2])
     nose = (slice(y - 8, y + 8), slice(x - 8, x + 8))
     np.testing.assert_array_equal(pixels(whole.output)[nose], pixels(plain.output)[nose])
@@ -99,11 +86,11 @@ def test_a_photo_that_fails_later_leaves_no_earlier_output_in_place(astronaut, t
     folder, out = tmp_path / "in", tmp_path / "out"
     (folder / "box").mkdir(parents=True)
     astronaut.save(folder / "box" / "a.jpg")
-    (first,) = run([folder], out)
+    (first,) = restored([folder], out)
     earlier = first.output.read_bytes()
     spoilt = (folder / "box" / "a.jpg").read_bytes()[:2000]
     (folder / "box" / "a.jpg").write_bytes(spoilt)
-    (second,) = run([folder], out, strength=0.5)
+    (second,) = restored([folder], out, strength=0.5)
     assert second.status == "failed"
     assert not second.output.exists()
     assert (out / ".stale/box/a.jpg").read_bytes() == earlier
@@ -129,17 +116,17 @@ def test_odd_names_come_through(name, tmp_path):
     folder.mkdir()
     Image.new("L", (40, 40)).save(folder / "plain.png")
     (folder / "plain.png").rename(folder / name)
-    (result,) = run([folder], tmp_path / "out", scale=2)
+    (result,) = restored([folder], tmp_path / "out", scale=2)
     assert result.status == "no_face"
     assert pixels(tmp_path / "out" / name).shape == (80, 80)
     assert list(read_manifest(tmp_path / "out/manifest.jsonl").items) == [name]
-    assert run([folder], tmp_path / "out", scale=2)[0].status == "skipped"
+    assert restored([folder], tmp_path / "out", scale=2)[0].status == "skipped"
 
 
 def test_a_name_that_is_nothing_but_suffix_comes_through(tmp_path):
     path = tmp_path / ("a." + "b" * 253)
     Image.new("L", (40, 40)).save(path, format="PNG")
-    (result,) = run([path], tmp_path / "out")
+    (result,) = restored([path], tmp_path / "out")
     assert result.output.read_bytes() == path.read_bytes()
 
 
@@ -160,7 +147,7 @@ def test_a_photo_that_vanishes_or_changes_during_the_run_fails_alone(tmp_path, m
         return finish(prepared, *arguments, **options)
 
     monkeypatch.setattr(pipeline, "finish", later)
-    results = {result.key: result for result in run([folder], tmp_path / "out")}
+    results = {result.key: result for result in restored([folder], tmp_path / "out")}
     assert "changed during the run" in results["changed.png"].reason
     assert "no such file" in results["vanished.png"].reason
     assert [results[key].status for key in sorted(results)] == ["failed", "no_face", "failed"]
@@ -180,7 +167,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_leaves_no_piece(tmp_path, mon
 
     monkeypatch.setattr(write.shutil, "copyfile", full)
     with pytest.raises(MachineError, match="No space left on device; free space"):
-        run([tmp_path / "a.png"], tmp_path / "out")
+        restored([tmp_path / "a.png"], tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.jsonl"]
 
 
@@ -190,14 +177,14 @@ def test_an_output_that_cannot_be_replaced_stops_the_run(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out").chmod(0o500)
     with pytest.raises(MachineError, match="cannot be written"):
-        run([tmp_path / "a.png"], tmp_path / "out")
+        restored([tmp_path / "a.png"], tmp_path / "out")
 
 
 def test_a_read_only_output_of_an_earlier_run_is_replaced(tmp_path):
     Image.new("L", (40, 40)).save(tmp_path / "a.png")
-    (result,) = run([tmp_path / "a.png"], tmp_path / "out")
+    (result,) = restored([tmp_path / "a.png"], tmp_path / "out")
     result.output.chmod(0o400)
-    (again,) = run([tmp_path / "a.png"], tmp_path / "out", scale=2)
+    (again,) = restored([tmp_path / "a.png"], tmp_path / "out", scale=2)
     assert pixels(again.output).shape == (80, 80)
 
 
@@ -207,7 +194,7 @@ def test_a_loop_of_links_ends(astronaut, tmp_path):
     Image.new("L", (40, 40)).save(folder / "a.png")
     (folder / "again").symlink_to(folder)
     (folder / "self.png").symlink_to("self.png")
-    results = {result.key: result for result in run([folder], tmp_path / "out")}
+    results = {result.key: result for result in restored([folder], tmp_path / "out")}
     assert {key: result.status for key, result in results.items()} == {
         "a.png": "no_face",
         "self.png": "failed",
@@ -221,7 +208,7 @@ def test_pipes_and_devices_fail_and_stop_nothing(tmp_path):
     os.mkfifo(folder / "pipe.jpg")
     (folder / "zero.jpg").symlink_to("/dev/zero")
     for status in ("no_face", "skipped"):
-        good, *bad = run([folder], tmp_path / "out")
+        good, *bad = restored([folder], tmp_path / "out")
         assert good.status == status
         assert [result.status for result in bad] == ["failed", "failed"]
         assert all("no regular file" in result.reason for result in bad)
@@ -233,7 +220,7 @@ def test_thousands_of_other_files_are_no_photos(tmp_path):
     for index in range(5000):
         (folder / f"{index}.txt").touch()
     Image.new("L", (40, 40)).save(folder / "a.png")
-    assert [result.key for result in run([folder], tmp_path / "out")] == ["a.png"]
+    assert [result.key for result in restored([folder], tmp_path / "out")] == ["a.png"]
 
 
 def test_each_page_of_a_tiff_is_restored(astronaut, tmp_path):
@@ -242,7 +229,7 @@ def test_each_page_of_a_tiff_is_restored(astronaut, tmp_path):
         file.write(np.asarray(astronaut))
         file.write(gray.astype(np.uint16) * 257)
         file.write(np.zeros((50, 60), np.uint8))
-    (result,) = run([tmp_path / "a.tif"], tmp_path / "out")
+    (result,) = restored([tmp_path / "a.tif"], tmp_path / "out")
     assert len(result.faces) == 2
     with tifffile.TiffFile(tmp_path / "a.tif") as before, tifffile.TiffFile(result.output) as after:
         pairs = [(a.asarray(), b.asarray()) for a, b in zip(before.pages, after.pages, strict=True)]
@@ -257,7 +244,7 @@ def test_pixels_outside_the_mask_are_bit_identical(astronaut, suffix, tmp_path):
     wide.paste(astronaut, (20, 0))
     lossless = {"lossless": True, "exact": True} if suffix == "webp" else {}
     wide.save(path, **lossless)
-    (result,) = run([path], tmp_path / "out")
+    (result,) = restored([path], tmp_path / "out")
     before, after = pixels(path), pixels(result.output)
     np.testing.assert_array_equal(after[:, 300:], before[:, 300:])
     assert (after != before).any()
@@ -268,23 +255,10 @@ def test_memory_for_one_photo_at_a_time_changes_no_byte(astronaut, tmp_path):
     folder.mkdir()
     for index in range(4):
         astronaut.rotate(3 * index).save(folder / f"{index}.png")
-    run([folder], tmp_path / "many", workers=3)
-    results = restore([folder], tmp_path / "few", device="cpu", max_memory=1).results
+    restored([folder], tmp_path / "many", workers=3)
+    results = restored([folder], tmp_path / "few", max_memory="1M")  # less than one takes
     for result in results:
         assert result.output.read_bytes() == (tmp_path / "many" / result.key).read_bytes()
-
-
-@pytest.mark.parametrize("value", ["3", "0G", "G", "-1G", "lots"])
-def test_a_size_of_memory_is_checked(value, tmp_path, monkeypatch, capsys):
-    from faceren import cli
-
-    Image.new("L", (40, 40)).save(tmp_path / "a.png")
-    command = ["faceren", "restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "o")]
-    monkeypatch.setattr(sys, "argv", [*command, f"--max-memory={value}"])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 2
-    assert "--max-memory: expected a size such as 500M or 3G" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folder", ["", "box", "faces/box", "report"])
@@ -295,13 +269,13 @@ def test_leftovers_of_a_killed_run_are_removed(folder, is_done, tmp_path):
     Image.new("L", (40, 40)).save(tmp_path / "a.png")
     out = tmp_path / "out"
     if is_done:
-        run([tmp_path / "a.png"], out)
+        restored([tmp_path / "a.png"], out)
     place = out / folder
     place.mkdir(parents=True, exist_ok=True)
     dead, living = place / f".faceren-{process.pid}-x.png", place / f".faceren-{os.getpid()}-x.png"
     dead.touch()
     living.touch()
-    run([tmp_path / "a.png"], out)
+    restored([tmp_path / "a.png"], out)
     assert not dead.exists()
     assert living.exists()
 
@@ -346,11 +320,9 @@ def test_ten_thousand_tiny_photos_take_no_more_memory_than_a_thousand(tmp_path):
     code = (
         "import resource, json, sys\n"
         "from pathlib import Path\n"
-        "from faceren.commands.restore import restore\n"
-        "from faceren.restoration.options import RestoreOptions\n"
-        "peaks = []\n"
-        "once = RestoreOptions(rotate='off')\n"  # else four searches a photo, nearly all the time
-        "run = restore([Path(sys.argv[1])], Path(sys.argv[2]), device='cpu', options=once)\n"
+        "from tests.calls import restoring\n"
+        "peaks = []\n"  # and one search a photo, not four, which take nearly all the time
+        "run = restoring([Path(sys.argv[1])], Path(sys.argv[2]), rotate='off')\n"
         "for count, _ in enumerate(run.results, start=1):\n"
         "    if count in (1000, 10000):\n"
         "        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"

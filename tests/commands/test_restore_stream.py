@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from faceren.commands.restore import restore
+from tests.calls import restored
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def piped(run, monkeypatch):
 
 
 def test_a_pipe_gets_the_bytes_that_a_folder_gets(portrait, tmp_path, piped):
-    (result,) = restore([portrait], tmp_path / "out", device="cpu").results
+    (result,) = restored([portrait], tmp_path / "out")
     status, piped_bytes, stderr = piped(portrait.read_bytes(), "-", "-o", "-")
     assert status == 0
     assert piped_bytes == result.output.read_bytes()
@@ -109,7 +109,10 @@ def test_a_variable_is_refused_like_its_option(piped, monkeypatch):
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("--max-memory=lots", "expected a size"), ("--batch-size=x", "expected auto or a positive")],
+    [
+        ("--max-memory=lots", "expected a size"),
+        ("--batch-size=x", "--batch-size: expected 'auto' or int"),
+    ],
 )
 def test_what_bounds_the_work_is_checked(option, message, piped):
     status, out, stderr = piped(b"", "-", "-o", "-", option)
@@ -120,17 +123,17 @@ def test_what_bounds_the_work_is_checked(option, message, piped):
 def test_what_bounds_the_work_reaches_the_pipeline_and_changes_no_byte(
     portrait, piped, monkeypatch
 ):
-    from faceren.commands import restore_stream
+    from faceren.restoration import pipeline
 
     made = []
 
-    class Recorded(restore_stream.Pipeline):
+    class Recorded(pipeline.Pipeline):
         def run(self, jobs):
             made.append((self.workers, self.max_memory, self.restorer.batch_size))
             return super().run(jobs)
 
     _, expected, _ = piped(portrait.read_bytes(), "-", "-o", "-")
-    monkeypatch.setattr(restore_stream, "Pipeline", Recorded)
+    monkeypatch.setattr(pipeline, "Pipeline", Recorded)
     bounds = ("--workers=3", "--max-memory=1M", "--batch-size=5", "--no-report")
     status, out, _ = piped(portrait.read_bytes(), "-", "-o", "-", *bounds)
     assert (status, made) == (0, [(3, 2**20, 5)])

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from faceren.commands.review import report, revert
+from faceren.commands.review import revert, review
 from faceren.runs.lists import Choice
 from faceren.runs.manifest import read_manifest
 from tests.runs import HEADER, add_photo, face_at, make_run, write_manifest
@@ -125,7 +125,7 @@ def test_reverted_lines_stay_under_the_header_of_their_run(tmp_path):
     weaker = HEADER | {"options": {"strength": 0.5}}
     out = write_manifest(tmp_path, [add_photo(tmp_path, "two.png", [])], weaker)
     (taken,) = revert(out, [Choice("one.png")]).results
-    assert taken.outcome == "reverted"
+    assert taken.status == "reverted"
     manifest = read_manifest(out / "manifest.jsonl")
     assert manifest.headers["one.png"]["options"]["strength"] == 1
     assert manifest.header["options"]["strength"] == 0.5
@@ -148,7 +148,7 @@ def test_the_page_says_what_to_run(options, again, tmp_path):
     (tmp_path / "it's").mkdir()
     photo = add_photo(tmp_path / "it's", "one.png", [])
     out = write_manifest(tmp_path / "it's", [photo], HEADER | {"options": options})
-    report(out)
+    review(out)
     start = "faceren restore -o '" + str(out).replace("'", "'\"'\"'") + "'"
     expected = {"keep": f"{start} --revert keep-original.txt"}
     expected |= {name: f"{start} --only {name}.txt {rest}" for name, rest in again.items()}

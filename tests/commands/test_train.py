@@ -27,6 +27,8 @@ from faceren.training.step import Stepper
 from tests.networks.literal import LiteralGenerator, randomise
 from tests.training.tiny import CONFIG, MODEL, finished, losses, run, write_images, write_recipe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).parents[2]
 ADVERSARIAL = {"l1": 1.0, "gan": 0.1, "features": 1.0, "discriminator_width": 2}
 FORBIDDEN = (
@@ -52,14 +54,6 @@ for event in train(folder / "tiny.yaml", output=folder / "run", device="cpu"):
         if event.step == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same sums in the same order, here and in other processes
-    yield
-    torch.set_num_threads(threads)
 
 
 def child(
@@ -284,19 +278,19 @@ def test_starts_from_a_published_state_dict(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "judge", "sides"),
+    ("kind", "discriminator", "sides"),
     [("patches", Discriminator, (96, 96)), ("projected", ProjectedDiscriminator, (95, 94))],
 )
-def test_only_where_alexnet_looks_the_grid_moves(tmp_path, monkeypatch, kind, judge, sides):
+def test_only_where_alexnet_looks_the_grid_moves(tmp_path, monkeypatch, kind, discriminator, sides):
     asked, seen = [], []
 
     def pixels(shown):
         return shown if isinstance(shown, torch.Tensor) else shown[0]  # the rest are maps of them
 
-    monkeypatch.setattr(step_module, "phase_of", lambda step: asked.append(step) or (1, 2))
-    forward = judge.forward
+    monkeypatch.setattr(step_module, "grid_offset", lambda step: asked.append(step) or (1, 2))
+    forward = discriminator.forward
     monkeypatch.setattr(
-        judge,
+        discriminator,
         "forward",
         lambda self, *images: (
             seen.extend(tuple(pixels(x).shape[2:]) for x in images) or forward(self, *images)

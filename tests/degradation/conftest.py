@@ -2,22 +2,21 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from faceren.arrays import Rgb8
 
 
-def flat(level: int, *, height: int = 128, width: int = 128) -> Pixels:
+def flat(level: int, *, height: int = 128, width: int = 128) -> Rgb8:
     return np.full((height, width, 3), level, np.uint8)
 
 
 @pytest.fixture
-def gray() -> Pixels:
+def gray() -> Rgb8:
     return flat(128, height=256, width=256)
 
 
 @pytest.fixture
-def face() -> Pixels:
+def face() -> Rgb8:
     down, across = np.mgrid[-1:1:96j, -1:1:128j]
     oval = np.exp(-(down**2 + (1.4 * across) ** 2) * 2)
     wave = 0.1 * np.sin(across * 40) * np.cos(down * 31)

@@ -3,6 +3,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from faceren.arrays import Rgb8
 from faceren.degradation.blur import (
     EdgeSoftness,
     GaussianBlur,
@@ -12,7 +13,7 @@ from faceren.degradation.blur import (
     whole_kernel,
 )
 
-from .conftest import Pixels, flat
+from .conftest import flat
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_gaussian_blur_turns_an_edge_into_the_bells_integral() -> None:
     assert np.abs(profile - np.array(expected)).max() < 1.5
 
 
-def test_the_papers_kernel_is_cut_off_so_it_blurs_less_than_its_sigma(face: Pixels) -> None:
+def test_the_papers_kernel_is_cut_off_so_it_blurs_less_than_its_sigma(face: Rgb8) -> None:
     cut = GaussianBlur(sigma=5.0, kernel=paper_kernel(5.0))(face).astype(int)
     whole = GaussianBlur(sigma=5.0, kernel=whole_kernel(5.0))(face).astype(int)
     assert np.abs(np.diff(cut, axis=1)).sum() > np.abs(np.diff(whole, axis=1)).sum()
@@ -75,14 +76,14 @@ def test_blurs_keep_a_flat_image() -> None:
         assert np.array_equal(blur(flat(77)), flat(77))
 
 
-def test_soft_focus_is_the_stated_mixture(face: Pixels) -> None:
+def test_soft_focus_is_the_stated_mixture(face: Rgb8) -> None:
     assert np.array_equal(SoftFocus(sigma=3.0, amount=0.0)(face), face)
     half = SoftFocus(sigma=3.0, amount=0.5)(face).astype(int)
     whole = SoftFocus(sigma=3.0, amount=1.0)(face).astype(int)
     assert np.abs(half - (face + whole) / 2).max() <= 1
 
 
-def test_edge_softness_leaves_the_centre_alone(face: Pixels) -> None:
+def test_edge_softness_leaves_the_centre_alone(face: Rgb8) -> None:
     soft = EdgeSoftness(sigma=4.0, x=0.5, y=0.5, radius=0.5)(face)
     assert np.array_equal(soft[40:56, 50:78], face[40:56, 50:78])
     assert not np.array_equal(soft[:10], face[:10])

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceren.degradation.compression import Jpeg, quality_of
-from faceren.degradation.resampling import Mosaic, Sharpen, Shrink, resize
+from faceren.arrays import Rgb8
+from faceren.degradation.resampling import Jpeg, Mosaic, Sharpen, Shrink, quality_of, resize
 
-from .conftest import Pixels, flat
+from .conftest import flat
 
 
 def test_shrinking_keeps_the_size_and_takes_the_detail() -> None:
@@ -40,7 +40,7 @@ def test_the_small_side_is_rounded() -> None:
     assert np.array_equal(Shrink(scale=0.126)(image), expected)
 
 
-def test_antialiased_is_pillows_bicubic(face: Pixels) -> None:
+def test_antialiased_is_pillows_bicubic(face: Rgb8) -> None:
     ours = resize(face, height=24, width=32, by="antialiased")
     pillows = Image.fromarray(face).resize((32, 24), Image.Resampling.BICUBIC)
     assert np.array_equal(ours, np.array(pillows))
@@ -78,7 +78,7 @@ def test_the_papers_jpeg_quality(compression: int, quality: int) -> None:
     assert quality_of(compression) == quality
 
 
-def test_jpeg_has_the_tables_of_its_quality_and_half_chroma(face: Pixels) -> None:
+def test_jpeg_has_the_tables_of_its_quality_and_half_chroma(face: Rgb8) -> None:
     """What Pillow, another wrapper of the same library, makes of the same quality."""
     file = io.BytesIO()
     Image.fromarray(face).save(file, "JPEG", quality=37)
@@ -88,7 +88,7 @@ def test_jpeg_has_the_tables_of_its_quality_and_half_chroma(face: Pixels) -> Non
 
 @pytest.mark.parametrize("quality", [18, 51, 90])
 def test_the_quantisation_table_scales_as_the_standard_says(
-    quality: int, face: Pixels, monkeypatch: pytest.MonkeyPatch
+    quality: int, face: Rgb8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bytes] = []
     decode = cv2.imdecode
@@ -104,7 +104,7 @@ def test_the_quantisation_table_scales_as_the_standard_says(
     assert [component[1:3] for component in sampling] == [(2, 2), (1, 1), (1, 1)]
 
 
-def test_swapped_jpeg_mistreats_blue_as_red(face: Pixels) -> None:
+def test_swapped_jpeg_mistreats_blue_as_red(face: Rgb8) -> None:
     plain, swapped = Jpeg(quality=20), Jpeg(quality=20, swapped=True)
     assert not np.array_equal(plain(face), swapped(face))
     mirrored = np.ascontiguousarray(face[..., ::-1])

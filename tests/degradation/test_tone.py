@@ -1,7 +1,6 @@
 import numpy as np
-import pytest
 
-from faceren.degradation.pixels import smooth_noise
+from faceren.arrays import Rgb8
 from faceren.degradation.tone import (
     Curve,
     DyeFading,
@@ -12,7 +11,7 @@ from faceren.degradation.tone import (
     Vignette,
 )
 
-from .conftest import Pixels, flat
+from .conftest import flat
 
 INK, MIDDLE, PAPER = (40.0, 25.0, 15.0), (150.0, 120.0, 85.0), (245.0, 230.0, 200.0)
 
@@ -36,7 +35,7 @@ def test_toning_maps_black_middle_and_white_to_its_colours() -> None:
         assert toning(flat(level))[0, 0].tolist() == list(colour)
 
 
-def test_toning_forgets_the_colours_of_the_image(face: Pixels) -> None:
+def test_toning_forgets_the_colours_of_the_image(face: Rgb8) -> None:
     toning = Toning(shadow=(0.0,) * 3, middle=(128.0,) * 3, highlight=(255.0,) * 3)
     toned = toning(face)
     assert np.array_equal(toned[..., 0], toned[..., 1])
@@ -51,14 +50,14 @@ def test_faded_dyes_lose_density_and_cyan_first_turns_gray_red() -> None:
     assert fading(flat(255))[0, 0].tolist() == [255, 255, 255]
 
 
-def test_faded_dyes_lose_saturation(face: Pixels) -> None:
+def test_faded_dyes_lose_saturation(face: Rgb8) -> None:
     none = DyeFading(cyan=1.0, magenta=1.0, yellow=1.0, saturation=0.0, stain=(255.0,) * 3)
     assert np.ptp(none(face), axis=-1).max() <= 1
     all_ = DyeFading(cyan=1.0, magenta=1.0, yellow=1.0, saturation=1.0, stain=(255.0,) * 3)
     assert np.abs(all_(face).astype(int) - np.maximum(face, 1)).max() <= 1
 
 
-def test_uneven_exposure_stays_within_its_strength(gray: Pixels) -> None:
+def test_uneven_exposure_stays_within_its_strength(gray: Rgb8) -> None:
     uneven = UnevenExposure(strength=0.2, period=80.0, seed=4)(gray).astype(float) / 128
     assert np.abs(uneven - 1).max() <= 0.21
     assert np.ptp(uneven) > 0.1
@@ -80,13 +79,3 @@ def test_edges_fade_towards_their_colour() -> None:
     border = np.concatenate([faded[0, :, 0], faded[-1, :, 0]])
     assert border.mean() > 110
     assert faded.max() <= round(60 + 0.5 * (245 - 60))
-
-
-@pytest.mark.parametrize("octaves", [1, 4])
-def test_smooth_noise_is_bounded_centred_and_repeatable(octaves: int) -> None:
-    field = smooth_noise(200, 300, period=20.0, octaves=octaves, seed=9)
-    assert field.shape == (200, 300)
-    assert np.abs(field).max() <= 1
-    assert abs(field.mean()) < 0.1
-    assert field.std() > 0.15
-    assert np.array_equal(field, smooth_noise(200, 300, period=20.0, octaves=octaves, seed=9))

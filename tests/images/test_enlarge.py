@@ -10,7 +10,8 @@ from PIL import Image
 
 from faceren.errors import ImageError
 from faceren.images import enlarged, read_photo, write_photo
-from faceren.images.metadata.resolution import exif_enlarged, xmp_enlarged
+from faceren.images.metadata.resolution import exif_enlarged
+from faceren.images.metadata.xmp import enlarged as xmp_enlarged
 from tests.images.samples import exif, full_jpeg, full_tiff, lossless, noise, pil, smooth
 
 LIMIT = 10**6
@@ -104,7 +105,10 @@ def test_damaged_exif_stays_as_it_is(damage):
 
 def test_xmp_tells_the_new_size():
     packet = (
-        b'<a exif:PixelXDimension="64" dc:x="64"><tiff:XResolution>300/1</tiff:XResolution></a>'
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="d" '
+        b'xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/">'
+        b'<rdf:Description exif:PixelXDimension="64" dc:x="64">'
+        b"<tiff:XResolution>300/1</tiff:XResolution></rdf:Description></rdf:RDF>"
     )
     assert xmp_enlarged(packet, 2) == packet.replace(b'n="64"', b'n="128"').replace(b"300", b"600")
 

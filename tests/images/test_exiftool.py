@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from faceren.images import Restoration, read_photo, write_photo
-from faceren.images.containers.bmff import exif_of_avif
+from faceren.images.containers.bmff import parse
+from faceren.images.metadata.fields import exif_of_items
 from faceren.images.metadata.xmp import SOURCE_TYPE
 from tests.images.samples import ADOBE_RGB, XMP, exif, full_jpeg, full_tiff, pil, smooth
 
@@ -25,6 +26,10 @@ def restored(path, target=None, **options):
     change[2:14, 2:18] = 0.15
     write_photo(target, read_photo(path).merged([((3, 4, 23, 20), change)]), note=NOTE, **options)
     return target
+
+
+def exif_of_avif(data):
+    return exif_of_items(parse(data))
 
 
 def exiftool(*arguments):

@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from faceren.images import Found, find_images
+from faceren.images import Found, find_images, find_others, same_name
 
 
 @pytest.fixture
@@ -85,3 +85,19 @@ def test_thousands_of_other_files_are_passed_over(tmp_path):
         os.close(os.open(tmp_path / f"{index}.dat", os.O_CREAT))
     (tmp_path / "one.jpg").touch()
     assert names([tmp_path]) == ["one.jpg"]
+
+
+def test_what_is_no_photo_is_named(tmp_path):
+    for name in ("a.jpg", "a.jpg.xmp", "film.mov", ".hidden", "sub/notes.txt", "sub/b.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    others = [str(found.relative) for found in find_others([tmp_path, tmp_path / "a.jpg"])]
+    assert others == ["a.jpg.xmp", "film.mov", "sub/notes.txt"]
+    assert [str(f.relative) for f in find_others([tmp_path], ["sub"])] == ["a.jpg.xmp", "film.mov"]
+    assert [str(f.relative) for f in find_images([tmp_path])] == ["a.jpg", "sub/b.tif"]
+
+
+def test_an_accent_is_one_name_however_it_is_written():
+    composed, decomposed = "Jos\u00e9.jpg", "Jose\u0301.jpg"
+    assert composed != decomposed
+    assert same_name(decomposed) == same_name(composed) == composed

@@ -212,7 +212,7 @@ def test_exif_that_warns_in_pillow_does_not_warn_here(tmp_path):
 def test_heic_without_its_library_says_what_to_install(tmp_path, monkeypatch):
     path = tmp_path / "a.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
-    monkeypatch.setitem(__import__("sys").modules, "pillow_heif.as_plugin", None)
+    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     with pytest.raises(MachineError, match=r"pip install 'faceren\[heif\]'"):
         read_photo(path)
 

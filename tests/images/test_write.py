@@ -8,6 +8,7 @@ from faceren.images import Restoration, read_photo, read_rgb, write_photo, write
 from faceren.images.containers.jpeg import jpeg_metadata
 from faceren.images.containers.png import png_metadata
 from faceren.images.containers.webp import riff_chunks
+from faceren.images.metadata.fields import jpeg_standard_xmp, jpeg_xmp
 from faceren.images.metadata.xmp import SOURCE_TYPE
 from tests.images.samples import (
     ADOBE_RGB,
@@ -310,10 +311,15 @@ def test_several_pages_in_a_png_are_refused(tmp_path):
         restored(tmp_path / "a.tif", tmp_path / "b.png", format="png")
 
 
-def test_more_xmp_than_a_jpeg_can_hold_is_an_error_not_a_loss(tmp_path):
+def test_more_xmp_than_a_segment_of_a_jpeg_holds_goes_into_further_ones(tmp_path):
     path = full_jpeg(tmp_path / "a.jpg", xmp=XMP.replace(b"image/x", b"x" * 65_000))
-    with pytest.raises(ImageError, match=r"a\.jpg: a JPEG holds at most 65533 bytes"):
-        restored(path)
+    restored(path)
+    parts = jpeg_metadata((tmp_path / "out" / "a.jpg").read_bytes())
+    assert SOURCE_TYPE.encode() in jpeg_standard_xmp(parts)
+    assert b"x" * 65_000 not in jpeg_standard_xmp(parts)
+    whole = jpeg_xmp(parts)
+    assert b"x" * 65_000 in whole
+    assert SOURCE_TYPE.encode() in whole
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):

@@ -1,13 +1,13 @@
 """The two suppressions once more, pixel by pixel: slow, and only to compare with.
 
-The rest of the literal network, layer by layer, is the one that the benchmark measures against.
+The rest of the literal network is in ``layer_by_layer``, the same weights for both in ``twins``.
 """
 
 import torch
 from torch import Tensor, nn
 
-from faceren.bench.speed_literal import LiteralGenerator, SpectralConv
-from faceren.bench.speed_twins import copy_weights, randomise
+from tests.networks.layer_by_layer import LiteralGenerator, SpectralConv
+from tests.networks.twins import copy_weights, randomise
 
 __all__ = ["Adaptive", "Lip", "LiteralGenerator", "SpectralConv", "copy_weights", "randomise"]
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from faceren.bench.speed_twins import randomise
-from faceren.config import BASE, COMPACT, GeneratorConfig
+from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError
 from faceren.networks.bands import doubled, gain_channels, gains_of, octaves, scaled_octaves
 from faceren.networks.generator import build_generator
-
-TINY = replace(COMPACT, width=4, hidden=4, kernel_dim=3)
+from tests.networks.shapes import BASE, COMPACT, TINY
+from tests.networks.twins import randomise
 
 
 def random(*shape, seed=0):
@@ -152,7 +151,7 @@ def test_the_head_scales_the_input_and_adds():
     [
         ({"stem_stride": 3}, "stem_stride: a 'bands' head needs a power of two, got 3"),
         ({"octaves": 6}, "multiples of 32 pixels, which cannot be halved 6 times"),
-        ({"octaves": 0}, "octaves: expected an integer of at least 1, got 0"),
+        ({"octaves": 0}, "octaves: expected int of at least 1, got 0"),
     ],
 )
 def test_impossible_octaves(values, message):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from faceren.errors import ShapeError
-from faceren.networks.discriminator import Discriminator, judge_pair
+from faceren.networks.discriminator import Discriminator, score_pair
 
 
 def images(count=1, side=32, seed=0):
@@ -28,9 +28,9 @@ def test_parameter_count_is_the_published_one():
 )
 def test_map_sizes_are_the_published_ones(side, sides):
     with torch.device("meta"):
-        judgement = Discriminator().eval()(*[torch.empty(1, 3, side, side)] * 2)
-    assert [[features.shape[2] for features in scale] for scale in judgement] == sides
-    assert [[features.shape[1] for features in scale] for scale in judgement] == [
+        scores = Discriminator().eval()(*[torch.empty(1, 3, side, side)] * 2)
+    assert [[features.shape[2] for features in scale] for scale in scores] == sides
+    assert [[features.shape[1] for features in scale] for scale in scores] == [
         [64, 128, 256, 512, 1]
     ] * 2
 
@@ -63,7 +63,7 @@ def test_one_scale_by_hand():
 def test_pair_in_one_pass_equals_two_passes():
     network = small()
     damaged, restored, clean = (images(2, seed=seed) for seed in (1, 2, 3))
-    fake, real = judge_pair(network, damaged, restored, clean)
+    fake, real = score_pair(network, damaged, restored, clean)
     for together, alone in ((fake, network(damaged, restored)), (real, network(damaged, clean))):
         for ours, expected in zip(together, alone, strict=True):
             torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
@@ -71,8 +71,8 @@ def test_pair_in_one_pass_equals_two_passes():
 
 def test_gradient_reaches_every_parameter():
     network = small().train()
-    judgement = network(images(2, seed=1), images(2, seed=2))
-    sum(scale[-1].square().sum() for scale in judgement).backward()
+    scores = network(images(2, seed=1), images(2, seed=2))
+    sum(scale[-1].square().sum() for scale in scores).backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
 

@@ -1,19 +1,17 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
-from faceren.config import COMPACT
 from faceren.errors import ConfigError, ShapeError
 from faceren.networks.generator import build_generator
 from faceren.networks.stages import residual_map, stage_outputs
 from tests.networks.literal import randomise
+from tests.networks.shapes import TINY
 
 NAMES = ("head_0", "middle_0", "ups_0", "ups_1")
 
 
 def network():
-    return randomise(build_generator(replace(COMPACT, width=4, hidden=4, kernel_dim=3))).eval()
+    return randomise(build_generator(TINY)).eval()
 
 
 def faces():
@@ -48,7 +46,9 @@ def test_the_last_accumulation_is_the_plain_output():
 
 
 def test_unknown_mode_is_named():
-    with pytest.raises(ConfigError, match="mode: unknown value 'singel'; did you mean 'single'"):
+    with pytest.raises(
+        ConfigError, match="mode: expected one of .*, got 'singel'; did you mean 'single'"
+    ):
         stage_outputs(network(), faces(), mode="singel")
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from faceren.bench import speed_literal
 from faceren.networks.suppression import AdaptiveSuppression, LipPooling, build_suppression
+from tests.networks import layer_by_layer
 from tests.networks.literal import Adaptive, Lip, randomise
 
 
@@ -32,11 +32,11 @@ def test_adaptive_equals_the_naive_loop(activation, sides):
 
 
 @pytest.mark.parametrize("sides", [(6, 8), (5, 7)])
-def test_the_benchmark_s_literal_layers_equal_the_naive_loops(sides):
+def test_the_literal_layers_equal_the_naive_loops(sides):
     x = features(2, 4, *sides)
     for naive, literal in (
-        (Adaptive(4, 3, "tanh"), speed_literal.Adaptive(4, 3, "tanh")),
-        (Lip(4), speed_literal.Lip(4)),
+        (Adaptive(4, 3, "tanh"), layer_by_layer.Adaptive(4, 3, "tanh")),
+        (Lip(4), layer_by_layer.Lip(4)),
     ):
         literal.double().load_state_dict(randomise(naive.double()).state_dict())
         torch.testing.assert_close(literal(x), naive(x), rtol=1e-10, atol=1e-12)

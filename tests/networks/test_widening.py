@@ -3,11 +3,11 @@ import dataclasses
 import pytest
 import torch
 
-from faceren.config import COMPACT
 from faceren.errors import ConfigError
 from faceren.networks import widening
 from faceren.networks.generator import build_generator
 from faceren.networks.widening import widened
+from tests.networks.shapes import COMPACT
 
 SMALL = dataclasses.replace(COMPACT, width=8, hidden=8, kernel_dim=4)
 LARGE = dataclasses.replace(SMALL, width=16, hidden=12, middle_blocks=2)

@@ -104,20 +104,3 @@ def test_pictures_are_made_once_and_named_by_content(tmp_path):
     assert changed.before == keys_of(line).before
     assert changed.after not in again
     assert changed.faces[0] not in again
-
-
-def test_pictures_that_no_photo_has_are_removed_and_nothing_else(tmp_path):
-    pictures = Pictures(tmp_path)
-    keys = [letter * 24 for letter in "abc"]
-    for key in keys:
-        pictures.add(key, picture(0))
-    (tmp_path / "mine.jpg").write_bytes(b"x")
-    pictures.keep_only(keys[:1], protected=[pictures.get(keys[1]).name])
-    assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["a", "b", "m"]
-
-
-def test_an_empty_picture_is_made_again(tmp_path):
-    (tmp_path / f"{'a' * 24}_200x120.jpg").touch()
-    pictures = Pictures(tmp_path)
-    pictures.add("a" * 24, picture(0))
-    assert next(tmp_path.iterdir()).stat().st_size > 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faceren.commands.review import report, revert
+from faceren.commands.review import revert, review
 from faceren.runs.lists import read_list
 from faceren.runs.manifest import ManifestWriter
 from tests.pages.browser import AXE, CHROMIUM, needs_chromium, serious
@@ -26,7 +26,7 @@ def browser():
 @pytest.fixture
 def output(tmp_path):
     out = make_run(tmp_path)
-    report(out)
+    review(out)
     return out
 
 
@@ -193,10 +193,10 @@ def test_ticks_survive_a_reload_and_the_list_takes_back_what_it_names(output, op
     saving.value.save_as(tmp_path / "keep.txt")
     assert (tmp_path / "keep.txt").read_text() == "a b/one.png\na b/two.png\t2\n"
     done = list(revert(output, read_list(tmp_path / "keep.txt", "--revert")).results)
-    assert [taken.outcome for taken in done] == ["reverted"] * 2
+    assert [taken.status for taken in done] == ["reverted"] * 2
     original = (tmp_path / "photos/a b/one.png").read_bytes()
     assert (output / "a b/one.png").read_bytes() == original
-    report(output)
+    review(output)
     page.reload()  # what was decided about files that are other files now is done
     assert page.locator("#decided").inner_text() == "1 photo to restore again"
     assert card(page, "one.png").get_by_text("original kept").first.is_visible()
@@ -209,7 +209,7 @@ def test_ticks_survive_a_reload_and_the_list_takes_back_what_it_names(output, op
 def test_a_hostile_name_is_shown_listed_and_reverted(name, opened, tmp_path):
     photo = add_photo(tmp_path, name, [face_at(4, 8, 80), face_at(104, 20, 80)])
     out = write_manifest(tmp_path, [photo])
-    report(out)
+    review(out)
     page = opened(out)
     assert page.locator(".card").count() == 1
     shown = name.replace("\t", "\\t").replace("\n", "\\n")
@@ -222,7 +222,7 @@ def test_a_hostile_name_is_shown_listed_and_reverted(name, opened, tmp_path):
     page.get_by_role("button", name="Export").click()
     (tmp_path / "list").write_text(page.locator("#lists textarea").input_value())
     (taken,) = revert(out, read_list(tmp_path / "list", "--revert")).results
-    assert taken.outcome == "reverted"
+    assert taken.status == "reverted"
 
 
 def test_thousands_of_photos_come_in_pages(opened, tmp_path):
@@ -231,7 +231,7 @@ def test_thousands_of_photos_come_in_pages(opened, tmp_path):
     (tmp_path / "out").mkdir(exist_ok=True)
     with ManifestWriter(tmp_path / "out/manifest.jsonl", HEADER) as writer:
         writer._file.write("".join(f"{line}\n" for line in map(json.dumps, lines)))
-    report(tmp_path / "out", check="there")
+    review(tmp_path / "out", check="there")
     page = opened(tmp_path / "out")
     assert page.locator(".card").count() == 24
     assert page.locator("#where").inner_text() == "Page 1 of 25"
@@ -257,7 +257,7 @@ def test_axe_finds_nothing_serious(output, browser, scheme, width):
     if not Path(AXE).is_file():
         pytest.skip("needs axe-core (npm; FACEREN_TEST_AXE names its axe.min.js)")
     (output / "a b/one.png").unlink()
-    report(output)
+    review(output)
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
     page = context.new_page()
     page.goto((output / "report.html").as_uri())

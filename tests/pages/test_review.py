@@ -22,29 +22,29 @@ def data_of(output):
 
 
 @pytest.fixture
-def run(tmp_path):
+def folder(tmp_path):
     return make_run(tmp_path)
 
 
-def test_the_page_has_every_photo_and_its_pictures(run):
-    done = write_review(run)
-    assert (done.page, done.photos, done.notes) == (run / "report.html", 5, ())
-    photos = {photo["key"]: photo for photo in data_of(run)["photos"]}
+def test_the_page_has_every_photo_and_its_pictures(folder):
+    done = write_review(folder)
+    assert (done.page, done.photos, done.notes) == (folder / "report.html", 5, ())
+    photos = {photo["key"]: photo for photo in data_of(folder)["photos"]}
     assert list(photos) == ["a b/one.png", "a b/two.png", "broken.jpg", "three.jpg", "view.png"]
     assert [len(photo["faces"]) for photo in photos.values()] == [1, 2, 0, 1, 0]
     assert photos["view.png"]["before"] == photos["view.png"]["after"]
     assert photos["broken.jpg"]["before"] is None
     assert photos["a b/one.png"]["original"] == "./../photos/a%20b/one.png"
     assert photos["a b/one.png"]["result"] == "./a%20b/one.png"
-    names = {path.name for path in (run / "report").iterdir()}
-    used = set(re.findall(r"\./report/([^\"]+)", (run / "report.html").read_text()))
+    names = {path.name for path in (folder / "report").iterdir()}
+    used = set(re.findall(r"\./report/([^\"]+)", (folder / "report.html").read_text()))
     assert used == names
     assert len(names) == 3 * 2 + 1 + 4  # before and after of three, one of the view, four faces
 
 
-def test_totals_and_settings_are_at_the_top(run):
-    write_review(run)
-    html = (run / "report.html").read_text()
+def test_totals_and_settings_are_at_the_top(folder):
+    write_review(folder)
+    html = (folder / "report.html").read_text()
     facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html))
     assert facts["Photos"] == "5"
     assert facts["Restored"] == "3"
@@ -56,32 +56,32 @@ def test_totals_and_settings_are_at_the_top(run):
     assert facts["Strength"] == "1.0"
 
 
-def test_nothing_is_rewritten_when_nothing_has_changed(run):
-    write_review(run)
-    stamps = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
-    write_review(run)
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == stamps
+def test_nothing_is_rewritten_when_nothing_has_changed(folder):
+    write_review(folder)
+    stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    write_review(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == stamps
 
 
-def test_a_new_line_changes_the_pictures_of_its_photo_only(run, tmp_path):
-    write_review(run)
-    names = {path.name for path in (run / "report").iterdir()}
+def test_a_new_line_changes_the_pictures_of_its_photo_only(folder, tmp_path):
+    write_review(folder)
+    names = {path.name for path in (folder / "report").iterdir()}
     write_manifest(tmp_path, [add_photo(tmp_path, "a b/one.png", [face_at(40, 10, 96)], seed=1)])
-    write_review(run)
-    now = {path.name for path in (run / "report").iterdir()}
+    write_review(folder)
+    now = {path.name for path in (folder / "report").iterdir()}
     assert len(now) == len(names)
     assert len(now - names) == 2  # after, and the face
 
 
-def test_what_is_gone_or_changed_is_said_and_the_page_is_built(run, tmp_path):
-    write_review(run)
+def test_what_is_gone_or_changed_is_said_and_the_page_is_built(folder, tmp_path):
+    write_review(folder)
     (tmp_path / "photos/a b/one.png").unlink()
-    (run / "a b/two.png").unlink()
+    (folder / "a b/two.png").unlink()
     Image.fromarray(picture(8)).save(tmp_path / "photos/three.jpg")
-    (run / "view.png").write_bytes(b"other")
-    with (run / "manifest.jsonl").open("a") as file:
+    (folder / "view.png").write_bytes(b"other")
+    with (folder / "manifest.jsonl").open("a") as file:
         file.write('{"key": "torn')
-    notes = write_review(run).notes
+    notes = write_review(folder).notes
     expected = [
         "the last line of the manifest is cut off",
         "a b/one.png: the original is gone",
@@ -92,24 +92,24 @@ def test_what_is_gone_or_changed_is_said_and_the_page_is_built(run, tmp_path):
     assert len(notes) == len(expected)
     for note, beginning in zip(notes, expected, strict=True):
         assert note.startswith(beginning)
-        assert beginning in (run / "report.html").read_text()
-    photos = {photo["key"]: photo for photo in data_of(run)["photos"]}
+        assert beginning in (folder / "report.html").read_text()
+    photos = {photo["key"]: photo for photo in data_of(folder)["photos"]}
     assert photos["a b/one.png"]["before"]  # drawn before it went
     assert photos["a b/one.png"]["original"] is None
     assert photos["a b/two.png"]["result"] is None
 
 
-def test_a_page_without_any_file_left_is_built(run, tmp_path):
+def test_a_page_without_any_file_left_is_built(folder, tmp_path):
     shutil.rmtree(tmp_path / "photos")
-    shutil.rmtree(run / "a b")
-    assert len(write_review(run).notes) == 7
-    assert all(photo["before"] is None for photo in data_of(run)["photos"])
+    shutil.rmtree(folder / "a b")
+    assert len(write_review(folder).notes) == 7
+    assert all(photo["before"] is None for photo in data_of(folder)["photos"])
 
 
-def test_a_quick_look_checks_only_that_files_are_there(run, tmp_path):
-    Image.fromarray(picture(8)).save(run / "a b/one.png")
-    assert write_review(run, check="there").notes == ()
-    assert len(write_review(run, check="bytes").notes) == 1
+def test_a_quick_look_checks_only_that_files_are_there(folder, tmp_path):
+    Image.fromarray(picture(8)).save(folder / "a b/one.png")
+    assert write_review(folder, check="there").notes == ()
+    assert len(write_review(folder, check="bytes").notes) == 1
 
 
 @pytest.mark.parametrize(
@@ -124,33 +124,33 @@ def test_a_line_that_makes_no_sense_is_named(spoiled, message, tmp_path):
 
 def test_names_cannot_leave_the_text(tmp_path):
     name = "<img src=x onerror=alert(1)>.png"
-    run = write_manifest(tmp_path, [add_photo(tmp_path, name, []) | {"reason": "</script><b>"}])
-    write_review(run)
-    html = (run / "report.html").read_text()
+    folder = write_manifest(tmp_path, [add_photo(tmp_path, name, []) | {"reason": "</script><b>"}])
+    write_review(folder)
+    html = (folder / "report.html").read_text()
     assert "<img src=x" not in html
     assert "</script><b>" not in html
-    assert data_of(run)["photos"][0]["name"] == name
+    assert data_of(folder)["photos"][0]["name"] == name
 
 
 def test_files_that_no_browser_shows_have_no_address(tmp_path):
-    run = write_manifest(tmp_path, [add_photo(tmp_path, "p.tif", [])])
-    write_review(run)
-    (photo,) = data_of(run)["photos"]
+    folder = write_manifest(tmp_path, [add_photo(tmp_path, "p.tif", [])])
+    write_review(folder)
+    (photo,) = data_of(folder)["photos"]
     assert (photo["original"], photo["result"]) == (None, None)
     assert photo["before"].startswith("./report/")
 
 
-def test_a_moved_run_finds_its_originals_beside_it(run, tmp_path, monkeypatch):
-    lines = (run / "manifest.jsonl").read_text().replace(f"{tmp_path}/", "")
-    (run / "manifest.jsonl").write_text(lines)
+def test_a_moved_run_finds_its_originals_beside_it(folder, tmp_path, monkeypatch):
+    lines = (folder / "manifest.jsonl").read_text().replace(f"{tmp_path}/", "")
+    (folder / "manifest.jsonl").write_text(lines)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert write_review(run).notes == ()
+    assert write_review(folder).notes == ()
 
 
 def test_folders_without_a_restoration_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="expected a folder that restore wrote"):
         write_review(tmp_path)
-    run = write_manifest(tmp_path, [], {"command": "degrade"})
+    folder = write_manifest(tmp_path, [], {"command": "degrade"})
     with pytest.raises(ConfigError, match="holds the manifest of 'degrade'"):
-        write_review(run)
+        write_review(folder)

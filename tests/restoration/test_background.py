@@ -2,12 +2,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 
 from faceren.assets import model_path
+from faceren.errors import FaceError
 from faceren.inference import load_restorer
 from faceren.restoration import background
 from faceren.restoration.background import background_bands, tile_spans, tile_weight
+from faceren.restoration.network import Restored
+from tests.restoration.pages import FloatPage
 
 
 def photo(height, width, seed=0):
@@ -21,15 +23,14 @@ def photo(height, width, seed=0):
 
 def restored(image, restore):
     """Apply the bands as they come, as the pipeline does."""
-    image = image.copy()
+    page = FloatPage(image.copy())
 
-    def region(box):
-        x0, y0, x1, y1 = box
-        return image[y0:y1, x0:x1].copy()
+    def run(tiles):
+        return [Restored(tile, 1.0) for tile in restore(tiles)]
 
-    for (x0, y0, x1, y1), change in background_bands(region, image.shape[:2], restore):
-        image[y0:y1, x0:x1] += change
-    return image
+    for (x0, y0, x1, y1), change in background_bands(page, run):
+        page.image[y0:y1, x0:x1] += change
+    return page.image
 
 
 @pytest.mark.parametrize("length", [20, 832, 895, 896, 1407, 1408, 1337, 5000])
@@ -72,8 +73,7 @@ def test_tiles_equal_one_pass_over_the_whole_photo(model):
     network = load_restorer(model_path(model), device="cpu")
 
     def restore(tiles):
-        batch = [torch.from_numpy(tile).permute(2, 0, 1)[None] for tile in tiles]
-        return [network.restore(tile)[0].permute(1, 2, 0).numpy() for tile in batch]
+        return [network.restore_pictures([tile])[0] for tile in tiles]
 
     image = photo(128, 900)
     whole, tiled = restore([image])[0], restored(image, restore)
@@ -92,3 +92,10 @@ def test_the_order_of_tiles_in_a_pass_does_not_matter():
     forward = restored(image, blur)
     backward = restored(image, lambda tiles: blur(tiles[::-1])[::-1])
     np.testing.assert_array_equal(forward, backward)
+
+
+def test_a_tile_that_fails_fails_the_photo():
+    image = photo(100, 1400)
+    bands = background_bands(FloatPage(image), lambda tiles: [FaceError("black")] * len(tiles))
+    with pytest.raises(FaceError, match="black"):
+        next(bands)

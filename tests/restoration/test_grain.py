@@ -1,16 +1,21 @@
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
-from faceren.restoration.grain import STRONGEST, with_grain
-from faceren.restoration.texture import block_means, by_tone, flat_blocks, octaves
+from faceren.restoration.grain import (
+    STRONGEST,
+    block_means,
+    by_tone,
+    flat_blocks,
+    octaves,
+    with_grain,
+)
 
 
 @pytest.fixture(scope="module")
-def face():
+def face(astronaut):
     """An aligned-like crop without grain, (256, 256, 3)."""
-    crop = np.ascontiguousarray(data.astronaut()[20:276, 90:346])
+    crop = np.ascontiguousarray(astronaut[20:276, 90:346])
     smooth = cv2.bilateralFilter(crop, 9, 40, 5).astype(np.float32) / 255
     return cv2.GaussianBlur(smooth, (0, 0), 0.8)
 

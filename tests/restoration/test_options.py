@@ -1,13 +1,54 @@
+"""What a restoration can be asked: checked when it is made, and told apart by its digest."""
+
 import pytest
 
 from faceren.errors import ConfigError
-from faceren.restoration.options import RestoreOptions
+from faceren.faces.given import GivenFace
+from faceren.restoration.options import RestoreOptions, flag_of
 
 
-def test_options_are_checked():
-    for wrong in ({"strength": -0.1}, {"quality": 0}, {"min_face": -1}, {"faces": "some"}):
-        with pytest.raises(ConfigError, match="--"):
-            RestoreOptions(**wrong)
+@pytest.mark.parametrize(
+    ("options", "weights", "digest"),
+    [
+        (RestoreOptions(mask="ellipse"), "0" * 64, "b14a1de4d0d6e82b"),
+        (
+            RestoreOptions(mask="ellipse", strength=0.5, scale=2, min_identity=0.6),
+            "1" * 64,
+            "ad003c0c503f17e6",
+        ),
+    ],
+)
+def test_the_digest_is_that_of_earlier_versions_so_that_their_runs_go_on(options, weights, digest):
+    assert options.digest(weights) == digest
+
+
+def test_a_face_marked_by_hand_changes_the_digest():
+    options = RestoreOptions()
+    assert options.digest("0", [GivenFace((1, 2, 30, 40))]) != options.digest("0")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"detector": "yolo"}, "--detector: expected one of 'tiny', 'retinaface_resnet50'"),
+        ({"grain": "some"}, "--grain: expected one of 'auto', 'off', got 'some'"),
+        ({"mask": "square"}, "--mask: "),
+        ({"faces": "larges"}, "--faces: .*; did you mean 'largest'"),
+        ({"min_identity": -0.1}, "--min-identity: expected .* 0.*, got -0.1"),
+        ({"strength": 1.5}, "--strength: expected float from 0 to 1, got 1.5"),
+        ({"detection_threshold": 0.0}, "--detection-threshold: expected float from 0.01 to 1"),
+        ({"quality": 101}, "--quality: expected int from 1 to 100, got 101"),
+        ({"scale": 3}, "--scale: expected one of 1, 2, 4, got 3"),
+        ({"aligned": True, "background": "renovate"}, "leave out --background renovate"),
+    ],
+)
+def test_options_that_make_no_sense(options, said):
+    with pytest.raises(ConfigError, match=said):
+        RestoreOptions(**options)
+
+
+def test_a_field_is_called_as_its_flag():
+    assert flag_of("min_identity") == "--min-identity"
 
 
 def test_the_digest_changes_with_every_option_and_with_the_weights():

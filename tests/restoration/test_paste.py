@@ -1,58 +1,49 @@
 import numpy as np
 import pytest
 
-from faceren.errors import FaceError
-from faceren.faces.alignment import TEMPLATE
-from faceren.faces.detection import Face
-from faceren.restoration.crops import choose, crop_size
-from faceren.restoration.crops import cut as cut_region
-from faceren.restoration.options import RestoreOptions
+from faceren.restoration import paste
+from faceren.restoration.crops import FaceCrop, cut
+from faceren.restoration.edit import scaled
 from faceren.restoration.paste import (
-    change_of,
+    BAND,
+    PastedFaces,
+    across,
     face_mask,
     from_srgb,
     in_light,
-    is_monochrome,
-    scaled,
+    patch_of,
     to_srgb,
     total_in,
 )
+from tests.restoration.pages import face_at, noise, photo_of
 
 
-def photo(height=300, width=400, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.random((height, width, 3), dtype=np.float32)
-
-
-def cut(image, face):
-    return cut_region(lambda b: image[b[1] : b[3], b[0] : b[2]], image.shape[:2], face)
-
-
-def changed(image, crop, difference, **options):
+def patched(image, crop, difference, outline=None):
     x0, y0, x1, y1 = crop.box
-    return change_of(crop, difference, image[y0:y1, x0:x1], **options)
+    return crop.box, patch_of(crop, difference, image[y0:y1, x0:x1], outline)
 
 
-def face_at(x, y, side, score=0.9):
-    points = TEMPLATE * side / 512 + [x, y]
-    low, high = points.min(0), points.max(0)
-    return Face((*low, *high), points, score)
+def total(patches, shape):
+    return total_in(patches, (0, 0, shape[1], shape[0]))[..., :3]
 
 
-def total(changes, shape):
-    return total_in(changes, (0, 0, shape[1], shape[0]))
+def changed(bands, shape):
+    result = np.zeros(shape, np.float32)
+    for (x0, y0, x1, y1), value in bands:
+        result[y0:y1, x0:x1] += value
+    return result
 
 
 def test_a_network_that_changes_nothing_changes_no_pixel():
-    image = photo()
-    crop = cut(image, face_at(100, 50, 150))
-    assert not total([changed(image, crop, 0 * crop.pixels)], image.shape).any()
+    image = noise()
+    crop = cut(photo_of(image), 0, face_at(100, 50, 150))
+    assert not total([patched(image, crop, 0 * crop.pixels)], image.shape).any()
 
 
 def test_brightening_a_face_brightens_its_middle_and_nothing_outside_its_crop():
-    image = photo()
-    crop = cut(image, face_at(100, 50, 150))
-    added = total([changed(image, crop, 0 * crop.pixels + np.float32(0.1))], image.shape)
+    image = noise()
+    crop = cut(photo_of(image), 0, face_at(100, 50, 150))
+    added = total([patched(image, crop, 0 * crop.pixels + np.float32(0.1))], image.shape)
     np.testing.assert_allclose(added[105:145, 155:195], 0.1, atol=1e-3)
     outside = np.ones(image.shape[:2], bool)
     outside[50:200, 100:250] = False
@@ -60,17 +51,11 @@ def test_brightening_a_face_brightens_its_middle_and_nothing_outside_its_crop():
     assert added.min() >= -1e-6
 
 
-def test_strength_scales_the_difference():
-    difference = photo(8, 8) - np.float32(0.5)
-    half = scaled(difference, 0.5, luminance_only=False)
-    np.testing.assert_allclose(half, difference / 2, atol=1e-7)
-
-
 def test_luminance_only_keeps_the_chroma_even_in_the_soft_edge():
-    image = photo()
-    crop = cut(image, face_at(60, 60, 180))
+    image = noise()
+    crop = cut(photo_of(image), 0, face_at(60, 60, 180), luminance_only=True)
     difference = scaled(crop.pixels[:, ::-1] - crop.pixels, 1, luminance_only=True)
-    added = total([changed(image, crop, difference, luminance_only=True)], image.shape)
+    added = total([patched(image, crop, difference)], image.shape)
     assert added.any()
     np.testing.assert_allclose(np.ptp(added, axis=2), 0, atol=1e-6)
 
@@ -90,29 +75,44 @@ def test_srgb_and_light_are_inverse_and_known():
 
 
 def test_an_outline_narrows_the_mask():
-    image = photo()
-    crop = cut(image, face_at(60, 60, 180))
+    image = noise()
+    crop = cut(photo_of(image), 0, face_at(60, 60, 180))
     outline = np.zeros(crop.pixels.shape[:2], np.float32)
     outline[:, : crop.size // 2] = 1
-    whole = changed(image, crop, 0 * crop.pixels + np.float32(0.1))
-    half = changed(image, crop, 0 * crop.pixels + np.float32(0.1), outline=outline)
-    assert (half.mask <= whole.mask + 1e-6).all()
-    x = half.mask.shape[1] // 2
-    np.testing.assert_allclose(half.mask[60:120, x - 50], whole.mask[60:120, x - 50], atol=0.01)
-    assert half.mask[:, x + 30 :].max() < 0.01
+    brighter = 0 * crop.pixels + np.float32(0.1)
+    whole, half = (patched(image, crop, brighter, o)[1][..., 3] for o in (None, outline))
+    assert (half <= whole + 1e-6).all()
+    x = half.shape[1] // 2
+    np.testing.assert_allclose(half[60:120, x - 50], whole[60:120, x - 50], atol=0.01)
+    assert half[:, x + 30 :].max() < 0.01
 
 
 def test_the_order_of_overlapping_faces_does_not_matter():
-    image = photo()
-    crops = [cut(image, face_at(x, 60, 160)) for x in (40, 110, 180)]
-    changes = [
-        changed(image, crop, 0 * crop.pixels + np.float32(value))
+    image = noise()
+    crops = [cut(photo_of(image), 0, face_at(x, 60, 160)) for x in (40, 110, 180)]
+    patches = [
+        patched(image, crop, 0 * crop.pixels + np.float32(value))
         for crop, value in zip(crops, (0.1, -0.2, 0.3), strict=True)
     ]
-    forward = total(changes, image.shape)
-    np.testing.assert_allclose(total(changes[::-1], image.shape), forward, atol=1e-6)
+    forward = total(patches, image.shape)
+    np.testing.assert_allclose(total(patches[::-1], image.shape), forward, atol=1e-6)
     assert forward.max() <= 0.3 + 1e-5
     assert forward.min() >= -0.2 - 1e-5
+
+
+def test_where_two_faces_overlap_each_counts_by_its_mask():
+    """Masks 1 and 0.5 of differences 0.3 and 0.6: (0.3 + 0.25 * 0.6) / 1.5 = 0.3 is added."""
+    one, other = np.empty((1, 1, 4), np.float32), np.empty((1, 1, 4), np.float32)
+    one[:], other[:] = (0.3, 0.3, 0.3, 1), (0.6, 0.6, 0.6, 0.5)
+    added = total_in([((0, 0, 1, 1), one), ((0, 0, 1, 1), other)], (0, 0, 2, 1))
+    np.testing.assert_allclose(added[0, 0], [0.3, 0.3, 0.3, 1.25 / 1.5], atol=1e-6)
+    assert not added[0, 1].any()
+
+
+def test_across_a_crop_is_from_minus_one_to_one():
+    u, v = across(np.array([[1.0, 0, -10], [0, 1, -20]]), 4, (10, 20, 14, 24))
+    np.testing.assert_allclose(u, [[-0.75, -0.25, 0.25, 0.75]] * 4)
+    np.testing.assert_allclose(v[:, 0], [-0.75, -0.25, 0.25, 0.75])
 
 
 def test_mask_is_one_in_the_middle_and_zero_outside_the_crop():
@@ -125,50 +125,55 @@ def test_mask_is_one_in_the_middle_and_zero_outside_the_crop():
     assert mask[20:276, 10].max() < 0.01
 
 
-@pytest.mark.parametrize(
-    ("tint", "expected"), [((1, 1, 1), True), ((1.0, 0.87, 0.68), True), ((0.6, 0.8, 1), True)]
-)
-def test_gray_and_toned_photos_are_monochrome(tint, expected):
-    gray = photo(128, 128).mean(2, keepdims=True)
-    assert is_monochrome((0.1 + 0.9 * gray * np.float32(tint)).astype(np.float32)) is expected
+@pytest.fixture
+def faces():
+    """A photo, 1000 high, and faces in it, some of them overlapping, with what they change."""
+    photo = photo_of(noise(1000, 200))
+    crops = [cut(photo, 0, face_at(30, top, 90)) for top in (10, 300, 350, 800)]
+    values = [np.float32(0.1 * (index + 1)) for index in range(len(crops))]
+    return photo, [(c, 0 * c.pixels + v) for c, v in zip(crops, values, strict=True)]
 
 
-def test_colour_photos_are_not_monochrome():
-    from skimage import data
-
-    assert not is_monochrome(data.astronaut().astype(np.float32) / 255)
-
-
-def test_crop_size_is_the_nearest_by_ratio():
-    assert [crop_size(side) for side in (40, 256, 360, 365, 512, 640, 3000)] == [
-        256, 256, 256, 512, 512, 768, 1024,
-    ]  # fmt: skip
+@pytest.mark.parametrize("rows", [37, BAND])
+def test_made_late_in_any_bands_or_at_once_the_faces_change_the_same(faces, rows, monkeypatch):
+    monkeypatch.setattr(paste, "BAND", rows)
+    photo, given = faces
+    image = photo.pages[0].image
+    expected = total([patched(image, *face) for face in given], image.shape)
+    late = changed(PastedFaces(photo, 0, given).bands(), image.shape)
+    np.testing.assert_array_equal(late, expected)
 
 
-def test_faces_are_chosen_by_size_place_and_width():
-    faces = [face_at(10, 10, 200), face_at(180, 130, 60), face_at(300, 200, 50)]
-    shape = (300, 400)
+def test_a_face_is_made_once_when_its_band_comes_and_dropped_when_it_has_passed(faces):
+    photo, given = faces
+    asked = []
 
-    def chosen(**options):
-        return choose(faces, shape, RestoreOptions(**options))
+    def outline(crop):
+        asked.append(crop.shape)
+        return np.ones(crop.shape[:2], np.float32)
 
-    assert chosen() == faces
-    assert chosen(faces="largest") == faces[:1]
-    assert chosen(faces="center") == faces[1:2]
-    assert chosen(min_face=faces[1].width) == faces[:2]
-    assert chosen(min_face=1000) == []
-
-
-def test_cutting_a_crop_of_the_template_returns_the_photo_itself():
-    image = photo(512, 512)
-    crop = cut(image, Face((0, 0, 512, 512), TEMPLATE, 1.0))
-    np.testing.assert_allclose(crop.pixels, image, atol=1e-3)
+    pasted = PastedFaces(photo, 0, given, outline)
+    assert [crop.box[1::2] for crop, _ in given] == [(6, 104), (296, 394), (346, 444), (796, 894)]
+    seen = [sorted(pasted._made) for _ in pasted.bands()]
+    assert seen == [[0], [1, 2], [3]]  # rows 6-262, 262-518, and 774 to the end
+    assert asked == [(256, 256, 3)] * 4
 
 
-def test_a_face_beyond_the_border_is_refused_and_one_across_it_is_mirrored():
-    image = photo()
-    with pytest.raises(FaceError, match="outside the photo"):
-        cut(image, face_at(2000, 50, 150))
-    crop = cut(image, face_at(-50, 50, 150))
-    assert crop.box[0] == 0
-    assert np.isfinite(crop.pixels).all()
+def test_in_the_mask_of_a_face_its_own_change_replaces_that_of_the_background():
+    image = np.full((60, 80, 3), 0.5, np.float32)
+    matrix = np.array([[1.0, 0, -10], [0, 1, -10]])
+    crop = FaceCrop(face_at(10, 10, 40), matrix, image[10:50, 10:50], (10, 10, 50, 50))
+    pasted = PastedFaces(photo_of(image), 0, [(crop, 0 * crop.pixels + np.float32(0.2))])
+    ground = [((0, top, 80, top + 30), np.full((30, 80, 3), -0.1, np.float32)) for top in (0, 30)]
+    added = changed(pasted.over(ground), image.shape)
+    mask = np.zeros(image.shape[:2])
+    mask[10:50, 10:50] = face_mask(np.eye(2, 3), 40, (40, 40))
+    np.testing.assert_allclose(added[mask == 1], 0.2, atol=1e-6)
+    np.testing.assert_allclose(added[mask == 0], -0.1, atol=1e-6)
+    assert np.count_nonzero((mask > 0) & (mask < 1)) > 0
+    assert added.min() >= -0.1
+    assert added.max() <= 0.2 + 1e-6
+
+
+def test_no_face_changes_nothing():
+    assert list(PastedFaces(photo_of(noise()), 0, []).bands()) == []

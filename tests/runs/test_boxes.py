@@ -4,7 +4,7 @@ import pytest
 
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
-from faceren.runs.boxes import given_faces, read_boxes
+from faceren.runs.lists import given_faces, read_boxes
 from faceren.runs.plan import Job
 
 POINTS = ((30.0, 40.0), (60.0, 40.0), (45.0, 60.0), (33.0, 80.0), (57.0, 80.0))

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,47 @@ def test_a_torn_last_line_is_ignored_and_then_cut_off(tmp_path, cut):
     assert list(read_manifest(path).items) == ["a", "c"]
 
 
-def test_a_broken_line_is_named(tmp_path):
+FACE = {"box": [1, 2, 30, 40], "landmarks": [[1, 2]] * 5, "crop": 256}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("no json", "expected one JSON object"),
+        ("[1, 2]", r"expected one JSON object, got \[1, 2\]"),
+        ("[" * 100_000, "expected one JSON object"),
+        ('{"input": "a", "score": NaN}', "NaN is no number"),
+        ('{"input": "a", "n": ' + "9" * 5000 + "}", "expected one JSON object"),
+        ('{"input": 3}', "input: expected a path, got 3"),
+        ('{"input": "a", "status": ["x"]}', "status: expected a text"),
+        ('{"input": "a", "faces": "many"}', "faces: expected a list of objects"),
+        ('{"input": "a", "faces": [7]}', "faces: expected a list of objects"),
+        ('{"input": "a", "key": "/etc/passwd"}', "key: expected a path below the output folder"),
+        ('{"input": "a", "key": "b/../../c"}', "key: expected a path below the output folder"),
+        ('{"input": "a", "key": "b\\u0000"}', "key: expected a path below the output folder"),
+        (json.dumps({"input": "a", "faces": [FACE, FACE | {"crop": "x"}]}), "face 2, crop: "),
+        (json.dumps({"input": "a", "faces": [FACE | {"box": [1, 2]}]}), "box: expected four"),
+        (json.dumps({"input": "a", "faces": [FACE | {"landmarks": [1] * 5}]}), "five points"),
+        ('{"format_version": 1, "options": []}', "options: expected an object"),
+    ],
+)
+def test_a_damaged_line_is_left_out_and_named_and_the_rest_is_used(tmp_path, line, said):
     path = tmp_path / "manifest.jsonl"
-    path.write_text('{"format_version": 1}\nno json\n')
-    with pytest.raises(ConfigError, match="line 2 is no JSON"):
-        read_manifest(path)
+    good = json.dumps({"input": "z", "faces": [FACE]})
+    path.write_text(f'{{"format_version": 1}}\n{line}\n{good}\n')
+    manifest = read_manifest(path)
+    assert list(manifest.items) == ["z"]
+    (problem,) = manifest.problems
+    assert problem.startswith(f"{path}: line 2 is left out: ")
+    assert re.search(said, problem)
+
+
+def test_a_manifest_that_is_a_link_is_not_written_through(tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    (tmp_path / "manifest.jsonl").symlink_to(tmp_path / "precious.txt")
+    with pytest.raises(ConfigError, match="expected a file of ours"):
+        ManifestWriter(tmp_path / "manifest.jsonl", {})
+    assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
 def test_a_newer_format_is_refused(tmp_path):

@@ -1,14 +1,11 @@
 import errno
 import io
 import json
-import os
-import signal
 
 import pytest
 
 from faceren.errors import MachineError
 from faceren.training.log import RunLog, read_log
-from faceren.training.stopping import stop_on_signals
 
 
 def test_going_on_drops_what_came_after_the_checkpoint(tmp_path):
@@ -48,19 +45,3 @@ def test_a_full_disk_is_told(tmp_path):
     with pytest.raises(MachineError, match=r"cannot write .*log\.jsonl: No space left"):
         log.write("train", 1, {"loss": 1.0})
     log.close()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_the_second_acts(number):
-    heard = []
-    before = signal.signal(number, lambda *_: heard.append("second"))
-    try:
-        with stop_on_signals() as stop:
-            assert not stop
-            os.kill(os.getpid(), number)
-            assert stop
-            assert heard == []
-            os.kill(os.getpid(), number)
-        assert heard == ["second"]
-    finally:
-        signal.signal(number, before)

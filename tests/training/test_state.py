@@ -1,8 +1,10 @@
 import dataclasses
+import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim import Adam
 
@@ -13,10 +15,10 @@ from faceren.training.state import TrainingState, averaged_copy, follow
 from tests.training.tiny import CONFIG
 
 
-def make_state(*, seed: int = 0, judge: bool = False, width: int = 4) -> TrainingState:
+def make_state(*, seed: int = 0, discriminated: bool = False, width: int = 4) -> TrainingState:
     torch.manual_seed(seed)
     generator = build_generator(dataclasses.replace(CONFIG, width=width))
-    discriminator = nn.Conv2d(3, 1, 3) if judge else None
+    discriminator = nn.Conv2d(3, 1, 3) if discriminated else None
     return TrainingState(
         generator=generator,
         average=averaged_copy(generator),
@@ -37,10 +39,10 @@ def train_a_bit(state: TrainingState, steps: int) -> TrainingState:
 
 
 def test_survives_a_file_unchanged(tmp_path):
-    ours = train_a_bit(make_state(judge=True), 3)
+    ours = train_a_bit(make_state(discriminated=True), 3)
     ours.counters.step, ours.counters.best = 3, -0.25
     ours.save(tmp_path / "s.safetensors")
-    theirs = make_state(seed=1, judge=True)
+    theirs = make_state(seed=1, discriminated=True)
     theirs.load(tmp_path / "s.safetensors")
     assert theirs.counters == ours.counters
     wanted, found = ours.tensors(), theirs.tensors()
@@ -52,11 +54,11 @@ def test_survives_a_file_unchanged(tmp_path):
 
 
 def test_state_of_other_networks_is_refused(tmp_path):
-    make_state(judge=True).save(tmp_path / "s.safetensors")
+    make_state(discriminated=True).save(tmp_path / "s.safetensors")
     with pytest.raises(ConfigError, match="holds discriminator, which this recipe does not train"):
         make_state().load(tmp_path / "s.safetensors")
     with pytest.raises(ConfigError, match=r"the state is of another network: .*size mismatch"):
-        make_state(judge=True, width=6).load(tmp_path / "s.safetensors")
+        make_state(discriminated=True, width=6).load(tmp_path / "s.safetensors")
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):
@@ -107,3 +109,16 @@ def test_follow_copies_what_is_no_parameter():
             buffer.fill_(0.5)
     follow(average, generator, decay=0.99, step=100)
     assert all(bool((buffer == 0.5).all()) for buffer in average.buffers())
+
+
+def test_states_of_older_versions_are_read(tmp_path):
+    path, state = tmp_path / "s.safetensors", make_state()
+    state.counters.step = 7
+    state.save(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    older = {**json.loads(metadata["counters"]), "unreadable": 2, "best_step": 5}
+    save_file(load_file(path), path, {**metadata, "counters": json.dumps(older)})
+    again = make_state()
+    again.load(path)
+    assert again.counters == state.counters

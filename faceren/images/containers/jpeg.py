@@ -1,33 +1,60 @@
-"""The segments of a JPEG file (ITU-T T.81, annex B)."""
+"""The segments of a JPEG file (ITU-T T.81, annex B), and what stands behind its picture."""
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from faceren.errors import ImageError
 from faceren.images.containers import Part
 
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 EXIF = b"Exif\0\0"
 ICC = b"ICC_PROFILE\0"
 IPTC = b"Photoshop 3.0\0"
+MPF = b"MPF\0"
+"""Index of several pictures in one file (CIPA DC-007)."""
 SEGMENT_LIMIT = 65_533
+MOST_SEGMENTS = 100_000
 BASELINE = (b"\xc0", b"\xc1")
 """Markers of JPEG frames whose pixels may lie in one scan, coded by Huffman."""
+FRAMES = {bytes([n]) for n in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+LOSSLESS = {b"\xc3", b"\xc7", b"\xcb", b"\xcf"}
+HIERARCHICAL = {b"\xc5", b"\xc6", b"\xcd", b"\xce"}
 SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """A marker that is no part of a scan; FF 00 is a byte of data, D0 to D7 are restarts."""
 READ_AHEAD = b"\xff\x00" * 8
 """Eight bytes of ones, which begin no Huffman code: as many as decoders read ahead."""
+MP_ENTRIES = 0xB002
+"""Tag of the MPF index: 16 bytes a picture."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the header of the picture says."""
+
+    marker: bytes
+    bits: int
+    width: int
+    height: int
+    ids: tuple[int, ...]
+    """What the components are called."""
 
 
 def jpeg_segments(data: bytes) -> tuple[list[Part], bytes]:
-    """Return the segments of a JPEG before its scan, and the rest from the scan on."""
+    """Return the segments of a JPEG before its scan, and the rest from the scan on.
+
+    Raises:
+        ImageError: If there is no scan, or there are too many segments.
+    """
     segments: list[Part] = []
     position = 2
-    while position + 4 <= len(data):
+    while position + 4 <= len(data) and len(segments) < MOST_SEGMENTS:
         marker = data[position + 1 : position + 2]
         if data[position] != 0xFF or marker in (b"\xff", b"\0"):  # decoders skip fill bytes too
-            position += 1
+            following = data.find(b"\xff", position + 1)
+            position = len(data) if following < 0 else following
             continue
         if marker == b"\xda":
             return segments, data[position:]
@@ -55,16 +82,102 @@ def endless_jpeg(data: bytes) -> bytes:
     return data[: len(data) - len(scan) + end.start()] + READ_AHEAD if end else data
 
 
+def end_of_picture(data: bytes) -> int:
+    """Return where the first picture of a JPEG file ends; the file's end if nothing says so."""
+    _, scan = jpeg_segments(data)
+    start = len(data) - len(scan)
+    position = start
+    for _ in range(MOST_SEGMENTS):
+        marker = data[position : position + 2]
+        if marker == b"\xff\xd9":
+            return position + 2
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == b"\xff\xda":  # tables and further scans may follow this one's data
+            found = SCAN_END.search(data, position)
+            if found is None:
+                return len(data)
+            position = found.start()
+        if data[position : position + 1] != b"\xff":
+            return len(data)
+    return len(data)
+
+
+def behind_jpeg(data: bytes) -> bytes:
+    """Return what stands behind the picture: further pictures, a video, a maker's data."""
+    return data[end_of_picture(data) :]
+
+
+def frame_of(data: bytes) -> Frame:
+    """Return what the header of the picture says.
+
+    Raises:
+        ImageError: If there is none, or it is damaged.
+    """
+    for marker, content in jpeg_segments(data)[0]:
+        if marker in FRAMES and len(content) >= 6:
+            bits, height, width, count = struct.unpack_from(">BHHB", content)
+            ids = tuple(content[6 : 6 + 3 * count : 3])
+            if len(ids) == count:
+                return Frame(marker, bits, width, height, ids)
+    raise ImageError("damaged or incomplete (a JPEG without the header of its picture)")
+
+
+def check_frame(data: bytes) -> None:
+    """Refuse kinds of JPEG that are no photo of 8 bits, by their names.
+
+    Raises:
+        ImageError: If it is lossless, hierarchical, of 12 bits, or quantised by 0.
+    """
+    frame = frame_of(data)
+    if frame.marker in LOSSLESS:
+        raise ImageError("a lossless JPEG (ITU-T T.81, annex H); convert it to TIFF or PNG first")
+    if frame.marker in HIERARCHICAL:
+        raise ImageError("a hierarchical JPEG; convert it to TIFF or PNG first")
+    if frame.bits != 8:
+        raise ImageError(
+            f"a JPEG of {frame.bits} bits a sample, expected 8; convert it to a TIFF of 16 bits"
+        )
+    for marker, content in jpeg_segments(data)[0]:
+        if marker == b"\xdb" and _has_zero_step(content):
+            raise ImageError("damaged or incomplete (a quantisation step of 0)")
+
+
+def _has_zero_step(tables: bytes) -> bool:
+    position = 0
+    while position < len(tables):
+        width = 2 if tables[position] >> 4 else 1
+        steps = tables[position + 1 : position + 1 + 64 * width]
+        if any(not any(steps[n : n + width]) for n in range(0, len(steps), width)):
+            return True
+        position += 1 + 64 * width
+    return False
+
+
+def is_plain_rgb(data: bytes) -> bool:
+    """Say whether the components are red, green and blue, by the rules that decoders follow."""
+    segments, _ = jpeg_segments(data)
+    frame = frame_of(data)
+    if len(frame.ids) != 3 or any(m == b"\xe0" and c.startswith(b"JFIF\0") for m, c in segments):
+        return False
+    adobe = adobe_transform(segments)
+    return frame.ids == tuple(b"RGB") if adobe is None else adobe == 0
+
+
+def adobe_transform(segments: Iterable[Part]) -> int | None:
+    """Return how Adobe's segment says that colours were transformed; None without one."""
+    for marker, content in segments:
+        if marker == b"\xee" and content.startswith(b"Adobe") and len(content) >= 12:
+            return content[11]
+    return None
+
+
 def is_metadata(part: Part) -> bool:
     """Say whether a JPEG segment is to be kept: an application's data or a comment.
 
-    Left out are what belongs to the encoding (Adobe's colour transform) and the index of further
-    pictures behind the first (MPF), which are not kept.
+    Left out is what belongs to the encoding: Adobe's colour transform.
     """
     marker, content = part
     if marker == b"\xee" and content.startswith(b"Adobe"):
-        return False
-    if marker == b"\xe2" and content.startswith(b"MPF\0"):
         return False
     return b"\xe0" <= marker <= b"\xef" or marker == b"\xfe"
 
@@ -74,25 +187,71 @@ def jpeg_metadata(data: bytes) -> list[Part]:
     return [part for part in jpeg_segments(data)[0] if is_metadata(part)]
 
 
-def joined_jpeg(encoded: bytes, metadata: Iterable[Part], xmp: bytes) -> bytes:
+def xmp_parts(standard: bytes, guid: bytes = b"", extension: bytes = b"") -> list[Part]:
+    """Return XMP as segments: the packet, and behind it any extension in pieces.
+
+    Adobe XMP Specification Part 3, 1.1.3.1.
+
+    Args:
+        standard: The packet.
+        guid: MD5 of the extension as 32 letters, which the packet names.
+        extension: What did not fit.
+    """
+    parts = [(b"\xe1", XMP + standard)]
+    step = SEGMENT_LIMIT - len(EXTENDED_XMP) - 40
+    for start in range(0, len(extension), step):
+        place = struct.pack(">II", len(extension), start)
+        piece = extension[start : start + step]
+        parts.append((b"\xe1", EXTENDED_XMP + guid + place + piece))
+    return parts
+
+
+def extended_xmp(parts: Iterable[Part], guid: bytes) -> bytes:
+    """Return the extension of the XMP packet that names it by its GUID, or nothing.
+
+    Raises:
+        ImageError: If pieces are missing.
+    """
+    head = EXTENDED_XMP + guid
+    pieces = [c[len(head) :] for m, c in parts if m == b"\xe1" and c.startswith(head)]
+    pieces = [piece for piece in pieces if len(piece) >= 8]
+    if not pieces:
+        return b""
+    ordered = sorted((struct.unpack_from(">I", piece, 4)[0], piece[8:]) for piece in pieces)
+    whole = b"".join(piece for _, piece in ordered)
+    if len(whole) != struct.unpack_from(">I", pieces[0])[0]:
+        raise ImageError("damaged XMP: pieces of it are missing; only --format keep can keep it")
+    return whole
+
+
+def joined_jpeg(
+    encoded: bytes,
+    metadata: Iterable[Part],
+    xmp: Sequence[Part],
+    source: bytes = b"",
+) -> bytes:
     """Return a JPEG with the pixels of one file and the metadata of another.
 
     Args:
         encoded: A JPEG file; its own application data are dropped.
         metadata: Segments to put before it.
-        xmp: The XMP packet that replaces the one in ``metadata``; nothing leaves it out.
+        xmp: Segments that replace the XMP packet in ``metadata``; nothing leaves it out.
+        source: The JPEG that the metadata came from; what stands behind its picture follows the
+            new one, and the index of several pictures is brought in line.
 
     Raises:
-        ImageError: If the XMP does not fit into a segment.
+        ImageError: If a part does not fit into a segment.
     """
     parts = list(metadata)
-    places = [n for n, part in enumerate(parts) if _is_xmp(part)] or [_after_exif(parts)]
+    places = [n for n, part in enumerate(parts) if is_xmp(part)] or [_after_exif(parts)]
     before, after = parts[: places[0]], parts[places[0] :]
-    new = [(b"\xe1", XMP + xmp)] if xmp else []
-    kept = [*before, *new, *(part for part in after if not _is_xmp(part))]
+    kept = [*before, *xmp, *(part for part in after if not is_xmp(part))]
     segments, scan = jpeg_segments(encoded)
     own = [part for part in segments if not is_metadata(part)]
-    return b"\xff\xd8" + b"".join(_segment(part) for part in [*kept, *own]) + scan
+    if source and adobe_transform(jpeg_segments(source)[0]) is None and is_plain_rgb(encoded):
+        own = [part for part in own if part[0] != b"\xee"]  # the components' names say it
+    joined = b"\xff\xd8" + b"".join(_segment(part) for part in [*kept, *own]) + scan
+    return _with_what_followed(joined, source) if source else joined
 
 
 def _after_exif(parts: list[Part]) -> int:
@@ -100,7 +259,8 @@ def _after_exif(parts: list[Part]) -> int:
     return max(leading, default=-1) + 1
 
 
-def _is_xmp(part: Part) -> bool:
+def is_xmp(part: Part) -> bool:
+    """Say whether a segment is the XMP packet."""
     return part[0] == b"\xe1" and part[1].startswith(XMP)
 
 
@@ -108,7 +268,61 @@ def _segment(part: Part) -> bytes:
     marker, content = part
     if len(content) > SEGMENT_LIMIT:
         raise ImageError(
-            f"a JPEG holds at most {SEGMENT_LIMIT} bytes of XMP in one piece, with the note about "
-            f"the restoration this photo has {len(content)}; use --format png"
+            f"a JPEG holds at most {SEGMENT_LIMIT} bytes of metadata in one piece, this photo "
+            f"would have {len(content)}; use --format png"
         )
     return b"\xff" + marker + struct.pack(">H", len(content) + 2) + content
+
+
+def _with_what_followed(joined: bytes, source: bytes) -> bytes:
+    end = end_of_picture(source)
+    place = _index_place(source)
+    if place is None:
+        return joined + source[end:]
+    new_place = _index_place(joined)
+    if new_place is None:
+        return joined + source[end:]
+    size = int.from_bytes(source[place - 6 : place - 4], "big") - 6
+    index = _moved(source[place : place + size], (place, end), (new_place, len(joined)))
+    return joined[:new_place] + index + joined[new_place + len(index) :] + source[end:]
+
+
+def _index_place(data: bytes) -> int | None:
+    """Return where the index of pictures (its TIFF header) stands in a file."""
+    position = 2
+    for marker, content in jpeg_segments(data)[0]:
+        position = data.index(b"\xff" + marker, position) + 4
+        if marker == b"\xe2" and content.startswith(MPF):
+            return position + len(MPF)
+        position += len(content)
+    return None
+
+
+def _moved(index: bytes, old: tuple[int, int], new: tuple[int, int]) -> bytes:
+    """Return an index of pictures that has moved, together with the pictures behind the first.
+
+    Args:
+        index: From its TIFF header on.
+        old: Where in the file it stood, and where the first picture ended.
+        new: The same now.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(index[:2], ">")
+    moved = bytearray(index)
+    try:
+        (start,) = struct.unpack_from(order + "I", index, 4)
+        (count,) = struct.unpack_from(order + "H", index, start)
+        for number in range(count):
+            entry = start + 2 + 12 * number
+            tag, _, length, at = struct.unpack_from(order + "HHII", index, entry)
+            if tag != MP_ENTRIES:
+                continue
+            for place in range(at, min(at + length, len(index) - 15), 16):
+                size, offset = struct.unpack_from(order + "II", index, place + 4)
+                if offset == 0:
+                    struct.pack_into(order + "I", moved, place + 4, new[1])
+                else:
+                    moved_by = (new[1] - old[1]) - (new[0] - old[0])
+                    struct.pack_into(order + "II", moved, place + 4, size, offset + moved_by)
+    except struct.error:  # no reader can follow it, then; as it was
+        return index
+    return bytes(moved)

@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
+from faceren.errors import ImageError
 from faceren.images.containers import Part
 
 XMP = b"XML:com.adobe.xmp\0"
@@ -11,15 +12,77 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"}
 DEPTH_CHUNKS = {b"sBIT", b"bKGD", b"hIST"}
 """Chunks that depend on colour type and depth."""
+COLOUR_CHUNKS = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"}
+"""Chunks that say what the values mean; they stand before the pixels."""
+LONGEST_TEXT = 1 << 26
+"""Bytes of a compressed chunk that are taken out of it."""
 
 
 def png_chunks(data: bytes) -> Iterator[Part]:
-    """Yield the chunks of a PNG."""
+    """Yield the chunks of a PNG, the last of them IEND.
+
+    Raises:
+        ImageError: If a chunk has no name, goes beyond the file, or IEND is missing.
+    """
     position = len(MAGIC)
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
-        yield data[position + 4 : position + 8], data[position + 8 : position + 8 + length]
-        position += 12 + length
+        name = data[position + 4 : position + 8]
+        end = position + 12 + length
+        if not (name.isalpha() and name.isascii()) or end > len(data):
+            break
+        yield name, data[position + 8 : end - 4]
+        if name == b"IEND":
+            return
+        position = end
+    raise ImageError(f"damaged or incomplete (no chunk of a PNG at byte {position:,})")
+
+
+def behind_png(data: bytes) -> bytes:
+    """Return what follows the IEND of a PNG."""
+    return data[len(MAGIC) + sum(12 + len(content) for _, content in png_chunks(data)) :]
+
+
+def bare_png(data: bytes) -> bytes:
+    """Return a PNG of which only the pixels are left.
+
+    libpng, which would decode it, writes what it thinks of other chunks to the screen.
+    """
+    return MAGIC + b"".join(_chunk(part) for part in _pixels(data))
+
+
+def _pixels(data: bytes) -> list[Part]:
+    parts = [part for part in png_chunks(data) if part[0] in PIXEL_CHUNKS]
+    if not parts or parts[0][0] != b"IHDR" or len(parts[0][1]) != 13:
+        raise ImageError("damaged or incomplete (a PNG without IHDR)")
+    return parts
+
+
+def png_depth(data: bytes) -> int:
+    """Return the bits per sample of a PNG."""
+    return _pixels(data)[0][1][8]
+
+
+def text_of(content: bytes) -> tuple[bytes, bytes]:
+    """Return keyword and text of a tEXt, or keyword and what follows of any other chunk."""
+    keyword, _, text = content.partition(b"\0")
+    return keyword, text
+
+
+def inflated(data: bytes) -> bytes:
+    """Return what a compressed chunk holds.
+
+    Raises:
+        ImageError: If it is damaged or larger than ``LONGEST_TEXT``.
+    """
+    stream = zlib.decompressobj()
+    try:
+        text = stream.decompress(data, LONGEST_TEXT)
+    except zlib.error as error:
+        raise ImageError(f"damaged or incomplete (a compressed chunk of a PNG: {error})") from error
+    if stream.unconsumed_tail:
+        raise ImageError(f"a compressed chunk of a PNG holds more than {LONGEST_TEXT:,} bytes")
+    return text
 
 
 def png_metadata(data: bytes, *, same_depth: bool) -> list[Part]:

@@ -3,16 +3,49 @@
 import struct
 from collections.abc import Iterable, Iterator
 
+from faceren.errors import ImageError
 from faceren.images.containers import Part
+
+ANIMATION, ALPHA = 0x02, 0x10
+"""Flags of the VP8X chunk."""
+MOST_CHUNKS = 100_000
 
 
 def riff_chunks(data: bytes) -> Iterator[Part]:
-    """Yield the chunks of a WebP file."""
+    """Yield the chunks of a WebP file.
+
+    Raises:
+        ImageError: If there are too many.
+    """
     position = 12
-    while position + 8 <= len(data):
+    for _ in range(MOST_CHUNKS):
+        if position + 8 > len(data):
+            return
         (length,) = struct.unpack_from("<I", data, position + 4)
         yield data[position : position + 4], data[position + 8 : position + 8 + length]
         position += 8 + length + length % 2
+    raise ImageError("damaged or incomplete (too many chunks in a WebP file)")
+
+
+def webp_header(data: bytes) -> tuple[int, int, bool, int]:
+    """Return width, height, whether there is an alpha channel, and how many frames there are.
+
+    Raises:
+        ImageError: If the file is damaged.
+    """
+    for name, content in riff_chunks(data):
+        if name == b"VP8X" and len(content) >= 10:
+            width, height = (int.from_bytes(content[n : n + 3], "little") + 1 for n in (4, 7))
+            moves = content[0] & ANIMATION
+            frames = sum(name == b"ANMF" for name, _ in riff_chunks(data)) if moves else 1
+            return width, height, bool(content[0] & ALPHA), max(frames, 1)
+        if name == b"VP8L" and len(content) >= 5 and content[0] == 0x2F:
+            bits = int.from_bytes(content[1:5], "little")
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1), 1
+        if name == b"VP8 " and len(content) >= 10:
+            width, height = struct.unpack_from("<HH", content, 6)
+            return width & 0x3FFF, height & 0x3FFF, False, 1
+    raise ImageError("damaged or incomplete (a WebP file without a picture)")
 
 
 def joined_webp(
@@ -33,14 +66,14 @@ def joined_webp(
     others += [(b"XMP ", xmp)] if xmp else []
     names = {part[0] for part in [*profile, *others]}
     flags = 0x20 * (b"ICCP" in names) | 0x08 * (b"EXIF" in names) | 0x04 * (b"XMP " in names)
-    flags |= 0x10 * _webp_alpha(pixels)
+    flags |= ALPHA * _has_alpha(pixels)
     sides = b"".join(struct.pack("<I", side - 1)[:3] for side in size)
     header = (b"VP8X", struct.pack("<I", flags) + sides)
     body = b"".join(_riff(part) for part in [header, *profile, *pixels, *others])
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 
-def _webp_alpha(pixels: list[Part]) -> bool:
+def _has_alpha(pixels: list[Part]) -> bool:
     name, content = pixels[0]
     return name == b"ALPH" or (name == b"VP8L" and bool(content[4] & 0x10))
 

@@ -1,34 +1,40 @@
-"""The EXIF of a TIFF, which is scattered over its directories, as one block."""
+"""EXIF: taken out of a TIFF, which scatters it over its directories, put together, changed."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 from faceren.errors import ImageError
+from faceren.images.orientation import TAG as ORIENTATION
+from faceren.images.orientation import orientation_of
 from faceren.images.tiff.directory import (
     CODES,
     LONG,
     LONG8,
-    SIZES,
+    SHORT,
     Directory,
     Entry,
     Layout,
     directory_at,
     layout_of,
-    read_directory,
+    value_of,
 )
 
 STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284),
     *(288, 289, 290, 291, 292, 293, 301, 317, 320, *range(322, 326), 330, 338, 339, 340, 341, 347),
     *range(512, 522),
-    *(529, 530, 531, 532, 700, 33723, 34377, 34675),
+    *(529, 530, 531, 532, 700, 33723, 34377, 34675, 37724, 42112, 42113),
 }
-"""Tags of pixels, and those that other formats keep outside of EXIF."""
+"""Tags of pixels, those that other formats keep outside of EXIF, and Photoshop's layers."""
 POINTERS = (0x8769, 0x8825, 0xA005)
 """Tags whose value is the place of another directory: EXIF, GPS, interoperability."""
 HEADER = 8
+DAMAGE = (struct.error, LookupError, OverflowError, ValueError)
+DAMAGED = "its EXIF is damaged; only --format keep can keep it"
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,16 @@ class Value:
     data: bytes
 
 
-Values = dict[int, "Value | Values"]
+Values = list[tuple[int, Union[Value, "Values"]]]
+"""Tags and their values, in the order of the file; a tag may occur twice."""
 
 
 def exif_of_tiff(path: Path) -> bytes:
-    """Return the EXIF of the first page, without what describes its pixels; may be nothing."""
+    """Return the EXIF of the first page, without what describes its pixels; may be nothing.
+
+    Raises:
+        ImageError: If it is damaged.
+    """
     with path.open("rb") as file:
         order, values = values_of(file)
     return exif_block(order, values) if values else b""
@@ -60,11 +71,14 @@ def values_of(file: BinaryIO) -> tuple[str, Values]:
     """
     try:
         layout = layout_of(file)
-        first = read_directory(file, layout, layout.first_pointer)
-        values = _values(file, layout, first, depth=0)
-    except (struct.error, LookupError, OverflowError) as error:
-        raise ImageError("its EXIF is damaged; only --format keep can keep it") from error
-    return layout.order, {tag: value for tag, value in values.items() if tag not in STRUCTURE}
+        (first,) = layout.read(file, layout.first_pointer, layout.offset)
+        reader = _Reader(file, layout, left=file.seek(0, 2))
+        values = reader.values(directory_at(file, layout, first), depth=0)
+    except DAMAGE as error:
+        raise ImageError(DAMAGED) from error
+    except ImageError as error:
+        raise ImageError(f"{DAMAGED} ({error})") from error
+    return layout.order, [(tag, value) for tag, value in values if tag not in STRUCTURE]
 
 
 def exif_block(order: str, values: Values) -> bytes:
@@ -78,31 +92,74 @@ def exif_block(order: str, values: Values) -> bytes:
     return head + _packed(values, Layout(order, big=False), HEADER)
 
 
-def _values(file: BinaryIO, layout: Layout, directory: Directory, depth: int) -> Values:
-    values: Values = {}
-    for tag, entry in directory.entries.items():
-        value = _value(file, layout, entry)
-        if tag in POINTERS and depth < len(POINTERS):
-            place = struct.unpack_from(layout.order + CODES[value.kind], value.data)[0]
-            values[tag] = _values(file, layout, directory_at(file, layout, place), depth + 1)
-        else:
-            values[tag] = value
-    return values
+def numbers_in(exif: bytes, *tags: int) -> Sequence[float | None]:
+    """Return numbers of the first directory, a fraction as a float; None for what is not there."""
+    found: dict[int, float] = {}
+    try:
+        order, values = values_of(BytesIO(exif))
+    except ImageError:
+        return [None] * len(tags)
+    for tag, value in values:
+        if not isinstance(value, Value) or tag not in tags or value.count != 1:
+            continue
+        if value.kind == 5:
+            above, below = struct.unpack(order + "II", value.data)
+            found.setdefault(tag, above / below if below else 0.0)
+        elif value.kind in CODES:
+            found.setdefault(tag, struct.unpack(order + CODES[value.kind], value.data)[0])
+    return [found.get(tag) for tag in tags]
 
 
-def _value(file: BinaryIO, layout: Layout, entry: Entry) -> Value:
-    size = SIZES.get(entry.kind, 0) * entry.count
-    data = entry.field[:size]
-    if size > len(entry.field):
-        (place,) = struct.unpack(layout.order + layout.offset, entry.field)
-        file.seek(place)
-        data = file.read(size)
-    if len(data) < size:
-        raise LookupError("a value lies beyond the end")
-    if entry.kind == LONG8:  # which EXIF does not know
-        numbers = struct.unpack(f"{layout.order}{entry.count}Q", data)
-        data = struct.pack(f"{layout.order}{entry.count}I", *(min(n, 2**32 - 1) for n in numbers))
-    return Value(LONG if entry.kind == LONG8 else entry.kind, entry.count, data)
+def oriented(exif: bytes, orientation: int) -> bytes:
+    """Return an EXIF block that says how the picture is turned; nothing for an upright one.
+
+    Args:
+        exif: A TIFF structure, or nothing.
+        orientation: 1 to 8.
+    """
+    if orientation_of(exif) == orientation:
+        return exif
+    order, values = "<", Values()
+    if exif:
+        order, values = values_of(BytesIO(exif))
+    turned: Values = [(tag, value) for tag, value in values if tag != ORIENTATION]
+    turned.append((ORIENTATION, Value(SHORT, 1, struct.pack(order + "H", orientation))))
+    return exif_block(order, turned)
+
+
+@dataclass
+class _Reader:
+    file: BinaryIO
+    layout: Layout
+    left: int
+    """Bytes of values that may still be read: values may overlap, but not to become gigabytes."""
+
+    def values(self, directory: Directory, depth: int) -> Values:
+        values: Values = []
+        for entry in directory.entries:
+            if depth == 0 and entry.tag in STRUCTURE:
+                continue
+            value = self.value(entry)
+            if entry.tag in POINTERS and depth < len(POINTERS):
+                place = struct.unpack_from(self.layout.order + CODES[value.kind], value.data)[0]
+                below = directory_at(self.file, self.layout, place)
+                values.append((entry.tag, self.values(below, depth + 1)))
+            else:
+                values.append((entry.tag, value))
+        return values
+
+    def value(self, entry: Entry) -> Value:
+        self.left -= entry.size + 12
+        if self.left < 0:
+            raise ImageError("its values overlap")
+        data = value_of(self.file, self.layout, entry)
+        if entry.kind != LONG8:  # which EXIF does not know
+            return Value(entry.kind, entry.count, data)
+        numbers = struct.unpack(f"{self.layout.order}{entry.count}Q", data)
+        data = struct.pack(
+            f"{self.layout.order}{entry.count}I", *(min(n, 2**32 - 1) for n in numbers)
+        )
+        return Value(LONG, entry.count, data)
 
 
 def _packed(values: Values, layout: Layout, start: int) -> bytes:
@@ -113,11 +170,11 @@ def _packed(values: Values, layout: Layout, start: int) -> bytes:
         layout: Of a classic TIFF.
         start: Where it will stand in the block.
     """
-    entries, behind = [], b""
+    entries, behind = [], bytearray()
     place = start + 2 + 12 * len(values) + 4
-    for tag, value in sorted(values.items()):
+    for tag, value in sorted(values, key=lambda item: item[0]):
         following = layout.pack("I", place + len(behind))
-        if isinstance(value, dict):
+        if isinstance(value, list):
             kind, count, field = LONG, 1, following
             behind += _packed(value, layout, place + len(behind))
         elif len(value.data) > 4:
@@ -126,4 +183,4 @@ def _packed(values: Values, layout: Layout, start: int) -> bytes:
         else:
             kind, count, field = value.kind, value.count, value.data.ljust(4, b"\0")
         entries.append(layout.pack("HHI", tag, kind, count) + field)
-    return layout.pack("H", len(entries)) + b"".join(entries) + layout.pack("I", 0) + behind
+    return layout.pack("H", len(entries)) + b"".join(entries) + layout.pack("I", 0) + bytes(behind)

@@ -4,28 +4,27 @@ Pixels an inch grow with the picture, so that it prints as large as the original
 size in pixels is multiplied. Every other byte of the metadata stays.
 """
 
-import re
 import struct
 from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 
+from faceren.errors import ImageError
 from faceren.images.containers import Part, jpeg
+from faceren.images.metadata import xmp
 from faceren.images.metadata.fields import Metadata
-from faceren.images.tiff.directory import LONG, SHORT, Layout, directories, layout_of
+from faceren.images.tiff.directory import LONG, SHORT, Layout, directories, directory_at, layout_of
 
 RATIONAL = 5
 EXIF_POINTER = 0x8769
+DEEPEST = 3
+"""Directories in directories that are looked into."""
 DENSITIES = {282, 283, 0xA20E, 0xA20F}
 """X and Y resolution, and those of the focal plane."""
 SIDES = {0xA002, 0xA003}
 """PixelXDimension and PixelYDimension."""
 RASTER_SIDES = {256, 257}
 """ImageWidth and ImageLength, which in a TIFF describe the raster itself."""
-XMP_SIDES = re.compile(
-    rb"((?:exif:Pixel[XY]Dimension|tiff:ImageWidth|tiff:ImageLength)\s*(?:=\s*[\"']|>)\s*)(\d+)"
-)
-XMP_DENSITIES = re.compile(rb"(tiff:[XY]Resolution\s*(?:=\s*[\"']|>)\s*)(\d+)")
 RESOLUTION_RESOURCE = b"8BIM\x03\xed\0\0\0\0\0\x10"
 """How Photoshop's resolution begins: number, no name, 16 bytes."""
 LIMIT = 2**32 - 1
@@ -37,7 +36,7 @@ def metadata_enlarged(known: Metadata, scale: int) -> Metadata:
     return replace(
         known,
         exif=exif_enlarged(known.exif, scale),
-        xmp=xmp_enlarged(known.xmp, scale),
+        xmp=xmp.enlarged(known.xmp, scale),
         resources=_resources_enlarged(known.resources, scale),
         dpi=dpi,
     )
@@ -46,7 +45,8 @@ def metadata_enlarged(known: Metadata, scale: int) -> Metadata:
 def jpeg_part_enlarged(part: Part, scale: int) -> Part:
     """Return a JPEG's metadata segment: JFIF, EXIF and Photoshop's resolution are multiplied."""
     marker, content = part
-    if marker == b"\xe0" and content.startswith(b"JFIF\0") and content[7:8] in (b"\1", b"\2"):
+    jfif = marker == b"\xe0" and content.startswith(b"JFIF\0") and len(content) >= 12
+    if jfif and content[7] in (1, 2):
         densities = struct.unpack(">HH", content[8:12])
         grown = struct.pack(">HH", *(min(n * scale, 65535) for n in densities))
         return marker, content[:8] + grown + content[12:]
@@ -69,18 +69,6 @@ def chunk_enlarged(part: Part, scale: int) -> Part:
     return part
 
 
-def bmp_resolution_enlarged(field: bytes, scale: int) -> bytes:
-    """Return the eight bytes of a BMP that hold its pixels per metre."""
-    return struct.pack("<ii", *(min(n * scale, 2**31 - 1) for n in struct.unpack("<ii", field)))
-
-
-def xmp_enlarged(packet: bytes, scale: int) -> bytes:
-    """Return an XMP packet, UTF-8, whose sizes and resolutions are multiplied."""
-    for pattern in (XMP_SIDES, XMP_DENSITIES):
-        packet = pattern.sub(lambda m: m[1] + str(int(m[2]) * scale).encode(), packet)
-    return packet
-
-
 def exif_enlarged(block: bytes, scale: int) -> bytes:
     """Return an EXIF block, with or without its prefix; one that is damaged stays as it is."""
     prefix = jpeg.EXIF if block.startswith(jpeg.EXIF) else b""
@@ -89,7 +77,7 @@ def exif_enlarged(block: bytes, scale: int) -> bytes:
         layout = layout_of(file)
         (offset,) = layout.read(file, layout.first_pointer, layout.offset)
         enlarge_directory(file, layout, offset, scale, sides=SIDES | RASTER_SIDES)
-    except (struct.error, LookupError, OverflowError):
+    except (struct.error, LookupError, OverflowError, ValueError, ImageError):
         return block
     grown = file.getvalue()
     return prefix + grown if len(prefix + grown) == len(block) else block
@@ -99,8 +87,7 @@ def tiff_enlarged(file: BinaryIO, scale: int) -> None:
     """Multiply, in place, the resolutions of all pages of a TIFF and the sizes in their EXIF."""
     layout, done = layout_of(file), set[int]()
     for directory in directories(file, layout):
-        (offset,) = layout.read(file, directory.pointer, layout.offset)
-        enlarge_directory(file, layout, offset, scale, sides=SIDES, done=done)
+        enlarge_directory(file, layout, directory.offset, scale, sides=SIDES, done=done)
 
 
 def enlarge_directory(
@@ -111,6 +98,7 @@ def enlarge_directory(
     *,
     sides: set[int],
     done: set[int] | None = None,
+    depth: int = 0,
 ) -> None:
     """Multiply, in place, what one directory of a TIFF or EXIF block and its EXIF say.
 
@@ -121,30 +109,33 @@ def enlarge_directory(
         scale: Factor.
         sides: Tags that hold a number of pixels.
         done: Places that are multiplied already, as tags and pages may share one; extended.
+        depth: How many directories are around this one.
 
     Raises:
+        ImageError: If it has too many entries.
         struct.error: If the block ends too early.
     """
     done = set() if done is None else done
-    if offset in done:
+    if offset in done or depth == DEEPEST:
         return
     done.add(offset)
-    (count,) = layout.read(file, offset, "Q" if layout.big else "H")
-    start, width = (offset + 8, 20) if layout.big else (offset + 2, 12)
-    for place in range(start, start + count * width, width):
-        tag, kind, number = layout.read(file, place, "HH" + layout.offset)
-        field = place + (12 if layout.big else 8)
-        if tag == EXIF_POINTER:
+    directory = directory_at(file, layout, offset)
+    width = 20 if layout.big else 12
+    start = directory.next_pointer - width * len(directory.entries)
+    for place, entry in enumerate(directory.entries):
+        at = start + width * place
+        field = at + (12 if layout.big else 8)
+        if entry.tag == EXIF_POINTER:
             (below,) = layout.read(file, field, layout.offset)
-            enlarge_directory(file, layout, below, scale, sides=sides, done=done)
-        elif tag in DENSITIES and kind == RATIONAL and number == 1:
-            at = field if layout.big else layout.read(file, field, "I")[0]
-            if at not in done:
-                done.add(at)
-                _enlarge_fraction(file, layout, at, scale)
-        elif tag in sides and kind in (SHORT, LONG) and number == 1:
-            (value,) = layout.read(file, field, "H" if kind == SHORT else "I")
-            _put(file, place + 2, layout.pack("H", LONG))  # a SHORT may be too small now
+            enlarge_directory(file, layout, below, scale, sides=sides, done=done, depth=depth + 1)
+        elif entry.tag in DENSITIES and entry.kind == RATIONAL and entry.count == 1:
+            fraction = field if layout.big else layout.read(file, field, "I")[0]
+            if fraction not in done:
+                done.add(fraction)
+                _enlarge_fraction(file, layout, fraction, scale)
+        elif entry.tag in sides and entry.kind in (SHORT, LONG) and entry.count == 1:
+            (value,) = layout.read(file, field, "H" if entry.kind == SHORT else "I")
+            _put(file, at + 2, layout.pack("H", LONG))  # a SHORT may be too small now
             _put(file, field, layout.pack("I", min(value * scale, LIMIT)))
 
 

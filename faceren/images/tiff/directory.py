@@ -11,13 +11,15 @@ from typing import BinaryIO
 
 from faceren.errors import ImageError
 
-BYTE, SHORT, LONG, LONG8 = 1, 3, 4, 16
+BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, IFD, LONG8 = 1, 2, 3, 4, 5, 6, 7, 13, 16
 SIZES = dict(zip(range(1, 14), (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4), strict=True))
 SIZES |= dict.fromkeys((16, 17, 18), 8)
 """Bytes of one value of each type."""
-CODES = {SHORT: "H", LONG: "I", LONG8: "Q"}
+CODES = {BYTE: "B", SHORT: "H", LONG: "I", IFD: "I", LONG8: "Q", 18: "Q"}
 PLACES = {273, 279, 324, 325}
 """Tags of where strips and tiles are, which are never SHORT."""
+MOST_PAGES, MOST_ENTRIES = 10_000, 4_000
+"""Directories of a file, and entries of a directory, that are read; real ones have fewer."""
 
 
 @dataclass(frozen=True)
@@ -43,30 +45,59 @@ class Layout:
         return struct.pack(self.order + code, *values)
 
     def read(self, file: BinaryIO, position: int, code: str) -> tuple[int, ...]:
-        """Return numbers from a place in the file."""
-        file.seek(position)
-        return struct.unpack(self.order + code, file.read(struct.calcsize(self.order + code)))
+        """Return numbers from a place in the file.
+
+        Raises:
+            struct.error: If the file ends before.
+        """
+        size = struct.calcsize(self.order + code)
+        file.seek(min(position, 2**62))
+        return struct.unpack(self.order + code, file.read(size))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Entry:
     """A tag of a directory, with its value as it stands in the file."""
 
+    tag: int
     kind: int
     count: int
     field: bytes
     """The value, or the offset of it: 4 bytes, 8 in BigTIFF."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the value."""
+        return SIZES.get(self.kind, 0) * self.count
+
 
 @dataclass
 class Directory:
-    """One directory."""
+    """One directory. A tag may occur twice: both are kept."""
 
     pointer: int
-    """Where the offset of this directory stands in the file."""
-    entries: dict[int, Entry] = field(default_factory=dict)
+    """Where the offset of this directory stands in the file; 0 for one that a tag points to."""
+    offset: int = 0
+    """Where the directory itself stands."""
+    entries: list[Entry] = field(default_factory=list)
     next_pointer: int = 0
     """Where the offset of the next directory stands."""
+
+    def get(self, tag: int) -> Entry | None:
+        """Return the first entry of a tag."""
+        return next((entry for entry in self.entries if entry.tag == tag), None)
+
+    def drop(self, *tags: int) -> None:
+        """Remove all entries of some tags."""
+        self.entries = [entry for entry in self.entries if entry.tag not in tags]
+
+    def put(self, entry: Entry) -> None:
+        """Replace the first entry of a tag, or add one."""
+        for place, known in enumerate(self.entries):
+            if known.tag == entry.tag:
+                self.entries[place] = entry
+                return
+        self.entries.append(entry)
 
 
 def layout_of(file: BinaryIO) -> Layout:
@@ -85,45 +116,97 @@ def directories(file: BinaryIO, layout: Layout) -> list[Directory]:
     """Return the file's chain of directories.
 
     Raises:
-        ImageError: If the chain has a loop.
+        ImageError: If the chain has a loop or is too long.
+        struct.error: If the file ends before.
     """
     found: list[Directory] = []
     pointer, seen = layout.first_pointer, set()
     while (offset := layout.read(file, pointer, layout.offset)[0]) != 0:
         if offset in seen:
             raise ImageError("damaged TIFF: its pages are chained in a loop")
+        if len(found) == MOST_PAGES:
+            raise ImageError(f"a TIFF of more than {MOST_PAGES:,} pages; split it first")
         seen.add(offset)
-        found.append(read_directory(file, layout, pointer))
+        found.append(directory_at(file, layout, offset, pointer))
         pointer = found[-1].next_pointer
     return found
 
 
-def read_directory(file: BinaryIO, layout: Layout, pointer: int) -> Directory:
-    """Return the directory whose offset stands at ``pointer``."""
-    (offset,) = layout.read(file, pointer, layout.offset)
-    return directory_at(file, layout, offset, pointer)
-
-
 def directory_at(file: BinaryIO, layout: Layout, offset: int, pointer: int = 0) -> Directory:
-    """Return the directory that stands at ``offset``."""
+    """Return the directory that stands at ``offset``.
+
+    Raises:
+        ImageError: If it has too many entries.
+        struct.error: If the file ends before.
+    """
     (count,) = layout.read(file, offset, "Q" if layout.big else "H")
+    if count > MOST_ENTRIES:
+        raise ImageError(f"damaged TIFF: a directory of {count:,} entries")
     start = offset + (8 if layout.big else 2)
     width = 20 if layout.big else 12
-    directory = Directory(pointer, next_pointer=start + width * count)
+    directory = Directory(pointer, offset, next_pointer=start + width * count)
     for index in range(count):
         tag, kind, length = layout.read(file, start + width * index, "HH" + layout.offset)
-        directory.entries[tag] = Entry(kind, length, file.read(width // 2 - 2))
+        directory.entries.append(Entry(tag, kind, length, file.read(width // 2 - 2)))
     return directory
+
+
+def value_of(file: BinaryIO, layout: Layout, entry: Entry) -> bytes:
+    """Return the bytes of an entry's value.
+
+    Raises:
+        ImageError: If they lie beyond the end of the file.
+    """
+    size = entry.size
+    if size <= len(entry.field):
+        return entry.field[:size]
+    (place,) = struct.unpack(layout.order + layout.offset, entry.field)
+    end = file.seek(0, 2)
+    if place + size > end:
+        raise ImageError("damaged or incomplete (a value of a TIFF lies beyond its end)")
+    file.seek(place)
+    return file.read(size)
+
+
+def numbers_of(file: BinaryIO, layout: Layout, entry: Entry | None) -> list[int]:
+    """Return the whole numbers of an entry; none without it or of another type."""
+    if entry is None or entry.kind not in CODES:
+        return []
+    data = value_of(file, layout, entry)
+    return list(struct.unpack(f"{layout.order}{entry.count}{CODES[entry.kind]}", data))
+
+
+def block_of(file: BinaryIO, layout: Layout, directory: Directory, tag: int, name: str) -> bytes:
+    """Return the bytes of a tag that holds a block, such as XMP; nothing without it.
+
+    Args:
+        file: The file.
+        layout: The file's.
+        directory: Where to look.
+        tag: Its number.
+        name: What the block is called in an error.
+
+    Raises:
+        ImageError: If it is stored as other than bytes, or lies beyond the end.
+    """
+    entry = directory.get(tag)
+    if entry is None:
+        return b""
+    if entry.kind not in (BYTE, ASCII, SBYTE, UNDEFINED):
+        raise ImageError(
+            f"damaged TIFF: its {name} (tag {tag}) is stored as type {entry.kind}, expected bytes"
+        )
+    return value_of(file, layout, entry)
 
 
 def end_of_values(layout: Layout, directory: Directory) -> int:
     """Return how many bytes the file must have to hold the values of a directory."""
     width = struct.calcsize("=" + layout.offset)
     end = 0
-    for entry in directory.entries.values():
-        size = SIZES.get(entry.kind, 0) * entry.count
-        if size > width:
-            end = max(end, struct.unpack(layout.order + layout.offset, entry.field)[0] + size)
+    for entry in directory.entries:
+        if entry.size > width:
+            place = struct.unpack(layout.order + layout.offset, entry.field)[0]
+            end = max(end, place + entry.size)
     return end
 
 
@@ -173,21 +256,27 @@ def set_bytes(
         stored = layout.pack(layout.offset, append_data(file, data))
     else:
         stored = data.ljust(width, b"\0")
-    directory.entries[tag] = Entry(kind, count or len(data), stored)
+    directory.put(Entry(tag, kind, count or len(data), stored))
 
 
 def write_directory(file: BinaryIO, layout: Layout, directory: Directory) -> None:
-    """Append a changed directory to the file and let its predecessor point to it."""
-    entries = sorted(directory.entries.items())
+    """Append a changed directory to the file and let its predecessor, if any, point to it."""
+    entries = sorted(directory.entries, key=lambda entry: entry.tag)
     (following,) = layout.read(file, directory.next_pointer, layout.offset)
     packed = [
-        layout.pack("HH" + layout.offset, tag, entry.kind, entry.count) + entry.field
-        for tag, entry in entries
+        layout.pack("HH" + layout.offset, entry.tag, entry.kind, entry.count) + entry.field
+        for entry in entries
     ]
     head = layout.pack("Q" if layout.big else "H", len(entries)) + b"".join(packed)
     place = append_data(file, head + layout.pack(layout.offset, following))
     if not layout.big and file.tell() >= 2**32:
         raise ImageError("the TIFF would grow beyond 4 GB; convert it to BigTIFF first")
-    file.seek(directory.pointer)
+    if directory.pointer:
+        set_pointer(file, layout, directory.pointer, place)
+    directory.offset, directory.next_pointer = place, place + len(head)
+
+
+def set_pointer(file: BinaryIO, layout: Layout, pointer: int, place: int) -> None:
+    """Let a pointer in the file point to a place."""
+    file.seek(pointer)
     file.write(layout.pack(layout.offset, place))
-    directory.next_pointer = place + len(head)

@@ -58,7 +58,7 @@ function faceItem(photo, face, index, redraw) {
   if (photo.faces.length > 1) badges.append(badge(name, "plain"));
   if (face.reverted) badges.append(badge("original kept", "plain"));
   else badges.append(identityBadge(face.identity, "identity"));
-  badges.append(badge(`crop ${face.crop} px`, "plain"));
+  badges.append(badge(`seen at ${face.crop} px`, "plain"));
   if (face.reason) badges.append(badge(`strength ${face.strength}`, "watch"));
   if (face.page > 1) badges.append(badge(`page ${face.page}`, "plain"));
   const remark = item.querySelector(".reason");

@@ -1,0 +1,1 @@
+"""What a benchmark leaves: the report as files, its page, its pictures, and what changed."""

@@ -1,0 +1,151 @@
+"""The pictures of the paper, made from a benchmark's own faces: its figures 2, 5 and 6."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from faceren.arrays import Rgb8
+from faceren.bench.output.report import Report
+from faceren.bench.quality.ablation import Ablation
+from faceren.bench.quality.crops import PATCH, PatchRow
+from faceren.bench.quality.suite import FaceSet, Quality, Scored
+from faceren.degradation.files import Resize
+from faceren.images import read_rgb, to_tensor, to_uint8
+from faceren.inference import Restorer
+from faceren.networks.stages import Mode, residual_map, stage_outputs
+from faceren.pages.contact_sheet import Cell, contact_sheet
+
+SHOWN = 3
+"""Faces that a grid shows, a row each."""
+SIDE = 192
+"""Side of a picture in a sheet, pixels."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A sheet of pictures."""
+
+    name: str
+    """Name of its file, without suffix."""
+    title: str
+    caption: str
+    image: Rgb8
+
+
+def figures(report: Report, faces: FaceSet, restorer: Restorer, *, size: int) -> list[Figure]:
+    """Return every figure that the rows of quality have pictures for.
+
+    Args:
+        report: With its rows.
+        faces: The clean faces that they were made of.
+        restorer: The universal network, for the figure that looks into it.
+        size: Shorter side that the faces were degraded at, pixels.
+
+    Raises:
+        ImageError: If a picture cannot be read any more.
+    """
+    rows = report.of(Quality)
+    inputs = [row for row in rows if row.kind == "input"]
+    if not inputs:
+        return []
+    networks = {row.task: row for row in reversed(rows) if row.kind == "network"}
+    pairs = [(row, networks[row.task]) for row in inputs if row.task in networks]
+    shown: list[Scored] = [*rows, *report.of(Ablation)]
+    damaged = next((row for row in inputs if row.task == "full"), inputs[0])
+    return [
+        strip(inputs, faces, size),
+        *(grid([row for row in shown if row.task == task], faces, size) for task in report.tasks),
+        stages(damaged, restorer),
+        *([residuals(pairs, faces)] if pairs else []),
+    ]
+
+
+def strip(inputs: Sequence[Quality], faces: FaceSet, size: int) -> Figure:
+    """Return one face and what each task does to it (Fig. 2)."""
+    name = faces.names(1)[0]
+    cells = [Cell(clean(faces, name, size), "clean")]
+    cells += [Cell(read_rgb(row.folder / name), row.task) for row in inputs]
+    caption = "One clean face and its degraded twins, as Fig. 2 of the paper shows its tasks."
+    return Figure("fig2_tasks", "The tasks", caption, contact_sheet([cells], side=SIDE))
+
+
+def grid(rows: Sequence[Scored], faces: FaceSet, size: int) -> Figure:
+    """Return some faces of one task under every method, the clean ones last (Fig. 6)."""
+    task, names = rows[0].task, faces.names(SHOWN)
+    headers = [*(row.method for row in rows), "clean"]
+    lines = [[Cell(read_rgb(row.folder / name)) for row in rows] for name in names]
+    for line, name in zip(lines, names, strict=True):
+        line.append(Cell(clean(faces, name, size), name))
+    caption = f"{task}: every method on the same faces, as Fig. 6 of the paper compares its own."
+    sheet = contact_sheet(lines, side=SIDE, headers=headers)
+    return Figure(f"fig6_{task}", f"Side by side: {task}", caption, sheet)
+
+
+def stages(row: Quality, restorer: Restorer) -> Figure:
+    """Return what each stage of a network adds to a degraded face (Fig. 5a).
+
+    Where the network adds its output to the input, only what it adds is shown, on plain gray.
+    """
+    damaged = to_tensor(read_rgb(row.folder / sorted(row.images)[0])).to(restorer.device)
+    with restorer.autocast():
+        lines = [_stage_cells(restorer, damaged, mode) for mode in ("single", "cumulative")]
+    image = to_uint8(damaged.cpu())
+    lines[0].insert(0, Cell(image, row.task))
+    lines[1].insert(0, Cell(to_uint8(restorer.restore(damaged.cpu())), "restored"))
+    caption = (
+        "Guidance of one stage only (above), and of it and all coarser ones (below); the others "
+        "have a constant, as in Fig. 5(a) of the paper."
+    )
+    sheet = contact_sheet(lines, side=SIDE)
+    return Figure("fig5a_stages", "What each stage contributes", caption, sheet)
+
+
+def _stage_cells(restorer: Restorer, damaged: torch.Tensor, mode: Mode) -> list[Cell]:
+    network, cells = restorer.checkpoint.network, []
+    for stage in stage_outputs(network, damaged, mode=mode):
+        output = stage.output
+        if restorer.checkpoint.config.head != "tanh":
+            output = output - damaged + 0.5
+        caption = stage.guided[-1] if mode == "single" else f"to {stage.guided[-1]}"
+        cells.append(Cell(to_uint8(output.float().cpu().clamp(0, 1)), caption))
+    return cells
+
+
+def residuals(pairs: Sequence[tuple[Quality, Quality]], faces: FaceSet) -> Figure:
+    """Return what a network changed, task by task (Fig. 5b); gray is nothing."""
+    name, columns = faces.names(1)[0], []
+    for before, after in pairs:
+        damaged, restored = (to_tensor(read_rgb(row.folder / name)) for row in (before, after))
+        change = to_uint8(residual_map(damaged, restored))
+        columns.append([Cell(to_uint8(image)) for image in (damaged, restored)] + [Cell(change)])
+    lines = [list(line) for line in zip(*columns, strict=True)]
+    headers = [before.task for before, _ in pairs]
+    caption = "Degraded, restored, and the difference, halved, around gray, as Fig. 5(b)."
+    sheet = contact_sheet(lines, side=SIDE, headers=headers)
+    return Figure("fig5b_residuals", "What the network changed", caption, sheet)
+
+
+def clean(faces: FaceSet, name: str, size: int) -> Rgb8:
+    """Return a clean face at the size at which it was degraded.
+
+    Args:
+        faces: The set.
+        name: Of the degraded twin, a PNG file.
+        size: Its shorter side, pixels.
+    """
+    path = next(i.path for i in faces.found if i.relative.with_suffix(".png").as_posix() == name)
+    image = read_rgb(path)
+    scaling = Resize.to_side(image, size)
+    return image if scaling is None else scaling(image)
+
+
+def patch_sheet(rows: Sequence[PatchRow], columns: int = 6) -> Figure:
+    """Return the sheet: each enlarged face above its restored one."""
+    lines = []
+    for start in range(0, len(rows), columns):
+        part = rows[start : start + columns]
+        lines.append([Cell(read_rgb(r.enlarged), f"{r.face}: {PATCH} px, bicubic") for r in part])
+        lines.append([Cell(read_rgb(r.restored), "restored") for r in part])
+    caption = f"Faces of {PATCH}×{PATCH} pixels, bicubic to 512, restored (section 5.2)."
+    return Figure("crops", "Faces of an old photograph", caption, contact_sheet(lines, side=192))

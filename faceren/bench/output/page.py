@@ -1,0 +1,236 @@
+"""A report as one HTML page that needs nothing beside it: tables, plots and pictures.
+
+The plots are drawn by matplotlib (extra ``bench``) without a screen.
+"""
+
+import importlib.util
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from faceren.bench.output.figures import Figure
+from faceren.bench.output.report import Report
+from faceren.bench.output.text import (
+    QUOTE,
+    Table,
+    ablation_table,
+    other_sections,
+    quality_table,
+    quoted_table,
+)
+from faceren.bench.quality.ablation import Ablation
+from faceren.bench.quality.quoted import Quoted
+from faceren.bench.quality.suite import Quality
+from faceren.bench.rows import LeftOut
+from faceren.pages.page import embedded, jpeg, write_page
+from faceren.pages.tables import arrow
+
+COLOURS = {"input": "#9a9a9a", "classical": "#c98a2b", "network": "#2a6f97", "peer": "#7b4b94"}
+"""Of bars and points, by the kind of the method."""
+PAPER_COLOUR = "#b3403a"
+
+
+@dataclass(frozen=True)
+class _Table:
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class _Picture:
+    source: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class _Section:
+    title: str
+    tables: list[_Table] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pictures: list[_Picture] = field(default_factory=list)
+
+
+def write_benchmark_page(path: Path, report: Report, figures: Sequence[Figure]) -> None:
+    """Write the page.
+
+    Args:
+        path: The HTML file.
+        report: What was measured.
+        figures: Sheets of pictures to show; one named ``fig6_TASK`` goes with its task.
+
+    Raises:
+        MachineError: If it cannot be written.
+    """
+    by_task = {figure.name.removeprefix("fig6_"): figure for figure in figures}
+    sections = [_task(report, task, by_task.get(task)) for task in report.tasks]
+    loose = [figure for figure in figures if not figure.name.startswith("fig6_")]
+    sections += _overall(report)
+    sections += [_Section(f.title, pictures=[_sheet(f)]) for f in loose]
+    sections += _ablation(report)
+    sections += [
+        _Section(title, [_table(table)]) for title, table in other_sections(report).items()
+    ]
+    context = {
+        "title": "faceren benchmark",
+        "subtitle": ", ".join(report.tasks) or "speed",
+        "machine": [(name, str(value)) for name, value in report.machine.items()],
+        "sections": sections,
+        "warnings": report.warnings,
+        "absent": [row.line() for row in report.of(LeftOut)],
+    }
+    write_page(path, "benchmark.html.j2", context)
+
+
+def _task(report: Report, task: str, grid: Figure | None) -> _Section:
+    rows = [row for row in report.of(Quality) if row.task == task]
+    paper = [row for row in report.of(Quoted) if row.task == task and row.table == 1]
+    tables = [_table(quality_table(rows), "Measured here, with 95 % intervals")]
+    if paper:
+        tables.append(_table(quoted_table(paper), f"Table 1, {QUOTE}"))
+    pictures = [] if grid is None else [_sheet(grid)]
+    if can_plot():
+        caption = "95 % intervals" + ("; dashed: HiFaceGAN, quoted from the paper" if paper else "")
+        pictures.insert(0, _plot(bars(rows, paper), f"Bars of every metric: {task}", caption))
+    title = f"{task}, {max(row.n for row in rows)} faces"
+    return _Section(title, tables, [f"{row.method}: {row.note}" for row in rows], pictures)
+
+
+def _overall(report: Report) -> list[_Section]:
+    rows = report.of(Quality)
+    measured = [name for row in rows for name in row.metrics]
+    metric = "lpips" if "lpips" in measured else next(iter(measured), "")
+    if not can_plot() or not timed(rows, metric):
+        return []
+    plot = speed_against_quality(rows, metric)
+    caption = f"{metric} {arrow(metric)}. The time is the method's alone, without files."
+    picture = _plot(plot, f"Time of a face against {metric}", caption)
+    return [_Section("Speed against quality", pictures=[picture])]
+
+
+def _ablation(report: Report) -> list[_Section]:
+    rows = report.of(Ablation)
+    if not rows:
+        return []
+    paper = [row for row in report.of(Quoted) if row.table == 2]
+    tables = [
+        _table(ablation_table(rows), f"Trained here, {rows[0].budget_minutes:g} minutes in all"),
+        _table(quoted_table(paper), f"Table 2, {QUOTE}"),
+    ]
+    return [_Section("Ablation on the 16× task", tables, [row.note for row in rows])]
+
+
+def _table(table: Table, caption: str = "") -> _Table:
+    return _Table(table[0], table[1], caption)
+
+
+def _sheet(figure: Figure) -> _Picture:
+    height, width = figure.image.shape[:2]
+    source = embedded(jpeg(figure.image), "jpeg")
+    return _Picture(source, figure.title, figure.caption, width, height)
+
+
+def _plot(data: bytes, alt: str, caption: str) -> _Picture:
+    width, height = Image.open(io.BytesIO(data)).size
+    return _Picture(embedded(data, "png"), alt, caption, width, height)
+
+
+def can_plot() -> bool:
+    """Return whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def bars(rows: Sequence[Quality], paper: Sequence[Quoted]) -> bytes:
+    """Return a PNG with a panel for each metric: a bar a method, with its 95 % interval.
+
+    Args:
+        rows: The methods of one task.
+        paper: The lines of the paper; its own network is a dashed line.
+    """
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    columns = min(4, len(metrics))
+    lines = -(-len(metrics) // columns)
+    figure = _figure(2.7 * columns, (0.9 + 0.26 * len(rows)) * lines)
+    ours = next((line for line in paper if line.method == "HiFaceGAN"), None)
+    for index, metric in enumerate(metrics):
+        axes = figure.add_subplot(lines, columns, index + 1)
+        _panel(axes, metric, rows, ours.metrics.get(metric) if ours else None)
+        if index % columns:
+            axes.set_yticklabels([])
+    return _png(figure)
+
+
+def timed(rows: Sequence[Quality], metric: str) -> list[Quality]:
+    """Return the rows that have a time and the metric."""
+    return [row for row in rows if row.ms and metric in row.metrics]
+
+
+def speed_against_quality(rows: Sequence[Quality], metric: str) -> bytes:
+    """Return a PNG with the time of a face against a metric, a point a method, a panel a task.
+
+    Args:
+        rows: At least one with a time and the metric.
+        metric: What is better or worse.
+    """
+    known = timed(rows, metric)
+    tasks = list(dict.fromkeys(row.task for row in known))
+    columns = min(4, len(tasks))
+    lines = -(-len(tasks) // columns)
+    figure = _figure(2.9 * columns, 2.3 * lines)
+    for index, task in enumerate(tasks):
+        axes = figure.add_subplot(lines, columns, index + 1)
+        axes.set_title(task, fontsize=9)
+        axes.set_xscale("log")
+        axes.set_xlabel("ms a face, on this machine", fontsize=7)
+        axes.set_ylabel(f"{metric} {arrow(metric)}", fontsize=7)
+        axes.tick_params(labelsize=7)
+        axes.margins(y=0.25)
+        here = [row for row in known if row.task == task]
+        times = [row.ms for row in here if row.ms]
+        axes.set_xlim(min(times) / 3, max(times) * 6)  # room for the names
+        for row in here:
+            _point(axes, row, metric)
+    return _png(figure)
+
+
+def _panel(axes: Any, metric: str, rows: Sequence[Quality], paper: float | None) -> None:
+    for place, row in enumerate(rows):
+        if metric not in row.metrics:
+            continue
+        found = row.metrics[metric]
+        low, high = found.ci95 or (found.mean, found.mean)
+        around = [[max(0.0, found.mean - low)], [max(0.0, high - found.mean)]]
+        axes.barh(place, found.mean, color=COLOURS[row.kind], xerr=around, height=0.7, capsize=2)
+    if paper is not None:
+        axes.axvline(paper, color=PAPER_COLOUR, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(rows)), [row.method for row in rows], fontsize=7)
+    axes.invert_yaxis()
+    axes.tick_params(axis="x", labelsize=7)
+    axes.set_title(f"{metric} {arrow(metric)}", fontsize=9)
+
+
+def _point(axes: Any, row: Quality, metric: str) -> None:
+    found = row.metrics[metric]
+    low, high = found.ci95 or (found.mean, found.mean)
+    around = [[max(0.0, found.mean - low)], [max(0.0, high - found.mean)]]
+    axes.errorbar(row.ms, found.mean, yerr=around, fmt="o", color=COLOURS[row.kind], capsize=2)
+    axes.annotate(row.method, (row.ms, found.mean), (4, 4), textcoords="offset points", fontsize=7)
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", dpi=110)
+
+
+def _png(figure: Any) -> bytes:
+    data = io.BytesIO()
+    figure.savefig(data, format="png", metadata={"Software": None})
+    return data.getvalue()

@@ -1,0 +1,128 @@
+"""A report as Markdown, for a person and for a model card, and as CSV, for other programs."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from faceren.arrays import Json
+from faceren.bench.output.report import Report
+from faceren.bench.quality.ablation import Ablation
+from faceren.bench.quality.quoted import MARK, REAL_NIQE, Quoted
+from faceren.bench.quality.suite import Quality, Scored
+from faceren.bench.rows import LeftOut
+from faceren.metrics.results import MetricResult
+from faceren.pages.tables import arrow, figure, interval, markdown_table
+
+Table = tuple[list[str], list[list[str]]]
+"""Headers and rows."""
+QUOTE = (
+    f"{MARK}: 5,000 faces of FFHQ, measured by the paper's own code, "
+    f"which gives real faces a NIQE of {REAL_NIQE}"
+)
+
+
+def quality_table(rows: Sequence[Scored]) -> Table:
+    """Return methods against metrics, each figure with its 95 % interval."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    headers = ["method", *(f"{name} {arrow(name)}" for name in metrics)]
+    body = [[row.method, *(_cell(name, row.metrics.get(name)) for name in metrics)] for row in rows]
+    return headers, body
+
+
+def quoted_table(rows: Sequence[Quoted]) -> Table:
+    """Return the paper's methods against its metrics."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    headers = ["in the paper", *(f"{name} {arrow(name)}" for name in metrics)]
+    decimals = {name: 4 if name in ("fed", "lpips") else 3 for name in metrics}  # as printed
+    body = [[r.method, *(f"{r.metrics[m]:.{n}f}" for m, n in decimals.items())] for r in rows]
+    return headers, body
+
+
+def plain_table(rows: Sequence[Json]) -> Table:
+    """Return the fields of rows, as they are named, numbers with four digits."""
+    headers = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[row.get(name, "") for name in headers] for row in rows]
+    return headers, [[f"{c:.4g}" if isinstance(c, float) else str(c) for c in row] for row in cells]
+
+
+def markdown(report: Report) -> str:
+    """Return the whole report."""
+    facts = "\n".join(f"- {name}: {value}" for name, value in report.machine.items())
+    parts = ["# faceren benchmark", facts]
+    for task in report.tasks:
+        rows = [row for row in report.of(Quality) if row.task == task]
+        parts += [f"## {task}, {max(row.n for row in rows)} faces"]
+        parts += [markdown_table(*quality_table(rows)), _notes(rows)]
+        paper = [row for row in report.of(Quoted) if row.task == task and row.table == 1]
+        if paper:
+            parts += [f"Table 1, {QUOTE}:", markdown_table(*quoted_table(paper))]
+    parts += _ablation(report)
+    for title, table in other_sections(report).items():
+        parts += [f"## {title}", markdown_table(*table)]
+    if report.warnings:
+        parts += ["## To mind", "\n".join(f"- {text}" for text in report.warnings)]
+    absent = report.of(LeftOut)
+    if absent:
+        parts += ["## Not measured", "\n".join(f"- {row.line()}" for row in absent)]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def other_sections(report: Report) -> dict[str, Table]:
+    """Return a table for each section whose rows have no table of their own, by its title."""
+    plain: dict[str, list[Json]] = {}
+    for row in report.rows:
+        if not isinstance(row, Quality | Quoted | LeftOut | Ablation):
+            plain.setdefault(row.section.replace("_", " "), []).append(row.to_json())
+    return {title: plain_table(rows) for title, rows in plain.items()}
+
+
+def ablation_table(rows: Sequence[Ablation]) -> Table:
+    """Return the variants against metrics, and what each was trained with."""
+    headers, body = quality_table(rows)
+    headers[0] = "variant"
+    extra = [[f"{row.parameters:,}", f"{row.minutes:.1f}", f"{row.images_seen:,}"] for row in rows]
+    lines = [line + more for line, more in zip(body, extra, strict=True)]
+    return [*headers, "parameters", "minutes", "images seen"], lines
+
+
+def _ablation(report: Report) -> list[str]:
+    rows = report.of(Ablation)
+    if not rows:
+        return []
+    paper = [row for row in report.of(Quoted) if row.table == 2]
+    return [
+        f"## Ablation on the 16× task, {rows[0].budget_minutes:g} minutes of training in all",
+        markdown_table(*ablation_table(rows)),
+        f"Table 2, {QUOTE}:",
+        markdown_table(*quoted_table(paper)),
+    ]
+
+
+def _cell(metric: str, result: MetricResult | None) -> str:
+    if result is None:
+        return "–"
+    return f"{figure(metric, result.mean)} ({interval(metric, result)})"
+
+
+def _notes(rows: Sequence[Quality]) -> str:
+    lines = [f"- {row.method}: {row.note}" for row in rows]
+    return "\n".join(lines) + f"\n- by: {next(iter(rows[0].metrics.values())).by.split(',')[0]}"
+
+
+def quality_csv(report: Report) -> str:
+    """Return every figure of quality on a line of its own, the quoted ones marked."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["task", "method", "kind", "source", "metric", "mean", "low", "high", "n", "by"]
+    )
+    for row in report.of(Quality):
+        for metric, found in row.metrics.items():
+            low, high = found.ci95 or ("", "")
+            figures = [metric, found.mean, low, high, found.n, found.by]
+            writer.writerow([row.task, row.method, row.kind, "measured", *figures])
+    for line in report.of(Quoted):
+        for metric, value in line.metrics.items():
+            figures = [metric, value, "", "", "", "Table 1 or 2"]
+            writer.writerow([line.task, line.method, "paper", MARK, *figures])
+    return text.getvalue()

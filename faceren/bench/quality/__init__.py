@@ -1,0 +1,1 @@
+"""How good: clean faces are degraded, restored by every method, and scored."""

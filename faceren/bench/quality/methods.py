@@ -1,0 +1,177 @@
+"""Ways to restore a folder of degraded faces, all used alike: folder in, folder out."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import faceren
+from faceren.arrays import Rgb8
+from faceren.assets import model_path
+from faceren.bench.request import Request, short_name
+from faceren.commands.options import FolderOptions, RunOptions
+from faceren.commands.restore import restore
+from faceren.config import Precision
+from faceren.errors import ImageError
+from faceren.files import sha256_of
+from faceren.images import find_images, read_rgb, write_png
+from faceren.restoration.options import RestoreOptions
+from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter
+from faceren.runs.plan import Job
+from faceren.runs.resume import earlier_run, unchanged
+
+Kind = Literal["input", "classical", "network", "peer"]
+
+
+class Method(Protocol):
+    """What is compared: the degraded input, a classical filter, a network."""
+
+    @property
+    def name(self) -> str:
+        """Short name, fit for a folder."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of method it is."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What it does, in a sentence."""
+        ...
+
+    @property
+    def settings(self) -> str:
+        """Everything that decides its pixels: parameters, versions, hashes of weights."""
+        ...
+
+    def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
+        """Restore every image of a folder; return the folder of the results.
+
+        Args:
+            damaged: The degraded images.
+            output: Where the results go.
+            overwrite: Do again what an earlier run has done.
+
+        Raises:
+            FacerenError: If an image cannot be restored; what is done already stays.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """The degraded input itself."""
+
+    name: str = "input"
+    kind: Kind = "input"
+    note: str = "the degraded face, untouched"
+    settings: str = ""
+
+    def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
+        """Return the degraded folder."""
+        return damaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A generator of ours, run as ``faceren restore --aligned`` runs it."""
+
+    name: str
+    model: str
+    """A shipped model's name, or a checkpoint."""
+    weights_sha256: str
+    what: str = "our network"
+    """What it is, in a few words."""
+    device: str = "auto"
+    precision: Precision = "auto"
+    kind: Kind = "network"
+
+    @property
+    def note(self) -> str:
+        """Return which weights."""
+        return f"{self.what}, weights {self.weights_sha256[:12]}"
+
+    @property
+    def settings(self) -> str:
+        """Return what decides its pixels."""
+        return f"{faceren.__version__} {self.weights_sha256} {self.device} {self.precision}"
+
+    def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
+        """Restore every image of a folder."""
+        run = restore(
+            [damaged],
+            output,
+            # as the paper: the network sees the picture as large as it is
+            RestoreOptions(aligned=True, color="free", working_size=2048),
+            how=RunOptions(model=self.model, device=self.device, precision=self.precision),
+            folder=FolderOptions(overwrite=overwrite, retry_failed=True),
+        )
+        for photo in run.results:
+            if photo.status == "failed":
+                raise ImageError(photo.reason)
+        return output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """A function of one image."""
+
+    name: str
+    kind: Kind
+    note: str
+    settings: str
+    function: Callable[[Rgb8], Rgb8]
+    """(H, W, 3) in, the same shape out."""
+
+    def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
+        """Restore every image of a folder, but for those that an earlier run has done."""
+        done = {} if overwrite else earlier_run(output, "restore").items
+        settings = hashlib.sha256(self.settings.encode()).hexdigest()[:16]
+        # as "restore" says it, evaluate finds the way back to the clean faces
+        header = {"tool": f"faceren {faceren.__version__}", "command": "restore"}
+        header |= {"model": self.name, "method": self.settings}
+        with ManifestWriter(output / MANIFEST_NAME, header) as writer:
+            for found in find_images([damaged]):
+                job = Job(found.path, output / found.relative, found.relative.as_posix())
+                if not unchanged(job, done.get(job.key), settings):
+                    writer.append(self._restored(job, settings))
+        return output
+
+    def _restored(self, job: Job, settings: str) -> Line:
+        """Restore one image; return its line of the manifest."""
+        digest, damaged = sha256_of(job.source), read_rgb(job.source)
+        began = time.perf_counter()
+        renewed = self.function(damaged)
+        ms = 1000 * (time.perf_counter() - began)
+        write_png(job.output, renewed)
+        return {
+            "key": job.key,
+            "input": str(job.source),
+            "input_sha256": digest,
+            "output": str(job.output),
+            "settings": settings,
+            "status": "restored",
+            "output_sha256": sha256_of(job.output),
+            "faces": [{"ms": round(ms, 1)}],
+        }
+
+
+def network(request: Request, model: str, *, name: str = "") -> Network:
+    """Return a network of ours as a method.
+
+    Args:
+        request: Where to run it.
+        model: A shipped model's name, or a checkpoint.
+        name: Default the model's.
+    """
+    return Network(
+        name=name or short_name(model),
+        model=model,
+        weights_sha256=sha256_of(model_path(model)),
+        device=request.device,
+        precision=request.precision,
+    )

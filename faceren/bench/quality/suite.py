@@ -1,0 +1,291 @@
+"""The suite ``quality``: degrade clean faces, run every method, score what comes out."""
+
+import hashlib
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from faceren.arrays import Json
+from faceren.assets import model_path
+from faceren.bench.quality.classical import classical
+from faceren.bench.quality.methods import Kind, Method, Untouched, network
+from faceren.bench.quality.peers import load_peer
+from faceren.bench.quality.quoted import table_1
+from faceren.bench.request import RUNS, TASKS, Request
+from faceren.bench.rows import LeftOut, Row, RowStore, key_of
+from faceren.checkpoint import load_checkpoint
+from faceren.commands.degrade import degrade
+from faceren.commands.evaluate import evaluate
+from faceren.commands.options import DegradeOptions, EvaluateOptions
+from faceren.degradation import NATIVE_SIZE
+from faceren.degradation.planning import library_versions
+from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, NothingToDoError
+from faceren.files import sha256_of
+from faceren.images import Found, find_images
+from faceren.metrics.results import Evaluation, MetricResult
+from faceren.pages.tables import figure
+from faceren.runs.manifest import MANIFEST_NAME, read_manifest
+from faceren.training.folder import RunFolder
+
+Progress = Callable[[int, int], None]
+"""Called with the images scored and their number."""
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Clean aligned faces, in a fixed order."""
+
+    folder: Path
+    found: tuple[Found, ...]
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file, by its path below the folder."""
+        return {item.relative.as_posix(): sha256_of(item.path) for item in self.found}
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any name or byte."""
+        lines = "".join(f"{name} {value}\n" for name, value in self.hashes.items())
+        return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+    def names(self, count: int) -> list[str]:
+        """Return the paths of ``count`` faces, evenly chosen, as degraded: PNG files."""
+        step = max(1, len(self.found) // max(1, count))
+        return [i.relative.with_suffix(".png").as_posix() for i in self.found[::step][:count]]
+
+
+def face_set(folder: Path, limit: int | None = None) -> FaceSet:
+    """Return the first ``limit`` images of a folder, sub-folders searched.
+
+    Raises:
+        ConfigError: If there is no such folder.
+        NothingToDoError: If there is no image in it.
+    """
+    if not folder.exists():
+        raise ConfigError(f"{folder}: no such folder; give a folder of aligned clean faces")
+    found = tuple(find_images([folder]))[:limit]
+    if not found:
+        raise NothingToDoError(f"no image found in {folder}; expected aligned clean faces")
+    return FaceSet(folder, found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored(Row):
+    """Scores of one method on one task."""
+
+    task: str
+    method: str
+    """``input`` is the degraded photo itself."""
+    kind: Kind
+    note: str
+    """What the method does, in a sentence."""
+    n: int
+    """Number of faces scored."""
+    folder: Path
+    """Folder of the restored faces."""
+    metrics: dict[str, MetricResult]
+    images: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Figures of each face, by its path below ``folder``."""
+    ms: float | None = None
+    """Median time of a face, milliseconds, if the method says."""
+    warnings: tuple[str, ...] = ()
+    """What to mind, metrics without a figure among it."""
+
+    def line(self) -> str:
+        """Return the row as it is shown."""
+        text = "  ".join(f"{name} {figure(name, r.mean)}" for name, r in self.metrics.items())
+        return f"{self.task}  {self.method}  N {self.n}  {text}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality(Scored):
+    """Scores in the suite of quality, which are kept from run to run."""
+
+    section: ClassVar[str] = "quality"
+
+    @classmethod
+    def from_json(cls, row: Json) -> "Quality":
+        """Return a row that ``to_json`` gave."""
+        metrics = {
+            name: MetricResult(**{**r, "ci95": r["ci95"] and tuple(r["ci95"])})
+            for name, r in row["metrics"].items()
+        }
+        known = {"folder": Path(row["folder"]), "warnings": tuple(row["warnings"])}
+        return cls(**{**row, "metrics": metrics, **known})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A loaded method, and the one task that it is for, if it is for one."""
+
+    method: Method
+    task: str = ""
+
+
+def candidates(request: Request) -> list[Candidate]:
+    """Return every network of a request, each read once, so that a bad one is found at once.
+
+    The first is the model that the request names; a run folder of ``faceren train`` with the name
+    of a task (``runs/denoise``) takes part in that task without being named.
+
+    Raises:
+        ConfigError: If two have the same name, or spandrel cannot read one.
+        MachineError: If a file is missing or damaged, or spandrel is not installed.
+    """
+    found = [Candidate(network(request, request.model))]
+    for text in request.models:
+        task, _, model = text.rpartition("=")
+        if task and task not in TASKS:
+            raise ConfigError(f"--models {text}: expected TASK=FILE, got the task {task!r}")
+        found.append(Candidate(_named(request, model), task))
+    given = {candidate.task for candidate in found}
+    for task in request.tasks:
+        trained = RunFolder(RUNS / task).best
+        if trained.is_file() and task not in given:
+            found.append(Candidate(network(request, str(trained), name=f"{task}-run"), task))
+    names = [candidate.method.name for candidate in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"--models: {name!r} is there twice; give the files different names")
+    return found
+
+
+def _named(request: Request, model: str) -> Method:
+    """Return a network that ``--models`` names: ours, or one that spandrel reads."""
+    path = model_path(model)
+    try:
+        load_checkpoint(path)
+    except ConfigError:  # not ours
+        return load_peer(path, device=request.device)
+    return network(request, model)
+
+
+def quality_suite(request: Request, *, progress: Progress | None = None) -> Iterator[Row]:
+    """Yield the figures of every method on every task as they are measured.
+
+    A method that fails on a task is yielded as ``LeftOut``, and the others go on. Rows that an
+    earlier run into the same folder finished with the same settings are not measured again.
+
+    Raises:
+        ConfigError: If a model cannot be used, or the folder is not there.
+        NothingToDoError: If there is no face.
+        ImageError: If a clean face cannot be read.
+        MachineError: If weights, a library, the device or disk space are missing.
+    """
+    faces = face_set(request.faces, request.limit)
+    networks = candidates(request)
+    for task in request.tasks:
+        suite = TaskRun(request, faces, task)
+        suite.degrade()
+        filters, absent = classical(task)
+        yield from absent
+        ours = [candidate.method for candidate in networks if candidate.task in ("", task)]
+        methods: list[Method] = [Untouched(), *filters, *ours]
+        for method in methods:
+            yield suite.row(method, progress)
+        yield from table_1(task)
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task on one set of faces."""
+
+    request: Request
+    faces: FaceSet
+    task: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its pictures go; pictures of other faces are never among them."""
+        size = "" if self.request.size == NATIVE_SIZE else f"_{self.request.size}"
+        faces = self.request.output / "pictures" / self.faces.digest[:8]
+        return faces / f"{self.task}{size}"
+
+    @property
+    def damaged(self) -> Path:
+        """The degraded faces."""
+        return self.folder / "input"
+
+    def degrade(self) -> None:
+        """Make the degraded faces that are not there yet."""
+        options = DegradeOptions(
+            task=self.task,
+            seed=self.request.seed,
+            size=self.request.size,
+            limit=self.request.limit,
+            overwrite=self.request.overwrite,
+        )
+        for twin in degrade([self.faces.folder], self.damaged, options):
+            if twin.status == "failed":
+                raise ImageError(twin.reason)
+
+    def row(self, method: Method, progress: Progress | None) -> Row:
+        """Return the scores of a method: kept from an earlier run, or measured now."""
+        store, key = RowStore(self.request.output / "rows"), self._key(method)
+        kept = None if self.request.overwrite else store.get(key)
+        if kept is not None and Path(kept["folder"]).is_dir():
+            return Quality.from_json(kept)
+        try:
+            folder = method.renew(
+                self.damaged, self.folder / method.name, overwrite=self.request.overwrite
+            )
+        except MachineError:
+            raise
+        except FacerenError as error:
+            return LeftOut(f"{method.name} on {self.task}", str(error), failed=True)
+        options = EvaluateOptions(metrics=self.request.metrics, device=self.request.device)
+        for event in evaluate(folder, options):
+            if isinstance(event, Evaluation):
+                row = _row(self.task, method, folder, event)
+            elif progress is not None:
+                progress(event.done, event.total)
+        store.put(key, row.to_json())
+        return row
+
+    def _key(self, method: Method) -> str:
+        return key_of(
+            {
+                "task": self.task,
+                "seed": self.request.seed,
+                "size": self.request.size,
+                "faces": self.faces.digest,
+                "method": [method.name, method.settings],
+                "metrics": self.request.metrics,
+                "device": self.request.device,
+                "versions": library_versions() | {"torch": torch.__version__},
+            }
+        )
+
+
+def _row(task: str, method: Method, folder: Path, scores: Evaluation) -> Quality:
+    found = scores.scores
+    missing = [f"{metric}: {reason}" for metric, reason in found.not_computed.items()]
+    unread = [f"{path}: {reason}" for path, reason in scores.failures]
+    return Quality(
+        task=task,
+        method=method.name,
+        kind=method.kind,
+        note=method.note,
+        n=len(found.images),
+        folder=folder,
+        metrics=found.metrics,
+        images={row.path: row.values for row in found.images},
+        ms=_median_ms(folder),
+        warnings=(*found.warnings, *missing, *unread),
+    )
+
+
+def _median_ms(folder: Path) -> float | None:
+    """Return the median of the times that a manifest gives its faces, None if it gives none."""
+    lines = read_manifest(folder / MANIFEST_NAME).items.values()
+    times = [face["ms"] for line in lines for face in line.get("faces") or []]
+    return statistics.median(times) if times else None

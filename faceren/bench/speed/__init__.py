@@ -1,0 +1,1 @@
+"""How fast this machine is: the network, the simulator, training, and a whole folder."""

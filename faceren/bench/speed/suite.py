@@ -1,0 +1,205 @@
+"""The suite ``speed``: how fast this machine is, row by row.
+
+The smaller measurements stand here: the first face in a fresh process, the simulator, and some
+steps of training.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from faceren.assets import model_path, models_dir, samples_dir
+from faceren.bench.request import Request
+from faceren.bench.rows import LeftOut, Row
+from faceren.bench.speed.folder import folder_speed
+from faceren.bench.speed.machine import fresh_process, peak_mb
+from faceren.bench.speed.network import peer_speed, roofline, speed
+from faceren.commands.train import train
+from faceren.degradation import apply, draw, resize
+from faceren.images import find_images, read_rgb
+from faceren.inference import Restorer, load_restorer
+from faceren.training.events import Finished, Progress
+
+PHOTOS = 50
+"""Photos of the folder that is restored from end to end."""
+THOROUGH = 1.0
+"""Seconds a figure from which on the minutes that the other networks take are spent, too."""
+COLD_SIZE = 512
+"""Side in pixels of the face that is restored in a fresh process."""
+DEGRADATIONS = (("full", 512), ("full", 256), ("mixed", 256), ("historic", 512))
+"""Tasks, and sides of the images in pixels."""
+STEPS, BATCH, SIZE = 6, 8, 256
+"""Steps of training, images of each, and their side in pixels."""
+WARM_UP = 2
+"""Steps that are not timed."""
+
+
+def speed_suite(request: Request, restorer: Restorer) -> Iterator[Row]:
+    """Yield the figures of speed as they are measured.
+
+    Args:
+        request: What to measure.
+        restorer: The model that the request names, loaded.
+    """
+    best = roofline(restorer, seconds=min(1.0, request.seconds))
+    yield best
+    yield from speed(request.model_name, restorer, best, seconds=request.seconds)
+    yield from degradation_speed(seconds=request.seconds)
+    if request.seconds < THOROUGH:
+        why = f"--seconds {request.seconds:g} is a quick look; they take minutes"
+        yield LeftOut("cold start, a folder, training, and other networks", why)
+        return
+    yield from cold_start(request)
+    yield folder_speed(restorer, photos=PHOTOS)
+    yield from training_speed(request)
+    yield from peer_speed(request.model_name, restorer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cold(Row):
+    """A face of 512 pixels, from nothing."""
+
+    section: ClassVar[str] = "cold_start"
+    model: str
+    first_seconds: float
+    """From the start of the process to the first restored face."""
+    load_seconds: float
+    """Part of that in which the weights are read."""
+    next_seconds: float
+    """Time of the face after it."""
+    peak_mb: float | None
+    """Most memory of the process, 10^6 bytes; on a GPU its memory is not counted."""
+
+    def line(self) -> str:
+        """Return the row as it is shown."""
+        memory = "" if self.peak_mb is None else f"  peak {self.peak_mb:.0f} MB"
+        return (
+            f"{self.model}  {COLD_SIZE} px  first face {self.first_seconds:.1f} s after the start "
+            f"(weights {self.load_seconds:.2f} s), next {self.next_seconds:.2f} s{memory}"
+        )
+
+
+def cold_start(request: Request) -> Iterator[Cold]:
+    """Time the model of a request in a process of its own."""
+    began = time.time()  # the clock that processes share
+    with fresh_process() as process:
+        weights = model_path(request.model)
+        task = process.submit(first_faces, weights, request.device, request.precision)
+        loaded, first, following, memory = task.result()
+    yield Cold(
+        model=request.model_name,
+        first_seconds=first - began,
+        load_seconds=loaded,
+        next_seconds=following,
+        peak_mb=memory,
+    )
+
+
+def first_faces(
+    weights: Path, device: str, precision: str
+) -> tuple[float, float, float, float | None]:
+    """Restore two faces; return load time, when the first was done, the second's time, memory."""
+    began = time.time()
+    restorer = load_restorer(weights, device=device, precision=precision)
+    loaded = time.time() - began
+    face = torch.full((1, 3, COLD_SIZE, COLD_SIZE), 0.5)
+    restorer.restore(face)
+    first = time.time()
+    restorer.restore(face)
+    return loaded, first, time.time() - first, peak_mb()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradationSpeed(Row):
+    """Images a second of one task at one size."""
+
+    section: ClassVar[str] = "degradation"
+    task: str
+    size: int
+    """Side of the images in pixels."""
+    images_per_second: float
+    """Images timed by the time they took; a mean, as the draws differ much in cost."""
+    repeats: int
+    """Number of images timed."""
+
+    def line(self) -> str:
+        """Return the row as it is shown."""
+        return (
+            f"degrade {self.task}  {self.size} px  one process  "
+            f"{self.images_per_second:.1f} images/s"
+        )
+
+
+def degradation_speed(*, seconds: float = 3.0) -> Iterator[DegradationSpeed]:
+    """Time the simulator on a shipped face; yield the rows as they are measured.
+
+    Args:
+        seconds: Least time to spend on a row.
+    """
+    face = read_rgb(next(find_images([samples_dir() / "clean"])).path)
+    for task, size in DEGRADATIONS:
+        image = resize(face, height=size, width=size, by="area")
+        apply(image, draw(task, seed=0, size=size))  # warms up
+        began, count = time.perf_counter(), 0
+        while count == 0 or time.perf_counter() - began < seconds:
+            apply(image, draw(task, seed=count, size=size))
+            count += 1
+        rate = count / (time.perf_counter() - began)
+        yield DegradationSpeed(task=task, size=size, images_per_second=rate, repeats=count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpeed(Row):
+    """Steps of a recipe, data loading and degradation among it."""
+
+    section: ClassVar[str] = "training"
+    recipe: str
+    batch: int
+    size: int
+    """Side of the images in pixels."""
+    images_per_second: float
+    steps: int
+    """Number of steps timed."""
+
+    def line(self) -> str:
+        """Return the row as it is shown."""
+        return (
+            f"train {self.recipe}  {self.size} px  batch {self.batch}  "
+            f"{self.images_per_second:.2f} images/s"
+        )
+
+
+def training_speed(request: Request, *, steps: int = STEPS) -> Iterator[TrainingSpeed]:
+    """Take some steps of the compact recipe on the shipped faces; nothing of them is kept."""
+    clean = samples_dir() / "clean"
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = (
+            f"data.train=[{clean},{clean}]",  # there must be as many images as a batch has
+            f"data.validation=[{clean}]",
+            f"data.size={SIZE}",
+            f"train.batch={BATCH}",
+            f"train.steps={steps}",
+            "validate.images=1",
+        )
+        recipe = models_dir() / "compact.yaml"
+        times = []
+        for event in train(
+            recipe, overrides=overrides, output=Path(folder) / "run", device=request.device
+        ):
+            if isinstance(event, Progress):
+                times.append(time.perf_counter())
+            if isinstance(event, Finished) and event.interrupted:
+                raise KeyboardInterrupt
+    timed = len(times) - WARM_UP
+    yield TrainingSpeed(
+        recipe=recipe.stem,
+        batch=BATCH,
+        size=SIZE,
+        images_per_second=timed * BATCH / (times[-1] - times[WARM_UP - 1]),
+        steps=timed,
+    )

@@ -1,0 +1,125 @@
+"""Read back what was written, before it replaces anything."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.errors import ImageError, MachineError
+from faceren.images.checks import DAMAGE, check_file
+from faceren.images.decode import decoded
+from faceren.images.headers import header_of
+from faceren.images.page import Page
+from faceren.images.tiff.read import CIE_LAB, checked_chain, frames_of, is_photo, signs_turned
+from faceren.images.tiff.write import ENCODERS, PACKBITS, segments
+
+ROWS = 64
+"""Rows that are compared of a picture."""
+SEGMENTS = 16
+"""Strips or tiles that are compared of a TIFF's page."""
+CELL = 32
+"""Pixels of a row whose mean is compared where a format loses a little."""
+LIKELY = 24 / 255
+"""Difference of such means above which, in most of them, a file does not show the photo."""
+
+
+def check_written(path: Path, kind: str, pages: tuple[Page, ...]) -> None:
+    """Read a file that was just written, and compare a sample of its rows with what it has to hold.
+
+    Args:
+        path: The file.
+        kind: Its format.
+        pages: What was to be written.
+
+    Raises:
+        ImageError: If it cannot be read, or shows anything else.
+        MachineError: If there is not enough memory.
+    """
+    try:
+        known = check_file(path)
+        if known != kind:
+            raise ImageError(f"it is a {known}")
+        if kind == "tiff":
+            _check_tiff(path, pages)
+            return
+        data = path.read_bytes()
+        header, size = header_of(kind, data), pages[0].raster.shape[1::-1]
+        if (header.width, header.height) != size:
+            raise ImageError(f"it has {header.width}×{header.height} pixels")
+        _compare(decoded(kind, data), pages[0], exact=kind == "png")
+    except (ImageError, *DAMAGE) as error:
+        reason = " ".join(str(error).split())
+        raise ImageError(
+            f"what was written cannot be read back ({reason}); nothing was replaced, please report"
+        ) from error
+    except MemoryError as error:
+        raise MachineError("not enough memory to read back what was written") from error
+
+
+def _compare(written: Page, expected: Page, *, exact: bool) -> None:
+    """Compare a sample of rows: stored values where nothing is lost, else what they look like."""
+    height, width = expected.upright_shape
+    if written.upright_shape != (height, width):
+        raise ImageError("it is turned")
+    alike = written.raster.shape == expected.raster.shape and not expected.inverted
+    exact = exact and alike and not expected.is_premultiplied and expected.space != "lab"
+    exact = exact and written.raster.dtype == expected.raster.dtype
+    for row in _sample(height if not exact else len(expected.raster), ROWS):
+        if exact and not np.array_equal(written.raster[row], expected.raster[row]):
+            raise ImageError(f"row {row:,} has other values")
+        if not exact:
+            box = (0, row, width, row + 1)
+            difference = written.upright_region(box) - expected.upright_region(box)
+            if _is_other(difference[0]):
+                raise ImageError(f"row {row:,} looks different")
+
+
+def _sample(count: int, most: int) -> list[int]:
+    return sorted({int(n) for n in np.linspace(0, count - 1, min(most, count))})
+
+
+def _is_other(difference: NDArray[Any]) -> bool:
+    """Say whether most cells of a row, (W, n), have another mean."""
+    starts = np.arange(0, len(difference), CELL)
+    means = np.add.reduceat(difference, starts, axis=0)
+    counts = np.diff([*starts, len(difference)])[:, None]
+    return float(np.median(np.abs(means / counts))) > LIKELY
+
+
+def _check_tiff(path: Path, pages: tuple[Page, ...]) -> None:
+    import tifffile  # here: training must run without it
+
+    layout, chain = checked_chain(path)
+    with tifffile.TiffFile(path) as file:
+        frames = frames_of(file, chain)
+        photos = [f for f, d in zip(frames, chain, strict=True) if is_photo(path, layout, d)]
+        photos = photos or frames[:1]
+        if len(photos) != len(pages):
+            raise ImageError(f"it has {len(photos)} pages, expected {len(pages)}")
+        for frame, page in zip(photos, pages, strict=True):
+            if (frame.imagelength, frame.imagewidth) != page.raster.shape[:2]:
+                raise ImageError(f"it has {frame.imagewidth}×{frame.imagelength} pixels")
+            if page.touched:
+                _check_segments(file, frame, page)
+
+
+def _check_segments(file: Any, frame: Any, page: Page) -> None:
+    """Compare a sample of the strips or tiles of a page that was changed."""
+    every = list(segments(frame))
+    if len(every) != len(frame.dataoffsets) or page.expanded:
+        return
+    exact = int(frame.compression) in (*ENCODERS, PACKBITS)
+    raster = signs_turned(page.raster) if int(frame.photometric) == CIE_LAB else page.raster
+    for index in _sample(len(every), SEGMENTS):
+        segment = every[index]
+        x0, y0, x1, y1 = segment.box
+        file.filehandle.seek(frame.dataoffsets[index])
+        data = file.filehandle.read(frame.databytecounts[index])
+        got = frame.decode(data, index, jpegtables=frame.jpegtables)[0]
+        expected = raster[y0:y1, x0:x1, segment.planes]
+        part = got[0, : y1 - y0, : x1 - x0].view(expected.dtype)
+        top = float(np.iinfo(expected.dtype).max)
+        difference = (part.astype(np.float32) - expected) / top
+        if (exact and difference.any()) or _is_other(difference.reshape(-1, difference.shape[2])):
+            raise ImageError(f"strip or tile {index} has other values")

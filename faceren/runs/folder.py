@@ -1,0 +1,158 @@
+"""The folder that a run writes into: nothing outside it, nobody else's file, one run at a time.
+
+What may be replaced there is what the run's own record (its manifest) knows. Between a file's
+rename and its line in the manifest a run can be killed; so the keys that a run is going to write
+stand in a file of their own until it has ended.
+"""
+
+import errno
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock, Timeout
+
+from faceren.errors import ConfigError, MachineError
+from faceren.files import atomic_write
+from faceren.runs.manifest import MANIFEST_NAME
+from faceren.runs.plan import Job
+
+PAGE_NAME = "report.html"
+"""The review page."""
+PICTURES_DIR = "report"
+"""The pictures of the review page."""
+FACES_DIR = "faces"
+"""Crops before and after, of ``--save-faces``."""
+STALE_DIR = ".stale"
+"""Outputs of earlier runs that no longer are current."""
+LOCK_NAME = ".faceren-lock"
+PLANNED_NAME = ".faceren-planned"
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""What file systems answer that have no locks, as some network drives."""
+
+
+def inside(folder: Path, key: str) -> Path:
+    """Return the place of a file that somebody else has named, a manifest say.
+
+    Args:
+        folder: Where it has to lie.
+        key: Its path below the folder, with forward slashes.
+
+    Raises:
+        ConfigError: If it would lie outside, also by a link on the way.
+    """
+    place = folder / PurePosixPath(key)
+    if "\0" in key or not place.resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(
+            f"expected a path below {folder}, {key!r:.120} leads outside; nothing is written there"
+        )
+    return place
+
+
+def own_place(folder: Path, name: str) -> Path:
+    """Return a place of a fixed name in an output folder, which must not be a link.
+
+    Raises:
+        ConfigError: If a link lies there: what was written would land where it leads.
+    """
+    place = folder / name
+    if place.is_symlink():
+        raise ConfigError(
+            f"{place} is a link to {place.readlink()}; remove it, nothing is written through it"
+        )
+    return place
+
+
+def check_places(folder: Path) -> None:
+    """Raise ConfigError if a link lies in the place of anything that a run keeps beside photos."""
+    for name in (PAGE_NAME, PICTURES_DIR, FACES_DIR, STALE_DIR, MANIFEST_NAME):
+        own_place(folder, name)
+
+
+def check_replaced(
+    jobs: Sequence[Job], output: Path, known: Collection[str], sources: Collection[Path] = ()
+) -> None:
+    """Refuse a run that would write over an original, or over a file that is not its own.
+
+    Args:
+        jobs: What it is going to do.
+        output: Its folder.
+        known: The keys that earlier runs into the folder recorded.
+        sources: Originals beside those of the jobs.
+
+    Raises:
+        ConfigError: If an output is one of the inputs, by whatever link, lies outside the folder,
+            or is a file that no earlier run recorded.
+    """
+    root = output.resolve()
+    identities = {_identity(path) for path in (*sources, *(job.source for job in jobs))} - {None}
+    own = set(known) | planned_before(output)
+    for job in jobs:
+        resolved = job.output.resolve()
+        if not resolved.is_relative_to(root):
+            raise ConfigError(
+                f"{job.output} would be written to {resolved}, outside {output}: a link leads "
+                f"there; remove it or choose another folder"
+            )
+        if _identity(job.output) in identities:
+            raise ConfigError(
+                f"{job.output} is the same file as an input; originals are never written to, "
+                f"choose another folder"
+            )
+        if job.key not in own and (job.output.exists() or job.output.is_symlink()):
+            raise ConfigError(
+                f"{job.output} is there already, and no earlier run into {output} wrote it; "
+                f"move it away or choose another folder"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from every other one, whatever its name; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def planned_before(output: Path) -> set[str]:
+    """Return the keys that a run which did not end was going to write; none if all ended."""
+    try:
+        keys = json.loads(own_place(output, PLANNED_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return set()
+    return {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else set()
+
+
+@contextmanager
+def writing(output: Path, keys: Collection[str]) -> Iterator[None]:
+    """Have the output folder for oneself while the block runs.
+
+    Args:
+        output: The folder.
+        keys: What is going to be written there.
+
+    Raises:
+        MachineError: If another run is writing there, or the disk is full.
+    """
+    lock = FileLock(own_place(output, LOCK_NAME), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise MachineError(
+            f"another run is writing into {output}; wait until it has ended, or choose another "
+            f"folder"
+        ) from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise MachineError(f"{output} cannot be written ({error.strerror})") from error
+    except NotImplementedError:
+        pass  # no locks here: the user has to see to it
+    planned = own_place(output, PLANNED_NAME)
+    try:
+        atomic_write(planned, json.dumps(sorted(planned_before(output) | set(keys))).encode())
+        yield
+        planned.unlink(missing_ok=True)
+    finally:
+        lock.release()

@@ -1,0 +1,160 @@
+"""The losses that are no plain distance: the paper's (HiFaceGAN, arXiv:2005.05005), and FED's.
+
+Where the paper (section 3.4) and its published code differ, the code holds, because the published
+figures come from it:
+
+* eq. 4 prints a logarithm inside the least-squares loss; the code has none, nor has LSGAN
+  (arXiv:1611.04076). The printed form is undefined for scores below zero.
+* eq. 5 prints squared differences; the code uses absolute ones.
+* eq. 5 weights all layers alike; the code weights those of VGG by ``LAYER_WEIGHTS``.
+
+Shape letters: N batch, S side of a training image.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from faceren.assets import asset
+from faceren.errors import ShapeError
+from faceren.faces.embedding import SIDE, EmbeddingNetwork
+from faceren.networks.discriminator import Scores
+
+LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+"""Weights of relu1_1 to relu5_1 in the published perceptual loss."""
+CENTRE, WIDTH = (312, 258), 359
+"""Row and column, and side, of what dlib's alignment cuts out of a face of 512 pixels: the median
+of 158 portraits; standard deviations are 15, 20 and 31."""
+STRIDE = 12
+"""Pixels of a face of 512 by which the place moves from one grid offset to the next: four places
+in each direction then lie within about one of those deviations of the median."""
+GROWTH = 26
+"""Pixels of a face of 512 by which the side grows, four sides in all: about one deviation, too."""
+GridOffset = tuple[int, int]
+"""How many of the first rows and columns of a step's images are left out, each 0 to 3."""
+
+
+def adversarial_loss(scores: Scores, target: float) -> Tensor:
+    """Return the least-squares distance of the scores from a target, averaged over the scales.
+
+    Args:
+        scores: From the discriminator.
+        target: What every patch should score: 1 for real, 0 for restored.
+    """
+    losses = [
+        (scale[-1] - target).square().sum() / max(1, scale[-1].numel())  # none: no loss
+        for scale in scores
+    ]
+    return torch.stack(losses).mean()
+
+
+def generator_loss(restored: Scores) -> Tensor:
+    """Return what the generator minimises: restored patches should score 1 (eq. 4)."""
+    return adversarial_loss(restored, 1.0)
+
+
+def discriminator_loss(restored: Scores, clean: Scores) -> Tensor:
+    """Return what the discriminator minimises: 1 for clean, 0 for restored, not halved (eq. 4)."""
+    return adversarial_loss(restored, 0.0) + adversarial_loss(clean, 1.0)
+
+
+def maps_distance(ours: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute difference of two maps; no gradient reaches ``target``.
+
+    Raises:
+        ShapeError: If their shapes differ.
+    """
+    if ours.shape != target.shape:
+        raise ShapeError(
+            f"expected equal shapes, got {tuple(ours.shape)} and {tuple(target.shape)}"
+        )
+    return F.l1_loss(ours, target.detach())
+
+
+def feature_matching_loss(restored: Scores, clean: Scores) -> Tensor:
+    """Return the distance of the discriminator's feature maps, without scores (eq. 5).
+
+    It is summed over the layers and averaged over the scales.
+
+    Args:
+        restored: From the discriminator; gradients flow here only.
+        clean: From the same discriminator.
+
+    Raises:
+        ShapeError: If two maps have different shapes.
+    """
+    losses = [
+        maps_distance(ours, target)
+        for ours_scale, clean_scale in zip(restored, clean, strict=True)
+        for ours, target in zip(ours_scale[:-1], clean_scale[:-1], strict=True)
+    ]
+    return torch.stack(losses).sum() / len(restored)
+
+
+def perceptual_loss(restored: Sequence[Tensor], clean: Sequence[Tensor]) -> Tensor:
+    """Return the weighted distance of VGG's five feature maps (eq. 5).
+
+    Args:
+        restored: Maps from ``VggFeatures``; gradients flow here only.
+        clean: Maps of the clean images.
+
+    Raises:
+        ShapeError: If two maps have different shapes, or there are not five of each.
+    """
+    if not len(restored) == len(clean) == len(LAYER_WEIGHTS):
+        raise ShapeError(
+            f"expected {len(LAYER_WEIGHTS)} maps each, as there are weights, "
+            f"got {len(restored)} and {len(clean)}"
+        )
+    losses = [
+        weight * maps_distance(ours, target)
+        for ours, target, weight in zip(restored, clean, LAYER_WEIGHTS, strict=True)
+    ]
+    return torch.stack(losses).sum()
+
+
+class FedLoss(nn.Module):
+    """Distance of dlib's embeddings of pairs of aligned faces: who is in the picture, as FED sees.
+
+    FED finds the face in each image anew. That has no gradient; here the network looks where it
+    sees the faces of aligned portraits, and, as a generator may learn to please it at one place
+    and size alone, at others in each step.
+
+    Raises:
+        MachineError: If the network's weights are missing or damaged.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = EmbeddingNetwork(asset("dlib-embedding"))
+
+    def forward(self, output: Tensor, clean: Tensor, *, offset: GridOffset = (0, 0)) -> Tensor:
+        """Return the mean distance, a scalar; 0 if there is no face.
+
+        Args:
+            output: (N, 3, S, S), aligned as FFHQ is, RGB in [0, 1]; gets the gradient.
+            clean: The same shape.
+            offset: The step's grid offset: where to look, and how widely.
+        """
+        if not len(output):
+            return output.sum()  # 0, and a step of crops alone can still go backward
+        with torch.no_grad():
+            person = self.network(chips(clean, offset))
+        squares = (self.network(chips(output, offset)) - person).square().sum(1)
+        return (squares + 1e-8).sqrt().mean()  # the root of 0 has no gradient
+
+
+def chips(faces: Tensor, offset: GridOffset) -> Tensor:
+    """Return what dlib's network sees of faces (N, 3, S, S): (N, 3, 150, 150), levels of 256."""
+    width = WIDTH + GROWTH * (sum(offset) % 4 - 1.5)
+    side = round(512 * SIDE / width)
+    small = F.interpolate(
+        faces, size=(side, side), mode="bilinear", antialias=True, align_corners=False
+    )
+    top, left = (
+        min(round((centre - width / 2 + STRIDE * (steps - 1.5)) * SIDE / width), side - SIDE)
+        for centre, steps in zip(CENTRE, offset, strict=True)
+    )
+    return 255 * small[:, :, top : top + SIDE, left : left + SIDE]

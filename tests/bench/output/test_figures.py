@@ -1,0 +1,90 @@
+"""The paper's figures, and the files of a benchmark, made from a small run."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from faceren.bench.benchmark import load
+from faceren.bench.output.figures import SIDE, clean, figures, patch_sheet
+from faceren.bench.output.report import Report
+from faceren.bench.output.write import write_outputs
+from faceren.bench.quality.crops import PatchRow
+from faceren.bench.quality.suite import face_set, quality_suite
+from faceren.bench.request import Request
+from faceren.images import read_rgb, write_png
+from faceren.pages.contact_sheet import GAP
+
+
+@pytest.fixture
+def measured(faces, tmp_path):
+    request = Request(
+        clean=faces,
+        output=tmp_path / "b",
+        suite="quality",
+        tasks=("hallucination", "full"),
+        metrics=("psnr",),
+        size=96,
+        device="cpu",
+    )
+    restorer = load(request)
+    report = Report({"device": "here"}, request.to_json(), list(quality_suite(request)))
+    return request, report, restorer
+
+
+def test_the_figures_of_the_paper_are_made_from_the_run(measured):
+    request, report, restorer = measured
+    faces = face_set(request.faces)
+    found = {figure.name: figure.image for figure in figures(report, faces, restorer, size=96)}
+    assert list(found) == [
+        "fig2_tasks",
+        "fig6_hallucination",
+        "fig6_full",
+        "fig5a_stages",
+        "fig5b_residuals",
+    ]
+    strip = found["fig2_tasks"]
+    assert strip.shape[1] == GAP + 3 * (SIDE + GAP)  # clean and two tasks
+    stages = len(restorer.checkpoint.network.blocks)
+    assert found["fig5a_stages"].shape[1] == GAP + (stages + 1) * (SIDE + GAP)
+    grid = found["fig6_full"]
+    assert grid.shape[1] == GAP + 5 * (SIDE + GAP)  # input, two filters, ours, clean
+    assert figures(Report({}, {}, []), faces, restorer, size=96) == []
+
+
+def test_the_clean_face_has_the_size_of_its_twin(measured):
+    request, report, _ = measured
+    faces, row = face_set(request.faces), report.rows[0]
+    for name in row.images:
+        assert clean(faces, name, 96).shape == read_rgb(row.folder / name).shape == (96, 96, 3)
+
+
+def test_the_outputs_are_there_and_without_matplotlib_the_page_says_so(measured, monkeypatch):
+    request, report, restorer = measured
+    monkeypatch.setattr("faceren.bench.output.write.can_plot", lambda: False)
+    monkeypatch.setattr("faceren.bench.output.page.can_plot", lambda: False)
+    paths = write_outputs(report, request, restorer)
+    assert [path.name for path in paths] == [
+        f"benchmark.{suffix}" for suffix in ("json", "csv", "md", "html")
+    ]
+    assert all(path.stat().st_size > 100 for path in paths)
+    assert (request.output / "figures" / "fig2_tasks.png").is_file()
+    assert "faceren[bench]" in paths[-1].read_text(encoding="utf-8")
+
+
+def test_a_sheet_of_patches_has_each_face_above_its_restored_one(tmp_path):
+    for name, level in (("enlarged", 40), ("restored", 200)):
+        write_png(tmp_path / f"{name}.png", np.full((512, 512, 3), level, np.uint8))
+    row = PatchRow(
+        face=1,
+        native=64,
+        niqe_input=9.0,
+        niqe_restored=4.0,
+        enlarged=tmp_path / "enlarged.png",
+        restored=tmp_path / "restored.png",
+    )
+    sheet = patch_sheet([row] * 7).image  # six beside one another, the seventh below
+    assert sheet.shape[1] == GAP + 6 * (SIDE + GAP)
+    column = sheet[:, GAP + SIDE // 2, 0].tolist()
+    runs = [(level, len(list(same))) for level, same in itertools.groupby(column)]
+    assert [level for level, length in runs if length == SIDE] == [40, 200, 40, 200]

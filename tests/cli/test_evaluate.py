@@ -1,0 +1,50 @@
+"""What ``faceren evaluate`` says of the scores."""
+
+import json
+from pathlib import Path
+
+from faceren.cli.evaluate import show_evaluation
+from faceren.cli.screen import Screen
+from faceren.images import write_png
+from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
+
+
+def test_saving_statistics_says_where_they_are(run, tmp_path, astronaut):
+    for number in range(3):
+        write_png(tmp_path / "clean" / f"{number}.png", astronaut[:64, 64 * number :][:, :64])
+    status, _, told = run(
+        "evaluate", tmp_path / "clean", "--metrics", "fid", "--save-stats", tmp_path / "a.npz"
+    )
+    assert status == 0
+    assert "a.npz, the FID statistics of" in told.replace("\n", "")
+    assert "metric" not in told  # no table without a figure
+
+
+def test_images_without_a_face_are_named(capsys):
+    rows = tuple(
+        ImageScores(
+            path=f"{n}.png", result=Path(f"{n}.png"), reference=None, input=None,
+            values={"fed": 0.3} if n == 0 else {},
+        )
+        for n in range(8)
+    )  # fmt: skip
+    fed = MetricResult(mean=0.3, ci95=None, n=1, by="dlib", missing=7)
+    scores = Scores(metrics={"fed": fed}, not_computed={}, images=rows, warnings=())
+    evaluation = Evaluation(protocol="standard", results=Path("out"), reference="r", scores=scores)
+    show_evaluation(evaluation, Screen())
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no face found, not in the mean: 1.png, 2.png, 3.png, 4.png, 5.png and 2 more" in told
+
+
+def test_evaluate_finds_references_through_the_manifest_and_writes_its_report(run, faces, tmp_path):
+    run("degrade", faces, "--task", "denoise", "--size", "keep", "-o", "noisy")
+    code, out, err = run(
+        *("evaluate", "noisy", "--metrics", "psnr,ssim", "--json", "-", "--csv", "rows.csv"),
+        *("--worst", "1"),
+    )
+    assert code == 0, err
+    report = json.loads(out)
+    assert set(report) >= {"protocol", "results", "reference", "n", "metrics", "images", "strays"}
+    assert 5 < report["metrics"]["psnr"]["mean"] < 30
+    assert (tmp_path / "rows.csv").read_text().splitlines()[0] == "path,psnr,ssim"
+    assert (tmp_path / "noisy" / "worst.png").exists()

@@ -1,0 +1,98 @@
+"""What starts without torch, which takes seconds to load, and what needs nothing heavy at all."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.runs import make_run
+
+CODE = """
+import sys
+from faceren import cli
+commands, forbidden = eval(sys.argv[1])
+for arguments, status in commands:
+    sys.argv = ["faceren", *arguments]
+    try:
+        cli.main()
+    except SystemExit as stopped:
+        assert stopped.code == status, (arguments, stopped.code)
+    loaded = forbidden & set(sys.modules)
+    assert not loaded, (arguments, loaded)
+"""
+
+
+def start(commands, forbidden):
+    """Run commands one after the other in a new process; nothing forbidden may be loaded."""
+    texts = [(list(map(str, arguments)), status) for arguments, status in commands]
+    code = [sys.executable, "-c", CODE, repr((texts, forbidden))]
+    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def clean(tmp_path):
+    (tmp_path / "clean").mkdir()
+    ramp = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    Image.fromarray(ramp).save(tmp_path / "clean" / "a.png")
+    return tmp_path / "clean"
+
+
+def test_help_and_version_load_nothing_heavy():
+    commands = ("restore", "degrade", "train", "evaluate", "benchmark")
+    helps = [(["--help"], 0), (["--version"], 0), *(([name, "--help"], 0) for name in commands)]
+    start(helps, {"torch", "cv2", "numpy", "torchvision", "rich"})
+
+
+def test_degrading_needs_no_torch(clean, tmp_path):
+    out = tmp_path / "bad"
+    commands = [
+        (["degrade", clean, "--task", "historic", "--size", "keep", "-o", out], 0),
+        (["degrade", clean, "--replay", out / "manifest.jsonl", "-o", tmp_path / "again"], 0),
+        (["degrade", clean, "--sheet", tmp_path / "sheet.png"], 0),
+        (["degrade", clean, "--task", "ful"], 2),
+    ]
+    start(commands, {"torch"})
+    assert (out / "a.png").read_bytes() == (tmp_path / "again" / "a.png").read_bytes()
+
+
+def test_the_page_and_reverts_need_no_torch(tmp_path):
+    out = make_run(tmp_path)
+    (tmp_path / "list").write_text("view.png\na b/one.png\na b/two.png\t1\n")
+    commands = [
+        (["restore", "--report-only", out], 0),
+        (["restore", "-o", out, "--revert", tmp_path / "list"], 0),
+    ]
+    start(commands, {"torch"})
+    assert (out / "report.html").exists()
+    one = "a b/one.png"
+    assert (out / one).read_bytes() == (tmp_path / "photos" / one).read_bytes()
+
+
+def test_what_is_refused_is_refused_before_torch_is_loaded(clean, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "twin").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "twin" / "a.png")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.jsonl").write_text(
+        '{"format_version": 1, "command": "degrade"}\n'
+    )
+    (tmp_path / "list").write_text("nothing.png\n")
+    out = tmp_path / "out"
+    refused = [
+        ([tmp_path / "gone", "-o", out], 2),
+        ([tmp_path / "empty", "-o", out], 3),
+        ([clean, "-o", clean], 2),
+        ([clean, "-o", clean / "out"], 2),
+        ([clean, "-o", clean / "a.png"], 2),
+        ([clean, tmp_path / "twin", "-o", out], 2),
+        ([clean, "-o", tmp_path / "other"], 2),
+        ([clean, "-o", out, "--only", tmp_path / "list"], 2),
+        ([clean, "-o", out, "--strength", "2"], 2),
+        ([clean, "-o", out, "--boxes", tmp_path / "list"], 2),
+        ([clean], 2),
+    ]
+    commands = [(["restore", *given, "--dry-run"], status) for given, status in refused]
+    start(commands, {"torch"})

@@ -1,0 +1,96 @@
+import cv2
+import numpy as np
+import pytest
+
+from faceren.errors import FaceError
+from faceren.faces.alignment import TEMPLATE
+from faceren.faces.face import Face
+from faceren.restoration.crops import choose, crop_size, cut, is_monochrome, scaled_face, whole
+from faceren.restoration.options import RestoreOptions
+from tests.restoration.pages import face_at, noise, photo_of
+
+
+def test_crop_size_is_the_nearest_by_ratio():
+    assert [crop_size(side) for side in (40, 256, 360, 365, 512, 640, 3000)] == [
+        256, 256, 256, 512, 512, 768, 1024,
+    ]  # fmt: skip
+
+
+def test_faces_are_chosen_by_size_place_and_width():
+    faces = [face_at(10, 10, 200), face_at(180, 130, 60), face_at(300, 200, 50)]
+
+    def chosen(**options):
+        return choose(faces, (300, 400), RestoreOptions(**options))
+
+    assert chosen() == faces
+    assert chosen(faces="largest") == faces[:1]
+    assert chosen(faces="center") == faces[1:2]
+    assert chosen(min_face=faces[1].width) == faces[:2]
+    assert chosen(min_face=1000) == []
+
+
+def test_cutting_a_crop_of_the_template_returns_the_photo_itself():
+    image = noise(512, 512)
+    crop = cut(photo_of(image), 0, Face((0, 0, 512, 512), TEMPLATE, 1.0))
+    assert crop.size == 512
+    assert crop.box == (0, 0, 512, 512)
+    np.testing.assert_allclose(crop.matrix, np.eye(2, 3), atol=1e-9)
+    np.testing.assert_allclose(crop.pixels, image, atol=1e-3)
+
+
+def test_a_crop_knows_its_page_and_what_may_change():
+    photo = photo_of(noise(seed=0), noise(seed=1))
+    face = face_at(100, 50, 256)
+    crop = cut(photo, 1, face, luminance_only=True)
+    assert (crop.page, crop.luminance_only, crop.face) == (1, True, face)
+    np.testing.assert_allclose(crop.pixels[:240], photo.pages[1].image[50:290, 100:356], atol=1e-3)
+
+
+def test_a_face_beyond_the_border_is_refused_and_one_across_it_is_mirrored():
+    image = noise()
+    with pytest.raises(FaceError, match="outside the photo"):
+        cut(photo_of(image), 0, face_at(2000, 50, 150))
+    crop = cut(photo_of(image), 0, face_at(-64, 20, 256))
+    assert crop.box[0] == 0
+    np.testing.assert_allclose(crop.pixels[9:200, 64], image[29:220, 0], atol=1e-3)
+    np.testing.assert_allclose(crop.pixels[9:200, 63], image[29:220, 1], atol=1e-3)
+
+
+def test_an_aligned_page_is_one_crop_of_its_own_size():
+    image = noise(96, 128)
+    crop = whole(photo_of(image), 0)
+    np.testing.assert_array_equal(crop.pixels, image)
+    np.testing.assert_array_equal(crop.matrix, [[1, 0, 0], [0, 1, 0]])
+    assert crop.box == crop.face.box == (0, 0, 128, 96)
+    x, y = crop.face.landmarks[2]  # the nose tip, 256.63 and 314.02 in 512 pixels
+    assert (x, y) == (pytest.approx(257.134 / 4 - 0.5, abs=1e-3), pytest.approx(58.472, abs=1e-3))
+
+
+def test_a_face_grows_with_its_photo_about_the_corner_of_the_first_pixel():
+    face = Face((10.0, 20.0, 30.0, 40.0), np.array([[0.0, 0.5]] * 5), 0.9)
+    grown = scaled_face(face, 2)
+    assert grown.box == (20, 40, 60, 80)
+    np.testing.assert_allclose(grown.landmarks, [[0.5, 1.5]] * 5)
+    np.testing.assert_allclose(scaled_face(grown, 1 / 2).landmarks, face.landmarks)
+
+
+@pytest.mark.parametrize("tint", [(1, 1, 1), (1.0, 0.87, 0.68), (0.6, 0.8, 1)])
+def test_gray_and_toned_photos_are_monochrome(tint):
+    gray = noise(128, 128).mean(2, keepdims=True)
+    assert is_monochrome((0.1 + 0.9 * gray * np.float32(tint)).astype(np.float32))
+
+
+def test_colour_photos_are_not_monochrome(astronaut):
+    assert not is_monochrome(astronaut.astype(np.float32) / 255)
+
+
+def test_the_network_sees_an_enlarged_picture_small_and_a_sharp_one_as_it_is():
+    rng = np.random.default_rng(2)
+    sharp = rng.random((512, 512, 3), dtype=np.float32)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 12)
+    assert whole(photo_of(sharp), 0).seen.shape == (512, 512, 3)
+    assert whole(photo_of(soft), 0).seen.shape == (160, 160, 3)
+    asked = whole(photo_of(sharp), 0, RestoreOptions(working_size=256))
+    assert asked.seen.shape == (256, 256, 3)
+    np.testing.assert_allclose(asked.seen[3, 5], sharp[6:8, 10:12].mean((0, 1)), atol=1e-6)
+    assert whole(photo_of(sharp), 0, RestoreOptions(working_size=2000)).seen.shape == (512, 512, 3)

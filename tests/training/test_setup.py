@@ -1,0 +1,86 @@
+"""What a run needs, and what can be wrong with it, before its first step."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from faceren.errors import ConfigError
+from faceren.training.recipe import Recipe
+from faceren.training.recipe_file import load_recipe
+from faceren.training.setup import ImageSets, check_processes, initial_generator, notes, read_sets
+from tests.training.test_samples import make_set
+from tests.training.tiny import write_images, write_recipe
+
+
+def plan(folder, **sections) -> Recipe:
+    return load_recipe(write_recipe(folder, **sections))
+
+
+def sets_of(recipe: Recipe) -> ImageSets:
+    reading = read_sets(recipe)
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            return end.value
+
+
+def test_the_first_weights_come_from_the_seed_alone(tmp_path):
+    recipe, before = plan(tmp_path), torch.random.get_rng_state()
+    one, same, other = (
+        initial_generator(replace(recipe, seed=seed)).encoder.head.weight for seed in (1, 1, 2)
+    )
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_what_no_output_depends_on_is_not_trained(tmp_path):
+    network = initial_generator(plan(tmp_path, model={"head": "tanh", "depth": 3}))
+    frozen = [name for name, weight in network.named_parameters() if not weight.requires_grad]
+    assert frozen == ["to_rgb_unused.0.weight", "to_rgb_unused.0.bias"]
+    assert network.training
+
+
+def test_large_steps_have_a_side_that_fits_too(tmp_path):
+    recipe = plan(tmp_path, data={"large": 0.5, "large_size": 100})
+    with pytest.raises(ConfigError, match=r"data\.large_size: expected a multiple of 8, at least"):
+        initial_generator(recipe)
+
+
+def test_images_to_validate_on_come_from_their_folder_or_are_kept_apart(tmp_path):
+    recipe = plan(tmp_path)
+    assert [len(images) for images in vars(sets_of(recipe)).values()] == [11, 1]
+    held = str(write_images(tmp_path / "held", 5))
+    recipe = plan(tmp_path, data={"validation": [held]}, validate={"images": 2})
+    sets = sets_of(recipe)
+    assert (len(sets.training), len(sets.validation)) == (12, 2)
+    assert [entry.key for entry in sets.validation.entries] == ["001.png", "003.png"]
+
+
+def test_large_steps_need_large_images(tmp_path):
+    recipe = plan(tmp_path, data={"large": 0.5, "large_size": 128})
+    with pytest.raises(ConfigError, match="at least 128 pixels to train on, the largest has 64"):
+        sets_of(recipe)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_a_batch_is_shared_evenly(tmp_path, processes):
+    check_processes(plan(tmp_path), processes)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="a multiple of the 3 processes, got 4"):
+        check_processes(plan(tmp_path), 3)
+
+
+def test_a_reader_is_told_how_the_run_differs_from_the_papers(tmp_path):
+    recipe, cpu = plan(tmp_path, loss={"lpips": 1.0}), torch.device("cpu")
+    images = make_set(64, 64).images
+    found = notes(recipe, ImageSets(images, images.choose([0])), cpu)
+    assert "perceptual loss: LPIPS on AlexNet, in place of the paper's VGG-19" in found
+    assert "validated on 1 images kept from data.train" in found
+    assert not any("cache_gib" in note for note in found)
+    lazy = ImageSets(replace(images, pixels=()), images)
+    assert any("do not fit into data.cache_gib" in note for note in notes(recipe, lazy, cpu))
