@@ -7,7 +7,6 @@ faces of the upright one. Only where faces lie in different ways, or none is fou
 picture is searched in the other turns, too.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +18,7 @@ from faceren.faces import tiny
 from faceren.faces.closer import turn_scores, upright_look
 from faceren.faces.face import Face, Search
 from faceren.faces.geometry import is_human, quarter, tilt
+from faceren.faces.likeness import likeness
 from faceren.faces.pyramid import search_levels
 
 HINT = 0.05
@@ -32,7 +32,18 @@ SAME_TURN = 0.003
 LEANING = 25.0
 """Tilt in degrees from which a face is measured again, turned upright: the detector knows upright
 faces best."""
+ANOTHER_WAY = 60.0
+"""Tilt in degrees beyond which a face lies another way than the picture."""
+ASIDE = 30.0
+"""Tilt in degrees beyond which the detector, looking that way, may see others that it missed."""
+SMALL = 40.0
+"""Width in pixels below which an upright face is measured again, enlarged."""
+CLOSE = 0.15
+"""Turns in which a place looks nearly as much like a face are compared once more."""
+CERTAIN = 0.995
+"""Confidence from which the detector needs no second opinion."""
 NOT_SEEN_CLOSELY = "a closer look sees no face"
+UNLIKE = "a second network sees no face"
 
 
 def detect_faces(
@@ -82,18 +93,38 @@ class _Picture:
 
 
 def _gathered(picture: _Picture, first: int) -> list[Face]:
-    """Return the faces that one turn shows; of all turns if it shows none, or some in others."""
+    """Return the faces that one turn shows, and those of the other turns if faces lie that way.
+
+    If they lie in different ways, or there is none, that is all turns; if heads lean far to a side,
+    that side.
+    """
     found = picture.faces(first)
-    if len({quarter(face) for face in found if not face.doubt}) != 1:
-        for turn in picture.turns:
-            found = _with(found, picture.faces(first + turn))
+    clear = [face for face in found if not face.doubt]
+    usual = _usual_turn(clear)
+    leans = [_lean(face, usual) for face in clear]
+    turns: Sequence[int] = picture.turns
+    if clear and all(abs(lean) <= ANOTHER_WAY for lean in leans):
+        sides = {round(lean / abs(lean)) for lean in leans if abs(lean) > ASIDE}
+        turns = [
+            turn for turn in turns if (turn + first - usual) % 4 in {side % 4 for side in sides}
+        ]
+    for turn in turns:
+        found = _with(found, picture.faces(first + turn))
     return found
 
 
+def _lean(face: Face, turn: int) -> float:
+    """Return how a face is tilted in the picture turned, -180 to 180 degrees."""
+    return (tilt(face) - 90 * turn + 180) % 360 - 180
+
+
 def _usual_turn(faces: Sequence[Face]) -> int:
-    """Return the quarter turn that brings most faces upright; none if that does as well."""
-    counts = Counter(quarter(face) for face in faces if not face.doubt)
-    return max(counts, key=lambda turn: (counts[turn], -turn), default=0)
+    """Return the quarter turn in which most faces stand; none if that does as well."""
+    clear = [face for face in faces if not face.doubt]
+    return max(
+        range(4),
+        key=lambda turn: (sum(abs(_lean(face, turn)) <= ANOTHER_WAY for face in clear), -turn),
+    )
 
 
 def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int]) -> list[Face]:
@@ -103,24 +134,35 @@ def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int
     hints = [face for face in seen if face.score < threshold][:MOST_HINTS]
     found: list[Face] = []
     for face in sure:
-        found = _with(found, [_checked(image, face, threshold, search, turns)])
+        found = _with(found, [_judged(image, _checked(image, face, threshold, search, turns))])
     for hint in hints:
         if any(hint.is_same(face) for face in found if not face.doubt):
             continue
         best = _best_turn(image, hint, search, turns)
         measured = _measured(image, best, threshold, search)
-        found = _with(found, [] if measured is None else [measured])
+        found = _with(found, [] if measured is None else [_judged(image, measured)])
     return found
 
 
+def _judged(image: Rgb8, face: Face) -> Face:
+    """Return a face, with a doubt if another network sees none."""
+    if face.doubt or face.score >= CERTAIN or likeness(image, face) > 0:
+        return face
+    return replace(face, doubt=UNLIKE)
+
+
 def _with(found: Sequence[Face], more: Sequence[Face]) -> list[Face]:
-    """Return the faces with those that stand in another place; a doubtful one gives way."""
+    """Return the faces with those that stand in another place, or are surer in the same one."""
     kept = list(found)
     for face in more:
         same = [other for other in kept if face.is_same(other)]
-        if not same or (not face.doubt and all(other.doubt for other in same)):
+        if all(_rank(face) > _rank(other) + SAME_TURN for other in same):
             kept = [other for other in kept if not any(other is one for one in same)] + [face]
     return kept
+
+
+def _rank(face: Face) -> float:
+    return face.score - bool(face.doubt)
 
 
 def _checked(
@@ -128,10 +170,10 @@ def _checked(
 ) -> Face:
     """Return a face the right way up; as it was found if that is how it stands."""
     best = _best_turn(image, face, search, turns, standing=quarter(face) == 0)
-    if best is None:
-        return replace(face, doubt=NOT_SEEN_CLOSELY)
-    if quarter(best) == 0 == quarter(face) and abs(tilt(face)) < LEANING and is_human(face):
-        return face
+    if quarter(best or face) == 0 == quarter(face) and abs(tilt(face)) < LEANING:
+        finer = upright_look(image, face, search) if face.width < SMALL else None
+        sure = finer is not None and finer.score >= threshold and quarter(finer) == 0
+        return replace(face, landmarks=finer.landmarks) if finer and sure else face
     return _measured(image, best, threshold, search) or replace(face, doubt=NOT_SEEN_CLOSELY)
 
 
@@ -148,10 +190,17 @@ def _best_turn(
         standing: In doubt the face stands upright.
     """
     seen = turn_scores(image, place, search, turns)
-    upright = [face for face in seen if quarter(face) == 0]
-    if standing and upright and upright[0].score > seen[0].score - SAME_TURN:
-        return upright[0]
-    return seen[0] if seen else None
+    rivals = {quarter(face): face for face in reversed(seen) if face.score > seen[0].score - CLOSE}
+    if len(rivals) < 2:
+        return seen[0] if seen else None
+
+    def certainty(face: Face) -> float:
+        finer = upright_look(image, face, search)
+        if finer is None or not is_human(finer):
+            return face.score - 1
+        return finer.score + (SAME_TURN if standing and quarter(face) == 0 else 0.0)
+
+    return max(rivals.values(), key=certainty)
 
 
 def _measured(image: Rgb8, seen: Face | None, threshold: float, search: Search) -> Face | None:

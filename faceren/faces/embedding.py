@@ -68,13 +68,22 @@ class EmbeddingNetwork(nn.Module):
         Args:
             faces: (N, 3, 150, 150), RGB in levels of 256, aligned as ``dlib.get_face_chip`` does.
         """
+        return self.maps(faces, len(STAGES)).mean((2, 3)) @ self.last
+
+    def maps(self, faces: Tensor, stages: int) -> Tensor:
+        """Return what the network sees after some of its stages, (N, C, h, w).
+
+        Args:
+            faces: As ``forward`` takes them.
+            stages: How many, from the first.
+        """
         x = (faces - self.mean) / 256
         layers = iter(zip(self.weights, self.biases, strict=True))
         x = F.max_pool2d(_convolved(x, next(layers), stride=2, padding=0).relu(), 3, 2)
-        for _, blocks, halved in STAGES:
+        for _, blocks, halved in STAGES[:stages]:
             for index in range(blocks):
                 x = _block(x, next(layers), next(layers), halved=halved and index == 0)
-        return x.mean((2, 3)) @ self.last
+        return x
 
     @torch.inference_mode()
     def embed(self, chips: NDArray[np.uint8]) -> Float64:
@@ -83,8 +92,23 @@ class EmbeddingNetwork(nn.Module):
         Args:
             chips: (N, 150, 150, 3) uint8, RGB, aligned as ``dlib.get_face_chip`` does.
         """
-        levels = torch.from_numpy(np.ascontiguousarray(chips)).permute(0, 3, 1, 2).float()
-        return np.asarray(self(levels).double().numpy())
+        return np.asarray(self(_levels(chips)).double().numpy())
+
+    @torch.inference_mode()
+    def describe(self, chips: NDArray[np.uint8], stages: int) -> Float64:
+        """Return what the network sees after some stages, (N, 10 C): its mean, and that of 3 x 3.
+
+        Args:
+            chips: As ``embed`` takes them.
+            stages: How many, from the first.
+        """
+        seen = self.maps(_levels(chips), stages)
+        parts = (seen.mean((2, 3)), F.adaptive_avg_pool2d(seen, 3).flatten(1))
+        return np.asarray(torch.cat(parts, dim=1).double().numpy())
+
+
+def _levels(chips: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(chips)).permute(0, 3, 1, 2).float()
 
 
 def _block(x: Tensor, first: Layer, second: Layer, *, halved: bool) -> Tensor:

@@ -118,6 +118,16 @@ def embed_aligned(crop: Rgb8) -> Float64:
     return embedding(image, rectangle((x * side, y * side), BOX_SIDE * side))
 
 
+def describe(chip: Rgb8, stages: int) -> Float64:
+    """Return what the embedding network sees in a face after some of its stages.
+
+    Args:
+        chip: (150, 150, 3) uint8, aligned about as ``dlib.get_face_chip`` does.
+        stages: How many, from the first; see ``EmbeddingNetwork.describe``.
+    """
+    return _network().describe(check_rgb(chip)[None], stages)[0]
+
+
 def distance(ours: Float64, theirs: Float64) -> float:
     """Return the Euclidean distance of two embeddings, (128,) each."""
     return float(np.linalg.norm(ours - theirs))
