@@ -69,8 +69,9 @@ def plan_draws(
 
 
 def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[DegradeJob], str]:
-    """Return a job for each output that a manifest describes, and a warning if versions differ
-    or lines are damaged.
+    """Return a job for each output that a manifest describes, and a warning.
+
+    It says what versions differ and what lines of the manifest are damaged.
 
     A photo that the manifest does not know, or one of the manifest that was not found, gives a job
     that is refused, so that it is reported.

@@ -179,10 +179,28 @@ def _dice(canvas):
         cv2.circle(canvas, at, 18, (20, 20, 20), -1)
 
 
-PICTURES = (
-    "brick cat cell checkerboard clock coffee coins colorwheel grass gravel horse hubble_deep_field "
-    "immunohistochemistry microaneurysms moon page retina rocket shepp_logan_phantom text"
-).split()
+PICTURES = [
+    "brick",
+    "cat",
+    "cell",
+    "checkerboard",
+    "clock",
+    "coffee",
+    "coins",
+    "colorwheel",
+    "grass",
+    "gravel",
+    "horse",
+    "hubble_deep_field",
+    "immunohistochemistry",
+    "microaneurysms",
+    "moon",
+    "page",
+    "retina",
+    "rocket",
+    "shepp_logan_phantom",
+    "text",
+]
 """Of scikit-image, what is shipped with it and shows no person."""
 
 
