@@ -180,9 +180,27 @@ def _dice(canvas):
 
 
 PICTURES = (
-    "brick cat cell checkerboard clock coffee coins colorwheel grass gravel horse hubble_deep_field "
-    "immunohistochemistry microaneurysms moon page retina rocket shepp_logan_phantom text"
-).split()
+    "brick",
+    "cat",
+    "cell",
+    "checkerboard",
+    "clock",
+    "coffee",
+    "coins",
+    "colorwheel",
+    "grass",
+    "gravel",
+    "horse",
+    "hubble_deep_field",
+    "immunohistochemistry",
+    "microaneurysms",
+    "moon",
+    "page",
+    "retina",
+    "rocket",
+    "shepp_logan_phantom",
+    "text",
+)
 """Of scikit-image, what is shipped with it and shows no person."""
 
 
