@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from faceren.arrays import Float64, Matrix, Rgb
 from faceren.errors import FaceError
 
 TEMPLATE = np.array(
@@ -23,11 +23,8 @@ TEMPLATE = np.array(
 )
 """Where eyes, nose tip and mouth corners lie in a 512-pixel crop aligned as FFHQ is."""
 
-Matrix = NDArray[np.float64]
-Pixels = NDArray[np.float32]
 
-
-def similarity(source: Matrix, target: Matrix) -> Matrix:
+def similarity(source: Float64, target: Float64) -> Matrix:
     """Return the (2, 3) rotation, uniform scale and shift that best map points to points.
 
     Least squares in closed form (Umeyama 1991, without reflection).
@@ -50,7 +47,7 @@ def similarity(source: Matrix, target: Matrix) -> Matrix:
     return np.column_stack([linear, mean_target - linear @ mean_source])
 
 
-def crop_transform(landmarks: Matrix, size: int) -> Matrix:
+def crop_transform(landmarks: Float64, size: int) -> Matrix:
     """Return the (2, 3) transform from the photo to an aligned crop.
 
     Args:
@@ -61,7 +58,7 @@ def crop_transform(landmarks: Matrix, size: int) -> Matrix:
     return similarity(landmarks, target)
 
 
-def native_side(landmarks: Matrix) -> float:
+def native_side(landmarks: Float64) -> float:
     """Return how many photo pixels the side of the face's aligned crop covers."""
     matrix = crop_transform(landmarks, 512)
     return 512 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
@@ -73,7 +70,7 @@ def inverse(matrix: Matrix) -> Matrix:
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
-def crop_corners(matrix: Matrix, size: int) -> Matrix:
+def crop_corners(matrix: Matrix, size: int) -> Float64:
     """Return the crop's four outer corners in photo pixels, (4, 2), in order around it."""
     low, high = -0.5, size - 0.5
     corners = np.array([[low, low], [high, low], [high, high], [low, high]])
@@ -104,11 +101,11 @@ def crop_box(matrix: Matrix, size: int, shape: tuple[int, int]) -> tuple[int, in
 
 
 def cut_crop(
-    region: Callable[[tuple[int, int, int, int]], Pixels],
+    region: Callable[[tuple[int, int, int, int]], Rgb],
     box: tuple[int, int, int, int],
     matrix: Matrix,
     size: int,
-) -> Pixels:
+) -> Rgb:
     """Return an aligned crop, (S, S, 3) in [0, 1].
 
     Args:
@@ -118,11 +115,50 @@ def cut_crop(
         size: Side of the crop in pixels.
     """
     local = np.column_stack([matrix[:, :2], matrix @ np.array([box[0], box[1], 1.0])])
-    pixels = np.ascontiguousarray(region(box), np.float32)
-    return np.clip(warp(pixels, local, (size, size)), 0, 1)
+    turns = quarter_turns(local)
+    pixels = np.rot90(region(box), turns)
+    local = compose(local, inverse(turning(turns, box[3] - box[1], box[2] - box[0])))
+    return np.clip(warp(np.ascontiguousarray(pixels, np.float32), local, (size, size)), 0, 1)
 
 
-def warp(image: Pixels, matrix: Matrix, size: tuple[int, int]) -> Pixels:
+def quarter_turns(matrix: Matrix) -> int:
+    """Return by how many quarter turns, counterclockwise, a transform turns most nearly."""
+    return round(float(np.degrees(np.arctan2(-matrix[1, 0], matrix[0, 0]))) / 90)
+
+
+def turning(turns: int, height: int, width: int) -> Matrix:
+    """Return where ``np.rot90(image, turns)`` puts the pixels of an image."""
+    linear, right, down = {
+        0: ((1, 0, 0, 1), 0, 0),
+        1: ((0, 1, -1, 0), 0, width - 1),
+        2: ((-1, 0, 0, -1), width - 1, height - 1),
+        3: ((0, -1, 1, 0), height - 1, 0),
+    }[turns % 4]
+    return np.column_stack([np.array(linear, np.float64).reshape(2, 2), [right, down]])
+
+
+def compose(outer: Matrix, inner: Matrix) -> Matrix:
+    """Return the (2, 3) transform that does ``inner`` first."""
+    return np.column_stack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]])
+
+
+def laid_back(crop: Rgb, matrix: Matrix, size: tuple[int, int]) -> Rgb:
+    """Resample something of a crop to photo pixels; see ``warp``.
+
+    As ``cut_crop`` does, it computes upright and turns: a turned photo gets the same numbers.
+
+    Args:
+        crop: (S, S) or (S, S, C) float32.
+        matrix: (2, 3) transform from the crop to these photo pixels.
+        size: Height and width of the result.
+    """
+    turns = quarter_turns(matrix)
+    height, width = size[:: 1 if turns % 2 == 0 else -1]
+    upright = compose(turning(-turns, *size), matrix)
+    return np.ascontiguousarray(np.rot90(warp(crop, upright, (height, width)), turns))
+
+
+def warp(image: Rgb, matrix: Matrix, size: tuple[int, int]) -> Rgb:
     """Resample an image through a transform, antialiased when it shrinks, mirrored at its border.
 
     Args:

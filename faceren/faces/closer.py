@@ -30,7 +30,7 @@ LEAST = 0.3
 
 
 def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) -> list[Face]:
-    """Return what is seen at a place in each quarter turn, in pixels of the picture, the surest first.
+    """Return what is seen at a place in each quarter turn, the surest first, in picture pixels.
 
     Args:
         image: (H, W, 3) uint8.

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from faceren.arrays import Float64, Rgb8
+from faceren.arrays import Rgb8
 from faceren.faces import tiny
+from faceren.faces.alignment import inverse, turning
 from faceren.faces.closer import turn_scores, upright_look
 from faceren.faces.face import Face, Search
 from faceren.faces.geometry import is_human, quarter, tilt
@@ -141,7 +142,7 @@ def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int
         best = _best_turn(image, hint, search, turns)
         measured = _measured(image, best, threshold, search)
         found = _with(found, [] if measured is None else [_judged(image, measured)])
-    return found
+    return [face for face in found if quarter(face) in turns]
 
 
 def _judged(image: Rgb8, face: Face) -> Face:
@@ -213,8 +214,8 @@ def _measured(image: Rgb8, seen: Face | None, threshold: float, search: Search) 
 def turned_back(face: Face, turns: int, shape: Sequence[int]) -> Face:
     """Return a face found in ``np.rot90(image, turns)`` in pixels of the image.
 
-    Landmarks are points counted from the first pixel's centre, as crops count, so that a turned
-    photo has the very crops of the upright one; boxes are counted from its corner.
+    Landmarks are counted from the first pixel's centre, as crops count, so that a turned photo has
+    the very crops of the upright one; boxes are counted from its corner.
 
     Args:
         face: As it was found.
@@ -223,13 +224,9 @@ def turned_back(face: Face, turns: int, shape: Sequence[int]) -> Face:
     """
     if turns % 4 == 0:
         return face
-    corners = _points_back(np.array([face.box[:2], face.box[2:]]), turns % 4, shape[0], shape[1])
-    (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
-    landmarks = _points_back(face.landmarks, turns % 4, shape[0] - 1, shape[1] - 1)
-    return replace(face, box=(float(x0), float(y0), float(x1), float(y1)), landmarks=landmarks)
-
-
-def _points_back(points: Float64, turns: int, height: float, width: float) -> Float64:
-    x, y = points.T
-    back = {1: (width - y, x), 2: (width - x, height - y), 3: (y, height - x)}
-    return np.stack(back[turns], axis=1)
+    back = inverse(turning(turns, shape[0], shape[1]))
+    corners = (np.array([face.box[:2], face.box[2:]]) - 0.5) @ back[:, :2].T + back[:, 2] + 0.5
+    (x0, y0), (x1, y1) = corners.min(0).tolist(), corners.max(0).tolist()
+    return replace(
+        face, box=(x0, y0, x1, y1), landmarks=face.landmarks @ back[:, :2].T + back[:, 2]
+    )

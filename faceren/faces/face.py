@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from faceren.arrays import Float64, Rgb8
+
 SAME_FACE = 0.3
 """Boxes whose intersection over union exceeds this are one face."""
 
@@ -17,7 +17,7 @@ class Face:
 
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1."""
-    landmarks: NDArray[np.float64]
+    landmarks: Float64
     """(5, 2): the eye, the other eye, nose tip and mouth corners, image left before right."""
     score: float
     """Confidence in [0, 1]."""
@@ -68,5 +68,5 @@ def merged(found: Iterable[Face]) -> list[Face]:
     return kept
 
 
-Search = Callable[[Image, float], list[Face]]
+Search = Callable[[Rgb8, float], list[Face]]
 """A detector run once over an image, (H, W, 3) uint8 RGB, with a least confidence in (0, 1)."""

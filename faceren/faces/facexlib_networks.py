@@ -14,12 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from faceren.arrays import Plane, Rgb, Rgb8
 from faceren.errors import MachineError
-from faceren.faces.face import Face, Image, Search
+from faceren.faces.face import Face, Search
 
-Pixels = NDArray[np.float32]
 NETWORKS = {"retinaface_resnet50": "resnet50", "retinaface_mobile0.25": "mobile0.25"}
 PARSED_SIDE = 512
 """Side in pixels of the crops that ParseNet was trained on."""
@@ -66,7 +65,7 @@ def retinaface(name: str, weights: Path, device: torch.device) -> Search:
     network = _loaded(bare, weights, device)
     turn = threading.Lock()  # the network keeps the size of its image while it works
 
-    def search(image: Image, threshold: float) -> list[Face]:
+    def search(image: Rgb8, threshold: float) -> list[Face]:
         bgr = np.ascontiguousarray(image[..., ::-1])
         with turn, torch.inference_mode():
             rows = network.detect_faces(bgr, conf_threshold=threshold)
@@ -96,7 +95,7 @@ class HeadParser:
         self._network = _loaded(bare, weights, device)
         self._device = device
 
-    def __call__(self, crop: Pixels) -> Pixels:
+    def __call__(self, crop: Rgb) -> Plane:
         """Return 1 where the head is and 0 elsewhere, (S, S) float32.
 
         Args:

@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from faceren.arrays import Rgb8
 from faceren.errors import FaceError
-from faceren.faces.face import Face, Image, Search
+from faceren.faces.closer import turn_scores, upright_look
+from faceren.faces.face import Face, Search
+from faceren.faces.geometry import is_human
 
 Box = tuple[float, float, float, float]
 
@@ -23,6 +25,12 @@ LEAST_OVERLAP = 0.25
 """Intersection over union with the box that a finding needs."""
 
 
+CONFIDENT = 0.8
+"""Confidence from which a face in a box is surely read the right way up."""
+BEYOND = 0.25
+"""How far landmarks may lie outside their box, in its sides."""
+
+
 @dataclass(frozen=True)
 class GivenFace:
     """One face as it is marked, in pixels of the photo as it is seen upright."""
@@ -33,7 +41,7 @@ class GivenFace:
     """Eye, other eye, nose tip, mouth corners, image left before right; None: to be found."""
 
 
-def locate(given: GivenFace, image: Image, search: Search) -> Face:
+def locate(given: GivenFace, image: Rgb8, search: Search) -> Face:
     """Return a marked face with its landmarks; its score is 1 where they were marked as well.
 
     Without them the box is searched, enlarged, for any sign of a face; if there is none, the
@@ -45,34 +53,67 @@ def locate(given: GivenFace, image: Image, search: Search) -> Face:
         search: The detector.
 
     Raises:
-        FaceError: If the box lies outside the photo.
+        FaceError: If the box lies outside the photo, or the landmarks are not of a face in it.
     """
-    x0, y0, x1, y1 = given.box
-    if min(x1, image.shape[1]) - max(x0, 0) < 2 or min(y1, image.shape[0]) - max(y0, 0) < 2:
-        raise FaceError(
-            f"--boxes: {given.box} lies outside the photo of {image.shape[1]}×{image.shape[0]} "
-            f"pixels"
-        )
+    _check(given, image.shape[0], image.shape[1])
     if given.landmarks is not None:
         return Face(given.box, np.array(given.landmarks, np.float64), 1.0)
+    x0, y0, x1, y1 = given.box
     corner, side = np.array([x0, y0]), np.array([x1 - x0, y1 - y0])
     guess = Face(given.box, corner + TYPICAL * side, 0.0)
     found = [face for face in _searched(given.box, image, search) if _fits(face, guess)]
     best = max(found, key=lambda face: face.overlap(guess), default=guess)
+    if best.score < CONFIDENT and (lying := _lying(guess, image, search)) is not None:
+        best = lying if lying.score > max(CONFIDENT, best.score) else best
     return replace(best, box=given.box)
+
+
+def _check(given: GivenFace, height: int, width: int) -> None:
+    """Raise FaceError if the box lies outside the photo, or the landmarks are not of a face in it.
+
+    Args:
+        given: The face.
+        height: Of the photo, seen upright.
+        width: Of the photo, seen upright.
+    """
+    x0, y0, x1, y1 = given.box
+    if min(x1, width) - max(x0, 0) < 2 or min(y1, height) - max(y0, 0) < 2:
+        on_its_side = x1 <= height and y1 <= width and min(x0, y0) >= 0
+        hint = "; pixels are counted as the photo is seen upright" if on_its_side else ""
+        raise FaceError(
+            f"--boxes: {given.box} lies outside the photo of {width}×{height} pixels{hint}"
+        )
+    if given.landmarks is None:
+        return
+    points = np.array(given.landmarks, np.float64)
+    low, high = np.array([x0, y0]), np.array([x1, y1])
+    beyond = BEYOND * (high - low)
+    if (points < low - beyond).any() or (points > high + beyond).any():
+        raise FaceError(f"--boxes: the landmarks of {given.box} lie outside that box")
+    if not is_human(Face(given.box, points, 1.0)):
+        raise FaceError(
+            f"--boxes: the landmarks of {given.box} are those of no face; expected eye, other eye, "
+            f"nose, mouth corners, left before right as seen with the face upright"
+        )
+
+
+def _lying(guess: Face, image: Rgb8, search: Search) -> Face | None:
+    """Return the face in a box as it is seen with the photo turned, if there is any."""
+    seen = turn_scores(image, guess, search, (1, 2, 3))
+    return upright_look(image, seen[0], search) if seen else None
 
 
 def _fits(face: Face, guess: Face) -> bool:
     return face.overlap(guess) > LEAST_OVERLAP and face.is_same(guess)
 
 
-def _searched(box: Box, image: Image, search: Search) -> list[Face]:
+def _searched(box: Box, image: Rgb8, search: Search) -> list[Face]:
     """Return what a detector finds in and around a box brought to a size that it knows well."""
     x0, y0, x1, y1 = box
     half = AROUND * max(x1 - x0, y1 - y0) / 2
     left, top = (max(0, int(middle - half)) for middle in ((x0 + x1) / 2, (y0 + y1) / 2))
     right, bottom = (int(middle + half) for middle in ((x0 + x1) / 2, (y0 + y1) / 2))
-    part: NDArray[np.uint8] = image[top : bottom + 1, left : right + 1]
+    part: Rgb8 = image[top : bottom + 1, left : right + 1]
     scale = SEARCHED / (x1 - x0)
     size = [max(32, round(length * scale)) for length in part.shape[1::-1]]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from faceren.arrays import Rgb8
 from faceren.errors import MachineError
-from faceren.faces.face import Face, Image
+from faceren.faces.face import Face
 
 
 @cache
@@ -36,7 +37,7 @@ def check_detector() -> None:
     _session()
 
 
-def search(image: Image, threshold: float) -> list[Face]:
+def search(image: Rgb8, threshold: float) -> list[Face]:
     """Run the network once over an image as it is; see ``Search``."""
     post = importlib.import_module("retinaface.postprocess")  # the package hides it by a function
     preprocess = importlib.import_module("retinaface.preprocess").preprocess

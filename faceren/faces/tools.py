@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:  # torch takes seconds to load; who only names a detector does without
     import torch
 
+from faceren.arrays import Plane, Rgb
 from faceren.config import Detector
 from faceren.errors import MachineError
 from faceren.faces import tiny, weights
 from faceren.faces.face import Search
 
 MaskKind = Literal["auto", "ellipse", "parsing"]
-Parse = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Parse = Callable[[Rgb], Plane]
 """Outlines the head in an aligned crop: (S, S, 3) in, (S, S) out, both in [0, 1]."""
 
 

@@ -70,13 +70,20 @@ def choose(faces: Sequence[Face], shape: tuple[int, ...], options: RestoreOption
         shape: Height and width of the photo.
         options: See ``RestoreOptions``.
     """
-    wide = [face for face in faces if face.width >= options.min_face]
-    if options.faces == "all" or not wide:
+    wide = [face for face in faces if not reason_to_leave(face, options)]
+    if options.faces in ("auto", "all") or not wide:
         return wide
     if options.faces == "largest":
         return wide[:1]
     centre = np.array([shape[1], shape[0]]) / 2
     return [min(wide, key=lambda face: float(np.hypot(*(face.landmarks[2] - centre))))]
+
+
+def reason_to_leave(face: Face, options: RestoreOptions) -> str:
+    """Return why a face that was found is left alone, as the manifest says it; or nothing."""
+    if face.width < options.min_face:
+        return f"small: narrower than --min-face {options.min_face:g}"
+    return f"doubtful: {face.doubt}" if face.doubt and options.faces != "all" else ""
 
 
 def is_monochrome(image: Rgb) -> bool:

@@ -91,6 +91,7 @@ def finish(
         input_sha256=prepared.sha256,
         output_sha256=written,
         faces=edits,
+        left=prepared.left,
     )
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits))

@@ -32,8 +32,9 @@ class RestoreOptions:
     )
     """Nothing is detected then."""
     faces: Annotated[
-        Literal["all", "largest", "center"], Option(help="Which of the faces found to restore.")
-    ] = "all"
+        Literal["auto", "all", "largest", "center"],
+        Option(help="Which of the faces found to restore; all takes doubtful ones, too."),
+    ] = "auto"
     min_face: Annotated[
         float, Bounds(0), Option(help="Leave out narrower faces, in pixels of the photo.")
     ] = 0.0
@@ -44,7 +45,7 @@ class RestoreOptions:
         float, Bounds(0.01, 1), Option(help="Least confidence, 0.01 to 1.")
     ] = 0.8
     rotate: Annotated[Literal["auto", "off"], Option(help="Find turned faces.")] = "auto"
-    """Sideways and upside-down faces are looked for when nothing upright is found."""
+    """Faces that lie on their side or upside down are looked for, too."""
     strength: Annotated[
         float, Bounds(0, 1), Option(help="Blend: 0 is the input, 1 the restored face.")
     ] = 1.0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceren.arrays import LUMA, Matrix, Plane, Rgb
-from faceren.faces.alignment import inverse, warp
+from faceren.faces.alignment import inverse, laid_back
 from faceren.faces.tools import Parse
 from faceren.images import Box, Photo
 from faceren.restoration.crops import FaceCrop
@@ -81,9 +81,9 @@ def patch_of(crop: FaceCrop, difference: Rgb, seen: Rgb, outline: Plane | None =
     size = (y1 - y0, x1 - x0)
     mask = face_mask(inverse(back), crop.size, size)
     if outline is not None:
-        mask = mask * np.clip(warp(softened(outline), back, size), 0, 1)
+        mask = mask * np.clip(laid_back(softened(outline), back, size), 0, 1)
     below = seen if not crop.luminance_only else np.repeat(seen @ LUMA[:, None], 3, axis=2)
-    return np.dstack([in_light(below, warp(difference, back, size), mask), mask])
+    return np.dstack([in_light(below, laid_back(difference, back, size), mask), mask])
 
 
 def softened(outline: Rgb) -> Rgb:

@@ -14,8 +14,17 @@ from faceren.faces.given import GivenFace, locate
 from faceren.faces.tools import FaceTools, load_tools
 from faceren.files import sha256_of
 from faceren.images import Photo, enlarged, read_photo
-from faceren.restoration.crops import FaceCrop, choose, cut, is_monochrome, scaled_face, whole
+from faceren.restoration.crops import (
+    FaceCrop,
+    choose,
+    cut,
+    is_monochrome,
+    reason_to_leave,
+    scaled_face,
+    whole,
+)
 from faceren.restoration.options import RestoreOptions
+from faceren.restoration.results import LeftFace
 from faceren.runs.plan import Job
 
 if TYPE_CHECKING:  # torch loads where a network is, not here
@@ -37,6 +46,8 @@ class Prepared:
     """In pixels of ``photo``, page after page."""
     luminance_only: tuple[bool, ...]
     """For each page, whether its own chroma is kept."""
+    left: tuple[LeftFace, ...] = ()
+    """Faces that were seen and are left alone."""
 
 
 def prepare(
@@ -64,11 +75,15 @@ def prepare(
     search = (tools or FaceTools()).search
     photo = read_photo(job.source, max_pixels=max_pixels)
     found: list[list[Face]] = []
+    left: list[LeftFace] = []
     luminance_only = []
     for page in range(len(photo.pages)):
         image = photo.upright_uint8(page)
         marked = given if page == 0 else ()
-        found.append([] if options.aligned else _found(image, options, search, marked))
+        restored, others = ([], []) if options.aligned else _found(image, options, search, marked)
+        found.append(restored)
+        reasons = ((face, reason_to_leave(face, options)) for face in others)
+        left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]
         changes = bool(found[-1]) or options.aligned or options.background == "renovate"
         luminance_only.append(changes and _keeps_chroma(image, options))
     photo = enlarged(photo, options.scale, max_pixels=max_pixels)
@@ -79,7 +94,8 @@ def prepare(
             crops.append(whole(photo, page, options, luminance_only=only))
         grown = (scaled_face(face, photo.scale) for face in faces)
         crops += [cut(photo, page, face, options, luminance_only=only) for face in grown]
-    return Prepared(job, sha256_of(job.source), photo, tuple(crops), tuple(luminance_only))
+    digest = sha256_of(job.source)
+    return Prepared(job, digest, photo, tuple(crops), tuple(luminance_only), tuple(left))
 
 
 def tools_for(
@@ -105,8 +121,8 @@ def tools_for(
 
 def _found(
     image: Rgb8, options: RestoreOptions, search: Search, given: Sequence[GivenFace]
-) -> list[Face]:
-    """Return the faces to restore: all that are marked, and a choice of those detected."""
+) -> tuple[list[Face], list[Face]]:
+    """Return the faces to restore, all marked and a choice of those detected; and the detected."""
     faces = detect_faces(
         image,
         threshold=options.detection_threshold,
@@ -115,7 +131,7 @@ def _found(
     )
     marked = [locate(face, image, search) for face in given]
     others = [face for face in faces if not any(face.is_same(mark) for mark in marked)]
-    return marked + choose(others, image.shape[:2], options)
+    return marked + choose(others, image.shape[:2], options), others
 
 
 def _keeps_chroma(image: Rgb8, options: RestoreOptions) -> bool:

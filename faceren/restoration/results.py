@@ -50,6 +50,26 @@ class FaceEdit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftFace:
+    """One face that was seen and left alone, in pixels of the photo as it is seen upright."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    reason: str
+    """``small`` or ``doubtful``, a colon, and why."""
+    page: int = 0
+    """Of a photo with several."""
+
+    def to_json(self) -> Json:
+        """Return the manifest's form."""
+        return {
+            "box": [round(value, 2) for value in self.box],
+            "score": round(self.score, 4),
+            "reason": self.reason,
+        } | ({"page": self.page} if self.page else {})
+
+
+@dataclass(frozen=True, kw_only=True)
 class PhotoResult:
     """What became of one photo."""
 
@@ -63,6 +83,8 @@ class PhotoResult:
     settings: str = ""
     """Digest of options and weights (see ``RestoreOptions.digest``)."""
     faces: tuple[FaceEdit, ...] = ()
+    left: tuple[LeftFace, ...] = ()
+    """Seen and left alone."""
     previous: str = ""
     """Status in the manifest of a photo that is skipped because nothing changed."""
 
@@ -79,7 +101,7 @@ class PhotoResult:
             "reason": self.reason,
             "settings": self.settings,
             "faces": [face.to_json() for face in self.faces],
-        }
+        } | ({"left": [face.to_json() for face in self.left]} if self.left else {})
 
 
 def done_before(

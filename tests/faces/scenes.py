@@ -179,7 +179,7 @@ def _dice(canvas):
         cv2.circle(canvas, at, 18, (20, 20, 20), -1)
 
 
-PICTURES = [
+PICTURES = (
     "brick",
     "cat",
     "cell",
@@ -200,7 +200,7 @@ PICTURES = [
     "rocket",
     "shepp_logan_phantom",
     "text",
-]
+)
 """Of scikit-image, what is shipped with it and shows no person."""
 
 

@@ -176,7 +176,8 @@ def report(arguments):
         ghosts, doubtful = wrong.get(name, (0, 0))
         wrong[name] = (ghosts + len(clear), doubtful + len(found) - len(clear))
     for name, count in counts.items():
-        yield f"{name}: {count} pictures without people, {wrong[name][0]} ghosts, {wrong[name][1]} doubtful"
+        ghosts, doubtful = wrong[name]
+        yield f"{name}: {count} pictures without people, {ghosts} ghosts, {doubtful} doubtful"
     if arguments.photos:
         yield from photos(arguments.photos)
 

@@ -65,7 +65,7 @@ def patches(photo: Path, *, limit: int | None = None) -> list[tuple[int, Rgb8]]:
         ImageError: If the photo cannot be read.
     """
     image = read_rgb(photo)
-    faces = detect_faces(image)[:limit]
+    faces = [face for face in detect_faces(image) if not face.doubt][:limit]
     if not faces:
         raise NothingToDoError(f"--crops {photo}: no face found")
     return [(round(native_side(f.landmarks)), _patch(image, f.landmarks)) for f in faces]

@@ -1,0 +1,62 @@
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from faceren.faces import tiny
+from faceren.faces.closer import turn_scores, upright_look
+from faceren.faces.face import Face
+from faceren.faces.geometry import quarter, tilt
+from faceren.faces.pyramid import search_levels
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    image = data.astronaut()
+    (face,) = search_levels(image, 0.8, tiny.search)
+    return image, face
+
+
+def rotated(image, landmarks, degrees):
+    """Return a picture turned clockwise about its middle, and where its landmarks are then."""
+    matrix = cv2.getRotationMatrix2D((255.5, 255.5), -degrees, 1)
+    turned = cv2.warpAffine(image, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+    return turned, landmarks @ matrix[:, :2].T + matrix[:, 2]
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_the_surest_turn_is_the_one_that_brings_the_face_upright(astronaut, turn):
+    image, face = astronaut
+    lying = np.ascontiguousarray(np.rot90(image, -turn))
+    (box,) = [f.box for f in search_levels(lying, 0.5, tiny.search)][:1]
+    seen = turn_scores(lying, Face(box, face.landmarks, 0.5), tiny.search, (0, 1, 2, 3))
+    assert quarter(seen[0]) == turn
+    assert seen[0].score > 0.98
+
+
+@pytest.mark.parametrize("degrees", [-50, 40, 130])
+def test_a_leaning_face_is_measured_as_well_as_an_upright_one(astronaut, degrees):
+    image, face = astronaut
+    lying, expected = rotated(image, face.landmarks, degrees)
+    x, y = expected.mean(0)
+    rough = Face((x - 55, y - 70, x + 55, y + 70), expected, 0.5)
+    measured = upright_look(lying, rough, tiny.search)
+    eyes = np.hypot(*(expected[1] - expected[0]))
+    assert np.hypot(*(measured.landmarks - expected).T).mean() < 0.08 * eyes
+    assert tilt(measured) == pytest.approx(tilt(face) + degrees, abs=5)
+
+
+def test_nothing_is_seen_where_nothing_is():
+    gray = np.full((300, 300, 3), 120, np.uint8)
+    place = Face((100, 100, 160, 180), np.array([[0.0, 0], [1, 0], [0, 1], [0, 2], [1, 2]]), 0.5)
+    assert turn_scores(gray, place, tiny.search, (0, 1, 2, 3)) == []
+    assert upright_look(gray, place, tiny.search) is None
+
+
+def test_a_place_at_the_picture_s_edge_can_be_looked_at(astronaut):
+    image, face = astronaut
+    x0, y0 = (round(value) for value in face.landmarks.min(0) - 12)
+    cut = np.ascontiguousarray(image[y0:, x0:])
+    moved = face.moved(1.0, -x0, -y0)
+    seen = turn_scores(cut, moved, tiny.search, (0,))
+    assert np.hypot(*(seen[0].landmarks - moved.landmarks).T).mean() < 8
