@@ -134,8 +134,15 @@ def decoded(kind: str, data: bytes) -> Page:
 def _png16(data: bytes) -> Page:
     import imagecodecs  # here: training must run without it
 
-    raster = np.asarray(imagecodecs.png_decode(png.bare_png(data)))
-    raster = raster if raster.ndim == 3 else raster[..., None]
+    if png.is_interlaced(data):
+        header = header_of("png", data)
+        raster = np.empty((header.height, header.width, header.channels), np.uint16)
+        for (x, y, across, down), part in png.interlaced_passes(data):
+            pixels = np.asarray(imagecodecs.png_decode(part))
+            raster[y::down, x::across] = pixels.reshape(*pixels.shape[:2], header.channels)
+    else:
+        raster = np.asarray(imagecodecs.png_decode(png.bare_png(data)))
+        raster = raster if raster.ndim == 3 else raster[..., None]
     space: Space = "gray" if raster.shape[2] < 3 else "rgb"
     with opened(data, "png") as image:
         icc = image.info.get("icc_profile") or b""
