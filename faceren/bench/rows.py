@@ -71,7 +71,7 @@ class RowStore:
         """Return a finished row; None if there is none, or its file is no JSON object."""
         try:
             row = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return row if isinstance(row, dict) else None
 
