@@ -14,12 +14,13 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from faceren.errors import FacerenError, ImageError, MachineError
+from faceren.errors import ImageError, MachineError
 from faceren.images import profiles
 from faceren.images.checks import (
     DAMAGE,
     check_ratio,
     check_size,
+    named,
     shown,
     unreadable,
     warnings_off,
@@ -86,16 +87,6 @@ def decode(path: Path, kind: str, max_pixels: int) -> Page:
         raise named(error, path) from error
     except DAMAGE as error:
         raise unreadable(path, error) from error
-
-
-def named(error: FacerenError, path: Path) -> FacerenError:
-    """Return an error whose message begins with the name of the file."""
-    name = shown(path)
-    if str(error).startswith(name):
-        return error
-    if str(error).startswith("damaged or incomplete"):
-        return ImageError(f"{name}: cannot be read: {error}")
-    return type(error)(f"{name}: {error}")
 
 
 def _check_still(header: Header) -> None:
