@@ -125,12 +125,8 @@ def load_checkpoint(
     """
     if not path.is_file():
         raise MachineError(f"expected a checkpoint at {path}, but there is no such file")
-    if path.suffix in PICKLES:
-        config, info, tensors = _read_published(path)
-    else:
-        config, info = read_header(path)
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    read = _read_published if path.suffix in PICKLES else _read_safetensors
+    config, info, tensors = read(path)
     network = _assemble(path, config, tensors)
     if not trainable:
         network.requires_grad_(requires_grad=False)
@@ -155,13 +151,7 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
         ) from error
     if METADATA_KEY not in metadata:
         raise ConfigError(f"{path.name}: expected a faceren checkpoint, got other safetensors")
-    text = metadata[METADATA_KEY]
-    try:
-        header = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
+    header = _json_object(path, metadata[METADATA_KEY])
     version = header.get("format_version")
     if version != FORMAT_VERSION:
         raise ConfigError(
@@ -186,6 +176,16 @@ def fold_spectral_norm(network: Generator) -> None:
     network.config = dataclasses.replace(network.config, spectral_norm=False)
 
 
+def _json_object(path: Path, text: str) -> dict[str, object]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
+    return values
+
+
 def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:
     if not isinstance(values, dict):
         raise ConfigError(f"{path.name}: expected the fields of {kind.__name__}, got {values!r}")
@@ -199,6 +199,13 @@ def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:
         return kind(**values)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from error
+
+
+def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
+    config, info = read_header(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    return config, info, tensors
 
 
 def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:

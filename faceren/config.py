@@ -75,19 +75,24 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, label=str)
-        if self.head == "bands" and self.stem_stride & (self.stem_stride - 1):
-            raise ConfigError(
-                f"stem_stride: a 'bands' head needs a power of two, got {self.stem_stride}"
-            )
-        if self.head == "bands" and 2**self.octaves > self.stride:
-            raise ConfigError(
-                f"octaves: sides are multiples of {self.stride} pixels, "
-                f"which cannot be halved {self.octaves} times"
-            )
+        self._check_octaves()
         if self.guidance_channels != 3 and self.variant != "spade":
             raise ConfigError(
                 f"guidance_channels: only variant 'spade' takes another guidance than the image, "
                 f"got {self.guidance_channels} with variant {self.variant!r}"
+            )
+
+    def _check_octaves(self) -> None:
+        if self.head != "bands":
+            return
+        if self.stem_stride & (self.stem_stride - 1):
+            raise ConfigError(
+                f"stem_stride: a 'bands' head needs a power of two, got {self.stem_stride}"
+            )
+        if 2**self.octaves > self.stride:
+            raise ConfigError(
+                f"octaves: sides are multiples of {self.stride} pixels, "
+                f"which cannot be halved {self.octaves} times"
             )
 
     @property

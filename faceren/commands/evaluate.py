@@ -65,21 +65,17 @@ def evaluate(
         MachineError: If weights, a library or the device are missing.
     """
     place = pick_device(options.device)
-    most = options.max_pixels or DEFAULT_MAX_PIXELS
     plan = _plan(results, options)
     failures = list(plan.pairing.failures)
     todo: list[ImageScores | Path] = [*plan.pairing.rows[: options.limit], *plan.others]
     with Scorer(plan.metrics, options.protocol, place) as scorer:
         for done, item in enumerate(todo, start=1):
             try:
-                if isinstance(item, ImageScores):
-                    result = read_rgb(item.result, max_pixels=most)
-                    scorer.add(item, result, _reference(item, result.shape, most))
-                else:
-                    scorer.add_reference(read_rgb(item, max_pixels=most))
+                _score(scorer, item, options.max_pixels or DEFAULT_MAX_PIXELS)
             except (ImageError, ShapeError) as error:
-                name = item.path if isinstance(item, ImageScores) else str(item)
-                failures.append((name, str(error)))
+                failures.append(
+                    (item.path if isinstance(item, ImageScores) else str(item), str(error))
+                )
             yield Scored(done, len(todo))
         scores = scorer.finish(plan.statistics)
         if not scores.images:
@@ -131,6 +127,14 @@ def _plan(results: Path, options: EvaluateOptions) -> _Plan:
             f"give --reference FOLDER (fid also takes saved statistics, FILE.npz), or ask for niqe"
         )
     return replace(plan, metrics=names)
+
+
+def _score(scorer: Scorer, item: ImageScores | Path, max_pixels: int) -> None:
+    if isinstance(item, Path):
+        scorer.add_reference(read_rgb(item, max_pixels=max_pixels))
+        return
+    result = read_rgb(item.result, max_pixels=max_pixels)
+    scorer.add(item, result, _reference(item, result.shape, max_pixels))
 
 
 def _reference(row: ImageScores, shape: tuple[int, ...], max_pixels: int) -> Rgb8 | None:
