@@ -84,7 +84,7 @@ def show_stream(
     refused: list[str],
 ) -> int:
     """Restore one photo between pipes; return the exit status."""
-    from faceren.commands.restore_stream import check_stream, restore_stream
+    from faceren.commands.restore import check_stream, restore_stream
 
     check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=refused)
     photo = restore_stream(inputs[0], sys.stdin.buffer, sys.stdout.buffer, options, how)

@@ -116,14 +116,11 @@ def _find_results(
         elif not output.is_file():
             failures.append((name, f"{output} is in the manifest, but the file is gone"))
         else:
-            rows.append(ImageScores(path=name, result=output, identity=_mean_identity(line)))
+            known = [face.get("identity") for face in line.get("faces") or []]
+            numbers = [float(value) for value in known if value is not None]
+            mean = sum(numbers) / len(numbers) if numbers else None
+            rows.append(ImageScores(path=name, result=output, identity=mean))
     return sorted(rows, key=lambda row: PurePosixPath(row.path).parts), tuple(failures)
-
-
-def _mean_identity(line: Json) -> float | None:
-    known = [face.get("identity") for face in line.get("faces") or []]
-    numbers = [float(value) for value in known if value is not None]
-    return sum(numbers) / len(numbers) if numbers else None
 
 
 def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
