@@ -4,6 +4,7 @@ from pathlib import Path
 
 from faceren.config import nearest
 from faceren.errors import ConfigError, ImageError
+from faceren.files import sha256_of
 from faceren.images import read_rgb, shown, write_png
 from faceren.metrics.names import PYIQA
 from faceren.metrics.results import Evaluation, ImageScores
@@ -57,7 +58,7 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, count: int = 12) -> 
 
 def _picture(row: ImageScores, by: str) -> dict[str, object]:
     """Return an image between its input and its reference, as a figure of the page."""
-    cells = [_cell(row.input), _cell(row.result), _cell(row.reference)]
+    cells = [_cell(_input(row)), _cell(row.result), _cell(row.reference)]
     names = [
         name for name, cell in zip(("input", "output", "reference"), cells, strict=True) if cell
     ]
@@ -70,6 +71,16 @@ def _picture(row: ImageScores, by: str) -> dict[str, object]:
         "width": strip.shape[1],
         "height": strip.shape[0],
     }
+
+
+def _input(row: ImageScores) -> Path | None:
+    """Return the input, if it may be shown: a manifest may name any file of the disk."""
+    if row.input is None or row.input_sha256 is None:
+        return row.input
+    try:
+        return row.input if sha256_of(row.input) == row.input_sha256 else None
+    except OSError:
+        return None
 
 
 def _cell(path: Path | None) -> Cell | None:
@@ -105,7 +116,7 @@ def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | Non
         raise ConfigError(f"--worst: no image has a figure of {metric!r}{nearest(metric, have)}")
     worst = evaluation.worst(count, metric)
     columns = {
-        "input": [_found(row.input) for row in worst],
+        "input": [_found(_input(row)) for row in worst],
         "output": [
             _found(row.result, f"{row.path}  {metric} {row.values[metric]:.4g}") for row in worst
         ],
