@@ -43,6 +43,8 @@ CLOSE = 0.15
 """Turns in which a place looks nearly as much like a face are compared once more."""
 CERTAIN = 0.995
 """Confidence from which the detector needs no second opinion."""
+FROM_A_HINT = 4.5
+"""Likeness that a face needs of which the detector gave but a hint."""
 NOT_SEEN_CLOSELY = "a closer look sees no face"
 UNLIKE = "a second network sees no face"
 
@@ -141,13 +143,13 @@ def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int
             continue
         best = _best_turn(image, hint, search, turns)
         measured = _measured(image, best, threshold, search)
-        found = _with(found, [] if measured is None else [_judged(image, measured)])
+        found = _with(found, [] if measured is None else [_judged(image, measured, FROM_A_HINT)])
     return [face for face in found if quarter(face) in turns]
 
 
-def _judged(image: Rgb8, face: Face) -> Face:
-    """Return a face, with a doubt if another network sees none."""
-    if face.doubt or face.score >= CERTAIN or likeness(image, face) > 0:
+def _judged(image: Rgb8, face: Face, least: float = 0.0) -> Face:
+    """Return a face, with a doubt if to another network it looks less like one than asked."""
+    if face.doubt or face.score >= CERTAIN or likeness(image, face) > least:
         return face
     return replace(face, doubt=UNLIKE)
 

@@ -14,10 +14,9 @@ from faceren.arrays import Rgb8
 from faceren.errors import ImageError, MachineError, ShapeError
 from faceren.files import DISK_ERRORS, atomic_path
 from faceren.images import encode
-from faceren.images.checks import DAMAGE, shown, unreadable
+from faceren.images.checks import DAMAGE, named, shown, unreadable
 from faceren.images.colour import fits
 from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
-from faceren.images.decode import named
 from faceren.images.items import joined_items
 from faceren.images.metadata import fields, resolution, xmp
 from faceren.images.metadata.exif import oriented

@@ -101,20 +101,22 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Read a value and what is in it; an alias could stand for more than memory holds."""
-        event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            raise ComposerError(None, None, "expected no aliases", event.start_mark)
+            raise ComposerError(None, None, "expected no aliases", mark)
         if self.depth == DEEPEST:
-            raise ComposerError(None, None, f"deeper than {DEEPEST} levels", event.start_mark)
+            raise ComposerError(None, None, f"deeper than {DEEPEST} levels", mark)
         self.depth += 1
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         """Return the text of a scalar; a number of many digits would take long to read."""
         if node.tag in NUMBERS and len(node.value) > MOST_DIGITS:
-            raise ComposerError(None, None, "expected fewer digits", node.start_mark)
+            mark: Any = node.start_mark
+            raise ComposerError(None, None, "expected fewer digits", mark)
         return super().construct_scalar(node)
 
 

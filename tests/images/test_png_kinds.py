@@ -58,7 +58,7 @@ def png(samples, colour, bits, *, interlaced=False, before=b"", behind=b""):
 @pytest.mark.parametrize("place", ["before", "behind"])
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize(("colour", "bits"), TYPES)
-def test_every_type_is_read_and_keeps_its_words(tmp_path, colour, bits, interlaced, place):
+def test_every_type_is_read_and_keeps_its_words(tmp_path, capfd, colour, bits, interlaced, place):
     dtype = np.uint16 if bits == 16 else np.uint8
     samples = noise((37, 45, CHANNELS[colour]), dtype, seed=bits) >> (0 if bits >= 8 else 8 - bits)
     block = exif(3).tobytes().removeprefix(b"Exif\0\0")
@@ -68,6 +68,7 @@ def test_every_type_is_read_and_keeps_its_words(tmp_path, colour, bits, interlac
     path.write_bytes(png(samples, colour, bits, interlaced=interlaced, **options))
     page = read_photo(path).pages[0]
     assert page.orientation == 3
+    assert capfd.readouterr() == ("", "")
     with Image.open(path) as image:
         image.load()
         clear = {0: "L", 2: "RGB", 3: "RGB", 4: "LA", 6: "RGBA"}[colour]

@@ -12,11 +12,11 @@ from faceren.images.checks import (
     DAMAGE,
     check_ratio,
     check_size,
+    named,
     shown,
     unreadable,
 )
 from faceren.images.colour import CHANNELS, Space
-from faceren.images.decode import named
 from faceren.images.metadata.exif import exif_of_tiff
 from faceren.images.metadata.fields import Metadata, density, resources_of_iptc
 from faceren.images.orientation import TURNS
