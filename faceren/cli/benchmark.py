@@ -7,6 +7,7 @@ from typer import Exit, Option
 from faceren.bench.request import Request
 from faceren.cli.parameters import Quiet
 from faceren.cli.screen import Screen, write_json
+from faceren.files import remove_leftovers
 
 if TYPE_CHECKING:
     from faceren.bench.output.report import Report
@@ -44,6 +45,7 @@ def show_benchmark(request: Request, screen: Screen) -> "Report":
     if request.compare is not None:
         read_report(request.compare)  # so that a wrong file is found before hours of work
     restorer = load(request)
+    remove_leftovers(request.output)
     report = Report(machine(restorer), request.to_json())
     with screen.bar("images") as on_progress:
         for event in benchmark(request, restorer):

@@ -187,7 +187,7 @@ def show_restoration(
                 screen.error(photo.reason)
             elif photo.status == "planned":
                 screen.say(f"would restore {photo.source} to {photo.output}")
-    except MachineError:
+    except (MachineError, OSError):
         done = counts.total() - counts["unchanged"]
         screen.say(f"{done:,} of {run.total:,} photos are done; the same command goes on")
         raise

@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from faceren.checks import Json
 from faceren.errors import ConfigError, NothingToDoError
-from faceren.files import sha256_of
 from faceren.images import find_images
 from faceren.metrics.results import ImageScores
 from faceren.runs.manifest import (
@@ -133,8 +132,8 @@ def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
         seen.add(current.resolve())
         source = source_of(line, folder)
         digest = str(line.get("input_sha256") or "")
-        if command == "restore" and row.input is None and _has_hash(source, digest):
-            row = replace(row, input=source)
+        if command == "restore" and row.input is None:
+            row = replace(row, input=source, input_sha256=digest)
         if command == "degrade":
             if not digest:  # any file could pass for the clean one
                 return row
@@ -143,14 +142,6 @@ def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
             )
         current = source
     return row
-
-
-def _has_hash(path: Path, digest: str) -> bool:
-    """Say whether a file is the recorded one: a manifest may name any file of the disk."""
-    try:
-        return bool(digest) and sha256_of(path) == digest
-    except OSError:
-        return False
 
 
 def _matched(

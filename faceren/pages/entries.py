@@ -15,11 +15,12 @@ from faceren.images import read_photo, shown
 from faceren.pages.comparison import Look, draw, keys_of, look_at
 from faceren.pages.page import relative_url
 from faceren.pages.pictures import Pictures
+from faceren.runs.folder import PICTURES_DIR
 from faceren.runs.manifest import Manifest, key_of, output_of, source_of
 
 Check = Literal["there", "bytes"]
-"""How files are checked: that they have the bytes they had, or, of those of which the page has
-pictures, only that they are there."""
+"""How files are checked: that they have the bytes they had, or, where they lie in the folder or
+the page has pictures of them already, only that they are there."""
 
 SEEN_BY_BROWSERS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".avif"}
 
@@ -44,36 +45,32 @@ class Entry:
         return key_of(self.line)
 
 
-def entries_of(
-    output: Path, manifest: Manifest, check: Check, pictures: Pictures, pool: Executor
-) -> list[Entry]:
+def entries_of(output: Path, manifest: Manifest, check: Check, pool: Executor) -> list[Entry]:
     """Return the photos of a run, sorted by name.
 
     Args:
         output: The folder of the outputs.
         manifest: What it records.
         check: How closely to look at the files.
-        pictures: Those of the page that are there: made from files that had the recorded bytes.
         pool: Looks at the files.
     """
     keys = sorted(manifest.items, key=lambda key: key.split("/"))
+    pictures = Pictures(output / PICTURES_DIR)  # made from files that had the recorded bytes
     return list(pool.map(partial(_entry, output, manifest, check, pictures), keys))
 
 
 def _entry(output: Path, manifest: Manifest, check: Check, pictures: Pictures, key: str) -> Entry:
     line = manifest.items[key]
     digest = str(line.get("input_sha256") or "")
-    shows = keys_of(line)
-    known = check == "there" and shows.before in pictures
+    known = check == "there" and keys_of(line).before in pictures
     original, gone = _checked(source_of(line, output), digest, "the original", known=known)
     unread = line.get("status") == "failed" and not digest  # which its reason says
     notes = [gone] * (bool(gone) and not unread)
     result = None
     if line.get("output"):
         digest = str(line.get("output_sha256") or "")
-        known = known and shows.after in pictures
         made = output_of(line, output)
-        result, gone = _checked(made, digest, "the restored file", known=known)
+        result, gone = _checked(made, digest, "the restored file", known=check == "there")
         notes += [gone] * bool(gone)
     return Entry(
         line=line,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from faceren.config import nearest
 from faceren.errors import ConfigError, ImageError
+from faceren.files import sha256_of
 from faceren.images import read_rgb, shown, write_png
 from faceren.metrics.names import PYIQA
 from faceren.metrics.results import Evaluation, ImageScores
@@ -57,7 +58,7 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, count: int = 12) -> 
 
 def _picture(row: ImageScores, by: str) -> dict[str, object]:
     """Return an image between its input and its reference, as a figure of the page."""
-    files = {"input": row.input, "output": row.result, "reference": row.reference}
+    files = {"input": _input(row), "output": row.result, "reference": row.reference}
     cells = {}
     for name, path in files.items():
         if path is not None:
@@ -74,6 +75,16 @@ def _picture(row: ImageScores, by: str) -> dict[str, object]:
         "width": strip.shape[1],
         "height": strip.shape[0],
     }
+
+
+def _input(row: ImageScores) -> Path | None:
+    """Return the input, if it may be shown: a manifest may name any file of the disk."""
+    if row.input is None or row.input_sha256 is None:
+        return row.input
+    try:
+        return row.input if sha256_of(row.input) == row.input_sha256 else None
+    except OSError:
+        return None
 
 
 def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | None = None) -> str:
@@ -104,7 +115,7 @@ def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | Non
     columns: dict[str, list[Cell]] = {"input": [], "output": [], "reference": []}
     for row in worst:
         captions = "", f"{row.path}  {metric} {row.values[metric]:.4g}", ""
-        files = row.input, row.result, row.reference
+        files = _input(row), row.result, row.reference
         for cells, file, caption in zip(columns.values(), files, captions, strict=True):
             image = read_rgb(file) if file is not None and file.is_file() else None
             cells.append(Cell(image, caption))

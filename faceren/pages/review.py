@@ -74,7 +74,7 @@ def write_review(
     """
     pictures = pictures_of(output)
     with ThreadPoolExecutor(threads) as pool:
-        entries = entries_of(output, manifest, check, pictures, pool)
+        entries = entries_of(output, manifest, check, pool)
         entries = drawn(entries, pictures, max_pixels, pool)
     used = {key for entry in entries for key in keys_of(entry.line)}
     pictures.keep_only(used, {Path(entry.key).name for entry in entries})

@@ -59,7 +59,7 @@ def read_list(path: Path, option: str) -> list[Choice]:
         text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{option} {path}: expected a text file with one photo a line, {error}"
+            f"{option}: expected a text file with one photo a line, {path}: {error}"
         ) from error
     lines = enumerate(text.split("\n"), start=1)
     place = f"{option} {path}: line"
@@ -149,7 +149,7 @@ def read_boxes(path: Path) -> list[BoxLine]:
     try:
         text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--boxes {path}: expected a text file, {error}") from error
+        raise ConfigError(f"--boxes: expected a text file, {path}: {error}") from error
     parse = _csv_line if path.suffix.lower() == ".csv" else _json_line
     found = []
     for number, line in enumerate(text.split("\n"), start=1):
