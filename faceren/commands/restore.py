@@ -13,7 +13,7 @@ from faceren.commands.options import PIPE, FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.errors import ConfigError, MachineError
 from faceren.files import remove_leftovers
-from faceren.images import DEFAULT_MAX_PIXELS
+from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_places, check_replaced, writing
@@ -35,6 +35,8 @@ class RestoreRun:
     shipped_samples: bool
     """The package's own samples stand in for a ``sample_photos`` that is not there."""
     results: Iterator[PhotoResult]
+    left_out: tuple[Path, ...] = ()
+    """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
     """Lines of the folder's manifest that are damaged and were left out."""
 
@@ -69,6 +71,7 @@ def restore(
     """
     only = None if folder.only is None else photos_only(read_list(folder.only, "--only"), "--only")
     jobs, shipped = _jobs(inputs, output, options, folder.exclude, only)
+    others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
     given = given_faces(jobs, read_boxes(folder.boxes)) if folder.boxes is not None else {}
     recorded = earlier_run(output, "restore")
     check_replaced(jobs, output, recorded.items)
@@ -82,7 +85,8 @@ def restore(
     pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watcher=watcher)
     header = header_of(pipeline, how.model)
     results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header)
-    return RestoreRun(len(jobs), shipped, results, tuple(recorded.problems))
+    left_out = tuple(found.path for found in others)
+    return RestoreRun(len(jobs), shipped, results, left_out, tuple(recorded.problems))
 
 
 def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
@@ -169,6 +173,8 @@ def _work(
         for result in pipeline.run(todo):
             if result.status == "failed" and (note := set_aside(path.parent, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
+            if folder.keep_times and result.status != "failed":
+                keep_times(result.output, result.source)
             writer.append(result.to_json() | mark)
             yield result
 

@@ -123,18 +123,19 @@ def copy_photo(path: Path, photo: Photo) -> None:
         _copy_source(photo, temporary)
 
 
-def keep_times(path: Path, photo: Photo) -> None:
-    """Give an output the times of the file that its photo was read from.
+def keep_times(path: Path, original: Path) -> None:
+    """Give an output the time at which its original was last changed.
 
     Args:
         path: The output, written.
-        photo: As read; the time of its last change is the one it had then.
+        original: The file that it was made from.
 
     Raises:
         MachineError: If the file system refuses.
     """
     try:
-        os.utime(path, ns=(photo.stamp[1], photo.stamp[1]))
+        changed = original.stat().st_mtime_ns
+        os.utime(path, ns=(changed, changed))
     except OSError as error:
         raise MachineError(f"cannot set the times of {path}: {error.strerror}") from error
 

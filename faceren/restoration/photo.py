@@ -13,7 +13,7 @@ from faceren.faces.face import Face, Search
 from faceren.faces.given import GivenFace, locate
 from faceren.faces.tools import FaceTools, load_tools
 from faceren.files import sha256_of
-from faceren.images import Photo, enlarged, read_photo
+from faceren.images import Photo, check_target, enlarged, read_photo
 from faceren.restoration.crops import (
     FaceCrop,
     choose,
@@ -86,6 +86,8 @@ def prepare(
         left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]
         changes = bool(found[-1]) or options.aligned or options.background == "renovate"
         luminance_only.append(changes and _keeps_chroma(image, options))
+    if any(found) or options.aligned or options.background == "renovate" or options.writes_anew:
+        check_target(photo, options.format, options.scale)  # before the network's work
     photo = enlarged(photo, options.scale, max_pixels=max_pixels)
     crops: list[FaceCrop] = []
     for page, faces in enumerate(found):

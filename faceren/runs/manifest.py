@@ -40,6 +40,8 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "options": (dict, "an object"),
     "libraries": (dict, "an object"),
     "faces": ((dict, None), "a list of objects"),
+    "left": ((dict, None), "a list of objects"),
+    "warnings": ((str, None), "a list of texts"),
 }
 """What a line may hold, by name; other names are nobody's concern."""
 FACE_FIELDS: dict[str, tuple[Kind, str]] = {
