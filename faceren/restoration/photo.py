@@ -11,6 +11,7 @@ from faceren.arrays import Rgb8
 from faceren.faces.detection import detect_faces
 from faceren.faces.face import Face, Search
 from faceren.faces.given import GivenFace, locate
+from faceren.faces.prints import print_of, prints_on
 from faceren.faces.tools import FaceTools, load_tools
 from faceren.files import sha256_of
 from faceren.images import Photo, check_target, enlarged, read_photo
@@ -74,28 +75,29 @@ def prepare(
     """
     search = (tools or FaceTools()).search
     photo = read_photo(job.source, max_pixels=max_pixels)
-    found: list[list[Face]] = []
+    found: list[list[tuple[Face, bool]]] = []
     left: list[LeftFace] = []
     luminance_only = []
     for page in range(len(photo.pages)):
         image = photo.upright_uint8(page)
         marked = given if page == 0 else ()
         restored, others = ([], []) if options.aligned else _found(image, options, search, marked)
-        found.append(restored)
         reasons = ((face, reason_to_leave(face, options)) for face in others)
         left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]
-        changes = bool(found[-1]) or options.aligned or options.background == "renovate"
+        prints = prints_on(image) if restored and options.color == "auto" else []
+        found.append([(f, _keeps_chroma(print_of(f, prints, image), options)) for f in restored])
+        changes = bool(restored) or options.aligned or options.background == "renovate"
         luminance_only.append(changes and _keeps_chroma(image, options))
     if any(found) or options.aligned or options.background == "renovate" or options.writes_anew:
         check_target(photo, options.format, options.scale)  # before the network's work
     photo = enlarged(photo, options.scale, max_pixels=max_pixels)
     crops: list[FaceCrop] = []
     for page, faces in enumerate(found):
-        only = luminance_only[page]
         if options.aligned:
-            crops.append(whole(photo, page, options, luminance_only=only))
-        grown = (scaled_face(face, photo.scale) for face in faces)
-        crops += [cut(photo, page, face, options, luminance_only=only) for face in grown]
+            crops.append(whole(photo, page, options, luminance_only=luminance_only[page]))
+        for face, only in faces:
+            grown = scaled_face(face, photo.scale)
+            crops.append(cut(photo, page, grown, options, luminance_only=only))
     digest = sha256_of(job.source)
     return Prepared(job, digest, photo, tuple(crops), tuple(luminance_only), tuple(left))
 

@@ -1,0 +1,67 @@
+"""The prints that lie on a scanned page: each is judged by itself, not by the page's mean."""
+
+import cv2
+import numpy as np
+
+from faceren.arrays import Gray8, Rgb8
+from faceren.faces.face import Face
+
+SEEN = 512
+"""Long side in pixels at which a page is looked at."""
+UNLIKE_PAPER = 24
+"""Least difference from the paper, in levels of any channel, of what lies on it."""
+PLAIN = 0.6
+"""Share of the page's edge that has to be plain paper: else the picture is no page."""
+LEAST_AREA = 0.01
+"""Of a print, as a share of the page."""
+FILLED = 0.75
+"""Share that a print fills of the turned rectangle around it."""
+
+Box = tuple[int, int, int, int]
+
+
+def prints_on(image: Rgb8) -> list[Box]:
+    """Return the prints on a page of plain paper, as boxes x0, y0, x1, y1; none of a single photo.
+
+    Args:
+        image: (H, W, 3) uint8.
+    """
+    scale = min(1.0, SEEN / max(image.shape[:2]))
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    edge = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    paper = np.median(edge, axis=0)
+    if (np.abs(edge - paper).max(1) < UNLIKE_PAPER).mean() < PLAIN:
+        return []
+    on_it = (np.abs(small - paper).max(2) >= UNLIKE_PAPER).astype(np.uint8)
+    closed = np.asarray(cv2.morphologyEx(on_it, cv2.MORPH_CLOSE, np.ones((5, 5))), np.uint8)
+    boxes = [tuple(round(edge / scale) for edge in box) for box in _filled(closed)]
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes] if len(boxes) > 1 else []
+
+
+def print_of(face: Face, prints: list[Box], image: Rgb8) -> Rgb8:
+    """Return the part of a page that is the print a face is on; the page if it is on none.
+
+    Args:
+        face: In pixels of the page.
+        prints: See ``prints_on``.
+        image: (H, W, 3) uint8.
+    """
+    x, y = face.landmarks.mean(0)
+    on = [box for box in prints if box[0] <= x < box[2] and box[1] <= y < box[3]]
+    if not on:
+        return image
+    x0, y0, x1, y1 = min(on, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+    return image[y0:y1, x0:x1]
+
+
+def _filled(on_it: Gray8) -> list[Box]:
+    """Return the boxes of what lies on a page and is a rectangle, turned or not."""
+    shapes, _ = cv2.findContours(on_it, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = []
+    for shape in shapes:
+        area, (_, sides, _) = cv2.contourArea(shape), cv2.minAreaRect(shape)
+        if area >= LEAST_AREA * on_it.size and area >= FILLED * sides[0] * sides[1]:
+            x, y, width, height = cv2.boundingRect(shape)
+            found.append((x, y, x + width, y + height))
+    return found
