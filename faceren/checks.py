@@ -6,7 +6,7 @@ network shapes, and what the commands are asked for are all checked so.
 """
 
 import difflib
-import math
+import sys
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,8 +16,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from faceren.errors import ConfigError
 
+Json = dict[str, Any]
+"""A JSON object, as in a line of a manifest: what is in it has still to be checked."""
 HUGE = float(2**53)
 """Bound of numbers that have none: beyond it doubles no longer hold every integer."""
+
+LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def fits(value: object, hint: Any) -> bool:
     if isinstance(value, bool) or hint is bool:
         return isinstance(value, bool) and hint is bool
     if hint is float:
-        return isinstance(value, (int, float)) and math.isfinite(value)
+        return isinstance(value, (int, float)) and -LARGEST <= value <= LARGEST  # no NaN either
     return isinstance(value, origin or hint)
 
 

@@ -24,8 +24,37 @@ def unforeseen(error: Exception) -> FacerenError:
     The traceback is logged at the level DEBUG, which ``--debug`` shows.
     """
     logging.getLogger("faceren").debug("unforeseen", exc_info=error)
-    told = " ".join(str(error).split())[:200]
-    return FacerenError(f"{type(error).__name__}: {told}; not foreseen, --debug tells where")
+    if may_pass(error):
+        found = FacerenError(told(error))
+    else:
+        text = " ".join(str(error).split())[:200]
+        found = FacerenError(f"{type(error).__name__}: {text}; not foreseen, --debug tells where")
+    found.__cause__ = error
+    return found
+
+
+def told(error: BaseException) -> str:
+    """Return what the system says of a failure, with the file's name if it names one."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    filename, reason = getattr(error, "filename", None), getattr(error, "strerror", None)
+    return (f"{filename}: " if filename is not None else "") + str(reason or error)
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Say whether an error came from the machine, not from what it worked on.
+
+    A disk that fails or memory that is short may do better at the next try; a damaged file stays
+    damaged.
+
+    Args:
+        error: Raised; what it was raised from counts, too.
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            return True
+        error = error.__cause__
+    return False
 
 
 class ImageError(FacerenError):

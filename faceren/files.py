@@ -95,6 +95,23 @@ def atomic_write(path: Path, data: bytes, *, sync: bool = True) -> None:
         temporary.write_bytes(data)
 
 
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the bytes of a small file that somebody else has written; a pipe will do.
+
+    Args:
+        path: The file.
+        limit: Most bytes that are read of it.
+
+    Raises:
+        OSError: If it cannot be read, or is larger.
+    """
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
+    return data
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits.
 

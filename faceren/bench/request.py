@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL, samples_dir
 from faceren.bench.rows import plain
-from faceren.checks import Bounds, check_fields
+from faceren.checks import Bounds, Json, check_fields
 from faceren.commands.options import ComputedIn, Device, Model, Overwrite, Seed, commas
 from faceren.errors import ConfigError
 from faceren.metrics.names import PAPER_METRICS, parse_metrics

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.files import atomic_write
 
 
@@ -71,7 +71,7 @@ class RowStore:
         """Return a finished row; None if there is none, or its file is no JSON object."""
         try:
             row = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return row if isinstance(row, dict) else None
 

@@ -14,7 +14,7 @@ from faceren.cli.parameters import with_options
 from faceren.cli.restore import restore
 from faceren.cli.screen import Screen
 from faceren.cli.train import train
-from faceren.errors import FacerenError
+from faceren.errors import FacerenError, MachineError, may_pass, told
 
 INTERRUPTED = 130
 
@@ -62,6 +62,12 @@ def main() -> None:
     except FacerenError as error:
         Screen().error(str(error))
         raise SystemExit(error.exit_status) from None
+    except (OSError, MemoryError) as error:
+        if not may_pass(error):
+            raise
+        logging.getLogger("faceren").debug("the machine failed", exc_info=error)
+        Screen().error(f"{told(error)}; put that right, then the same command goes on")
+        raise SystemExit(MachineError.exit_status) from None
     except SystemExit as exit_:
         if exit_.code == INTERRUPTED:
             Screen().error("interrupted; the same command goes on where it stopped")

@@ -15,7 +15,7 @@ from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import RestoreOptions
 
 NEED_A_FOLDER = {
-    *("report", "report_only", "revert", "json"),
+    *("report", "report_only", "revert", "verify", "json"),
     *(field.name for field in fields(FolderOptions)),
 }
 """Options that say what to do with the photos of a folder, or in one."""
@@ -39,6 +39,12 @@ def restore(
     revert: Annotated[
         Path | None, Option(help="File that lists photos and faces to take back.", metavar="LIST")
     ] = None,
+    verify: Annotated[
+        Path | None,
+        Option(
+            help="Compare all files with the hashes recorded there; write nothing.", metavar="OUT"
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,6 +53,8 @@ def restore(
     if PIPE in (*inputs, output):
         refused = _given(context, NEED_A_FOLDER)
         raise Exit(show_stream(inputs, output, options, how, screen, refused))
+    if verify is not None:
+        raise Exit(show_verification(verify, screen))
     if report_only is not None:
         raise Exit(show_page(report_only, how, screen))
     if output is None:
@@ -96,6 +104,27 @@ def show_page(output: Path, how: RunOptions, screen: Screen) -> int:
         screen.say(f"warning: {note}")
     screen.say(f"{written.photos} photos; wrote {written.page}")
     return 0
+
+
+def show_verification(output: Path, screen: Screen) -> int:
+    """Say what of a run is not as it was recorded; return the exit status."""
+    from faceren.commands.verify import verify
+
+    found = verify(output)
+    for problem in found.problems:
+        screen.error(problem)
+    differences, states = 0, Counter[str]()
+    for photo in screen.progress(found.results, found.total, "photos"):
+        screen.item(photo.to_json())
+        differences += len(photo.differences)
+        states[photo.input] += 1
+        for difference in photo.differences:
+            screen.error(difference)
+    gone = f", {states['gone']:,} originals are not there" if states["gone"] else ""
+    damaged = f", {len(found.problems):,} lines are damaged" if found.problems else ""
+    count = "all is as recorded" if not differences else f"{differences:,} files differ"
+    screen.say(f"{found.total:,} photos: {count}{gone}{damaged}; in {output}")
+    return 1 if differences or found.problems else 0
 
 
 def show_revert(

@@ -82,8 +82,16 @@ class Screen:
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object on one line of stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(_as_json(value) + "\n")
     sys.stdout.flush()
+
+
+def _as_json(value: dict[str, Any], *, indent: int | None = None) -> str:
+    """Return an object as JSON; what is no printable text, in a name say, stands as escapes."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    if text.replace("\n", "").isprintable():
+        return text
+    return json.dumps(value, indent=indent, default=str).replace("\x7f", "\\u007f")
 
 
 def write_json(target: str, value: dict[str, Any]) -> None:
@@ -91,5 +99,4 @@ def write_json(target: str, value: dict[str, Any]) -> None:
     if target == "-":
         print_json(value)
     else:
-        text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
-        atomic_write(Path(target), (text + "\n").encode())
+        atomic_write(Path(target), (_as_json(value, indent=1) + "\n").encode())

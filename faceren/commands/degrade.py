@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faceren
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.commands.options import DegradeOptions
 from faceren.degradation import check_task
 from faceren.degradation.files import SMALLEST_SIDE, Degraded, DegradeSettings, degrade_files

@@ -7,7 +7,14 @@ from pathlib import Path
 from faceren.arrays import Rgb8
 from faceren.commands.options import EvaluateOptions
 from faceren.degradation.files import Resize
-from faceren.errors import ConfigError, ImageError, NothingToDoError, ShapeError
+from faceren.errors import (
+    ConfigError,
+    FacerenError,
+    ImageError,
+    MachineError,
+    NothingToDoError,
+    unforeseen,
+)
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, shown
 from faceren.inference import pick_device
@@ -72,10 +79,12 @@ def evaluate(
         for done, item in enumerate(todo, start=1):
             try:
                 _score(scorer, item, options.max_pixels or DEFAULT_MAX_PIXELS)
-            except (ImageError, ShapeError) as error:
-                failures.append(
-                    (item.path if isinstance(item, ImageScores) else str(item), str(error))
-                )
+            except MachineError:
+                raise
+            except Exception as error:
+                known = error if isinstance(error, FacerenError) else unforeseen(error)
+                name = item.path if isinstance(item, ImageScores) else str(item)
+                failures.append((name, str(known)))
             yield Scored(done, len(todo))
         scores = scorer.finish(plan.statistics)
         if not scores.images:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from faceren.arrays import Json
 from faceren.assets import DEFAULT_MODEL
-from faceren.errors import FacerenError, MachineError
+from faceren.checks import Json, fits, hints_of
+from faceren.errors import FacerenError, MachineError, unforeseen
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
 from faceren.pages.comparison import Look, draw, look_at
 from faceren.pages.entries import Check
@@ -120,11 +120,13 @@ def _commands(output: Path, header: Json) -> dict[str, str]:
     for name, value in options.items():
         if name == "strength" or name not in defaults or value == defaults[name]:
             continue  # a name that is no option of ours is somebody else's words
+        if not fits(value, hints_of(RestoreOptions)[name]):
+            continue  # so is what the option does not take
         flag = "--" + name.replace("_", "-")
         flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
     rest = "".join(f" {flag}" for flag in flags)
     strength = options.get("strength", 1)
-    if not isinstance(strength, (int, float)):
+    if not fits(strength, hints_of(RestoreOptions)["strength"]):
         return commands
     for name, factor in (("weaker", WEAKER), ("stronger", STRONGER)):
         new = min(1.0, round(strength * factor, 2))
@@ -195,10 +197,11 @@ def _take_back(
     key: str,
 ) -> Taken:
     line = manifest.items[key]
-    if line["status"] in ("no_face", "reverted"):
+    status = line.get("status")
+    if status in ("no_face", "reverted"):
         return Taken(line, "unchanged", f"{shown(key)} is the original already")
-    if line["status"] != "restored":
-        return Taken(line, "failed", f"{shown(key)}: it was not restored ({line['status']})")
+    if status != "restored":
+        return Taken(line, "failed", f"{shown(key)}: it was not restored ({status!r:.40})")
     options = manifest.headers[key].get("options") or {}
     try:
         new = reverted(
@@ -213,4 +216,6 @@ def _take_back(
         raise
     except FacerenError as error:
         return Taken(line, "failed", str(error))
+    except Exception as error:  # a line or a file that nobody has foreseen
+        return Taken(line, "failed", f"{shown(key)}: {unforeseen(error)}")
     return Taken(new, "reverted")

@@ -6,8 +6,8 @@ from typing import Annotated, Any, get_args
 import cv2
 import numpy as np
 
-from faceren.arrays import Json, Rgb8
-from faceren.checks import Bounds, check_fields, hints_of, nearest
+from faceren.arrays import Rgb8
+from faceren.checks import Bounds, Json, check_fields, hints_of, nearest
 from faceren.degradation.blur import EdgeSoftness, GaussianBlur, MotionBlur, SoftFocus
 from faceren.degradation.noise import (
     GaussianNoise,

@@ -18,11 +18,12 @@ from typing import Literal
 import cv2
 
 import faceren
-from faceren.arrays import Json, Rgb8
+from faceren.arrays import Rgb8
+from faceren.checks import Json
 from faceren.degradation.degradation import Degradation, apply
 from faceren.degradation.drawing import draw
 from faceren.degradation.resampling import Filter, resize
-from faceren.errors import ConfigError, FacerenError, ImageError, MachineError
+from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, unforeseen
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, shown, write_png
 from faceren.runs.manifest import Line
@@ -242,6 +243,9 @@ def degrade_file(job: DegradeJob) -> Degraded:
         damaged = apply(scaling(clean) if scaling else clean, degradation)
     except FacerenError as error:
         return Degraded(job=job, status="failed", reason=str(error))
+    except Exception as error:  # a file that no parser has foreseen
+        reason = f"{shown(job.source)}: {unforeseen(error)}"
+        return Degraded(job=job, status="failed", reason=reason)
     write_png(job.output, damaged)
     written = sha256_of(job.output)
     differs = job.expected_sha256 not in ("", written)

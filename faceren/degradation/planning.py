@@ -69,7 +69,9 @@ def plan_draws(
 
 
 def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[DegradeJob], str]:
-    """Return a job for each output that a manifest describes, and a warning if versions differ.
+    """Return a job for each output that a manifest describes, and a warning.
+
+    It says what versions differ and what lines of the manifest are damaged.
 
     A photo that the manifest does not know, or one of the manifest that was not found, gives a job
     that is refused, so that it is reported.
@@ -99,8 +101,10 @@ def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[
             jobs.append(DegradeJob(item.path, target / key, key, relative=name, refusal=refusal))
     then, now = manifest.header.get("libraries", {}), library_versions()
     changed = [f"{k} {then.get(k, '?')}, here {v}" for k, v in now.items() if then.get(k) != v]
-    made = f"the manifest was made with {'; '.join(changed)}: bytes may differ"
-    return without_collisions(jobs, ADVICE), made if changed else ""
+    warnings = list(manifest.problems)
+    if changed:
+        warnings.append(f"the manifest was made with {'; '.join(changed)}: bytes may differ")
+    return without_collisions(jobs, ADVICE), "; ".join(warnings)
 
 
 def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) -> DegradeJob:

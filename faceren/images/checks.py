@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faceren.errors import ImageError
+from faceren.errors import FacerenError, ImageError
 
 DEFAULT_MAX_PIXELS = 2**28
 """Pixels of a photo that are decoded without asking: 768 MiB as 24-bit colour."""
@@ -167,3 +167,13 @@ def check_ratio(path: Path, pixels: int, size: int) -> None:
         raise ImageError(
             f"{shown(path)}: {size:,} bytes that unfold to {pixels:,} pixels are no photo; damaged"
         )
+
+
+def named(error: FacerenError, path: Path) -> FacerenError:
+    """Return an error whose message begins with the name of the file."""
+    name = shown(path)
+    if str(error).startswith(name):
+        return error
+    if str(error).startswith("damaged or incomplete"):
+        return ImageError(f"{name}: cannot be read: {error}")
+    return type(error)(f"{name}: {error}")

@@ -14,12 +14,13 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from faceren.errors import FacerenError, ImageError, MachineError
+from faceren.errors import ImageError, MachineError
 from faceren.images import profiles
 from faceren.images.checks import (
     DAMAGE,
     check_ratio,
     check_size,
+    named,
     shown,
     unreadable,
     warnings_off,
@@ -88,16 +89,6 @@ def decode(path: Path, kind: str, max_pixels: int) -> Page:
         raise unreadable(path, error) from error
 
 
-def named(error: FacerenError, path: Path) -> FacerenError:
-    """Return an error whose message begins with the name of the file."""
-    name = shown(path)
-    if str(error).startswith(name):
-        return error
-    if str(error).startswith("damaged or incomplete"):
-        return ImageError(f"{name}: cannot be read: {error}")
-    return type(error)(f"{name}: {error}")
-
-
 def _check_still(header: Header) -> None:
     if header.frames > 1:
         raise ImageError(
@@ -134,8 +125,15 @@ def decoded(kind: str, data: bytes) -> Page:
 def _png16(data: bytes) -> Page:
     import imagecodecs  # here: training must run without it
 
-    raster = np.asarray(imagecodecs.png_decode(png.bare_png(data)))
-    raster = raster if raster.ndim == 3 else raster[..., None]
+    if png.is_interlaced(data):
+        header = header_of("png", data)
+        raster = np.empty((header.height, header.width, header.channels), np.uint16)
+        for (x, y, across, down), part in png.interlaced_passes(data):
+            pixels = np.asarray(imagecodecs.png_decode(part))
+            raster[y::down, x::across] = pixels.reshape(*pixels.shape[:2], header.channels)
+    else:
+        raster = np.asarray(imagecodecs.png_decode(png.bare_png(data)))
+        raster = raster if raster.ndim == 3 else raster[..., None]
     space: Space = "gray" if raster.shape[2] < 3 else "rgb"
     with opened(data, "png") as image:
         icc = image.info.get("icc_profile") or b""

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 
-from faceren.errors import FacerenError
+from faceren.errors import FacerenError, ImageError
 from faceren.images.checks import DAMAGE, check_file, warnings_off
 from faceren.images.containers import bmff, jp2
 from faceren.images.containers.jpeg import check_frame, frame_of
@@ -64,6 +65,17 @@ def header_of(kind: str, data: bytes) -> Header:
     if kind == "jp2":
         stream = jp2.header_of(jp2.codestream_of(data))
         return Header(stream.width, stream.height, stream.components, stream.bits)
+    return _by_pillow(kind, data)
+
+
+def _by_pillow(kind: str, data: bytes) -> Header:
+    try:
+        return _opened(kind, data)
+    except Image.DecompressionBombError as error:  # of a GIF, raised before we see its size
+        raise ImageError(str(error)) from error
+
+
+def _opened(kind: str, data: bytes) -> Header:
     with warnings_off(), (BmpImageFile if kind == "bmp" else GifImageFile)(BytesIO(data)) as image:
         channels = 4 if image.mode == "P" else len(image.getbands())
         return Header(*image.size, channels, frames=getattr(image, "n_frames", 1))

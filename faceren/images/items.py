@@ -19,6 +19,7 @@ from faceren.images.page import Page
 
 UNSPECIFIED = (2, 2, 6)
 """Colours (H.273) of a photo that does not name them: BT.601's matrix is what readers take."""
+MOST_THUMBNAILS = 8
 SEQUENCE_BRANDS = (b"msf1", b"hevc", b"hevx", b"avis")
 
 
@@ -59,9 +60,12 @@ def joined_items(
 
     colours = np.ascontiguousarray(plain.raster[..., : CHANNELS[plain.space]])
     whole = bmff.with_picture(whole, whole.primary, coded(colours, whole.picture))
-    for number in whole.pointing_at(whole.primary, b"thmb"):
+    for place, number in enumerate(whole.pointing_at(whole.primary, b"thmb")):
         item = whole.items[number]
         size = whole.size_of(item)
+        if place >= MOST_THUMBNAILS or not _is_smaller(size, colours):
+            whole = bmff.without(whole, {number})
+            continue
         small = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
         small = small.reshape(size[1], size[0], -1)
         whole = bmff.with_picture(whole, number, coded(small, item))
@@ -73,6 +77,10 @@ def joined_items(
         lost = (*lost, "an image sequence")
         whole = replace(whole, outside=[_without_brands(part) for part in whole.outside])
     return bmff.joined(whole), (*(f"left out: {name}" for name in lost), *said)
+
+
+def _is_smaller(size: tuple[int, int], raster: NDArray[Any]) -> bool:
+    return 0 < size[0] <= raster.shape[1] and 0 < size[1] <= raster.shape[0]
 
 
 def _maps(whole: Container) -> list[str]:
@@ -111,7 +119,7 @@ def _enlarged(
         return whole
     start = 4 + int.from_bytes(exif.content[:4], "big")
     grown = resolution.exif_enlarged(exif.content[start:], scale)
-    item = replace(exif, content=exif.content[:start] + grown, inside=False)
+    item = replace(exif, content=exif.content[:start] + grown, inside=None)
     return replace(whole, items=whole.items | {exif.number: item})
 
 

@@ -14,10 +14,9 @@ from faceren.arrays import Rgb8
 from faceren.errors import ImageError, MachineError, ShapeError
 from faceren.files import DISK_ERRORS, atomic_path
 from faceren.images import encode
-from faceren.images.checks import unreadable
+from faceren.images.checks import DAMAGE, named, shown, unreadable
 from faceren.images.colour import fits
 from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
-from faceren.images.decode import named
 from faceren.images.items import joined_items
 from faceren.images.metadata import fields, resolution, xmp
 from faceren.images.metadata.exif import oriented
@@ -104,6 +103,13 @@ def write_photo(
         return said
     except ImageError as error:
         raise named(error, photo.path) from error
+    except DAMAGE as error:  # of metadata, which are looked into only now
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(
+            f"{shown(photo.path)}: damaged or incomplete ({reason}); nothing was written"
+        ) from error
 
 
 def copy_photo(path: Path, photo: Photo) -> None:
@@ -203,6 +209,8 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
     if kind in ("heif", "avif"):
         page = photo.pages[0]
         return joined_items(kind, data, page, quality=quality, edit=edit, scale=scale)
+    if kind == "jp2":  # which holds whatever it held
+        return _kept_jp2(data, photo.pages[0], quality, edit, scale), ()
     page, lost = encode.fitted(photo.pages[0], kind)
     if kind == "jpeg":
         return _kept_jpeg(data, page, quality, edit, scale), (*_said(lost), *_behind(data))
@@ -215,12 +223,10 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         return joined + png.behind_png(data), _said(lost)
     if kind == "webp":
         return _kept_webp(data, page, quality, edit, scale), _said(lost)
-    if kind == "bmp":
-        raster = page.raster
-        if raster.shape[2] == 2:
-            raster = encode.with_colour(raster, "gray")
-        return bmp.joined_bmp(bmp.header_of(data), raster, scale), _said(lost)
-    return _kept_jp2(data, page, quality, edit, scale), _said(lost)
+    raster = page.raster
+    if raster.shape[2] == 2:
+        raster = encode.with_colour(raster, "gray")
+    return bmp.joined_bmp(bmp.header_of(data), raster, scale), _said(lost)
 
 
 def _behind(data: bytes) -> Lines:

@@ -29,6 +29,8 @@ SIDE = 299
 """Sides in pixels of what the network sees."""
 BATCH = 8
 """Images a pass; results depend on it by rounding only."""
+MOST_BYTES = 2**30
+"""Of saved statistics; 2048 features take 34 MB and those of each image 8 KB more."""
 KEPT = 2048
 """Most features that are kept one by one, for KID and the intervals: 16 MB."""
 
@@ -223,20 +225,38 @@ def load_statistics(path: Path) -> FeatureStatistics:
         ConfigError: If the file is missing or holds no such statistics.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ConfigError(f"{path}: cannot be read as .npz statistics ({error})") from error
-    mean, covariance = found.get("mu"), found.get("sigma")
-    if mean is None or covariance is None or covariance.shape != (mean.size, mean.size):
+        found = _arrays(path)
+    except Exception as error:  # a file that anybody may have written
+        reason = str(error) or type(error).__name__
+        raise ConfigError(f"{path}: cannot be read as .npz statistics ({reason:.200})") from error
+    mean = found.get("mu", np.zeros(0)).ravel()
+    size = mean.size
+    features = found.get("features", np.zeros((0, size), np.float32))
+    covariance = found.get("sigma", np.zeros((0, 0)))
+    shapes = covariance.shape == (size, size)
+    shapes = shapes and features.ndim == 2 and features.shape[1] == size
+    numbers = all(a.dtype.kind == "f" and np.isfinite(a).all() for a in (mean, covariance))
+    count, way = found.get("count", np.int64(0)), found.get("way", np.str_(""))
+    if not size or not shapes or not numbers or features.dtype.kind != "f":
         raise ConfigError(
-            f"{path}: expected the arrays mu (D) and sigma (D, D), "
+            f"{path}: expected the arrays mu (D) and sigma (D, D) of finite numbers, "
             f"got { {name: array.shape for name, array in found.items()} }"
         )
+    if count.ndim or count.dtype.kind not in "iu" or count < 0 or way.ndim:
+        raise ConfigError(
+            f"{path}: expected a whole number as count and a text as way, "
+            f"got shapes {count.shape} and {way.shape}"
+        )
     return FeatureStatistics(
-        mean.astype(np.float64).ravel(),
-        covariance.astype(np.float64),
-        int(found.get("count", 0)),
-        str(found.get("way", "")),
-        found.get("features", np.zeros((0, mean.size), np.float32)),
+        mean.astype(np.float64), covariance.astype(np.float64), int(count), str(way), features
     )
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an .npz file; ValueError if unpacked they would be too large."""
+    with zipfile.ZipFile(path) as archive:
+        inside = sum(item.file_size for item in archive.infolist())
+    if inside > MOST_BYTES:
+        raise ValueError(f"{inside:,} bytes are packed into it, expected at most {MOST_BYTES:,}")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: np.asarray(arrays[name]) for name in arrays.files}

@@ -7,11 +7,19 @@ restored face to what it should look like.
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.errors import ConfigError, NothingToDoError
+from faceren.files import sha256_of
 from faceren.images import find_images
 from faceren.metrics.results import ImageScores
-from faceren.runs.manifest import MANIFEST_NAME, Manifest, key_of, read_manifest, source_of
+from faceren.runs.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    key_of,
+    output_of,
+    read_manifest,
+    source_of,
+)
 
 FROM_MANIFEST = "manifest"
 SHEET_NAME = "worst.png"
@@ -82,19 +90,11 @@ class _Manifests:
             if manifest is None:
                 continue
             if folder not in self._made:
-                outputs = ((_output(line, folder), line) for line in manifest.items.values())
+                outputs = ((output_of(line, folder), line) for line in manifest.items.values())
                 self._made[folder] = {path.resolve(): line for path, line in outputs if path}
             if real in self._made[folder]:
                 return self._made[folder][real], str(manifest.header.get("command", "")), folder
         return None
-
-
-def _output(line: Json, folder: Path) -> Path | None:
-    """Return the file an item made: below its manifest, wherever that folder is now."""
-    if not line.get("output"):
-        return None
-    by_key = folder / key_of(line)
-    return by_key if by_key.is_file() else Path(line["output"])
 
 
 def _find_results(
@@ -108,8 +108,10 @@ def _find_results(
     rows, failures = [], []
     for line in manifest.items.values():
         name = key_of(line)
-        output = _output(line, results)
-        if output is None:
+        output = output_of(line, results)
+        if output is None and line.get("output"):
+            failures.append((name, "the manifest names a file outside of its folder"))
+        elif output is None:
             failures.append((name, line.get("reason") or str(line.get("status"))))
         elif not output.is_file():
             failures.append((name, f"{output} is in the manifest, but the file is gone"))
@@ -133,15 +135,25 @@ def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
             return row
         seen.add(current.resolve())
         source = source_of(line, folder)
-        if command == "restore" and row.input is None:
+        digest = str(line.get("input_sha256") or "")
+        if command == "restore" and row.input is None and _has_hash(source, digest):
             row = replace(row, input=source)
         if command == "degrade":
-            digest = str(line.get("input_sha256") or "")
+            if not digest:  # any file could pass for the clean one
+                return row
             return replace(
                 row, reference=source, reference_sha256=digest, resize=line.get("resize")
             )
         current = source
     return row
+
+
+def _has_hash(path: Path, digest: str) -> bool:
+    """Say whether a file is the recorded one: a manifest may name any file of the disk."""
+    try:
+        return bool(digest) and sha256_of(path) == digest
+    except OSError:
+        return False
 
 
 def _matched(

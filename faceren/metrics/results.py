@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 import faceren
-from faceren.arrays import Json
 from faceren.assets import ASSETS
+from faceren.checks import Json
 from faceren.errors import ImageError, ShapeError
 from faceren.faces.identity import dlib_version
 from faceren.metrics.names import HIGHER_IS_BETTER, Protocol

@@ -3,6 +3,8 @@
 import pickle
 import struct
 import warnings
+import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -18,7 +20,14 @@ DAMAGED = (
     TypeError,
     AttributeError,
     AssertionError,
+    ArithmeticError,
+    BufferError,
+    ImportError,
+    MemoryError,
+    OSError,
     struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 """What the restricted unpickler raises on bytes that are no pickle of tensors."""
 
@@ -32,6 +41,7 @@ def load_tensors(path: Path) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # on unusual pickle protocols
+            _check_archive(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -39,3 +49,12 @@ def load_tensors(path: Path) -> object:
             f"{path} cannot be read as plain tensors ({lines[0]}); it is damaged, or holds code, "
             f"which is never run"
         ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Raise ValueError if what is in the file would be larger than it: tensors are stored."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            inside = sum(item.file_size for item in archive.infolist())
+        if inside > path.stat().st_size:
+            raise ValueError(f"{inside:,} bytes are packed into it")

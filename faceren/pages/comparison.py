@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.arrays import LUMA, Json, Rgb8
+from faceren.arrays import LUMA, Rgb8
+from faceren.checks import Json
 from faceren.faces.alignment import crop_box, crop_transform, cut_crop
 from faceren.images import Photo
 from faceren.pages.pictures import Pictures, digest, shrunk

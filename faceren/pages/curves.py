@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.pages.tables import arrow
 
 Curve = tuple[list[float], list[float]]

@@ -8,17 +8,18 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from faceren.arrays import Json
-from faceren.errors import FacerenError, MachineError
+from faceren.checks import Json
+from faceren.errors import MachineError
 from faceren.files import sha256_of
 from faceren.images import read_photo, shown
 from faceren.pages.comparison import Look, draw, keys_of, look_at
 from faceren.pages.page import relative_url
 from faceren.pages.pictures import Pictures
-from faceren.runs.manifest import Manifest, key_of, source_of
+from faceren.runs.manifest import Manifest, key_of, output_of, source_of
 
 Check = Literal["there", "bytes"]
-"""How files are checked: that they are there, or that they have the bytes they had."""
+"""How files are checked: that they have the bytes they had, or, of those of which the page has
+pictures, only that they are there."""
 
 SEEN_BY_BROWSERS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".avif"}
 
@@ -43,29 +44,36 @@ class Entry:
         return key_of(self.line)
 
 
-def entries_of(output: Path, manifest: Manifest, check: Check, pool: Executor) -> list[Entry]:
+def entries_of(
+    output: Path, manifest: Manifest, check: Check, pictures: Pictures, pool: Executor
+) -> list[Entry]:
     """Return the photos of a run, sorted by name.
 
     Args:
         output: The folder of the outputs.
         manifest: What it records.
         check: How closely to look at the files.
+        pictures: Those of the page that are there: made from files that had the recorded bytes.
         pool: Looks at the files.
     """
     keys = sorted(manifest.items, key=lambda key: key.split("/"))
-    return list(pool.map(partial(_entry, output, manifest, check), keys))
+    return list(pool.map(partial(_entry, output, manifest, check, pictures), keys))
 
 
-def _entry(output: Path, manifest: Manifest, check: Check, key: str) -> Entry:
+def _entry(output: Path, manifest: Manifest, check: Check, pictures: Pictures, key: str) -> Entry:
     line = manifest.items[key]
     digest = str(line.get("input_sha256") or "")
-    original, gone = _checked([source_of(line, output)], digest, "the original", check)
-    notes = [gone] * bool(gone)
+    shows = keys_of(line)
+    known = check == "there" and shows.before in pictures
+    original, gone = _checked(source_of(line, output), digest, "the original", known=known)
+    unread = line.get("status") == "failed" and not digest  # which its reason says
+    notes = [gone] * (bool(gone) and not unread)
     result = None
     if line.get("output"):
-        places = [output / key, Path(line["output"])]
         digest = str(line.get("output_sha256") or "")
-        result, gone = _checked(places, digest, "the restored file", check)
+        known = known and shows.after in pictures
+        made = output_of(line, output)
+        result, gone = _checked(made, digest, "the restored file", known=known)
         notes += [gone] * bool(gone)
     return Entry(
         line=line,
@@ -76,12 +84,18 @@ def _entry(output: Path, manifest: Manifest, check: Check, key: str) -> Entry:
     )
 
 
-def _checked(places: list[Path], digest: str, what: str, check: Check) -> tuple[Path | None, str]:
-    """Return the file and nothing, or None and what is wrong with it."""
-    path = next((place for place in places if place.is_file()), None)
+def _checked(path: Path | None, digest: str, what: str, *, known: bool) -> tuple[Path | None, str]:
+    """Return the file and nothing, or None and what is wrong with it.
+
+    A manifest may name any file of the disk: only one that has the recorded bytes is shown.
+    """
     if path is None:
-        return None, f"{what} is gone: {shown(places[0])}"
-    if check == "bytes" and digest:
+        return None, f"{what} is recorded as a file outside of the folder"
+    if not path.is_file():
+        return None, f"{what} is gone: {shown(path)}"
+    if not digest:
+        return None, f"{what} cannot be told from another file, its hash is not recorded"
+    if not known:
         try:
             same = sha256_of(path) == digest
         except OSError as error:
@@ -123,8 +137,8 @@ def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
         draw(pictures, entry.line, *_looks(entry, entry.original, max_pixels))
     except MachineError:
         raise
-    except (FacerenError, LookupError, TypeError, ValueError) as error:
-        return f"it cannot be shown: {shown(str(error))}"  # a line that other hands have edited
+    except Exception as error:  # a line that other hands have edited, say
+        return f"it cannot be shown: {shown(str(error))}"
     return ""
 
 

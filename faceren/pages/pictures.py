@@ -7,6 +7,7 @@ pictures from run to run, a changed one gets new ones, and the page knows the si
 import hashlib
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,8 @@ class Pictures:
         for key in set(self._known) - set(keys):
             picture = self._known.pop(key)
             if picture.name not in protected:
-                (self.folder / picture.name).unlink(missing_ok=True)
+                with suppress(OSError):  # it does no harm, and the next page tries again
+                    (self.folder / picture.name).unlink(missing_ok=True)
 
 
 def shrunk(rgb: Rgb8, side: int) -> Rgb8:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import FULL_CHANGE, keys_of
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
@@ -74,7 +74,7 @@ def write_review(
     """
     pictures = pictures_of(output)
     with ThreadPoolExecutor(threads) as pool:
-        entries = entries_of(output, manifest, check, pool)
+        entries = entries_of(output, manifest, check, pictures, pool)
         entries = drawn(entries, pictures, max_pixels, pool)
     used = {key for entry in entries for key in keys_of(entry.line)}
     pictures.keep_only(used, {Path(entry.key).name for entry in entries})

@@ -82,4 +82,4 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
     Raises:
         MachineError: If it cannot be written.
     """
-    atomic_write(path, images_csv(evaluation).encode())
+    atomic_write(path, images_csv(evaluation).encode("utf-8", "backslashreplace"))

@@ -16,7 +16,7 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
 from faceren.restoration.results import FaceEdit, PhotoResult, Status
-from faceren.runs.folder import FACES_DIR
+from faceren.runs.folder import FACES_DIR, inside
 from faceren.runs.plan import Job
 
 NO_TOOLS = FaceTools()
@@ -146,4 +146,5 @@ def _save(job: Job, faces: Sequence[tuple[FaceCrop, Rgb]]) -> None:
         after = crop.pixels + difference
         for kind, pixels in (("before", crop.pixels), ("after", after)):
             name = f"{key.name}_{index:02d}_{kind}.png"
-            write_png(root / FACES_DIR / key.parent / name, as_bytes(pixels))
+            place = inside(root / FACES_DIR, str(key.with_name(name)))
+            write_png(place, as_bytes(pixels))

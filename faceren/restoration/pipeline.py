@@ -4,13 +4,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from faceren.arrays import Rgb
-from faceren.errors import FacerenError, MachineError, unforeseen
+from faceren.errors import FacerenError, MachineError, may_pass, unforeseen
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
@@ -185,10 +185,9 @@ class Pipeline:
         reason = str(error)
         if str(job.source) not in reason and job.source.name not in reason:
             reason = f"{job.source}: {reason}"
-        try:
-            digest = sha256_of(job.source)
-        except OSError:
-            digest = ""
+        digest = ""  # which no file has: what may go better next time is tried again
+        with suppress(OSError):
+            digest = "" if may_pass(error) else sha256_of(job.source)
         return PhotoResult(
             source=job.source,
             output=job.output,

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.runs.manifest import Manifest
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
 
+RECORDED = ("restored", "no_face", "failed", "reverted")
+"""What a manifest says of a photo that was done."""
 Status = Literal["restored", "no_face", "failed", "skipped", "planned"]
 
 
@@ -118,15 +120,16 @@ def done_before(
     line = manifest.items.get(job.key)
     if line is None or not unchanged(job, line, settings):
         return None
-    if line["status"] == "failed" and retry_failed:
+    previous = line.get("status")
+    if previous not in RECORDED or (previous == "failed" and retry_failed):
         return None
     return PhotoResult(
         source=job.source,
         output=job.output,
         key=job.key,
         status="skipped",
-        previous=line["status"],
-        reason=line.get("reason", ""),
+        previous=previous,
+        reason=line.get("reason") or "",
         input_sha256=line["input_sha256"],
         output_sha256=line.get("output_sha256") or "",
         settings=settings,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from faceren.arrays import Json, Matrix, Plane
+from faceren.arrays import Matrix, Plane
+from faceren.checks import Json
 from faceren.errors import FaceError, ImageError, ShapeError
 from faceren.faces.alignment import crop_box, crop_transform
 from faceren.files import sha256_of

@@ -14,16 +14,23 @@ upright, as in the manifest.
 
 import csv
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from faceren.checks import Bounds, fits
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
+from faceren.files import read_bounded
 from faceren.runs.plan import Job
 
+FARTHEST = 1e6
+"""Pixels from a photo's corner that a mark may be."""
+LARGEST_LIST = 2**26
+"""Bytes: a million photos by long names."""
+MOST_DIGITS = 9
+"""Of a face's number."""
 COLUMNS = (5, 15)
 """Columns of a CSV line of boxes: a name and a box, or landmarks too."""
 
@@ -49,10 +56,10 @@ def read_list(path: Path, option: str) -> list[Choice]:
         ConfigError: If it cannot be read or a line makes no sense.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{option}: expected a text file with one photo a line, {error}"
+            f"{option} {path}: expected a text file with one photo a line, {error}"
         ) from error
     lines = enumerate(text.split("\n"), start=1)
     place = f"{option} {path}: line"
@@ -73,8 +80,10 @@ def _choice(line: str, place: str) -> Choice:
             return Choice(line)  # a tab, if there is one, belongs to the name
     if not rest:
         return Choice(name)
-    if not rest.isdecimal() or int(rest) < 1:
-        raise ConfigError(f"{place}: expected a face's number from 1 after the path, got {rest!r}")
+    if not rest.strip().isdecimal() or len(rest) > MOST_DIGITS or int(rest) < 1:
+        raise ConfigError(
+            f"{place}: expected a face's number from 1 after the path, got {rest!r:.60}"
+        )
     return Choice(name, int(rest) - 1)
 
 
@@ -138,9 +147,9 @@ def read_boxes(path: Path) -> list[BoxLine]:
         ConfigError: If it cannot be read or a line makes no sense; the message names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--boxes: expected a text file, {error}") from error
+        raise ConfigError(f"--boxes {path}: expected a text file, {error}") from error
     parse = _csv_line if path.suffix.lower() == ".csv" else _json_line
     found = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -171,7 +180,7 @@ def given_faces(jobs: Sequence[Job], lines: Sequence[BoxLine]) -> dict[str, tupl
 def _json_line(line: str, place: str) -> BoxLine:
     try:
         entry = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f'{place}: expected a JSON object such as {{"photo": "a.jpg", "box": '
             f"[10, 20, 90, 120]}}, {error}"
@@ -180,7 +189,7 @@ def _json_line(line: str, place: str) -> BoxLine:
         raise ConfigError(f'{place}: expected a JSON object with "photo", got {line[:80]}')
     unknown = sorted(set(entry) - {"photo", "box", "landmarks"})
     if unknown:
-        raise ConfigError(f"{place}: expected photo, box and landmarks, got {unknown[0]!r}")
+        raise ConfigError(f"{place}: expected photo, box and landmarks, got {unknown[0]!r:.60}")
     points = entry.get("landmarks")
     if points is not None:
         pairs = isinstance(points, list) and all(
@@ -194,7 +203,10 @@ def _json_line(line: str, place: str) -> BoxLine:
 
 
 def _csv_line(line: str, place: str) -> BoxLine:
-    (cells,) = csv.reader([line])
+    try:
+        (cells,) = csv.reader([line])
+    except (csv.Error, ValueError) as error:
+        raise ConfigError(f"{place}: expected columns split by commas, {error}") from error
     if len(cells) not in COLUMNS:
         raise ConfigError(
             f"{place}: expected photo,x0,y0,x1,y1 and optionally ten numbers of landmarks, got "
@@ -205,7 +217,7 @@ def _csv_line(line: str, place: str) -> BoxLine:
         try:
             values.append(float(cell))
         except ValueError as error:
-            raise ConfigError(f"{place}: expected a number, got {cell!r}") from error
+            raise ConfigError(f"{place}: expected a number, got {cell!r:.60}") from error
     box = _numbers(values[:4], 4, f"{place}: box")
     points = _numbers(values[4:], 10, f"{place}: landmarks") if values[4:] else None
     return BoxLine(cells[0], _face(box, points, place), place)
@@ -214,9 +226,9 @@ def _csv_line(line: str, place: str) -> BoxLine:
 def _numbers(values: Any, count: int, place: str) -> list[float]:
     good = isinstance(values, list) and len(values) == count
     if not good or not all(
-        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values
+        fits(value, Annotated[float, Bounds(-FARTHEST, FARTHEST)]) for value in values
     ):
-        raise ConfigError(f"{place}: expected {count} numbers, got {values!r}")
+        raise ConfigError(f"{place}: expected {count} numbers, got {values!r:.120}")
     return [float(value) for value in values]
 
 

@@ -11,18 +11,22 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
-from faceren.arrays import Json
+from faceren.checks import HUGE, Bounds, Json, fits
 from faceren.errors import ConfigError, MachineError
 
 MANIFEST_NAME = "manifest.jsonl"
+LONGEST_NAME = 255
+"""Bytes between two slashes."""
+MAX_COUNT = 2**31 - 1
 FORMAT_VERSION = 1
 
 Line = Json
 """A line of a manifest: the header of a run, or an item."""
 Kind = Any
-"""A class, ``number``, or a kind of items and how many (None: any) for a list."""
+"""A class, ``number``, ``count`` (a whole number from 0), or a kind of items and how many
+(None: any) for a list."""
 FIELDS: dict[str, tuple[Kind, str]] = {
     "input": (str, "a path"),
     "key": (str, "a path"),
@@ -34,15 +38,16 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "reason": (str, "a text"),
     "command": (str, "a text"),
     "options": (dict, "an object"),
+    "libraries": (dict, "an object"),
     "faces": ((dict, None), "a list of objects"),
 }
 """What a line may hold, by name; other names are nobody's concern."""
 FACE_FIELDS: dict[str, tuple[Kind, str]] = {
     "box": (("number", 4), "four numbers"),
     "landmarks": ((("number", 2), 5), "five points"),
-    "crop": (int, "a whole number"),
-    "working_size": (int, "a whole number"),
-    "page": (int, "a whole number"),
+    "crop": ("count", "a whole number"),
+    "working_size": ("count", "a whole number"),
+    "page": ("count", "a whole number"),
     "identity": ("number", "a number"),
     "strength": ("number", "a number"),
     "score": ("number", "a number"),
@@ -91,6 +96,23 @@ def source_of(item: Line, folder: Path) -> Path:
     return next((place for place in places if place.is_file()), written)
 
 
+def output_of(item: Line, folder: Path) -> Path | None:
+    """Return the file that an item made, wherever the folder is now; None if it made none.
+
+    A manifest is data: a file outside of its folder is none that it made.
+
+    Args:
+        item: A line of the manifest.
+        folder: Where the manifest lies.
+    """
+    if not item.get("output"):
+        return None
+    places = [folder / key_of(item), Path(item["output"])]
+    root = folder.resolve()
+    inner = [place for place in places if place.resolve().is_relative_to(root)]
+    return next((place for place in inner if place.is_file()), inner[0] if inner else None)
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; later lines of an item replace earlier ones.
 
@@ -116,7 +138,7 @@ def read_manifest(path: Path) -> Manifest:
                     f"this version reads {FORMAT_VERSION}"
                 )
             manifest.header = line
-        elif "input" in line:
+        elif line.get("input") is not None:
             manifest.items[key_of(line)] = line
             manifest.headers[key_of(line)] = manifest.header
     return manifest
@@ -135,7 +157,10 @@ def _parsed(text: bytes) -> tuple[Json, str]:
         if value is not None and not _is(value, kind):
             return {}, f"{name}: expected {words}, got {value!r:.60}"
     key = str(line.get("key") or "")
-    if "\0" in key or PurePosixPath(key).is_absolute() or ".." in PurePosixPath(key).parts:
+    for name in ("key", "input", "output"):
+        if line.get(name) is not None and not _is_path(line[name]):
+            return {}, f"{name}: expected a path, got {line[name]!r:.60}"
+    if PurePosixPath(key).is_absolute() or ".." in PurePosixPath(key).parts:
         return {}, f"key: expected a path below the output folder, got {key!r:.120}"
     for number, face in enumerate(line.get("faces") or [], start=1):
         for name, (kind, words) in FACE_FIELDS.items():
@@ -147,13 +172,24 @@ def _parsed(text: bytes) -> tuple[Json, str]:
     return line, ""
 
 
+def _is_path(text: str) -> bool:
+    """Say whether a file system could have a file of this name."""
+    try:
+        parts = os.fsencode(text).split(b"/")
+    except UnicodeEncodeError:
+        return False
+    return bool(text) and "\0" not in text and max(map(len, parts)) <= LONGEST_NAME
+
+
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
 def _is(value: object, kind: Kind) -> bool:
     if kind == "number":
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return fits(value, Annotated[float, Bounds(-HUGE)])
+    if kind == "count":
+        return fits(value, Annotated[int, Bounds(0, MAX_COUNT)])
     if isinstance(kind, type):
         return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
     inner, count = kind

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
-from faceren.runs.folder import STALE_DIR
+from faceren.runs.folder import STALE_DIR, inside
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest
 from faceren.runs.plan import Job
 
@@ -37,9 +37,10 @@ def unchanged(job: Job, line: Line | None, settings: str) -> bool:
     if not line or (line.get("settings") != settings and not line.get("chosen")):
         return False
     try:
-        if sha256_of(job.source) != line["input_sha256"]:
+        if sha256_of(job.source) != line.get("input_sha256"):
             return False
-        return line["status"] == "failed" or sha256_of(job.output) == line["output_sha256"]
+        failed = line.get("status") == "failed"
+        return failed or sha256_of(job.output) == line.get("output_sha256")
     except OSError:  # one of them is not there, or not readable: doing the job will tell
         return False
 
@@ -58,12 +59,13 @@ def set_aside(output: Path, key: str) -> str:
         A sentence that says so, for people; nothing if there was no such file.
 
     Raises:
+        ConfigError: If a link would lead it elsewhere.
         MachineError: If the file cannot be moved.
     """
     stale = output / PurePosixPath(key)
     if not stale.is_file():
         return ""
-    place = output / STALE_DIR / PurePosixPath(key)
+    place = inside(output / STALE_DIR, key)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         stale.replace(place)

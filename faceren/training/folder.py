@@ -12,7 +12,7 @@ from pathlib import Path
 
 from faceren.assets import model_path
 from faceren.errors import ConfigError
-from faceren.files import atomic_write, sha256_of
+from faceren.files import TEMPORARY, atomic_write, remove_leftovers, sha256_of
 from faceren.training.data import Images
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe
@@ -68,7 +68,9 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"expected a run folder, but {self.path} is a file")
         if not self.recipe.exists():
-            if self.path.exists() and any(self.path.iterdir()):
+            # a run that was killed while it wrote the recipe has left no more than that file
+            files = self.path.iterdir() if self.path.exists() else ()
+            if any(not file.name.startswith(TEMPORARY) for file in files):
                 raise ConfigError(
                     f"{self.path} holds other files and is no run folder; give another with -o"
                 )
@@ -81,7 +83,8 @@ class RunFolder:
             )
 
     def begin(self, recipe: Recipe) -> None:
-        """Write down the recipe."""
+        """Write down the recipe, and remove what a run that was killed has left unfinished."""
+        remove_leftovers(self.path)
         text = "# the resolved recipe of this run, written by faceren train\n" + dump_recipe(recipe)
         atomic_write(self.recipe, text.encode())
 

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.errors import MachineError
-from faceren.files import DISK_ERRORS, atomic_write
+from faceren.files import atomic_write
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -71,20 +71,29 @@ class RunLog:
         try:
             yield
         except OSError as error:
-            if error.errno in DISK_ERRORS:
-                raise MachineError(
-                    f"cannot write {self.path}: {error.strerror}; free space, "
-                    f"then the same command goes on from the last checkpoint"
-                ) from error
-            raise
+            raise MachineError(
+                f"cannot write {self.path}: {error.strerror or error}; free space, "
+                f"then the same command goes on from the last checkpoint"
+            ) from error
 
 
 def read_log(path: Path) -> list[Json]:
-    """Return the lines of a log; none if there is no file. A torn last line is ignored."""
+    """Return the lines of a log; none if there is no file. Torn and damaged ones are ignored."""
     if not path.exists():
         return []
     raw = path.read_bytes()
-    return [json.loads(line) for line in raw[: raw.rfind(b"\n") + 1].splitlines()]
+    lines = map(_parsed, raw[: raw.rfind(b"\n") + 1].splitlines())
+    return [line for line in lines if line is not None]
+
+
+def _parsed(text: bytes) -> Json | None:
+    """Return a line of a log; None if it is damaged."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(line, dict) and isinstance(line.get("step"), int) and "kind" in line
+    return line if whole else None
 
 
 def has_tensorboard() -> bool:

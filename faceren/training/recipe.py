@@ -11,7 +11,7 @@ from faceren.errors import ConfigError
 Schedule = Literal["constant", "linear", "cosine"]
 OptimiserKind = Literal["adam", "adamw"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
-DiscriminatorKind = Literal["patches", "projected"]
+DiscriminatorKind = Literal["patches", "projected", "mixed"]
 Score = Literal["psnr", "ssim", "lpips"]
 Share = Annotated[float, Bounds(0, 1)]
 Weight = Annotated[float, Bounds(0)]
@@ -23,8 +23,8 @@ Count = Annotated[int, Bounds(1)]
 Steps = Annotated[int, Bounds(0)]
 Side = Annotated[int, Bounds(16, 8192)]
 """Pixels."""
-LOSSES = ("l1", "lpips", "inner", "vgg", "fed", "gan", "features")
-LEAST_SIDES = {"lpips": 36, "inner": 96, "projected": 64, "discriminator_inner": 120}
+LOSSES = ("l1", "lpips", "inner", "gram", "vgg", "fed", "gan", "features")
+LEAST_SIDES = {"lpips": 36, "inner": 96, "gram": 96, "projected": 64, "discriminator_inner": 120}
 """Smallest training images of which AlexNet still has all its maps, pixels, by who asks."""
 
 
@@ -38,6 +38,9 @@ class LossRecipe:
     """LPIPS distance on AlexNet; its weights ship with faceren."""
     inner: Weight = 0.0
     """LPIPS distance of eyes, nose and mouth alone, of samples that show the whole face."""
+    gram: Weight = 0.0
+    """Distance of the Gram matrices of AlexNet's first two maps of eyes, nose and mouth: their
+    texture, wherever it lies (Gatys et al., arXiv:1508.06576)."""
     vgg: Weight = 0.0
     """VGG-19 feature distance (paper, eq. 6); needs ``vgg_weights``."""
     vgg_weights: str = ""
@@ -50,17 +53,19 @@ class LossRecipe:
     """Distance of the discriminator's feature maps (paper, eq. 5)."""
     discriminator: DiscriminatorKind = "patches"
     """``patches`` of pixels at two scales, as the paper; ``projected`` scores AlexNet's maps and
-    learns faster (arXiv:2111.01007)."""
+    learns faster (arXiv:2111.01007); ``mixed`` scores EfficientNet's, mixed across channels and
+    scales, and sees more; it needs faceren[train]."""
     discriminator_width: Annotated[int, Bounds(1, 1024)] = 64
-    """Channels of the discriminator's first layer; of a projected one, of all its layers."""
+    """Channels of the discriminator's first layer; of the others, of all their layers."""
     discriminator_inner: bool = False
-    """Let a projected one score eyes, nose and mouth by themselves, too, of whole faces."""
+    """Let a projected or mixed one score eyes, nose and mouth of whole faces by themselves, too."""
 
     def __post_init__(self) -> None:
         check_fields(self, label="loss.{}".format)
-        if self.discriminator_inner and not self.projected:
+        if self.discriminator_inner and not (self.projected or self.mixed):
             raise ConfigError(
-                "loss.discriminator_inner: expected loss.gan and loss.discriminator projected"
+                "loss.discriminator_inner: expected loss.gan and loss.discriminator projected or "
+                "mixed"
             )
         if not any(getattr(self, name) for name in LOSSES):
             raise ConfigError("loss: expected a weight above 0 for at least one loss, got none")
@@ -81,13 +86,19 @@ class LossRecipe:
         return self.adversarial and self.discriminator == "projected"
 
     @property
+    def mixed(self) -> bool:
+        """Whether the discriminator scores EfficientNet's maps."""
+        return self.adversarial and self.discriminator == "mixed"
+
+    @property
     def looks_through_alexnet(self) -> list[str]:
         """What in it needs AlexNet's maps of training images."""
         uses = {
             "lpips": self.lpips,
             "inner": self.inner,
+            "gram": self.gram,
             "projected": self.projected,
-            "discriminator_inner": self.discriminator_inner,
+            "discriminator_inner": self.discriminator_inner and self.projected,
         }
         return [name for name, used in uses.items() if used]
 

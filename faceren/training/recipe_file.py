@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
+from yaml.composer import ComposerError
 
 from faceren.checks import hints_of, nearest
 from faceren.errors import ConfigError
+from faceren.files import read_bounded
 from faceren.training.recipe import Recipe
 
 Tree = dict[str, Any]
@@ -20,6 +22,9 @@ Tree = dict[str, Any]
 HARMLESS = ("data.workers", "data.cache_gib", "train.save_every", "train.save_minutes")
 """What may change between the parts of one run: it decides how fast, never what is computed."""
 
+LARGEST, DEEPEST, MOST_DIGITS = 2**20, 10, 30
+"""Bytes, levels, and digits of a number that a recipe may have."""
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MAX_PARENTS = 8
 """Recipes that ``extends`` may chain before it is taken for a circle."""
 
@@ -89,12 +94,48 @@ def _flat(value: Any, key: str) -> dict[str, Any]:
     return {name: inner for part in parts for name, inner in part.items()}
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values of bounded depth and length, each written out: what a recipe is made of."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Read a value and what is in it; an alias could stand for more than memory holds."""
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark: Any = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            raise ComposerError(None, None, "expected no aliases", mark)
+        if self.depth == DEEPEST:
+            raise ComposerError(None, None, f"deeper than {DEEPEST} levels", mark)
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        """Return the text of a scalar; a number of many digits would take long to read."""
+        if node.tag in NUMBERS and len(node.value) > MOST_DIGITS:
+            mark: Any = node.start_mark
+            raise ComposerError(None, None, "expected fewer digits", mark)
+        return super().construct_scalar(node)
+
+
+def _parsed(text: str) -> Any:
+    """Return the values of a YAML text.
+
+    Raises:
+        yaml.YAMLError: If it is none, or goes beyond what a recipe needs.
+        ValueError: If a date in it is none.
+    """
+    return yaml.load(text, _Loader)
+
+
 def _read_tree(path: Path, parents: int) -> Tree:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = _parsed(read_bounded(path, LARGEST).decode())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"expected a recipe at {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected the keys of a recipe, got {type(tree).__name__}")
@@ -103,7 +144,9 @@ def _read_tree(path: Path, parents: int) -> Tree:
     if parent is None:
         return tree
     if parents == MAX_PARENTS or not isinstance(parent, str):
-        raise ConfigError(f"{path}: extends: expected the file name of a recipe, got {parent!r}")
+        raise ConfigError(
+            f"{path}: extends: expected the file name of a recipe, got {parent!r:.80}"
+        )
     return _merge(_read_tree(path.parent / parent, parents + 1), tree)
 
 
@@ -132,9 +175,9 @@ def _parse_override(text: str) -> Tree:
     if not equals or not all(names):
         raise ConfigError(f"-O: expected section.key=value, got {text!r}")
     try:
-        tree: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"-O {key}: the value {value!r} is no YAML; quote it") from error
+        tree: Any = _parsed(value)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"-O {key}: the value {value!r:.80} is no YAML; quote it") from error
     for name in reversed(names):
         tree = {name: tree}
     return tree
@@ -146,13 +189,13 @@ def _build(kind: Any, tree: Any, where: str) -> Any:
     What a field may be is for the dataclass to check.
     """
     if not isinstance(tree, Mapping):
-        raise ConfigError(f"{where}: expected a section with keys, got {tree!r}")
+        raise ConfigError(f"{where}: expected a section with keys, got {tree!r:.80}")
     hints = hints_of(kind)
     values = {}
     for name, value in tree.items():
         key = f"{where}.{name}" if where else str(name)
         if name not in hints:
-            raise ConfigError(f"unknown key {key!r}{nearest(str(name), hints)}")
+            raise ConfigError(f"unknown key {key!r:.80}{nearest(str(name), hints)}")
         values[name] = _from_yaml(hints[name], value, key)
     for field in dataclasses.fields(kind):
         needed = field.default is field.default_factory  # both are missing
@@ -179,6 +222,6 @@ def _from_yaml(hint: Any, value: Any, key: str) -> Any:
             return value
         return tuple(_from_yaml(kinds[0], item, key) for item in value)  # all parts are alike
     if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             return float(value)  # YAML 1.1 reads 1e-4 as a string
     return value

@@ -17,12 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from faceren.checks import check_fields
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
 from faceren.networks.generator import Generator
 from faceren.training.folder import Inputs
 
 FORMAT_VERSION = "faceren-state-1"
+ANEW = "remove the run folder and start anew"
 
 
 @dataclass
@@ -139,18 +141,21 @@ def _read(path: Path) -> tuple[Counters, Inputs, dict[str, Tensor]]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise MachineError(
-            f"{path} cannot be read ({error}); it is damaged: remove the run folder and start anew"
-        ) from error
+        raise MachineError(f"{path} cannot be read ({error}); it is damaged: {ANEW}") from error
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ConfigError(
             f"{path}: expected format version {FORMAT_VERSION!r}, "
             f"got {metadata.get('format_version')!r}; finish the run with the faceren it began with"
         )
-    inputs = json.loads(metadata.get("inputs", "{}"))  # older states have none
     known = {field.name for field in dataclasses.fields(Counters)}  # older states count more
-    counters = {k: v for k, v in json.loads(metadata["counters"]).items() if k in known}
-    return Counters(**counters), inputs, tensors
+    try:
+        inputs = dict(json.loads(metadata.get("inputs", "{}")))  # older states have none
+        counters = {k: v for k, v in json.loads(metadata["counters"]).items() if k in known}
+        found = Counters(**counters)
+        check_fields(found)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise MachineError(f"{path}: its counters cannot be read ({error}); {ANEW}") from error
+    return found, inputs, tensors
 
 
 def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -13,7 +13,7 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from faceren.errors import MachineError
 from faceren.networks.generator import Generator, mirrored_mean
-from faceren.training.objective import Objective, Views, grid_offset
+from faceren.training.objective import Objective, Views
 from faceren.training.recipe import Recipe, TrainRecipe
 from faceren.training.state import TrainingState, follow
 
@@ -84,8 +84,8 @@ class Stepper:
     ) -> tuple[Views, StepResult]:
         output = self._restored(damaged)
         with self.fabric.autocast():
-            offset = grid_offset(self.state.counters.step)
-            views = self.objective.views(output, damaged, clean, whole=whole, offset=offset)
+            step = self.state.counters.step
+            views = self.objective.views(output, damaged, clean, whole=whole, step=step)
             parts = self.objective.parts(views, self.state.discriminator)
             total = self.objective.total(parts)
         norm = self._backward(total, self.generator, self.optimiser)

@@ -96,7 +96,7 @@ class Validator:
         rows = []
         for case in self.cases:
             pair = torch.from_numpy(np.stack([case.damaged, case.clean])).to(self.device)
-            damaged, clean = to_float(pair).split(1)
+            damaged, clean = to_float(pair).chunk(2)
             output = damaged if generator is None else generator(damaged).clamp(0, 1)
             scores = found.setdefault(case.task, [])
             if len(scores) < self.sheet and generator is not None:

@@ -66,7 +66,11 @@ def test_a_look_at_a_restoration_and_what_follows_from_it(photos, tmp_path, run)
 def test_no_report(photos, tmp_path, run):
     out = tmp_path / "out"
     assert run("restore", photos / "rocket.jpg", "-o", out, "--no-report")[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == ["manifest.jsonl", "rocket.jpg"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        ".faceren-lock",
+        "manifest.jsonl",
+        "rocket.jpg",
+    ]
 
 
 def test_report_only_needs_nothing_but_the_folder(tmp_path, run):

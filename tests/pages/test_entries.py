@@ -17,7 +17,8 @@ def output(tmp_path):
 
 def entries(output, check="bytes"):
     with ThreadPoolExecutor(1) as pool:
-        found = entries_of(output, read_run(output, "restore"), check, pool)
+        pictures = Pictures(output / "report")
+        found = entries_of(output, read_run(output, "restore"), check, pictures, pool)
         return {entry.key: entry for entry in found}
 
 

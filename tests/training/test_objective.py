@@ -10,7 +10,13 @@ from faceren.faces.alignment import TEMPLATE
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.networks.vgg import VggFeatures
 from faceren.training.losses import perceptual_loss
-from faceren.training.objective import Objective, build_discriminator, grid_offset, inner_face
+from faceren.training.objective import (
+    Objective,
+    build_discriminator,
+    gram_distance,
+    grid_offset,
+    inner_face,
+)
 from faceren.training.recipe import LossRecipe
 
 DAMAGED, OUTPUT, CLEAN = (
@@ -18,8 +24,8 @@ DAMAGED, OUTPUT, CLEAN = (
 )
 
 
-def parts_of(objective, output, damaged, clean, discriminator, *, whole=None, offset=(0, 0)):
-    views = objective.views(output, damaged, clean, whole=whole, offset=offset)
+def parts_of(objective, output, damaged, clean, discriminator, *, whole=None, step=0):
+    views = objective.views(output, damaged, clean, whole=whole, step=step)
     return objective.parts(views, discriminator)
 
 
@@ -99,7 +105,9 @@ def test_the_grid_of_the_perceptual_losses_moves():
     assert grid_offset(16) == offsets[0]
     recipe = LossRecipe(lpips=1, gan=1, discriminator="projected", discriminator_width=4)
     discriminator, objective = build_discriminator(recipe, seed=0).eval(), Objective(recipe)
-    found = parts_of(objective, OUTPUT, DAMAGED, CLEAN, discriminator, offset=(2, 1))
+    found = parts_of(
+        objective, OUTPUT, DAMAGED, CLEAN, discriminator, step=6
+    )  # the grid begins at (2, 1)
     cut = [x[:, :, 2:, 1:] for x in (OUTPUT, DAMAGED, CLEAN)]
     expected = parts_of(objective, *cut, discriminator)
     for name in ("lpips", "gan"):
@@ -137,7 +145,7 @@ def test_alexnet_sees_each_batch_once(monkeypatch):
     discriminator, objective = build_discriminator(recipe, seed=0), Objective(recipe)
     seen, maps = [], objective.lpips.maps
     monkeypatch.setattr(objective.lpips, "maps", lambda x: seen.append(x) or maps(x))
-    views = objective.views(OUTPUT, DAMAGED, CLEAN, offset=(1, 2))
+    views = objective.views(OUTPUT, DAMAGED, CLEAN, step=9)  # the grid begins at (1, 2)
     objective.parts(views, discriminator)
     objective.discriminator_loss(views, discriminator).backward()
     assert len(seen) == 3
@@ -218,3 +226,38 @@ def test_vgg_weights_are_read_from_a_file(tmp_path):
 def test_missing_vgg_weights_are_told(tmp_path):
     with pytest.raises(MachineError, match="expected VGG weights at"):
         Objective(LossRecipe(vgg=1, vgg_weights=str(tmp_path / "none.safetensors")))
+
+
+def test_gram_distance_by_hand():
+    """Two channels of constants: a Gram matrix is the outer product of the values."""
+    ours = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1).expand(1, 2, 3, 5)
+    theirs = torch.tensor([1.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 3, 5)
+    # [[1, 2], [2, 4]] against ones: 0 + 1 + 1 + 3 over 4
+    assert gram_distance([ours], [theirs]).item() == pytest.approx(5 / 4)
+    assert gram_distance([theirs], [theirs]).item() == 0
+    assert gram_distance([theirs], [torch.zeros_like(theirs)]).item() == pytest.approx(1e6)
+    assert gram_distance([ours[:0]], [theirs[:0]]).item() == 0
+
+
+@pytest.mark.parametrize("whole", [(True, True), (True, False), (False, False)])
+def test_a_mixed_discriminator_sees_whole_and_inner_faces(whole):
+    recipe = LossRecipe(
+        gan=1, gram=1, discriminator="mixed", discriminator_width=4, discriminator_inner=True
+    )
+    objective, discriminator = Objective(recipe), build_discriminator(recipe, seed=0)
+    batches = [
+        torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(seed))
+        for seed in range(3)
+    ]
+    output = batches[0].requires_grad_()
+    views = objective.views(output, *batches[1:], whole=torch.tensor(whole), step=3)
+    parts = objective.parts(views, discriminator)
+    assert set(parts) == {"gan", "gram"}
+    objective.total(parts).backward()
+    assert output.grad.abs().sum() > 0
+    assert all(p.grad is None for p in discriminator.parameters())
+    objective.discriminator_loss(views, discriminator).backward()
+    trained = {
+        name.split(".")[1] for name, p in discriminator.named_parameters() if p.grad is not None
+    }
+    assert trained == ({"0", "1"} if any(whole) else {"0"})

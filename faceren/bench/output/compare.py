@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.metrics.names import HIGHER_IS_BETTER
 from faceren.metrics.results import mean_interval
 from faceren.pages.tables import figure

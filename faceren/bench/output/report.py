@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from faceren.arrays import Json
 from faceren.bench.quality.suite import Quality
 from faceren.bench.rows import LeftOut, Row
+from faceren.checks import Json
 from faceren.errors import ConfigError
 
 Kind = TypeVar("Kind")
@@ -59,7 +59,7 @@ def read_report(path: Path) -> Json:
     """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--compare {path}: expected a benchmark.json ({error})") from error
     if not isinstance(report, dict) or not all(isinstance(report.get(s), list) for s in SECTIONS):
         raise ConfigError(

@@ -4,12 +4,12 @@ import csv
 import io
 from collections.abc import Sequence
 
-from faceren.arrays import Json
 from faceren.bench.output.report import Report
 from faceren.bench.quality.ablation import Ablation
 from faceren.bench.quality.quoted import MARK, REAL_NIQE, Quoted
 from faceren.bench.quality.suite import Quality, Scored
 from faceren.bench.rows import LeftOut
+from faceren.checks import Json
 from faceren.metrics.results import MetricResult
 from faceren.pages.tables import arrow, figure, interval, markdown_table
 

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import torch
 
-from faceren.arrays import Json
 from faceren.assets import model_path
 from faceren.bench.quality.classical import classical
 from faceren.bench.quality.methods import Kind, Method, Untouched, network
@@ -19,6 +18,7 @@ from faceren.bench.quality.quoted import table_1
 from faceren.bench.request import RUNS, TASKS, Request
 from faceren.bench.rows import LeftOut, Row, RowStore, key_of
 from faceren.checkpoint import load_checkpoint
+from faceren.checks import Json
 from faceren.commands.degrade import degrade
 from faceren.commands.evaluate import evaluate
 from faceren.commands.options import DegradeOptions, EvaluateOptions

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 import faceren
-from faceren.arrays import Json
+from faceren.checks import Json
 from faceren.inference import Restorer
 
 

@@ -65,8 +65,8 @@ class Item:
     entry: bytes
     """What the ``infe`` box says."""
     content: bytes = b""
-    inside: bool = False
-    """The content lies in the ``idat`` box, which is kept as it is."""
+    inside: int | None = None
+    """Where in the ``idat`` box, which is kept as it is, the content lies; None: in the file."""
     properties: list[tuple[int, bool]] = field(default_factory=list)
     """Numbers of properties, from 0, in the order in which they apply; whether essential."""
 
@@ -250,7 +250,8 @@ def _locate(items: dict[int, Item], iloc: bytes, data: bytes, idat: bytes) -> No
         left -= len(content)
         if left < 0:
             raise ImageError("damaged file: its items overlap")
-        items[item].content, items[item].inside = content, method == 1
+        items[item].content = content
+        items[item].inside = pieces[0][0] if method == 1 and len(pieces) == 1 else None
 
 
 def _associate(items: dict[int, Item], ipma: bytes, known: int) -> None:
@@ -300,7 +301,7 @@ def with_picture(whole: Container, number: int, coded: Container) -> Container:
             fresh[NCLX] = described[:8] + content[8:], essential
     properties, chosen = list(whole.properties), list[tuple[int, bool]]()
 
-    shared = [p for item in whole.items.values() if item is not old for p, _ in item.properties]
+    shared = {p for item in whole.items.values() if item is not old for p, _ in item.properties}
 
     def choose(name: bytes, instead: int | None = None) -> None:
         content, essential = fresh.pop(name)
@@ -324,13 +325,13 @@ def with_picture(whole: Container, number: int, coded: Container) -> Container:
     for rest in list(fresh):
         choose(rest)
     item = old.with_kind(new.kind)
-    item = replace(item, content=new.content, inside=False, properties=chosen)
+    item = replace(item, content=new.content, inside=None, properties=chosen)
     references = whole.references
     gone: set[int] = set()
     if old.kind in DERIVED:
         made_of = [r for r in references if (r.kind, r.source) == (b"dimg", number)]
         parts = {target for reference in made_of for target in reference.targets}
-        references = [r for r in references if r not in made_of]
+        references = [r for r in references if (r.kind, r.source) != (b"dimg", number)]
         needed = {t for r in references if r.kind != b"cdsc" for t in r.targets}
         gone = {part for part in parts - needed if part in whole.items and whole.items[part].hidden}
     items = {n: i for n, i in whole.items.items() if n not in gone} | {number: item}
@@ -342,7 +343,7 @@ def with_xmp(whole: Container, packet: bytes) -> Container:
     """Return a container whose photo has an XMP packet instead of its own; nothing removes none."""
     items, old = dict(whole.items), whole.described_by(b"mime")
     if old is not None:
-        items[old.number] = replace(old, content=packet, inside=False)
+        items[old.number] = replace(old, content=packet, inside=None)
         return replace(whole, items=items)
     if not packet:
         return whole
@@ -371,7 +372,7 @@ def joined(whole: Container) -> bytes:
     Raises:
         ImageError: If it would be larger than 4 GB.
     """
-    contents = {n: item.content for n, item in whole.items.items() if not item.inside}
+    contents = {n: item.content for n, item in whole.items.items() if item.inside is None}
     payload = b"".join(contents.values())
     before = [part for part in whole.outside if part[0] not in (b"free", b"skip", b"moov")]
     names = [name for name, _ in before]
@@ -431,16 +432,12 @@ def _meta(whole: Container, places: dict[int, int]) -> bytes:
 
 def _iloc(whole: Container, places: dict[int, int], *, wide: bool) -> bytes:
     head = bytes([2 if wide else 1, 0, 0, 0, 0x44, 0])
-    located, inside = [], 0
-    idat = dict(whole.others).get(b"idat", b"")
+    located = []
     for number, item in whole.items.items():
-        if item.inside:
-            inside = idat.find(item.content)
-            if inside < 0:
-                raise ImageError("damaged file: an item lies in pieces")
-        at = inside if item.inside else places[number]
+        at = places[number] if item.inside is None else item.inside
+        method = 0 if item.inside is None else 1
         layout = ">IHHHII" if wide else ">HHHHII"
-        located.append(struct.pack(layout, number, item.inside, 0, 1, at, len(item.content)))
+        located.append(struct.pack(layout, number, method, 0, 1, at, len(item.content)))
     count = struct.pack(">I" if wide else ">H", len(located))
     return head + count + b"".join(located)
 

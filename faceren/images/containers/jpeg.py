@@ -17,6 +17,8 @@ MPF = b"MPF\0"
 """Index of several pictures in one file (CIPA DC-007)."""
 SEGMENT_LIMIT = 65_533
 MOST_SEGMENTS = 100_000
+MOST_SCANS = 200
+"""Each of a progressive picture's is a pass over all its pixels; usual are ten."""
 BASELINE = (b"\xc0", b"\xc1")
 """Markers of JPEG frames whose pixels may lie in one scan, coded by Huffman."""
 FRAMES = {bytes([n]) for n in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
@@ -85,8 +87,7 @@ def endless_jpeg(data: bytes) -> bytes:
 def end_of_picture(data: bytes) -> int:
     """Return where the first picture of a JPEG file ends; the file's end if nothing says so."""
     _, scan = jpeg_segments(data)
-    start = len(data) - len(scan)
-    position = start
+    position = len(data) - len(scan)
     for _ in range(MOST_SEGMENTS):
         marker = data[position : position + 2]
         if marker == b"\xff\xd9":
@@ -137,6 +138,8 @@ def check_frame(data: bytes) -> None:
         raise ImageError(
             f"a JPEG of {frame.bits} bits a sample, expected 8; convert it to a TIFF of 16 bits"
         )
+    if data.count(b"\xff\xda", 0, end_of_picture(data)) > MOST_SCANS:
+        raise ImageError("damaged or incomplete (too many scans)")
     for marker, content in jpeg_segments(data)[0]:
         if marker == b"\xdb" and _has_zero_step(content):
             raise ImageError("damaged or incomplete (a quantisation step of 0)")
@@ -323,6 +326,7 @@ def _moved(index: bytes, old: tuple[int, int], new: tuple[int, int]) -> bytes:
                 else:
                     moved_by = (new[1] - old[1]) - (new[0] - old[0])
                     struct.pack_into(order + "II", moved, place + 4, size, offset + moved_by)
+            break
     except struct.error:  # no reader can follow it, then; as it was
         return index
     return bytes(moved)

@@ -14,6 +14,15 @@ DEPTH_CHUNKS = {b"sBIT", b"bKGD", b"hIST"}
 """Chunks that depend on colour type and depth."""
 COLOUR_CHUNKS = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"}
 """Chunks that say what the values mean; they stand before the pixels."""
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits per sample of each colour type."""
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+Pass = tuple[int, int, int, int]
+"""First column and row of a pass, and steps across and down."""
+ADAM7: tuple[Pass, ...] = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)),
+    (0, 1, 1, 2),
+)
 LONGEST_TEXT = 1 << 26
 """Bytes of a compressed chunk that are taken out of it."""
 
@@ -51,10 +60,51 @@ def bare_png(data: bytes) -> bytes:
     return MAGIC + b"".join(_chunk(part) for part in _pixels(data))
 
 
+def interlaced_passes(data: bytes) -> list[tuple[Pass, bytes]]:
+    """Return the passes of an interlaced PNG (Adam7), each as a PNG of its own.
+
+    libpng decodes interlaced rows as well, and complains on the screen that it was not asked to.
+
+    Raises:
+        ImageError: If the pixels are damaged or incomplete.
+    """
+    parts = _pixels(data)
+    head, stream = parts[0][1], zlib.decompressobj()
+    width, height, bits, colour = struct.unpack_from(">IIBB", head)
+    sizes = [(-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in ADAM7]
+    step = CHANNELS[colour] * bits
+    lengths = [h * (1 + -(-w * step // 8)) if w > 0 and h > 0 else 0 for w, h in sizes]
+    packed = b"".join(content for name, content in parts if name == b"IDAT")
+    try:
+        pixels = stream.decompress(packed, sum(lengths))
+        stream.decompress(stream.unconsumed_tail, 1)  # the check sum stands behind the pixels
+    except zlib.error as error:
+        raise ImageError(f"damaged or incomplete ({error})") from error
+    if len(pixels) < sum(lengths) or not stream.eof:
+        raise ImageError("damaged or incomplete (too few pixels)")
+    found, start = [], 0
+    for place, (w, h), length in zip(ADAM7, sizes, lengths, strict=True):
+        if length:
+            new = struct.pack(">IIBBBBB", w, h, bits, colour, 0, 0, 0)
+            body = zlib.compress(pixels[start : start + length], 0)
+            chunks = [(b"IHDR", new), (b"IDAT", body), (b"IEND", b"")]
+            found.append((place, MAGIC + b"".join(_chunk(part) for part in chunks)))
+        start += length
+    return found
+
+
+def is_interlaced(data: bytes) -> bool:
+    """Say whether the pixels of a PNG come in passes."""
+    return bool(_pixels(data)[0][1][12])
+
+
 def _pixels(data: bytes) -> list[Part]:
     parts = [part for part in png_chunks(data) if part[0] in PIXEL_CHUNKS]
     if not parts or parts[0][0] != b"IHDR" or len(parts[0][1]) != 13:
         raise ImageError("damaged or incomplete (a PNG without IHDR)")
+    bits, colour, *methods = parts[0][1][8:]
+    if bits not in DEPTHS.get(colour, ()) or methods not in ([0, 0, 0], [0, 0, 1]):
+        raise ImageError("damaged or incomplete (a PNG of a type that there is not)")
     return parts
 
 

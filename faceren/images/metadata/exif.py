@@ -72,7 +72,7 @@ def values_of(file: BinaryIO) -> tuple[str, Values]:
     try:
         layout = layout_of(file)
         (first,) = layout.read(file, layout.first_pointer, layout.offset)
-        reader = _Reader(file, layout, left=file.seek(0, 2))
+        reader = _Reader(file, layout, left=2 * file.seek(0, 2) + 1000)
         values = reader.values(directory_at(file, layout, first), depth=0)
     except DAMAGE as error:
         raise ImageError(DAMAGED) from error
@@ -143,6 +143,7 @@ class _Reader:
             if entry.tag in POINTERS and depth < len(POINTERS):
                 place = struct.unpack_from(self.layout.order + CODES[value.kind], value.data)[0]
                 below = directory_at(self.file, self.layout, place)
+                self.left -= 12 * len(below.entries)
                 values.append((entry.tag, self.values(below, depth + 1)))
             else:
                 values.append((entry.tag, value))

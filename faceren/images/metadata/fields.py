@@ -209,6 +209,7 @@ def _png_texts(
     texts: list[tuple[str, str]] = []
     raw: dict[bytes, bytes] = {}
     lost: list[str] = []
+    total = 0
     for name, content in chunks:
         if name not in (b"tEXt", b"zTXt", b"iTXt") or content.startswith(png.XMP):
             continue
@@ -220,6 +221,9 @@ def _png_texts(
             fields = rest[2:].split(b"\0", 2)
             text = fields[2] if len(fields) == 3 else b""
             text, code = png.inflated(text) if rest[:1] == b"\1" else text, "utf-8"
+        total += len(text)
+        if total > png.LONGEST_TEXT:
+            raise ImageError(f"the texts of a PNG hold more than {png.LONGEST_TEXT:,} bytes")
         if keyword.startswith(RAW_PROFILE):
             raw[keyword.removeprefix(RAW_PROFILE)] = _from_hex(text)
         elif text:

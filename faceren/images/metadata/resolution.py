@@ -125,7 +125,7 @@ def enlarge_directory(
     for place, entry in enumerate(directory.entries):
         at = start + width * place
         field = at + (12 if layout.big else 8)
-        if entry.tag == EXIF_POINTER:
+        if entry.tag == EXIF_POINTER and entry == directory.get(EXIF_POINTER):
             (below,) = layout.read(file, field, layout.offset)
             enlarge_directory(file, layout, below, scale, sides=sides, done=done, depth=depth + 1)
         elif entry.tag in DENSITIES and entry.kind == RATIONAL and entry.count == 1:

@@ -14,6 +14,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from faceren import __version__
+from faceren.errors import ImageError
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 IPTC_NAMESPACE = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -41,8 +42,10 @@ SIZED = {
     (TIFF_NAMESPACE, "YResolution"),
 }
 """What names the size in pixels, or the pixels an inch."""
-MOST_NODES = 1_000_000
-"""Elements and attributes that are read of a packet; real ones have some thousand."""
+MOST_NODES, DEEPEST = 400_000, 200
+"""Elements and attributes that are read of a packet, and elements in elements. Real ones have some
+thousand; those that programs have filled with the names of all ancestors, a hundred thousand.
+"""
 EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
@@ -71,7 +74,7 @@ class Restoration:
     software: str = f"faceren {__version__}"
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """An element or attribute, and where it stands."""
 
@@ -96,6 +99,7 @@ class Packet:
     """An XMP packet, UTF-8, with the places of all that it says.
 
     Raises:
+        ImageError: If it is too large to be read.
         ValueError: If it is no XML, or has no RDF, or declares entities.
     """
 
@@ -130,10 +134,14 @@ class Packet:
         node = Node(namespace, local, start, inner=(end, end), parent=parent)
         self.nodes.append(node)
         self._open.append(node)
-        position = NAME.match(self.text, start + 1).end()  # type: ignore[union-attr]
-        self._attributes(node, iter(attributes[::2]), position, end)
-        if len(self.nodes) > MOST_NODES:
-            raise ValueError(f"more than {MOST_NODES:,} elements")
+        if self.text.find(b"=", start, end) >= 0:
+            position = NAME.match(self.text, start + 1).end()  # type: ignore[union-attr]
+            self._attributes(node, iter(attributes[::2]), position, end)
+        if len(self.nodes) > MOST_NODES or len(self._open) > DEEPEST:
+            raise ImageError(
+                f"XMP of more than {MOST_NODES:,} elements, or {DEEPEST} in each other; "
+                f"shorten or remove it first"
+            )
 
     def _attributes(self, node: Node, names: Iterator[str], position: int, end: int) -> None:
         while position < end:
@@ -163,8 +171,8 @@ class Packet:
 
     def _end(self, _: str) -> None:
         node, place = self._open.pop(), self._parser.CurrentByteIndex
-        if place <= node.start or self.text[place : place + 2] != b"</":  # <a/>
-            node.end = node.inner[1]
+        if self.text[node.inner[0] - 2 : node.inner[0]] == b"/>":  # it is all of the element
+            node.end = node.inner[0]
             return
         node.inner = (node.inner[0], place)
         node.end = self._tag_end(place)
@@ -213,7 +221,23 @@ def annotated(packet: bytes, note: Restoration) -> bytes:
         note: What to say; an earlier note of ours and an earlier source type are replaced.
     """
     known = parsed(packet) or Packet(EMPTY)
-    return _with_description(known, known.cut(_is_note), _description(known, note))
+    return _with_description(known, _notes(known), _description(known, note))
+
+
+def _notes(known: Packet) -> list[Cut]:
+    """Return the places of earlier notes; a description that holds nothing else goes with them."""
+    said: dict[int, list[Node]] = {}
+    for node in known.nodes:
+        if node.parent is not None and node.key != (RDF_NAMESPACE, "about"):
+            said.setdefault(id(node.parent), []).append(node)
+    emptied = {
+        id(node)
+        for node in known.nodes
+        if node.key == (RDF_NAMESPACE, "Description")
+        and said.get(id(node))
+        and all(map(_is_note, said[id(node)]))
+    }
+    return known.cut(lambda node: _is_note(node) or id(node) in emptied)
 
 
 def _is_note(node: Node) -> bool:
@@ -340,7 +364,7 @@ def split(packet: bytes, edit: Callable[[bytes], bytes]) -> tuple[bytes, bytes, 
     whole = Packet(packet)
     root = next(node for node in whole.nodes if node.parent is None)
     bare = Packet(whole.text[root.start : root.end])
-    extension = bare.edited(bare.cut(_is_note))
+    extension = bare.edited(_notes(bare))
     guid = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
     known = Packet(edit(EMPTY))
     rdf, declared, subject = _names(known)

@@ -54,6 +54,8 @@ from faceren.images.tiff.write import (
 )
 
 SUB_DIRECTORIES = 330
+MOST_COPIES = 32
+"""Smaller copies of one photo that are made anew; each halves its sides at least."""
 LAYERS_GONE = "left out: Photoshop's layers, which would show the photo unrestored"
 COPY_GONE = "left out: a smaller copy of the photo that cannot be made anew"
 
@@ -103,15 +105,18 @@ def write_pages(
         frames = frames_of(tiff, directories(file, layout))
         photos = {page.directory: page for page in pages}
         above: Page | None = None
-        pointer = layout.first_pointer
+        copies, pointer = 0, layout.first_pointer
         for number, frame in enumerate(frames):
             (place,) = layout.read(file, pointer, layout.offset)
             directory = directory_at(file, layout, place, pointer)
             kept, photo = True, photos.get(number)
             if photo is not None:
-                above = photo
+                above, copies = photo, 0
                 _write_photo(document, directory, frame, photo, edit, first=number == 0)
             elif above is not None and above.touched:
+                copies += 1
+                if copies > MOST_COPIES:
+                    raise ImageError("damaged TIFF: too many smaller copies of one photo")
                 kept = _write_copy(document, directory, frame, above)
             pointer = directory.next_pointer if kept else directory.pointer
     return tuple(dict.fromkeys(document.said))
@@ -143,6 +148,8 @@ def _write_below(document: _Document, directory: Directory, frame: Any, page: Pa
         return
     frames = {sub.offset: sub for sub in frame.pages or []}
     left = []
+    if len(places) > MOST_COPIES or len(set(places)) < len(places):
+        raise ImageError(f"damaged TIFF: {len(places):,} smaller copies of one photo")
     for place in places:
         if place not in frames:
             raise ImageError("damaged TIFF: a sub-directory cannot be read")
@@ -163,7 +170,8 @@ def _write_copy(document: _Document, directory: Directory, frame: Any, photo: Pa
     """Make a directory of the chain anew that belongs to the photo before it; say if it stays."""
     file, layout = document.file, document.layout
     if _is_mask(document, directory):
-        if document.scale > 1:
+        sides = (frame.imagelength * document.scale, frame.imagewidth * document.scale)
+        if document.scale > 1 and sides == photo.raster.shape[:2]:
             _enlarge_mask(document, directory, frame)
         return True
     made = _copied(document, directory, frame, photo)
@@ -217,11 +225,13 @@ def _copied(document: _Document, directory: Directory, frame: Any, photo: Page) 
     """
     if _is_mask(document, directory) or not _is_reduced(document, directory):
         return None
+    scale = document.scale
+    if frame.imagewidth * frame.imagelength * scale**2 > photo.raster.size:
+        return None
     try:
         old = page_of(document.path, frame, 0)
     except (ImageError, *DAMAGE):
         return None
-    scale = document.scale
     size = (old.raster.shape[1] * scale, old.raster.shape[0] * scale)
     source = _like(photo, old)
     if source is None:

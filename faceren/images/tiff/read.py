@@ -12,11 +12,11 @@ from faceren.images.checks import (
     DAMAGE,
     check_ratio,
     check_size,
+    named,
     shown,
     unreadable,
 )
 from faceren.images.colour import CHANNELS, Space
-from faceren.images.decode import named
 from faceren.images.metadata.exif import exif_of_tiff
 from faceren.images.metadata.fields import Metadata, density, resources_of_iptc
 from faceren.images.orientation import TURNS
@@ -44,6 +44,8 @@ REDUCED, TRANSPARENCY = 1, 4
 """Bits of NewSubfileType: a smaller copy, a mask."""
 RAW_PHOTOMETRIC = {32803, 34892}
 """A sensor's colour filters, and linear raw."""
+MOST_TILE = 1 << 24
+"""Pixels of a tile that may be larger than its picture."""
 EXTRAS: dict[int, Extra] = {0: "other", 1: "premultiplied", 2: "alpha"}
 SIGN = 0x80
 """XOR turns the signed bytes of a and b (CIE L*a*b*) into those that count from -128."""
@@ -94,6 +96,8 @@ def checked_chain(path: Path) -> tuple[Layout, list[Directory]]:
         if max(end_of_values(layout, directory) for directory in chain) > path.stat().st_size:
             raise ImageError("the file is truncated; copy it again")
         photometric = numbers_of(file, layout, chain[0].get(PHOTOMETRIC))
+        if any(directory.get(PHOTOMETRIC) is None for directory in chain):
+            raise ImageError("damaged TIFF: it does not say what its samples mean (tag 262)")
         if chain[0].get(DNG_VERSION) or RAW_PHOTOMETRIC & set(photometric):
             raise ImageError("a raw camera file (DNG); develop it and restore the TIFF or JPEG")
         for tag, name in ((XMP, "XMP"), (RESOURCES, "Photoshop block"), (ICC, "ICC profile")):
@@ -138,6 +142,10 @@ def _check_page(path: Path, page: Any, pages: int, max_pixels: int) -> None:
     check_size(path, page.imagewidth, page.imagelength, max_pixels, pages)
     size = path.stat().st_size
     check_ratio(path, page.imagewidth * page.imagelength, size)
+    if page.is_tiled:
+        area = page.tilewidth * page.tilelength
+        if area > MOST_TILE and area > 4 * page.imagewidth * page.imagelength:
+            raise ImageError("damaged TIFF: its tiles are larger than its picture")
     ends = zip(page.dataoffsets, page.databytecounts, strict=True)
     if any(offset + count > size for offset, count in ends):
         raise ImageError("the file is truncated; copy it again")

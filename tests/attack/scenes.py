@@ -1,0 +1,138 @@
+"""Small runs of every command, as the fault laboratory and the kills need them."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+
+from faceren.checkpoint import CheckpointInfo, save_checkpoint
+from faceren.networks.generator import build_generator
+from tests.attack.faults import Fault, Laboratory, contents
+from tests.training.tiny import CONFIG, write_images, write_recipe
+
+MACHINE_WORDS = ("Traceback", "not foreseen")
+"""What no message of a disk that fails may have in it."""
+KEPT_FOR_LOCKS = ".faceren-lock"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A command and what it reads and writes, by names below the laboratory's root."""
+
+    command: str
+    output: str
+    """The folder that it writes, or the name that its files begin with."""
+    statuses: tuple[int, ...] = (0,)
+    """Of an undisturbed run."""
+
+
+SCENES = {
+    "restore": Scene(
+        "restore in -o out --aligned --model net.safetensors --ensemble off --no-report", "out"
+    ),
+    "page": Scene("restore in -o out --aligned --model net.safetensors --ensemble off", "out"),
+    "degrade": Scene("degrade in -o out --task full --size 64 --workers 1", "out"),
+    "evaluate": Scene(
+        "evaluate in --reference in --metrics psnr --json out/a.json --csv out/a.csv", "out"
+    ),
+    "train": Scene("train tiny.yaml -o out", "out"),
+    "benchmark": Scene(
+        "benchmark in --suite quality --tasks denoise --metrics psnr --model net.safetensors "
+        "--size 64 -o out",
+        "out",
+    ),
+}
+
+
+def prepare(root: Path) -> None:
+    """Write three small photos of three formats, a network of some thousand weights, a recipe."""
+    inputs = write_images(root / "in", 1, side=64)
+    picture = cv2.imread(str(inputs / "000.png"))
+    cv2.imwrite(str(inputs / "b.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    deep = picture[..., ::-1].astype(np.uint16) * 257
+    tifffile.imwrite(inputs / "c.tif", deep, photometric="rgb")
+    network = build_generator(CONFIG)
+    save_checkpoint(root / "net.safetensors", network, info=CheckpointInfo(name="net"))
+    write_recipe(root, train={"steps": 2, "batch": 2}, validate={"every": 2, "images": 1})
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run without a fault has left."""
+
+    originals: dict[str, str]
+    results: dict[str, str]
+    calls: dict[str, int]
+
+
+def undisturbed(laboratory: Laboratory, root: Path, scene: Scene) -> Undisturbed:
+    """Run a scene without a fault; its output is removed again."""
+    run = laboratory.run(scene.command.split())
+    assert run.status in scene.statuses, run.stderr
+    found = Undisturbed(_originals(root, scene), _results(root, scene), run.calls)
+    shutil.rmtree(root / scene.output)
+    return found
+
+
+def trial(
+    laboratory: Laboratory, root: Path, scene: Scene, expected: Undisturbed, fault: Fault
+) -> Iterator[str]:
+    """Run a scene with a fault and once more without; yield what is wrong, if anything."""
+    arguments = scene.command.split()
+    run = laboratory.run(arguments, fault)
+    if run.status not in range(5) or any(word in run.stderr for word in MACHINE_WORDS):
+        yield f"exit status {run.status}: {run.stderr.strip()[-300:]}"
+    if run.status == 4 and len(run.stderr.strip().splitlines()) > 6:
+        yield f"many lines: {run.stderr.strip()[-300:]}"
+    if _originals(root, scene) != expected.originals:
+        yield "an original has changed"
+    for name, digest in _results(root, scene).items():
+        picture = Path(name).suffix in (".png", ".jpg", ".tif") and "/" not in name
+        if picture and expected.results.get(name) != digest:
+            yield f"{name} is torn"
+    again = laboratory.run(arguments)
+    if again.status not in scene.statuses:
+        yield f"the same command does not go on: {again.status} {again.stderr.strip()[-300:]}"
+    resumed = _results(root, scene)
+    different = {k for k in resumed | expected.results if resumed.get(k) != expected.results.get(k)}
+    if different:
+        yield f"the resumed run differs in {sorted(different)[:4]}"
+    shutil.rmtree(root / scene.output, ignore_errors=True)
+
+
+def _originals(root: Path, scene: Scene) -> dict[str, str]:
+    return {k: v for k, v in contents(root).items() if not k.startswith(scene.output + "/")}
+
+
+def _results(root: Path, scene: Scene) -> dict[str, str]:
+    """Return the hashes of what a run has left; where time has its part, that it is there."""
+    found = contents(root / scene.output) if (root / scene.output).exists() else {}
+    return {
+        name: "" if _timed(name) else digest
+        for name, digest in found.items()
+        if name != KEPT_FOR_LOCKS and not name.startswith("tensorboard/")
+    }
+
+
+def _timed(name: str) -> bool:
+    """Say whether a file says how long something took."""
+    path = Path(name)
+    return (
+        path.suffix in (".jsonl", ".json", ".html", ".md", ".csv")
+        and path.name
+        not in (
+            "manifest.jsonl",
+            "a.json",
+            "a.csv",
+        )
+    ) or path.name in ("state.safetensors", "curves.png")
+
+
+def removed(root: Path) -> None:
+    """Remove what scenes have left."""
+    for scene in SCENES.values():
+        shutil.rmtree(root / scene.output, ignore_errors=True)
