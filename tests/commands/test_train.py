@@ -19,8 +19,8 @@ from faceren.images import read_rgb
 from faceren.networks.discriminator import Discriminator
 from faceren.networks.generator import build_generator
 from faceren.networks.projected import ProjectedDiscriminator
-from faceren.training import state as state_module
 from faceren.training import objective as objective_module
+from faceren.training import state as state_module
 from faceren.training.events import Finished, Progress, Reading, Saved, Started, Validated
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.step import Stepper
