@@ -123,18 +123,6 @@ def samples_dir() -> Path:
     return _data_dir("sample_photos")
 
 
-def _locate(asset: Asset) -> Path:
-    if asset.package == "faceren":
-        return models_dir() / asset.path
-    spec = importlib.util.find_spec(asset.package)  # finds it without running its code
-    if spec is None or not spec.submodule_search_locations:
-        raise MachineError(
-            f"{asset.name}: the Python package {asset.package!r} that carries it is missing; "
-            f"install faceren with its dependencies"
-        )
-    return Path(spec.submodule_search_locations[0]) / asset.path
-
-
 @cache
 def asset(name: str) -> Path:
     """Return the path of a named file after checking its SHA-256 (once a process).
@@ -146,7 +134,16 @@ def asset(name: str) -> Path:
     if name not in ASSETS:
         raise ConfigError(f"unknown asset {name!r}{nearest(name, ASSETS)}")
     wanted = ASSETS[name]
-    path = _locate(wanted)
+    folder = models_dir()
+    if wanted.package != "faceren":
+        spec = importlib.util.find_spec(wanted.package)  # finds it without running its code
+        if spec is None or not spec.submodule_search_locations:
+            raise MachineError(
+                f"{name}: the Python package {wanted.package!r} that carries it is missing; "
+                f"install faceren with its dependencies"
+            )
+        folder = Path(spec.submodule_search_locations[0])
+    path = folder / wanted.path
     if not path.is_file():
         raise MachineError(f"{name}: expected {path}, which is not there; reinstall faceren")
     found = sha256_of(path)

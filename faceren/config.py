@@ -19,8 +19,13 @@ Ensemble = Literal["auto", "on", "off"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 
-Count = Annotated[int, Bounds(1, 64)]
-Channels = Annotated[int, Bounds(1, 1024)]
+Count = Annotated[int, Bounds(1)]
+MOST = {
+    **dict.fromkeys(("width", "hidden", "guidance_channels", "kernel_dim"), 1024),
+    **dict.fromkeys(("max_multiplier", "middle_blocks", "stem_stride"), 64),
+    **dict.fromkeys(("depth", "octaves"), 10),
+}
+"""No network is larger: a file may claim any size, and building it would take all memory."""
 MOST_CHANNELS = 4096
 """Of the coarsest map: four times those of the published network."""
 
@@ -38,11 +43,11 @@ class GeneratorConfig:
 
     variant: Variant = "hifacegan"
     """Guided by suppressed features (``hifacegan``), or by the image (``lipspade``, ``spade``)."""
-    width: Channels = 64
+    width: Count = 64
     """Feature channels at the finest scale (``nf`` of the paper's code)."""
     suppression: Suppression = "adaptive"
     """``adaptive`` (paper, eq. 2-3), ``lip`` (what was released), ``fixed`` (FixConv ablation)."""
-    depth: Annotated[int, Bounds(2, 10)] = 5
+    depth: Annotated[int, Bounds(2)] = 5
     """Halvings between the finest and the coarsest feature map."""
     max_multiplier: Count = 16
     """Channels double with each halving, up to ``max_multiplier * width``."""
@@ -50,11 +55,11 @@ class GeneratorConfig:
     """Residual blocks at the second coarsest scale."""
     stem_stride: Count = 1
     """Pixel-unshuffle factor before the first convolution; 1 is none."""
-    hidden: Channels = 128
+    hidden: Count = 128
     """Upper limit of the channels between guidance and modulation in a SPADE layer."""
     modulation_kernel: Literal[1, 3] = 3
     """Kernel side of the convolution that makes gamma and beta."""
-    guidance_channels: Channels = 3
+    guidance_channels: Count = 3
     """Channels of the guidance of ``spade``: 3 for the image, more for a parsing map."""
     normalisation: Normalisation = "instance"
     """Statistics per channel over the face (``instance``), or over channels (``layer``)."""
@@ -71,13 +76,16 @@ class GeneratorConfig:
     input with its octaves scaled pixel by pixel, plus it (``bands``, the same at the start)."""
     octaves: Count = 4
     """Frequency bands of the input that a ``bands`` head scales."""
-    kernel_dim: Channels = 16
+    kernel_dim: Count = 16
     """Output dimension D of the small MLP G in the adaptive kernel."""
     kernel_activation: Activation = "sigmoid"
     """The activation in the adaptive kernel (paper, eq. 3)."""
 
     def __post_init__(self) -> None:
         check_fields(self, label=str)
+        for name, most in MOST.items():
+            if (value := getattr(self, name)) > most:
+                raise ConfigError(f"{name}: expected at most {most}, got {value:.6g}")
         if self.channels(self.depth) > MOST_CHANNELS:
             raise ConfigError(
                 f"width: expected at most {MOST_CHANNELS} channels at the coarsest scale, "

@@ -50,7 +50,9 @@ def may_pass(error: BaseException | None) -> bool:
     Args:
         error: Raised; what it was raised from counts, too.
     """
-    while error is not None:
+    seen: list[BaseException] = []
+    while error is not None and not any(error is known for known in seen):
+        seen.append(error)  # an error that was raised again may be its own cause
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             return True
         error = error.__cause__

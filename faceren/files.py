@@ -64,13 +64,15 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
         ) from error
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, *, below: bool = True) -> None:
     """Remove the unfinished files of runs that were killed; those of living ones stay.
 
     Args:
         folder: Where ``atomic_path`` was writing, or any folder above.
+        below: Look into the folders in it, too: for one that is ours.
     """
-    for path in folder.rglob(f"{TEMPORARY}*-*"):
+    pattern = f"{TEMPORARY}*-*"
+    for path in folder.rglob(pattern) if below else folder.glob(pattern):
         number = path.name.removeprefix(TEMPORARY).partition("-")[0]
         if number.isdigit() and not _is_running(int(number)):
             with suppress(OSError):  # it does no harm where it is, and the next run tries again

@@ -7,6 +7,7 @@ from typer import Exit, Option
 from faceren.bench.request import Request
 from faceren.cli.parameters import Quiet
 from faceren.cli.screen import Screen, write_json
+from faceren.files import remove_leftovers
 
 if TYPE_CHECKING:
     from faceren.bench.output.report import Report
@@ -34,25 +35,29 @@ def benchmark(
 
 def show_benchmark(request: Request, screen: Screen) -> "Report":
     """Show a benchmark as it goes on, write its files, and return what it found."""
-    from faceren.bench.benchmark import benchmark, load
+    from faceren.bench.benchmark import benchmark, load, write_outputs
     from faceren.bench.output.report import Report, read_report
-    from faceren.bench.output.write import write_outputs
     from faceren.bench.quality.quoted import Quoted
     from faceren.bench.quality.suite import Quality
     from faceren.bench.speed.machine import machine
+    from faceren.commands.evaluate import Scored
 
     if request.compare is not None:
         read_report(request.compare)  # so that a wrong file is found before hours of work
     restorer = load(request)
+    remove_leftovers(request.output)
     report = Report(machine(restorer), request.to_json())
     with screen.bar("images") as on_progress:
-        for row in benchmark(request, restorer, progress=on_progress):
-            if not isinstance(row, Quoted):  # those are in the files
-                screen.say(row.line())
-            for warning in row.warnings if isinstance(row, Quality) else ():
+        for event in benchmark(request, restorer):
+            if isinstance(event, Scored):
+                on_progress(event.done, event.total)
+                continue
+            if not isinstance(event, Quoted):  # those are in the files
+                screen.say(event.line())
+            for warning in event.warnings if isinstance(event, Quality) else ():
                 if warning not in report.warnings:
                     screen.say(f"warning: {warning}")
-            report.rows.append(row)
+            report.rows.append(event)
     for path in write_outputs(report, request, restorer):
         screen.say(f"wrote {path}")
     return report

@@ -9,6 +9,7 @@ from typer import Argument, Exit, Option
 from faceren.cli.parameters import Json, Quiet
 from faceren.cli.screen import Screen
 from faceren.commands.options import DegradeOptions
+from faceren.errors import MachineError
 
 if TYPE_CHECKING:
     from faceren.commands.degrade import DegradeRun
@@ -40,12 +41,17 @@ def show_degradation(run: "DegradeRun", screen: Screen) -> int:
     if run.warning:
         screen.say(f"warning: {run.warning}")
     counts: Counter[str] = Counter()
-    for twin in screen.progress(run, len(run), "photos"):
-        counts[twin.status] += 1
-        screen.item(twin.to_json())
-        counts["different"] += twin.status == "degraded" and bool(twin.reason)
-        if twin.reason:  # failed, or replayed to other bytes
-            screen.error(twin.reason)
+    try:
+        for twin in screen.progress(run, len(run), "photos"):
+            counts[twin.status] += 1
+            screen.item(twin.to_json())
+            counts["different"] += twin.status == "degraded" and bool(twin.reason)
+            if twin.reason:  # failed, or replayed to other bytes
+                screen.error(twin.reason)
+    except (MachineError, OSError):
+        done = counts["degraded"] + counts["skipped"]
+        screen.say(f"{done:,} of {len(run):,} photos are done; the same command goes on")
+        raise
     parts = [f"{counts[status]} {status}" for status in ("degraded", "skipped", "failed")]
     screen.say(f"{len(run)} photos: {', '.join(parts)}; in {run.output}")
     return 1 if counts["failed"] or counts["different"] else 0

@@ -8,6 +8,7 @@ from typer import Argument, Exit, Option
 from faceren.cli.parameters import Quiet
 from faceren.cli.screen import Screen, write_json
 from faceren.commands.options import EvaluateOptions
+from faceren.files import remove_leftovers
 
 if TYPE_CHECKING:
     from faceren.metrics.results import Evaluation
@@ -95,6 +96,9 @@ def write_files(
     from faceren.pages.evaluation_page import write_evaluation
     from faceren.pages.tables import write_csv
 
+    targets = [csv, html, None if json in (None, "-") else Path(str(json))]
+    for folder in {target.parent for target in targets if target is not None}:
+        remove_leftovers(folder, below=False)
     if json is not None:
         write_json(json, evaluation.to_json())
     if csv is not None:

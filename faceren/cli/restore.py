@@ -14,6 +14,8 @@ from faceren.commands.options import PIPE, FolderOptions, RunOptions
 from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import RestoreOptions
 
+NAMED = 5
+"""Files left out that are named; how many there are is said, too."""
 NEED_A_FOLDER = {
     *("report", "report_only", "revert", "verify", "json"),
     *(field.name for field in fields(FolderOptions)),
@@ -84,7 +86,7 @@ def show_stream(
     refused: list[str],
 ) -> int:
     """Restore one photo between pipes; return the exit status."""
-    from faceren.commands.restore_stream import check_stream, restore_stream
+    from faceren.commands.restore import check_stream, restore_stream
 
     check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=refused)
     photo = restore_stream(inputs[0], sys.stdin.buffer, sys.stdout.buffer, options, how)
@@ -187,13 +189,21 @@ def show_restoration(
                 screen.error(photo.reason)
             elif photo.status == "planned":
                 screen.say(f"would restore {photo.source} to {photo.output}")
-    except MachineError:
+            for warning in photo.warnings:
+                screen.say(f"warning: {photo.source}: {warning}")
+    except (MachineError, OSError):
         done = counts.total() - counts["unchanged"]
         screen.say(f"{done:,} of {run.total:,} photos are done; the same command goes on")
         raise
     if with_page:
         review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
     screen.say(_summary(run.total, counts, faces, output))
+    if run.left_out:
+        names = ", ".join(path.name for path in run.left_out[:NAMED])
+        names += ", …" if len(run.left_out) > NAMED else ""
+        files = "file is" if len(run.left_out) == 1 else "files are"
+        screen.say(f"{len(run.left_out):,} {files} of no kind that is restored: {names}")
+        screen.item({"left_out": [str(path) for path in run.left_out]})
     return 1 if counts["failed"] else 0
 
 

@@ -58,9 +58,16 @@ def degrade(
         NothingToDoError: If there is no image among the inputs.
         MachineError: If the output cannot be written.
     """
-    _check_options(options)
+    task, copies = options.task, options.copies
+    if (task is None) == (options.replay is None):
+        got = "both" if task else "neither"
+        raise ConfigError(f"expected either --task or --replay (a manifest), got {got}")
+    if task is not None:
+        check_task(task, options.compat)
+    if copies > 1 and "offline-once" in options.compat:
+        raise ConfigError(f"offline-once makes all {copies} copies the same; give --copies 1")
     sources, _ = resolve_inputs(inputs)
-    target = output or default_output(sources, options.task or "replay")
+    target = output or default_output(sources, task or "replay")
     check_output(sources, target, options.exclude)
     found = list(find_images(sources, options.exclude, but=target))[: options.limit]
     if not found:
@@ -68,7 +75,13 @@ def degrade(
     if options.replay is not None:
         jobs, warning = plan_replay(found, target, options.replay)
     else:
-        jobs, warning = plan_draws(found, target, _settings(options), options.copies), ""
+        settings = DegradeSettings(
+            task=task or "",
+            seed=options.seed,
+            size=None if options.size == "keep" else options.size,
+            compat=tuple(sorted(options.compat)),
+        )
+        jobs, warning = plan_draws(found, target, settings, copies), ""
     recorded = earlier_run(target, COMMAND)
     check_replaced(jobs, target, recorded.items, [item.path for item in found])
     check_places(target)
@@ -79,15 +92,6 @@ def degrade(
     results = degrade_files(jobs, earlier, workers)
     results = _recorded(results, target, header_of(options), [job.key for job in jobs])
     return DegradeRun(len(jobs), target, warning, results)
-
-
-def _settings(options: DegradeOptions) -> DegradeSettings:
-    return DegradeSettings(
-        task=options.task or "",
-        seed=options.seed,
-        size=None if options.size == "keep" else options.size,
-        compat=tuple(sorted(options.compat)),
-    )
 
 
 def header_of(options: DegradeOptions) -> Json:
@@ -140,18 +144,6 @@ def default_output(inputs: Sequence[Path], task: str) -> Path:
     """Return the folder beside the first input, named after it and the task."""
     first = inputs[0].resolve()
     return first.with_name(f"{first.stem if first.is_file() else first.name}_{task}")
-
-
-def _check_options(options: DegradeOptions) -> None:
-    """Refuse options that do not go together."""
-    task, copies = options.task, options.copies
-    if (task is None) == (options.replay is None):
-        got = "both" if task else "neither"
-        raise ConfigError(f"expected either --task or --replay (a manifest), got {got}")
-    if task is not None:
-        check_task(task, options.compat)
-    if copies > 1 and "offline-once" in options.compat:
-        raise ConfigError(f"offline-once makes all {copies} copies the same; give --copies 1")
 
 
 def _recorded(

@@ -1,6 +1,6 @@
 """Evaluate a folder of results: find the references, score each pair, sum up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,51 +109,33 @@ def _plan(results: Path, options: EvaluateOptions) -> _Plan:
     if reference is not None and reference.suffix == ".npz":
         pairing = replace(pair_up(results, None), source=str(reference))
         plan = _Plan(pairing, (), statistics=load_statistics(reference))
-    elif reference is not None and reference.is_dir() and names and not _need_pairs(names):
-        pairing = replace(_alone(pair_up(results, None)), source=str(reference))
+    elif reference is not None and reference.is_dir() and names and not set(PAIRED) & set(names):
+        pairing = pair_up(results, None)  # its references are not what is compared with
+        rows = tuple(replace(row, reference=None) for row in pairing.rows)
+        pairing = replace(pairing, rows=rows, strays=(), source=str(reference))
         others = tuple(found.path for found in find_images([reference]))
         plan = _Plan(pairing, (), others)
     else:
         plan = _Plan(pair_up(results, reference), ())
-    names = _default_metrics(plan) if names is None else names
+    paired = any(row.reference is not None for row in plan.pairing.rows)
+    if names is None and paired:
+        names = PAPER_METRICS
+    elif names is None:
+        identity = any(row.identity is not None for row in plan.pairing.rows)
+        compared = plan.statistics is not None
+        names = ("fid",) * compared + ("niqe",) + ("identity",) * identity
     if save and not set(SETS) & set(names):
         names = (*names, "fid")
-    _check_references(plan, names, save=save)
-    return replace(plan, metrics=names)
-
-
-def _need_pairs(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name in PAIRED]
-
-
-def _alone(pairing: Pairing) -> Pairing:
-    """Forget the references: the results are compared with a set."""
-    rows = [replace(row, reference=None) for row in pairing.rows]
-    return replace(pairing, rows=tuple(rows), strays=())
-
-
-def _has_references(plan: _Plan) -> bool:
-    return any(row.reference is not None for row in plan.pairing.rows)
-
-
-def _default_metrics(plan: _Plan) -> tuple[str, ...]:
-    if _has_references(plan):
-        return PAPER_METRICS
-    identity = any(row.identity is not None for row in plan.pairing.rows)
-    compared = plan.statistics is not None
-    return ("fid",) * compared + ("niqe",) + ("identity",) * identity
-
-
-def _check_references(plan: _Plan, names: Sequence[str], *, save: bool) -> None:
-    """Say so now if a metric will have nothing to compare with."""
-    lacking = [] if _has_references(plan) else _need_pairs(names)
-    sets = _has_references(plan) or plan.others or plan.statistics is not None or save
+    # said now if a metric will have nothing to compare with
+    lacking = [name for name in names if name in PAIRED and not paired]
+    sets = paired or plan.others or plan.statistics is not None or save
     lacking += [name for name in names if name in SETS and not sets]
     if lacking:
         raise ConfigError(
             f"--metrics {','.join(lacking)}: expected references, but the manifests lead to none; "
             f"give --reference FOLDER (fid also takes saved statistics, FILE.npz), or ask for niqe"
         )
+    return replace(plan, metrics=names)
 
 
 def _score(scorer: Scorer, item: ImageScores | Path, max_pixels: int) -> None:

@@ -94,6 +94,7 @@ class FolderOptions:
         Path | None, Option(help="File that lists the photos to restore.", metavar="LIST")
     ] = None
     """By output or input; see ``restoration.lists``."""
+    keep_times: Annotated[bool, Option(help="Give outputs the times of their originals.")] = False
     overwrite: Overwrite = False
     retry_failed: Annotated[bool, Option(help="Retry what failed.")] = False
     dry_run: Annotated[bool, Option(help="Say what would be done.")] = False

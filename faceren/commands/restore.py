@@ -1,16 +1,19 @@
-"""Restore photos: the whole run, from inputs to manifest."""
+"""Restore photos: a whole run, from inputs to manifest, or one photo between pipes."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import faceren
 from faceren.checks import Json
-from faceren.commands.options import FolderOptions, RunOptions
+from faceren.commands.options import PIPE, FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
+from faceren.errors import ConfigError, MachineError
 from faceren.files import remove_leftovers
-from faceren.images import DEFAULT_MAX_PIXELS
+from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_places, check_replaced, writing
@@ -32,6 +35,8 @@ class RestoreRun:
     shipped_samples: bool
     """The package's own samples stand in for a ``sample_photos`` that is not there."""
     results: Iterator[PhotoResult]
+    left_out: tuple[Path, ...] = ()
+    """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
     """Lines of the folder's manifest that are damaged and were left out."""
 
@@ -66,6 +71,7 @@ def restore(
     """
     only = None if folder.only is None else photos_only(read_list(folder.only, "--only"), "--only")
     jobs, shipped = _jobs(inputs, output, options, folder.exclude, only)
+    others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
     given = given_faces(jobs, read_boxes(folder.boxes)) if folder.boxes is not None else {}
     recorded = earlier_run(output, "restore")
     check_replaced(jobs, output, recorded.items)
@@ -77,12 +83,10 @@ def restore(
         manifest = open_to_change(manifest)
     pipeline = load_pipeline(options, how)
     pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watcher=watcher)
-    if folder.dry_run:
-        results = _planned(jobs, pipeline, manifest, folder)
-    else:
-        header = header_of(pipeline, how.model)
-        results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header)
-    return RestoreRun(len(jobs), shipped, results, tuple(recorded.problems))
+    header = header_of(pipeline, how.model)
+    results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header)
+    left_out = tuple(found.path for found in others)
+    return RestoreRun(len(jobs), shipped, results, left_out, tuple(recorded.problems))
 
 
 def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
@@ -139,17 +143,6 @@ def _jobs(
     return jobs, shipped
 
 
-def _planned(
-    jobs: Sequence[Job], pipeline: "Pipeline", manifest: Manifest, folder: FolderOptions
-) -> Iterator[PhotoResult]:
-    for job in jobs:
-        settings = pipeline.settings(job)
-        done = done_before(job, manifest, settings, retry_failed=folder.retry_failed)
-        yield done or PhotoResult(
-            source=job.source, output=job.output, key=job.key, status="planned"
-        )
-
-
 def _work(
     jobs: Sequence[Job],
     pipeline: "Pipeline",
@@ -164,10 +157,14 @@ def _work(
     for job in jobs:
         settings = pipeline.settings(job)
         done = done_before(job, manifest, settings, retry_failed=folder.retry_failed)
-        if done is None:
-            todo.append(job)
-        else:
+        if done is not None:
             yield done
+        elif folder.dry_run:
+            yield PhotoResult(source=job.source, output=job.output, key=job.key, status="planned")
+        else:
+            todo.append(job)
+    if folder.dry_run:
+        return
     remove_leftovers(path.parent)  # those of crops and of the page's pictures too
     if not todo:
         return
@@ -176,6 +173,8 @@ def _work(
         for result in pipeline.run(todo):
             if result.status == "failed" and (note := set_aside(path.parent, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
+            if folder.keep_times and result.status != "failed":
+                keep_times(result.output, result.source)
             writer.append(result.to_json() | mark)
             yield result
 
@@ -197,3 +196,78 @@ def header_of(pipeline: "Pipeline", model: str) -> Json:
         "self_ensemble": pipeline.restorer.self_ensemble,
         "options": asdict(pipeline.options),
     }
+
+
+def check_stream(
+    inputs: Sequence[Path], output: Path | None, *, terminal: bool, refused: Sequence[str]
+) -> None:
+    """Refuse what cannot be done without an output folder.
+
+    Args:
+        inputs: What the user named.
+        output: What the user named, if anything.
+        terminal: Whether stdout is one.
+        refused: The options that were given and need an output folder.
+
+    Raises:
+        ConfigError: If the request makes no sense.
+    """
+    if output != PIPE:
+        got = "no -o" if output is None else f"-o {output}"
+        raise ConfigError(f"- reads one photo from stdin and needs -o -, got {got}")
+    if refused:
+        needs = "needs" if len(refused) == 1 else "need"
+        raise ConfigError(f"{', '.join(refused)} {needs} an output folder, got -o -")
+    if len(inputs) != 1:
+        raise ConfigError(f"-o - writes one photo to stdout, got {len(inputs)} inputs")
+    if inputs[0] != PIPE and inputs[0].is_dir():
+        raise ConfigError(f"-o - writes one photo to stdout, {inputs[0]} is a folder")
+    if terminal:
+        raise ConfigError("-o - writes a photo to stdout, which is a terminal here; add > FILE")
+
+
+def restore_stream(
+    source: Path,
+    stdin: BinaryIO,
+    stdout: BinaryIO,
+    options: RestoreOptions,
+    how: RunOptions,
+) -> PhotoResult:
+    """Restore one photo and write it to a stream; there is no manifest.
+
+    Args:
+        source: A file, or PIPE for ``stdin``.
+        stdin: Where PIPE is read from, to its end.
+        stdout: Gets the whole output, or nothing if the photo failed.
+        options: What to do with the photo.
+        how: With what it is done. A single photo may take what memory it needs, and is decoded by
+            one worker.
+
+    Raises:
+        ConfigError: If an option makes no sense.
+        MachineError: If weights or device are not there, or a stream breaks.
+    """
+    pipeline = load_pipeline(options, how)
+    with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
+        path = source
+        if source == PIPE:
+            path = Path(folder) / "stdin"
+            try:
+                with path.open("wb") as file:
+                    shutil.copyfileobj(stdin, file)
+            except OSError as error:
+                raise MachineError(f"stdin cannot be kept in {folder}: {error.strerror}") from error
+        job = Job(path, Path(folder) / "out" / path.name, path.name)
+        (result,) = pipeline.run([job])
+        if result.status != "failed":
+            try:
+                with job.output.open("rb") as file:
+                    shutil.copyfileobj(file, stdout)
+                stdout.flush()
+            except OSError as error:
+                raise MachineError(
+                    f"stdout was closed before the photo was through: {error}"
+                ) from error
+    if source != PIPE:
+        return result
+    return replace(result, source=PIPE, reason=result.reason.replace(str(path), "stdin"))

@@ -81,16 +81,12 @@ def _tone(sampler: Sampler, unit: float) -> Operations:
             black, white = sampler.uniform(0, 60), sampler.uniform(190, 255)
         tone.append(Curve(gamma=sampler.uniform(0.7, 1.4), black=black, white=white))
     if sampler.chance(0.1):
-        tone.append(_any_tint(sampler))
+        # any colour at all, so that no hue is a sign of anything
+        shadow = sampler.uniform(0, 60), sampler.uniform(0, 60), sampler.uniform(0, 60)
+        light = sampler.uniform(190, 255), sampler.uniform(190, 255), sampler.uniform(190, 255)
+        red, green, blue = (round((a + b) / 2, 6) for a, b in zip(shadow, light, strict=True))
+        tone.append(Toning(shadow=shadow, middle=(red, green, blue), highlight=light))
     return tone
-
-
-def _any_tint(sampler: Sampler) -> Toning:
-    """Any colour at all, so that no hue is a sign of anything."""
-    shadow = sampler.uniform(0, 60), sampler.uniform(0, 60), sampler.uniform(0, 60)
-    light = sampler.uniform(190, 255), sampler.uniform(190, 255), sampler.uniform(190, 255)
-    red, green, blue = (round((a + b) / 2, 6) for a, b in zip(shadow, light, strict=True))
-    return Toning(shadow=shadow, middle=(red, green, blue), highlight=light)
 
 
 def _moderate(sampler: Sampler, unit: float, *, gray: bool) -> Operations:
@@ -103,11 +99,30 @@ def _moderate(sampler: Sampler, unit: float, *, gray: bool) -> Operations:
     hard = sampler.uniform(0, 1) ** 1.3  # the power makes light damage the more frequent
     steps: list[Operation] = []
     if sampler.chance(0.75):
-        steps.append(_blur(sampler, hard))
+        widest = 0.5 + 3 * hard
+        if sampler.chance(0.6):
+            sigma = sampler.uniform(0.3, widest)
+            steps.append(GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma)))
+        else:
+            side = sampler.integer(3, max(4, int(2.6 * widest))) | 1
+            angle, direction = sampler.uniform(0, 360), sampler.uniform(-1, 1)
+            steps.append(MotionBlur(kernel=side, angle=angle, direction=direction))
     if sampler.chance(0.75):
-        steps.append(_shrink(sampler, hard))
+        filters: list[Filter] = ["area", "cubic", "linear"]
+        scale = round(1 / sampler.uniform(1, 1 + 4 * hard), 6)
+        down, up = sampler.choice(filters), sampler.choice(filters[1:])
+        steps.append(Shrink(scale=scale, down=down, up=up))
     if sampler.chance(0.75):
-        steps.append(_noise(sampler, hard, gray=gray))
+        sigma, one = sampler.uniform(0, 3 + 27 * hard), gray or sampler.chance(0.4)
+        kind = sampler.integer(0, 3)
+        if kind == 0:
+            steps.append(GaussianNoise(sigma=sigma, seed=sampler.seed(), gray=one))
+        elif kind == 1:
+            mean = round(sigma * 0.7, 6)
+            steps.append(LaplacianNoise(scale=mean, seed=sampler.seed(), gray=one))
+        else:
+            size = sampler.uniform(0, 1.2)
+            steps.append(Grain(strength=sigma, size=size, seed=sampler.seed()))
     if sampler.chance(0.7):
         steps.append(Jpeg(quality=sampler.integer(int(85 - 65 * hard), 95)))
     if sampler.chance(0.15):
@@ -126,28 +141,3 @@ def _wear(sampler: Sampler, unit: float) -> Operations:
     if sampler.chance(0.04):
         wear += ageing.crease(sampler, unit, ageing.WHITE)
     return wear
-
-
-def _blur(sampler: Sampler, hard: float) -> Operation:
-    widest = 0.5 + 3 * hard
-    if sampler.chance(0.6):
-        sigma = sampler.uniform(0.3, widest)
-        return GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma))
-    side = sampler.integer(3, max(4, int(2.6 * widest))) | 1
-    return MotionBlur(kernel=side, angle=sampler.uniform(0, 360), direction=sampler.uniform(-1, 1))
-
-
-def _shrink(sampler: Sampler, hard: float) -> Operation:
-    filters: list[Filter] = ["area", "cubic", "linear"]
-    scale = round(1 / sampler.uniform(1, 1 + 4 * hard), 6)
-    return Shrink(scale=scale, down=sampler.choice(filters), up=sampler.choice(filters[1:]))
-
-
-def _noise(sampler: Sampler, hard: float, *, gray: bool) -> Operation:
-    sigma, one = sampler.uniform(0, 3 + 27 * hard), gray or sampler.chance(0.4)
-    kind = sampler.integer(0, 3)
-    if kind == 0:
-        return GaussianNoise(sigma=sigma, seed=sampler.seed(), gray=one)
-    if kind == 1:
-        return LaplacianNoise(scale=round(sigma * 0.7, 6), seed=sampler.seed(), gray=one)
-    return Grain(strength=sigma, size=sampler.uniform(0, 1.2), seed=sampler.seed())

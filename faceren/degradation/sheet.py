@@ -36,7 +36,10 @@ def render(faces: Sequence[Rgb8], *, seed: int = 0, cell: int = 256) -> Rgb8:
     page = Image.new("RGB", (width, height), PAPER)
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=round(label * 0.72))
     for index, face in enumerate(faces):
-        square = _square(face)
+        side = min(face.shape[:2])
+        first, start = (face.shape[0] - side) // 2, (face.shape[1] - side) // 2
+        middle = np.ascontiguousarray(face[first : first + side, start : start + side])
+        square = _scaled(middle, NATIVE_SIZE)
         for number, row in enumerate(ROWS):
             top = GAP + (index * len(ROWS) + number) * (cell + label + GAP)
             for column, name in enumerate(row):
@@ -47,14 +50,6 @@ def render(faces: Sequence[Rgb8], *, seed: int = 0, cell: int = 256) -> Rgb8:
                     shown = apply(square, draw(name, seed=item_seed(seed, name, index)))
                 page.paste(Image.fromarray(_scaled(shown, cell)), (left, top + label))
     return np.array(page, np.uint8)
-
-
-def _square(face: Rgb8) -> Rgb8:
-    height, width = face.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    middle = np.ascontiguousarray(face[top : top + side, left : left + side])
-    return _scaled(middle, NATIVE_SIZE)
 
 
 def _scaled(square: Rgb8, side: int) -> Rgb8:

@@ -33,7 +33,14 @@ def draw_small(sampler: Sampler, size: int) -> list[Operation]:
     unit = size / 256
     operations: list[Operation] = []
     if sampler.chance(0.8):
-        operations.append(_blur(sampler, unit))
+        widest = 6.0 if sampler.chance(0.25) else 3.0
+        sigma = sampler.length(0.2, widest, unit)
+        if sampler.chance(0.7):
+            operations.append(GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma)))
+        else:  # a line of 2.6 sigma looks as soft as the bell, in its own direction
+            side = max(3, round(2.6 * sigma)) | 1
+            angle, direction = sampler.uniform(0, 360), sampler.uniform(-1, 1)
+            operations.append(MotionBlur(kernel=side, angle=angle, direction=direction))
     factor = min(sampler.uniform(*sampler.choice(OCTAVES)), max(size / LEAST_LEFT, 1.2))
     down: list[Filter] = ["area", "area", "cubic", "linear", "antialiased"]
     up: list[Filter] = ["cubic", "linear", "lanczos"]
@@ -48,16 +55,6 @@ def draw_small(sampler: Sampler, size: int) -> list[Operation]:
     if sampler.chance(0.25):  # scanned, enlarged and saved once more
         operations.append(Jpeg(quality=sampler.integer(60, 95)))
     return operations
-
-
-def _blur(sampler: Sampler, unit: float) -> Operation:
-    widest = 6.0 if sampler.chance(0.25) else 3.0
-    sigma = sampler.length(0.2, widest, unit)
-    if sampler.chance(0.7):
-        return GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma))
-    # a line of 2.6 sigma looks as soft as the bell, in its own direction
-    side = max(3, round(2.6 * sigma)) | 1
-    return MotionBlur(kernel=side, angle=sampler.uniform(0, 360), direction=sampler.uniform(-1, 1))
 
 
 def _in_the_small_picture(sampler: Sampler) -> list[PlainOperation]:

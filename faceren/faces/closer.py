@@ -108,7 +108,7 @@ def _square(image: Rgb8, middle: Float64, side: float, pixels: int) -> Rgb8:
 def _turned_square(image: Rgb8, onto: Matrix, side: float, pixels: int) -> Rgb8:
     """Return a square of a picture as ``_turning`` maps it."""
     wide = 1.5  # what a turned square covers, and a little more
-    middle: Matrix = np.linalg.solve(onto[:, :2], pixels / 2 - onto[:, 2]).astype(np.float64)
+    middle = np.asarray(np.linalg.solve(onto[:, :2], pixels / 2 - onto[:, 2]), np.float64)
     view = _square(image, middle, wide * side, round(wide * pixels))
     turn = onto[:, :2] * (side / pixels)
     shift = pixels / 2 - turn @ np.full(2, round(wide * pixels) / 2)

@@ -300,7 +300,7 @@ def _jp2(data: bytes) -> Page:
     if header.bits < 8:
         raster = (raster * np.uint8(255 // (2**header.bits - 1))).astype(np.uint8)
     bits = 0 if header.bits <= 8 or header.bits == 16 else header.bits
-    extras = _jp2_extras(parts, raster.shape[2])
+    extras = _jp2_extras(parts)
     exif = jp2.uuid_content(data, jp2.EXIF_UUID)
     return Page(
         spread(raster, header.bits),
@@ -333,11 +333,11 @@ def _jp2_colours(parts: list[tuple[bytes, bytes]], channels: int) -> tuple[Space
     return guess, b""
 
 
-def _jp2_extras(parts: list[tuple[bytes, bytes]], channels: int) -> tuple[Extra, ...] | None:
+def _jp2_extras(parts: list[tuple[bytes, bytes]]) -> tuple[Extra, ...] | None:
     """Return what the ``cdef`` box says of the channels beside the colours; None without one."""
     table = dict(parts).get(b"cdef")
-    if table is None:
-        return tuple[Extra, ...](["other"] * channels)
+    if table is None:  # most files of one channel more that do not say so mean opacity
+        return None
     entries = [struct.unpack_from(">HHH", table, at) for at in range(2, len(table) - 5, 6)]
     kinds: dict[int, Extra] = {1: "alpha", 2: "premultiplied"}
     named_so = sorted((channel, kind) for channel, kind, _ in entries if kind != 0)

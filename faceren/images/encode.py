@@ -7,21 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from faceren.errors import ImageError
-from faceren.images.checks import warnings_off
 from faceren.images.colour import fits, to_srgb
-from faceren.images.containers.jpeg import is_plain_rgb
 from faceren.images.decode import gathered
 from faceren.images.page import BAND, Page
 
-FINEST_SAMPLING = 0
-"""Pillow's name for 4:4:4, every pixel has its own colour."""
 PNG_LEVEL = 3
 """Of 9; three times as fast as 6, for files 3 % larger."""
-GOOD_QUALITY = 75
-"""A JPEG of this quality or more is encoded with its own tables."""
 MATRICES = (1, 5, 6, 9)
 """Ways (H.273, table 4) to make luma and colour differences that encoders know; 6 is usual."""
 LOSSY_DECIBELS = 30
@@ -93,7 +86,8 @@ def _as_srgb(page: Page) -> Page:
     return replace(page, raster=raster, space="rgb", icc=b"")
 
 
-def _image(raster: NDArray[Any], space: str) -> Image.Image:
+def image_of(raster: NDArray[Any], space: str) -> Image.Image:
+    """Return a raster as a picture of Pillow."""
     pixels = np.ascontiguousarray(raster[..., 0] if raster.shape[2] == 1 else raster)
     if space == "cmyk":  # four channels would be taken for RGBA
         size = (raster.shape[1], raster.shape[0])
@@ -112,77 +106,9 @@ def encode_png(page: Page) -> bytes:
 def encode_webp(page: Page, *, quality: int, lossless: bool) -> bytes:
     """Return the raster as a WebP file."""
     stream = BytesIO()
-    image = _image(with_colour(page.raster, page.space), "rgb")
+    image = image_of(with_colour(page.raster, page.space), "rgb")
     image.save(stream, "WEBP", quality=quality, lossless=lossless, exact=True, method=4)
     return stream.getvalue()
-
-
-def encode_jpeg(
-    page: Page, *, quality: int, source: bytes = b"", plain_rgb: bool | None = None
-) -> bytes:
-    """Return the raster as a JPEG.
-
-    A source's quantisation tables and colour subsampling are used again: what was not changed then
-    quantises to what it was, and nearly all of its pixels are equal (on twelve scans of 75 to 95,
-    99.4 % of them or more). A source of less than quality 75 gets tables of divisors, so that the
-    face does not suffer from them.
-
-    Args:
-        page: 8-bit gray, RGB or CMYK without alpha.
-        quality: 1 to 100; of new files, and of those whose own is below 75.
-        source: The JPEG file that the page came from; nothing if it came from another format.
-        plain_rgb: Whether the source's components are red, green and blue; None looks.
-    """
-    image = _image(page.raster, page.space)
-    stream = BytesIO()
-    if not source:
-        image.save(stream, "JPEG", quality=quality, subsampling=FINEST_SAMPLING, optimize=True)
-        return stream.getvalue()
-    with warnings_off(), JpegImageFile(BytesIO(source)) as original:
-        sampling = get_sampling(original)
-        progressive = bool(original.info.get("progressive"))
-        tables = _tables(original, image.mode, quality)
-    plain_rgb = is_plain_rgb(source) if plain_rgb is None else plain_rgb
-    image.save(
-        stream,
-        "JPEG",
-        qtables=tables,
-        subsampling=FINEST_SAMPLING if sampling < 0 else sampling,
-        progressive=progressive,
-        optimize=True,
-        keep_rgb=plain_rgb and image.mode == "RGB",
-    )
-    return stream.getvalue()
-
-
-def _tables(original: JpegImageFile, mode: str, quality: int) -> list[list[int]]:
-    """Return a quantisation table for each component."""
-    used = [original.quantization[layer[3]] for layer in original.layer]
-    enough = _standard_tables(mode, GOOD_QUALITY)
-    if len(used) != len(enough):  # inks as gray, say
-        return _standard_tables(mode, quality)
-    if all(sum(own) <= sum(good) for own, good in zip(used, enough, strict=True)):
-        return used
-    wanted = _standard_tables(mode, quality)
-    pairs = zip(used, wanted, strict=True)
-    return [[_divisor(a, b) for a, b in zip(*pair, strict=True)] for pair in pairs]
-
-
-def _divisor(step: int, wanted: int) -> int:
-    """Return the largest divisor of a quantisation step that is not above the wanted step.
-
-    Multiples of the step are multiples of its divisors, so that blocks that were quantised with
-    the step survive. A step of 1 would store the rounding of the pixels: 2 is fine enough.
-    """
-    return max(n for n in range(1, step + 1) if step % n == 0 and n <= max(wanted, 2))
-
-
-def _standard_tables(mode: str, quality: int) -> list[list[int]]:
-    stream = BytesIO()
-    Image.new(mode, (8, 8)).save(stream, "JPEG", quality=quality)
-    stream.seek(0)
-    with JpegImageFile(stream) as image:
-        return [image.quantization[layer[3]] for layer in image.layer]
 
 
 def with_colour(raster: NDArray[Any], space: str) -> NDArray[Any]:

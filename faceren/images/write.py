@@ -17,6 +17,7 @@ from faceren.images import encode
 from faceren.images.checks import DAMAGE, named, shown, unreadable
 from faceren.images.colour import fits
 from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
+from faceren.images.encode_jpeg import encode_jpeg
 from faceren.images.items import joined_items
 from faceren.images.metadata import fields, resolution, xmp
 from faceren.images.metadata.exif import oriented
@@ -96,9 +97,8 @@ def write_photo(
     try:
         if kind == "tiff":
             return _write_tiff(path, photo, edit)
-        data, said = _encoded(photo, kind, quality, edit)
         with atomic_path(path) as temporary:
-            temporary.write_bytes(data)
+            said = _write_encoded(temporary, photo, kind, quality, edit)
             check_written(temporary, kind, photo.pages)
         return said
     except ImageError as error:
@@ -123,18 +123,19 @@ def copy_photo(path: Path, photo: Photo) -> None:
         _copy_source(photo, temporary)
 
 
-def keep_times(path: Path, photo: Photo) -> None:
-    """Give an output the times of the file that its photo was read from.
+def keep_times(path: Path, original: Path) -> None:
+    """Give an output the time at which its original was last changed.
 
     Args:
         path: The output, written.
-        photo: As read; the time of its last change is the one it had then.
+        original: The file that it was made from.
 
     Raises:
         MachineError: If the file system refuses.
     """
     try:
-        os.utime(path, ns=(photo.stamp[1], photo.stamp[1]))
+        changed = original.stat().st_mtime_ns
+        os.utime(path, ns=(changed, changed))
     except OSError as error:
         raise MachineError(f"cannot set the times of {path}: {error.strerror}") from error
 
@@ -154,6 +155,12 @@ def _edit(scale: int, note: Restoration | None) -> Edit:
     return grown if note is None else lambda packet: annotated(grown(packet), note)
 
 
+def _write_encoded(path: Path, photo: Photo, kind: str, quality: int, edit: Edit) -> Lines:
+    data, said = _encoded(photo, kind, quality, edit)
+    path.write_bytes(data)
+    return said
+
+
 def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lines]:
     """Return the file, and what is to be said about it."""
     if kind == photo.kind:
@@ -167,7 +174,7 @@ def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, 
         known = resolution.metadata_enlarged(known, photo.scale)
     packet = edit(known.xmp)
     if kind == "jpeg":
-        pixels = encode.encode_jpeg(page, quality=quality)
+        pixels = encode_jpeg(page, quality=quality)
         parts, gone = fields.jpeg_parts(known)
         return jpeg.joined_jpeg(pixels, parts, _jpeg_xmp(known.xmp, edit)), _said(lost, gone)
     if kind == "png":
@@ -239,7 +246,7 @@ def _behind(data: bytes) -> Lines:
 
 
 def _kept_jpeg(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:
-    pixels = encode.encode_jpeg(page, quality=quality, source=data)
+    pixels = encode_jpeg(page, quality=quality, source=data)
     parts = jpeg.jpeg_metadata(data)
     if scale > 1:
         parts = [resolution.jpeg_part_enlarged(part, scale) for part in parts]

@@ -55,13 +55,6 @@ def fid(
     Raises:
         ConfigError: If the sets were fed in different ways, or with different networks.
     """
-    _check(ours, theirs)
-    found = _of_images(ours, theirs) if _few(ours) and _few(theirs) else _of_moments(ours, theirs)
-    half = NORMAL95 * _standard_error(found, ours.count, theirs.count, paired=paired)
-    return found.value, (max(0.0, found.value - half), found.value + half)
-
-
-def _check(ours: FeatureStatistics, theirs: FeatureStatistics) -> None:
     if ours.mean.shape != theirs.mean.shape:
         raise ConfigError(
             f"fid: statistics of {ours.mean.size} and {theirs.mean.size} features "
@@ -72,11 +65,10 @@ def _check(ours: FeatureStatistics, theirs: FeatureStatistics) -> None:
             f"fid: the reference statistics were made with protocol {theirs.way!r}, "
             f"expected {ours.way!r}; make them anew with --save-stats"
         )
-
-
-def _few(statistics: FeatureStatistics) -> bool:
-    """Say whether the features of all images are known, and not too many to work with directly."""
-    return 2 <= len(statistics.features) == statistics.count <= FEW
+    few = all(2 <= len(s.features) == s.count <= FEW for s in (ours, theirs))
+    found = _of_images(ours, theirs) if few else _of_moments(ours, theirs)
+    half = NORMAL95 * _standard_error(found, ours.count, theirs.count, paired=paired)
+    return found.value, (max(0.0, found.value - half), found.value + half)
 
 
 def _of_images(ours: FeatureStatistics, theirs: FeatureStatistics) -> _Distance:
@@ -144,16 +136,21 @@ def _standard_error(found: _Distance, n: int, m: int, *, paired: bool) -> float:
     return float(np.sqrt(sum(x.var(ddof=1) / k for x, k in known)))
 
 
-def _kernel(x: Float64, y: Float64) -> Float64:
-    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
+def _mean_kernel(x: Float64, y: Float64, wx: Float64, wy: Float64, *, same: bool) -> Float64:
+    """Return the mean of KID's cubic kernel of ``x`` and ``y`` under each row of their weights.
 
-
-def _weighted(kernel: Float64, weights: Float64, others: Float64, *, same: bool) -> Float64:
-    """Return the mean of the kernel under each row of weights; ``same`` leaves out the diagonal."""
+    Args:
+        x: (N, D) features.
+        y: (M, D) features.
+        wx: (B, N) weights.
+        wy: (B, M) weights.
+        same: Both are one set: no image is compared with itself.
+    """
+    kernel = np.asarray((x @ y.T / x.shape[1] + 1) ** 3)  # (N, M)
     if same:
         kernel = kernel - np.diag(np.diag(kernel))
-    total = np.einsum("bi,ij,bj->b", weights, kernel, others, optimize=True)
-    pairs = weights.sum(1) * others.sum(1) - ((weights * others).sum(1) if same else 0)
+    total = np.einsum("bi,ij,bj->b", wx, kernel, wy, optimize=True)
+    pairs = wx.sum(1) * wy.sum(1) - ((wx * wy).sum(1) if same else 0)
     with np.errstate(invalid="ignore"):  # a draw of one image, over and over, has no pairs
         return np.asarray(total / pairs)
 
@@ -181,9 +178,9 @@ def kid(
     others = draws if paired else random.multinomial(m, np.full(m, 1 / m), REPLICATES).astype(float)
     wx, wy = np.vstack([np.ones(n), draws]), np.vstack([np.ones(m), others])
     values = (
-        _weighted(_kernel(x, x), wx, wx, same=True)
-        + _weighted(_kernel(y, y), wy, wy, same=True)
-        - 2 * _weighted(_kernel(x, y), wx, wy, same=False)
+        _mean_kernel(x, x, wx, wx, same=True)
+        + _mean_kernel(y, y, wy, wy, same=True)
+        - 2 * _mean_kernel(x, y, wx, wy, same=False)
     )
     low, high = np.nanpercentile(values[1:], [2.5, 97.5])
     return float(values[0]), (float(low), float(high))

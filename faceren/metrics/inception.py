@@ -129,18 +129,12 @@ class FeatureCollector:
             self._sum, self._outer = np.zeros(size), np.zeros((size, size))
         self._sum += wide.sum(0)
         self._outer += wide.T @ wide
-        for row in features:
-            self._keep(row)
-
-    def _keep(self, row: NDArray[np.float32]) -> None:
-        """Keep every feature with the same probability (Vitter's algorithm R)."""
-        if len(self._kept) < KEPT:
-            self._kept.append(row.copy())
-        else:
-            place = int(self._random.integers(self.count + 1))
-            if place < KEPT:
+        for row in features:  # each is kept with the same probability (Vitter's algorithm R)
+            if len(self._kept) < KEPT:
+                self._kept.append(row.copy())
+            elif (place := int(self._random.integers(self.count + 1))) < KEPT:
                 self._kept[place] = row.copy()
-        self.count += 1
+            self.count += 1
 
     def statistics(self) -> FeatureStatistics:
         """Return mean and covariance of what was added.

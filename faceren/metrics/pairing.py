@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from faceren.checks import Json
 from faceren.errors import ConfigError, NothingToDoError
-from faceren.files import sha256_of
 from faceren.images import find_images
 from faceren.metrics.results import ImageScores
 from faceren.runs.manifest import (
@@ -116,14 +115,11 @@ def _find_results(
         elif not output.is_file():
             failures.append((name, f"{output} is in the manifest, but the file is gone"))
         else:
-            rows.append(ImageScores(path=name, result=output, identity=_mean_identity(line)))
+            known = [face.get("identity") for face in line.get("faces") or []]
+            numbers = [float(value) for value in known if value is not None]
+            mean = sum(numbers) / len(numbers) if numbers else None
+            rows.append(ImageScores(path=name, result=output, identity=mean))
     return sorted(rows, key=lambda row: PurePosixPath(row.path).parts), tuple(failures)
-
-
-def _mean_identity(line: Json) -> float | None:
-    known = [face.get("identity") for face in line.get("faces") or []]
-    numbers = [float(value) for value in known if value is not None]
-    return sum(numbers) / len(numbers) if numbers else None
 
 
 def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
@@ -136,8 +132,8 @@ def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
         seen.add(current.resolve())
         source = source_of(line, folder)
         digest = str(line.get("input_sha256") or "")
-        if command == "restore" and row.input is None and _has_hash(source, digest):
-            row = replace(row, input=source)
+        if command == "restore" and row.input is None:
+            row = replace(row, input=source, input_sha256=digest)
         if command == "degrade":
             if not digest:  # any file could pass for the clean one
                 return row
@@ -146,14 +142,6 @@ def _traced(row: ImageScores, manifests: _Manifests) -> ImageScores:
             )
         current = source
     return row
-
-
-def _has_hash(path: Path, digest: str) -> bool:
-    """Say whether a file is the recorded one: a manifest may name any file of the disk."""
-    try:
-        return bool(digest) and sha256_of(path) == digest
-    except OSError:
-        return False
 
 
 def _matched(

@@ -102,6 +102,8 @@ class ImageScores:
     """How the clean image was scaled before it was degraded, as its manifest says."""
     input: Path | None = None
     """What it was restored from, if known."""
+    input_sha256: str | None = None
+    """What that had then, as a manifest says; None if it was not named by one."""
     identity: float | None = None
     """Mean distance of its faces to those of the input, as the manifest says, if known."""
     values: dict[str, float] = field(default_factory=dict)

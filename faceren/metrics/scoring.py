@@ -1,24 +1,32 @@
 """Score images one after another, in memory that does not grow with their pixels.
 
-dlib works in a thread of its own beside torch. Shape letters: H and W pixels.
+dlib works in a thread of its own beside torch. Shape letters: H and W pixels; a tensor of an image
+is (1, 3, H, W), RGB in [0, 1].
 """
 
+import importlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from faceren.arrays import Rgb8
-from faceren.errors import ConfigError, ShapeError
+from faceren.assets import asset
+from faceren.checks import nearest
+from faceren.errors import ConfigError, MachineError, ShapeError
 from faceren.images import to_tensor
 from faceren.metrics.fed import SeenFace, fed, lle, see_face
 from faceren.metrics.fid import SetScores, compare_sets
+from faceren.metrics.fidelity import CEILING, PAPER_CEILING, ms_ssim, psnr, ssim
 from faceren.metrics.inception import FeatureStatistics, FeatureStream, load_inception
-from faceren.metrics.measures import recompressed, tensor_measures
-from faceren.metrics.names import PAIRED, SETS, Protocol
+from faceren.metrics.names import PAIRED, PYIQA, SETS, Protocol
 from faceren.metrics.niqe import niqe, niqe_legacy
 from faceren.metrics.results import (
     ImageScores,
@@ -27,8 +35,9 @@ from faceren.metrics.results import (
     computed_by,
     mean_interval,
 )
+from faceren.networks.perceptual import LpipsAlexNet
 
-FacePair = tuple[SeenFace | None, SeenFace | None]
+SeenLater = Future[SeenFace | None]
 
 AHEAD = 4
 """Pairs that may wait for dlib while torch goes on."""
@@ -37,6 +46,117 @@ WANTING = {
     "lle": "no pair of images in which dlib finds a face in both",
     "identity": "no restored face with an identity distance in the manifest",
 }
+
+
+LPIPS_LEAST_SIDE = 32
+"""Smaller images leave nothing for the third convolution."""
+JPEG_QUALITY = 95
+"""Quality of the JPEG that images went through before the paper measured them."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric, ready to use."""
+
+    function: Callable[[Tensor, Tensor], Tensor | float]
+    """Takes an image and its reference, or the image twice."""
+    paired: bool = True
+    """Whether it needs a reference."""
+
+    def __call__(self, image: Tensor, reference: Tensor) -> float:
+        """Return the figure of an image; ``reference`` is the image again if it has none."""
+        return float(self.function(image, reference))
+
+
+def tensor_measures(
+    metrics: Sequence[str], protocol: Protocol, device: torch.device
+) -> dict[str, Measure]:
+    """Return those of ``metrics`` that work on tensors, their weights loaded.
+
+    Raises:
+        MachineError: If weights or libraries are missing.
+        ConfigError: If pyiqa has no such metric.
+    """
+    paper = protocol == "paper"
+    measures = {}
+    for name in metrics:
+        if name == "psnr":
+            measures[name] = Measure(partial(psnr, ceiling=PAPER_CEILING if paper else CEILING))
+        elif name == "ssim":
+            measures[name] = Measure(ssim)
+        elif name == "ms-ssim":
+            measures[name] = Measure(partial(ms_ssim, slip=paper))
+        elif name == "lpips":
+            measures[name] = load_lpips(device, bgr=paper)  # so the paper fed it
+        elif name.startswith(PYIQA):
+            measures[name] = load_pyiqa(name, device)
+    return measures
+
+
+def load_lpips(device: torch.device, *, bgr: bool = False) -> Measure:
+    """Return LPIPS on AlexNet, version 0.1, in float32.
+
+    Args:
+        device: Where to run it.
+        bgr: Swap red and blue first.
+
+    Raises:
+        MachineError: If the weights are missing or damaged.
+    """
+    network = LpipsAlexNet(asset("lpips-alexnet")).eval().to(device)
+
+    def measure(image: Tensor, reference: Tensor) -> Tensor:
+        if min(image.shape[2:]) < LPIPS_LEAST_SIDE:
+            raise ShapeError(f"lpips: expected at least {LPIPS_LEAST_SIDE} pixels a side")
+        pair = torch.cat([image, reference]).to(device)
+        ordered = pair.flip(1) if bgr else pair
+        distance: Tensor = network(ordered[:1], ordered[1:])
+        return distance
+
+    return Measure(measure)
+
+
+def load_pyiqa(name: str, device: torch.device) -> Measure:
+    """Return a metric of the package pyiqa, if the user has installed it (mind its licence).
+
+    Args:
+        name: With the prefix ``pyiqa:``.
+        device: Where to run it.
+
+    Raises:
+        MachineError: If pyiqa is not installed.
+        ConfigError: If it has no such metric.
+    """
+    try:
+        package: Any = importlib.import_module("pyiqa")
+    except ImportError as error:
+        raise MachineError(
+            f"--metrics {name}: the package pyiqa is not installed; pip install pyiqa "
+            f"(mind its non-commercial licence)"
+        ) from error
+    wanted, known = name.removeprefix(PYIQA), list(package.list_models())
+    if wanted not in known:
+        raise ConfigError(f"--metrics: pyiqa has no metric {wanted!r}{nearest(wanted, known)}")
+    metric = package.create_metric(wanted, device=device)
+    if metric.metric_mode == "FR":
+        return Measure(metric)
+    return Measure(lambda image, _: metric(image), paired=False)
+
+
+def recompressed(rgb: Rgb8) -> Rgb8:
+    """Return an image after OpenCV's JPEG at quality 95, chroma at half resolution.
+
+    The paper's code wrote input, result and original side by side into one file. Where the width
+    is a multiple of 16 each compresses as if alone, but for the interpolation of chroma across
+    the seams, one pixel wide.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+    """
+    bgr = np.ascontiguousarray(rgb[:, :, ::-1])
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(np.asarray(decoded, np.uint8)[:, :, ::-1])
 
 
 class Scorer:
@@ -57,7 +177,7 @@ class Scorer:
         self._measures = tensor_measures(self.metrics, protocol, device)
         self._rows: list[ImageScores] = []
         self._pool = ThreadPoolExecutor(1)
-        self._seen: deque[tuple[ImageScores, Future[FacePair]]] = deque()
+        self._seen: deque[tuple[ImageScores, SeenLater, SeenLater]] = deque()
         self._mixed = 0
         self._sets_paired = True
         self._ours = self._theirs = None
@@ -90,12 +210,14 @@ class Scorer:
             )
         self._rows.append(row)
         if reference is not None:
-            self._mixed += _is_gray(result) != _is_gray(reference)
+            gray, other = ((rgb == rgb[:, :, :1]).all() for rgb in (result, reference))
+            self._mixed += bool(gray != other)
         if self.protocol == "paper":
             result = recompressed(result)
             reference = None if reference is None else recompressed(reference)
         if {"fed", "lle"} & set(self.metrics) and reference is not None:
-            self._seen.append((row, self._pool.submit(_see_faces, result, reference)))
+            ours, theirs = (self._pool.submit(see_face, rgb) for rgb in (result, reference))
+            self._seen.append((row, ours, theirs))
         self._measure(row, result, reference)
         while len(self._seen) > AHEAD:
             self._take_faces()
@@ -124,8 +246,8 @@ class Scorer:
             row.values["identity"] = row.identity
 
     def _take_faces(self) -> None:
-        row, future = self._seen.popleft()
-        face, other = future.result()
+        row, ours, theirs = self._seen.popleft()
+        face, other = ours.result(), theirs.result()
         if face is not None and other is not None:
             for metric, measure in (("fed", fed), ("lle", lle)):
                 if metric in self.metrics:
@@ -201,11 +323,3 @@ class Scorer:
         theirs = self._theirs.statistics() if reference is None else reference
         paired = self._sets_paired and reference is None
         return compare_sets(self._ours.statistics(), theirs, wanted, self.protocol, paired=paired)
-
-
-def _see_faces(result: Rgb8, reference: Rgb8) -> FacePair:
-    return see_face(result), see_face(reference)
-
-
-def _is_gray(rgb: Rgb8) -> bool:
-    return bool((rgb == rgb[:, :, :1]).all())

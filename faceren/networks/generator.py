@@ -149,11 +149,7 @@ class Generator(nn.Module):
             if name in constants:
                 features = torch.full_like(features, constants[name])
             x = block(x, features)
-        return self._output(faces, F.leaky_relu(x, 0.2))
-
-    def _output(self, faces: Tensor, x: Tensor) -> Tensor:
-        """Return the images that the finest features (N, C_0, H/r, W/r) stand for."""
-        r = self.config.stem_stride
+        x, r = F.leaky_relu(x, 0.2), self.config.stem_stride  # (N, C_0, H/r, W/r)
         added = F.pixel_shuffle(self.to_rgb(x), r)  # (N, 3, H, W)
         if self.to_gains is not None:
             gains = gains_of(self.to_gains(x), self.config.octaves, r)

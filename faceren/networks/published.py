@@ -7,6 +7,7 @@ vectors u and v, and buffers of a batch normalisation that no face restored alon
 letters: n width of the network, C channels of a normalised map, S channels of the guidance.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -166,24 +167,16 @@ def _block(
         "conv_1": (fout, middle, 3, 3),
         **({"conv_s": (fout, fin, 1, 1)} if fin != fout else {}),
     }.items():
-        yield from _residual_conv(
-            f"{name}.{conv}", f"{ours}.{conv}", shape, spectral=config.spectral_norm
-        )
-
-
-def _residual_conv(
-    name: str, ours: str, shape: tuple[int, int, int, int], *, spectral: bool
-) -> Iterator[Part]:
-    out, into, rows, columns = shape
-    if spectral:
-        inner = f"{ours}.parametrizations.weight"
-        yield Part(f"{name}.weight_orig", f"{inner}.original", shape)
-        yield Part(f"{name}.weight_u", f"{inner}.0._u", (out,))
-        yield Part(f"{name}.weight_v", f"{inner}.0._v", (into * rows * columns,))
-    else:
-        yield Part(f"{name}.weight", f"{ours}.weight", shape)
-    if rows == 3:  # the 1x1 shortcut has no bias
-        yield Part(f"{name}.bias", f"{ours}.bias", (out,))
+        theirs, target = f"{name}.{conv}.weight", f"{ours}.{conv}"
+        if config.spectral_norm:
+            inner = f"{target}.parametrizations.weight"
+            yield Part(f"{theirs}_orig", f"{inner}.original", shape)
+            yield Part(f"{theirs}_u", f"{inner}.0._u", shape[:1])
+            yield Part(f"{theirs}_v", f"{inner}.0._v", (math.prod(shape[1:]),))
+        else:
+            yield Part(theirs, f"{target}.weight", shape)
+        if shape[2] == 3:  # the 1x1 shortcut has no bias
+            yield Part(f"{name}.{conv}.bias", f"{target}.bias", shape[:1])
 
 
 def _encoder(config: GeneratorConfig) -> Iterator[Part]:

@@ -45,7 +45,11 @@ class VggFeatures(nn.Module):
         stages = STAGES[self.kind]
         kept = sum(stages[:4]) + 1
         self.first_of_stage = [sum(stages[:index]) for index in range(5)]
-        self.convs = nn.ModuleList(_convolution(*pair) for pair in pairs[:kept])
+        self.convs = nn.ModuleList()
+        for weight, bias in pairs[:kept]:
+            conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+            conv.load_state_dict({"weight": weight, "bias": bias})
+            self.convs.append(conv)
         self.requires_grad_(requires_grad=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -90,11 +94,13 @@ def read_convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
             and key.removeprefix(prefix).split(".")[0].isdigit()
             and value.ndim == 4
         }
-        if found:
-            return [
-                (found[number].float(), _bias(tensors, f"{prefix}{number}.bias", path))
-                for number in sorted(found)
-            ]
+        if not found:
+            continue
+        biases = {number: f"{prefix}{number}.bias" for number in sorted(found)}
+        for key in biases.values():
+            if key not in tensors:
+                raise ConfigError(f"{path.name}: expected a bias under {key!r}, got none")
+        return [(found[number].float(), tensors[key].float()) for number, key in biases.items()]
     raise ConfigError(
         f"{path.name}: expected VGG weights under keys like 'features.0.weight', "
         f"got {next(iter(tensors), None)!r}"
@@ -113,12 +119,6 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(state, Mapping):
         raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
     return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
-
-
-def _bias(tensors: Mapping[str, Tensor], key: str, path: Path) -> Tensor:
-    if key not in tensors:
-        raise ConfigError(f"{path.name}: expected a bias under {key!r}, got none")
-    return tensors[key].float()
 
 
 def detect(kernels: list[Tensor], name: str) -> str:
@@ -141,9 +141,3 @@ def detect(kernels: list[Tensor], name: str) -> str:
         first = next(i for i in range(len(wanted)) if found[i] != wanted[i])
         problems.append(f"{kind} needs {wanted[first]} as convolution {first}, got {found[first]}")
     raise ConfigError(f"{name}: neither VGG-16 nor VGG-19: {'; '.join(problems)}")
-
-
-def _convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
-    conv.load_state_dict({"weight": weight, "bias": bias})
-    return conv

@@ -35,7 +35,16 @@ def widened(small: Generator, config: GeneratorConfig, *, seed: int) -> Generato
         ConfigError: If the two differ in more than width, hidden channels and middle blocks, if
             one of these is smaller, or with ``spectral_norm``, which copies would change.
     """
-    _check(small.config, config)
+    ours, theirs = dataclasses.asdict(config), dataclasses.asdict(small.config)
+    for key, value in ours.items():
+        grows = key in MAY_GROW and value >= theirs[key]
+        if value != theirs[key] and not grows:
+            wanted = f"at least {theirs[key]}" if key in MAY_GROW else repr(theirs[key])
+            raise ConfigError(
+                f"model.{key}: expected {wanted} to widen that of init, got {value!r}"
+            )
+    if config.spectral_norm:
+        raise ConfigError("model.spectral_norm: expected false, for init to be widened, got true")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         large = build_generator(config)
@@ -49,19 +58,6 @@ def widened(small: Generator, config: GeneratorConfig, *, seed: int) -> Generato
                 for parameter in block.get_submodule("conv_1").parameters():
                     parameter.zero_()
     return large
-
-
-def _check(small: GeneratorConfig, large: GeneratorConfig) -> None:
-    ours, theirs = dataclasses.asdict(large), dataclasses.asdict(small)
-    for key, value in ours.items():
-        grows = key in MAY_GROW and value >= theirs[key]
-        if value != theirs[key] and not grows:
-            wanted = f"at least {theirs[key]}" if key in MAY_GROW else repr(theirs[key])
-            raise ConfigError(
-                f"model.{key}: expected {wanted} to widen that of init, got {value!r}"
-            )
-    if large.spectral_norm:
-        raise ConfigError("model.spectral_norm: expected false, for init to be widened, got true")
 
 
 def _grown(

@@ -66,25 +66,13 @@ def contact_sheet(
         draw.text((GAP + column * (side + GAP), GAP), shortened(title, side, font), INK, font)
     for index, row in enumerate(rows):
         for column, cell in enumerate(row):
-            corner = (GAP + column * (side + GAP), top + index * (side + line + GAP))
-            _place(sheet, draw, cell, corner, side, font)
+            x, y = GAP + column * (side + GAP), top + index * (side + line + GAP)
+            if cell.image is not None:
+                picture = Image.fromarray(fitted(cell.image, side))
+                left, above = (side - picture.width) // 2, (side - picture.height) // 2
+                sheet.paste(picture, (x + left, y + above))
+            draw.text((x, y + side + GAP // 4), shortened(cell.caption, side, font), INK, font)
     return np.asarray(sheet, np.uint8)
-
-
-def _place(
-    sheet: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    cell: Cell,
-    corner: tuple[int, int],
-    side: int,
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
-) -> None:
-    x, y = corner
-    if cell.image is not None:
-        picture = fitted(cell.image, side)
-        height, width = picture.shape[:2]
-        sheet.paste(Image.fromarray(picture), (x + (side - width) // 2, y + (side - height) // 2))
-    draw.text((x, y + side + GAP // 4), shortened(cell.caption, side, font), INK, font)
 
 
 def shortened(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:

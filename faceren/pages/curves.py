@@ -3,6 +3,7 @@
 import importlib.util
 import io
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -52,17 +53,12 @@ def curves(lines: Sequence[Json]) -> dict[str, dict[str, Curve]]:
     for line in lines:
         if line["kind"] == "validate" and train:
             images = float(np.interp(line["step"], [0, *steps], [0, *seen]))
-            for name, task, figures in _tasks(line):
+            tasks = {k: v for k, v in line.items() if k not in ("kind", "step", INPUT)}
+            tasks |= {f"{INPUT} {task}": figures for task, figures in line[INPUT].items()}
+            for task, figures in tasks.items():
                 for metric, value in figures.items():
-                    add(metric, f"{name}{task}", images, value)
+                    add(metric, task, images, value)
     return panels
-
-
-def _tasks(line: Json) -> list[tuple[str, str, dict[str, float]]]:
-    """Return the figures of each task of a validation, and those of the input."""
-    ours = {name: value for name, value in line.items() if name not in ("kind", "step", INPUT)}
-    found = [("", task, figures) for task, figures in ours.items()]
-    return found + [(f"{INPUT} ", task, figures) for task, figures in line[INPUT].items()]
 
 
 def draw_curves(lines: Sequence[Json]) -> bytes:
@@ -77,26 +73,17 @@ def draw_curves(lines: Sequence[Json]) -> bytes:
     figure = Figure((PANEL[0] * max(1, len(panels)), PANEL[1]), layout="constrained", dpi=110)
     for number, (title, found) in enumerate(panels.items(), start=1):
         axes: Any = figure.add_subplot(1, len(panels), number)
-        _panel(axes, title, found)
+        drawn = {n: ([place / 1000 for place in x], y) for n, (x, y) in found.items()}
+        tasks = [name for name in found if not name.startswith(f"{INPUT} ")]
+        for task, colour in zip(tasks, cycle(COLOURS), strict=False):
+            axes.plot(*drawn[task], color=colour, linewidth=1, marker=".", label=task)
+            if f"{INPUT} {task}" in found:
+                axes.plot(*drawn[f"{INPUT} {task}"], color=colour, linestyle="--")
+        axes.set_title(title if title == LOSS else f"{title} {arrow(title)}", fontsize=9)
+        axes.set_xlabel("thousand images seen", fontsize=7)
+        axes.tick_params(labelsize=7)
+        if tasks != [LOSS]:
+            axes.legend(fontsize=7, title="dashed: the input", title_fontsize=7)
     data = io.BytesIO()
     figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()
-
-
-def _panel(axes: Any, title: str, found: dict[str, Curve]) -> None:
-    tasks = [name for name in found if not name.startswith(f"{INPUT} ")]
-    for number, task in enumerate(tasks):
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(*_thousands(found[task]), color=colour, linewidth=1, marker=".", label=task)
-        if f"{INPUT} {task}" in found:
-            axes.plot(*_thousands(found[f"{INPUT} {task}"]), color=colour, linestyle="--")
-    axes.set_title(title if title == LOSS else f"{title} {arrow(title)}", fontsize=9)
-    axes.set_xlabel("thousand images seen", fontsize=7)
-    axes.tick_params(labelsize=7)
-    if tasks != [LOSS]:
-        axes.legend(fontsize=7, title="dashed: the input", title_fontsize=7)
-
-
-def _thousands(curve: Curve) -> tuple[list[float], list[float]]:
-    places, values = curve
-    return [place / 1000 for place in places], values

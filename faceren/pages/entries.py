@@ -1,7 +1,7 @@
 """The photos of a run as the review page shows them: from the manifest, and from what is there."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,11 +15,12 @@ from faceren.images import read_photo, shown
 from faceren.pages.comparison import Look, draw, keys_of, look_at
 from faceren.pages.page import relative_url
 from faceren.pages.pictures import Pictures
+from faceren.runs.folder import PICTURES_DIR
 from faceren.runs.manifest import Manifest, key_of, output_of, source_of
 
 Check = Literal["there", "bytes"]
-"""How files are checked: that they have the bytes they had, or, of those of which the page has
-pictures, only that they are there."""
+"""How files are checked: that they have the bytes they had, or, where they lie in the folder or
+the page has pictures of them already, only that they are there."""
 
 SEEN_BY_BROWSERS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".avif"}
 
@@ -44,36 +45,32 @@ class Entry:
         return key_of(self.line)
 
 
-def entries_of(
-    output: Path, manifest: Manifest, check: Check, pictures: Pictures, pool: Executor
-) -> list[Entry]:
+def entries_of(output: Path, manifest: Manifest, check: Check, pool: Executor) -> list[Entry]:
     """Return the photos of a run, sorted by name.
 
     Args:
         output: The folder of the outputs.
         manifest: What it records.
         check: How closely to look at the files.
-        pictures: Those of the page that are there: made from files that had the recorded bytes.
         pool: Looks at the files.
     """
     keys = sorted(manifest.items, key=lambda key: key.split("/"))
+    pictures = Pictures(output / PICTURES_DIR)  # made from files that had the recorded bytes
     return list(pool.map(partial(_entry, output, manifest, check, pictures), keys))
 
 
 def _entry(output: Path, manifest: Manifest, check: Check, pictures: Pictures, key: str) -> Entry:
     line = manifest.items[key]
     digest = str(line.get("input_sha256") or "")
-    shows = keys_of(line)
-    known = check == "there" and shows.before in pictures
+    known = check == "there" and keys_of(line).before in pictures
     original, gone = _checked(source_of(line, output), digest, "the original", known=known)
     unread = line.get("status") == "failed" and not digest  # which its reason says
     notes = [gone] * (bool(gone) and not unread)
     result = None
     if line.get("output"):
         digest = str(line.get("output_sha256") or "")
-        known = known and shows.after in pictures
         made = output_of(line, output)
-        result, gone = _checked(made, digest, "the restored file", known=known)
+        result, gone = _checked(made, digest, "the restored file", known=check == "there")
         notes += [gone] * bool(gone)
     return Entry(
         line=line,
@@ -133,25 +130,22 @@ def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
         return ""
     if entry.line.get("status") == "failed":
         return ""  # it could not be read then
+    faces = entry.line.get("faces") or []
+    after: Look | None = None
     try:
-        draw(pictures, entry.line, *_looks(entry, entry.original, max_pixels))
+        photo = read_photo(entry.original, max_pixels=max_pixels)
+        before, width = look_at(photo, faces, 1), photo.pages[0].upright_shape[1]
+        if entry.line.get("output_sha256") == entry.line.get("input_sha256"):
+            after = before
+        elif entry.result is not None:
+            photo = read_photo(entry.result, max_pixels=max_pixels)
+            after = look_at(photo, faces, photo.pages[0].upright_shape[1] / width)
+        draw(pictures, entry.line, before, after)
     except MachineError:
         raise
     except Exception as error:  # a line that other hands have edited, say
         return f"it cannot be shown: {shown(str(error))}"
     return ""
-
-
-def _looks(entry: Entry, original: Path, max_pixels: int) -> tuple[Look, Look | None]:
-    faces = entry.line.get("faces") or []
-    photo = read_photo(original, max_pixels=max_pixels)
-    before, width = look_at(photo, faces, 1), photo.pages[0].upright_shape[1]
-    if entry.line.get("output_sha256") == entry.line.get("input_sha256"):
-        return before, before
-    if entry.result is None:
-        return before, None
-    photo = read_photo(entry.result, max_pixels=max_pixels)
-    return before, look_at(photo, faces, photo.pages[0].upright_shape[1] / width)
 
 
 def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
@@ -165,6 +159,22 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
     line, keys = entry.line, keys_of(entry.line)
     before, after = pictures.get(keys.before), pictures.get(keys.after)
     size = before or after
+    faces = []
+    for face, key in zip(line.get("faces") or [], keys.faces, strict=True):
+        picture = pictures.get(key)
+        faces.append(
+            {
+                "picture": picture and _picture_url(pictures, picture.name),
+                "width": picture.width if picture else 0,
+                "height": picture.height if picture else 0,
+                "identity": face.get("identity"),
+                "crop": face.get("working_size") or face.get("crop"),
+                "page": face.get("page", 0) + 1,
+                "reverted": bool(face.get("reverted")),
+                "strength": face.get("strength"),
+                "reason": shown(str(face.get("reason") or "")),
+            }
+        )
     return {
         "key": entry.key,
         "name": shown(entry.key),
@@ -179,24 +189,8 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
         "result": _url(entry.result, output),
         "notes": list(entry.notes),
         "strength": (entry.header.get("options") or {}).get("strength"),
-        "faces": list(_faces(line, keys.faces, pictures)),
+        "faces": faces,
     }
-
-
-def _faces(line: Json, keys: tuple[str, ...], pictures: Pictures) -> Iterator[dict[str, Any]]:
-    for face, key in zip(line.get("faces") or [], keys, strict=True):
-        picture = pictures.get(key)
-        yield {
-            "picture": picture and _picture_url(pictures, picture.name),
-            "width": picture.width if picture else 0,
-            "height": picture.height if picture else 0,
-            "identity": face.get("identity"),
-            "crop": face.get("working_size") or face.get("crop"),
-            "page": face.get("page", 0) + 1,
-            "reverted": bool(face.get("reverted")),
-            "strength": face.get("strength"),
-            "reason": shown(str(face.get("reason") or "")),
-        }
 
 
 def _picture_url(pictures: Pictures, name: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from faceren.config import nearest
 from faceren.errors import ConfigError, ImageError
+from faceren.files import sha256_of
 from faceren.images import read_rgb, shown, write_png
 from faceren.metrics.names import PYIQA
 from faceren.metrics.results import Evaluation, ImageScores
@@ -57,26 +58,33 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, count: int = 12) -> 
 
 def _picture(row: ImageScores, by: str) -> dict[str, object]:
     """Return an image between its input and its reference, as a figure of the page."""
-    cells = [_cell(row.input), _cell(row.result), _cell(row.reference)]
-    names = [
-        name for name, cell in zip(("input", "output", "reference"), cells, strict=True) if cell
-    ]
-    strip = contact_sheet([[cell for cell in cells if cell]], side=SIDE, headers=names)
+    files = {"input": _input(row), "output": row.result, "reference": row.reference}
+    cells = {}
+    for name, path in files.items():
+        if path is not None:
+            try:
+                cells[name] = Cell(read_rgb(path))
+            except ImageError:  # gone since it was scored
+                cells[name] = Cell(None, "cannot be read")
+    strip = contact_sheet([list(cells.values())], side=SIDE, headers=list(cells))
     caption = f"{shown(row.path)}: {by} {figure(by, row.values[by])}"
     return {
         "source": embedded(jpeg(strip), "jpeg"),
-        "alt": f"{', '.join(names)} of {shown(row.path)}",
+        "alt": f"{', '.join(cells)} of {shown(row.path)}",
         "caption": caption,
         "width": strip.shape[1],
         "height": strip.shape[0],
     }
 
 
-def _cell(path: Path | None) -> Cell | None:
+def _input(row: ImageScores) -> Path | None:
+    """Return the input, if it may be shown: a manifest may name any file of the disk."""
+    if row.input is None or row.input_sha256 is None:
+        return row.input
     try:
-        return None if path is None else Cell(read_rgb(path))
-    except ImageError:  # gone since it was scored
-        return Cell(None, "cannot be read")
+        return row.input if sha256_of(row.input) == row.input_sha256 else None
+    except OSError:
+        return None
 
 
 def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | None = None) -> str:
@@ -104,19 +112,15 @@ def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | Non
     if metric not in have:
         raise ConfigError(f"--worst: no image has a figure of {metric!r}{nearest(metric, have)}")
     worst = evaluation.worst(count, metric)
-    columns = {
-        "input": [_found(row.input) for row in worst],
-        "output": [
-            _found(row.result, f"{row.path}  {metric} {row.values[metric]:.4g}") for row in worst
-        ],
-        "reference": [_found(row.reference) for row in worst],
-    }
+    columns: dict[str, list[Cell]] = {"input": [], "output": [], "reference": []}
+    for row in worst:
+        captions = "", f"{row.path}  {metric} {row.values[metric]:.4g}", ""
+        files = _input(row), row.result, row.reference
+        for cells, file, caption in zip(columns.values(), files, captions, strict=True):
+            image = read_rgb(file) if file is not None and file.is_file() else None
+            cells.append(Cell(image, caption))
     filled = {
         title: cells for title, cells in columns.items() if any(c.image is not None for c in cells)
     }
     write_png(path, contact_sheet(list(zip(*filled.values(), strict=True)), headers=list(filled)))
     return metric
-
-
-def _found(path: Path | None, caption: str = "") -> Cell:
-    return Cell(None if path is None or not path.is_file() else read_rgb(path), caption)

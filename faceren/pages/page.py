@@ -62,8 +62,9 @@ def render(
     Raises:
         jinja2.UndefinedError: If the template needs a name that the context lacks.
     """
-    style = "".join(_static(name) for name in (STYLE, *styles))
-    code = [_static(name) for name in scripts]
+    static = HERE / "static"
+    style = "".join((static / name).read_text(encoding="utf-8") for name in (STYLE, *styles))
+    code = [(static / name).read_text(encoding="utf-8") for name in scripts]
     return (
         _environment()
         .get_template(template)
@@ -130,18 +131,11 @@ def _environment() -> Environment:
     return environment
 
 
-@cache
-def _static(name: str) -> str:
-    return (HERE / "static" / name).read_text(encoding="utf-8")
-
-
 def _policy(style: str, scripts: Sequence[str]) -> str:
-    code = " ".join(_hash(text) for text in scripts) or "'none'"
+    digests = (hashlib.sha256(text.encode()).digest() for text in (style, *scripts))
+    look, *code = (f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    allowed = " ".join(code) or "'none'"
     return (
-        f"default-src 'none'; img-src 'self' file: data:; style-src {_hash(style)}; "
-        f"script-src {code}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src 'self' file: data:; style-src {look}; "
+        f"script-src {allowed}; base-uri 'none'; form-action 'none'"
     )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -74,7 +74,7 @@ def write_review(
     """
     pictures = pictures_of(output)
     with ThreadPoolExecutor(threads) as pool:
-        entries = entries_of(output, manifest, check, pictures, pool)
+        entries = entries_of(output, manifest, check, pool)
         entries = drawn(entries, pictures, max_pixels, pool)
     used = {key for entry in entries for key in keys_of(entry.line)}
     pictures.keep_only(used, {Path(entry.key).name for entry in entries})
@@ -94,33 +94,28 @@ def _context(
 ) -> dict[str, Any]:
     place = output.resolve()
     counts = Counter(str(entry.line.get("status")) for entry in entries)
+    statuses = [(name, label, counts[name]) for name, label in STATUSES.items() if counts[name]]
+    faces = [face for entry in entries for face in entry.line.get("faces") or []]
+    distances = [face["identity"] for face in faces if face.get("identity") is not None]
+    totals = [("Photos", f"{len(entries):,}")]
+    totals += [(label.capitalize(), f"{count:,}") for _, label, count in statuses]
+    totals.append(("Faces", f"{len(faces):,}"))
+    if distances:
+        beyond = sum(distance > SAME_PERSON for distance in distances)
+        totals.append(("Median identity distance", f"{statistics.median(distances):.2f}"))
+        totals.append((f"Faces beyond {SAME_PERSON}", f"{beyond:,}"))
     return {
         "title": "Restored photographs",
         "subtitle": shown(place.name),
         "run": sha256(str(place).encode("utf-8", "replace")).hexdigest()[:16],
-        "statuses": [
-            (name, label, counts[name]) for name, label in STATUSES.items() if counts[name]
-        ],
-        "totals": _totals(entries, counts),
+        "statuses": statuses,
+        "totals": totals,
         "settings": _settings(header),
         "strength": (header.get("options") or {}).get("strength"),
         "notes": notes,
         "same_person": SAME_PERSON,
         "full_change": f"{FULL_CHANGE:.0%}",
     }
-
-
-def _totals(entries: Sequence[Entry], counts: Counter[str]) -> list[tuple[str, str]]:
-    faces = [face for entry in entries for face in entry.line.get("faces") or []]
-    distances = [face["identity"] for face in faces if face.get("identity") is not None]
-    totals = [("Photos", f"{len(entries):,}")]
-    totals += [(label.capitalize(), f"{counts[s]:,}") for s, label in STATUSES.items() if counts[s]]
-    totals.append(("Faces", f"{len(faces):,}"))
-    if distances:
-        beyond = sum(distance > SAME_PERSON for distance in distances)
-        totals.append(("Median identity distance", f"{statistics.median(distances):.2f}"))
-        totals.append((f"Faces beyond {SAME_PERSON}", f"{beyond:,}"))
-    return totals
 
 
 def _settings(header: Json) -> list[tuple[str, str]]:
@@ -130,14 +125,11 @@ def _settings(header: Json) -> list[tuple[str, str]]:
         ("Weights, SHA-256", header.get("weights_sha256", "?")),
     ]
     known += (header.get("options") or {}).items()
-    return [(_words(name), shown(_value(value))) for name, value in known]
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize() if name.islower() else name
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "–" if value is None else str(value)
+    settings = []
+    for name, value in known:
+        words = name.replace("_", " ").capitalize() if name.islower() else name
+        text = "–" if value is None else str(value)
+        if isinstance(value, bool):
+            text = "yes" if value else "no"
+        settings.append((words, shown(text)))
+    return settings

@@ -72,13 +72,19 @@ def finish(
     status: Status = "restored" if faces and applied else "no_face"
     reason = "" if status == "restored" else LEFT_ALONE if faces else "no face found"
     changed = status == "restored" or options.background == "renovate"
-    if not changed and options.scale == 1 and options.format == "keep":
+    warnings: tuple[str, ...] = ()
+    if not changed and not options.writes_anew:
         copy_photo(job.output, photo)
         written = prepared.sha256
     else:
         photo = _merged(prepared, faces, options, restore, tools)
-        said = note if changed else None
-        write_photo(job.output, photo, format=options.format, quality=options.quality, note=said)
+        warnings = write_photo(
+            job.output,
+            photo,
+            format=options.format,
+            quality=options.quality,
+            note=note if changed else None,
+        )
         if save_faces:
             _save(job, faces)
         written = sha256_of(job.output)
@@ -92,6 +98,7 @@ def finish(
         output_sha256=written,
         faces=edits,
         left=prepared.left,
+        warnings=warnings,
     )
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits))

@@ -93,6 +93,11 @@ class RestoreOptions:
                 "--aligned restores whole pictures already; leave out --background renovate"
             )
 
+    @property
+    def writes_anew(self) -> bool:
+        """Whether also a photo without a face is written anew, not copied."""
+        return self.scale != 1 or self.format != "keep"
+
     def digest(self, weights_sha256: str, given: "Sequence[GivenFace]" = ()) -> str:
         """Return a hash of all that decides an output: options, weights, faces given by hand."""
         fields = json.dumps(dataclasses.asdict(self), sort_keys=True)

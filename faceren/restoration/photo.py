@@ -14,7 +14,7 @@ from faceren.faces.given import GivenFace, locate
 from faceren.faces.prints import print_of, prints_on
 from faceren.faces.tools import FaceTools, load_tools
 from faceren.files import sha256_of
-from faceren.images import Photo, enlarged, read_photo
+from faceren.images import Photo, check_target, enlarged, read_photo
 from faceren.restoration.crops import (
     FaceCrop,
     choose,
@@ -88,6 +88,8 @@ def prepare(
         found.append([(f, _keeps_chroma(print_of(f, prints, image), options)) for f in restored])
         changes = bool(restored) or options.aligned or options.background == "renovate"
         luminance_only.append(changes and _keeps_chroma(image, options))
+    if any(found) or options.aligned or options.background == "renovate" or options.writes_anew:
+        check_target(photo, options.format, options.scale)  # before the network's work
     photo = enlarged(photo, options.scale, max_pixels=max_pixels)
     crops: list[FaceCrop] = []
     for page, faces in enumerate(found):

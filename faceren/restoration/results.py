@@ -87,6 +87,8 @@ class PhotoResult:
     faces: tuple[FaceEdit, ...] = ()
     left: tuple[LeftFace, ...] = ()
     """Seen and left alone."""
+    warnings: tuple[str, ...] = ()
+    """What the output does not hold of its original, and what in it may mislead."""
     previous: str = ""
     """Status in the manifest of a photo that is skipped because nothing changed."""
 
@@ -103,7 +105,16 @@ class PhotoResult:
             "reason": self.reason,
             "settings": self.settings,
             "faces": [face.to_json() for face in self.faces],
-        } | ({"left": [face.to_json() for face in self.left]} if self.left else {})
+        } | self._more()
+
+    def _more(self) -> Json:
+        """Return what only some lines have."""
+        more: Json = {}
+        if self.left:
+            more["left"] = [face.to_json() for face in self.left]
+        if self.warnings:
+            more["warnings"] = list(self.warnings)
+        return more
 
 
 def done_before(

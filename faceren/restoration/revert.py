@@ -18,7 +18,6 @@ from faceren.faces.alignment import crop_box, crop_transform
 from faceren.files import sha256_of
 from faceren.images import (
     Box,
-    Photo,
     copy_photo,
     enlarged,
     read_photo,
@@ -68,20 +67,15 @@ def reverted(
     mark = {"identity": None, "reverted": True}
     marked = [face | mark if index in gone else face for index, face in enumerate(known)]
     if faces is None or len(gone) == len(known):
-        _write_original(source, output, max_pixels, quality)
+        photo, suffix = read_photo(source, max_pixels=max_pixels), output.suffix.lower()
+        if suffix == source.suffix.lower():
+            copy_photo(output, photo)
+        else:  # the run changed formats: the original in the new one
+            write_photo(output, photo, format=FORMAT_OF[suffix], quality=quality)
         line = {**line, "status": "reverted", "reason": KEPT}
     else:
         _write_without(line, source, output, gone, max_pixels, quality)
     return {**line, "output_sha256": sha256_of(output), "faces": marked, "chosen": True}
-
-
-def _write_original(source: Path, output: Path, max_pixels: int, quality: int) -> None:
-    """Write the original's bytes; if the run changed formats, the original in the new format."""
-    photo = read_photo(source, max_pixels=max_pixels)
-    if output.suffix.lower() == source.suffix.lower():
-        copy_photo(output, photo)
-    else:
-        write_photo(output, photo, format=FORMAT_OF[output.suffix.lower()], quality=quality)
 
 
 def _write_without(
@@ -98,23 +92,19 @@ def _write_without(
     try:
         scale = after.pages[0].upright_shape[1] // before.pages[0].upright_shape[1]
         before = enlarged(before, max(1, scale), max_pixels=max_pixels)
-        mixed = _mixed(line["faces"], before, after, gone)
+        pages = list(after.pages)
+        for index, page in enumerate(pages):
+            faces = enumerate(line["faces"])
+            here = {i: face for i, face in faces if int(face.get("page", 0)) == index}
+            if set(here) & set(gone):
+                shares = original_shares(here, set(gone), page.upright_shape, before.scale)
+                pages[index] = page.mixed(before.pages[index], shares)
     except ShapeError as error:
         raise FaceError(
             f"{shown(output)}: one face cannot be taken back, the file's form differs from its "
             f"original's ({error}); take the whole photo back"
         ) from error
-    write_photo(output, mixed, quality=quality)
-
-
-def _mixed(faces: list[Json], before: Photo, after: Photo, gone: Collection[int]) -> Photo:
-    pages = list(after.pages)
-    for index, page in enumerate(pages):
-        here = {i: face for i, face in enumerate(faces) if int(face.get("page", 0)) == index}
-        if set(here) & set(gone):
-            shares = original_shares(here, set(gone), page.upright_shape, before.scale)
-            pages[index] = page.mixed(before.pages[index], shares)
-    return replace(after, pages=tuple(pages))
+    write_photo(output, replace(after, pages=tuple(pages)), quality=quality)
 
 
 def original_shares(

@@ -23,6 +23,7 @@ from faceren.checks import Bounds, fits
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
 from faceren.files import read_bounded
+from faceren.images import same_name
 from faceren.runs.plan import Job
 
 FARTHEST = 1e6
@@ -59,7 +60,7 @@ def read_list(path: Path, option: str) -> list[Choice]:
         text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{option} {path}: expected a text file with one photo a line, {error}"
+            f"{option}: expected a text file with one photo a line, {path}: {error}"
         ) from error
     lines = enumerate(text.split("\n"), start=1)
     place = f"{option} {path}: line"
@@ -117,11 +118,12 @@ def resolved(
     Raises:
         ConfigError: If a name fits no photo.
     """
+    keys = {same_name(name): key for name, key in keys.items()}
     wanted: dict[str, frozenset[int] | None] = {}
     for choice in choices:
-        if choice.name not in keys:
+        if same_name(choice.name) not in keys:
             raise ConfigError(f"{option}: {choice.name!r} is none of the photos of this run")
-        key = keys[choice.name]
+        key = keys[same_name(choice.name)]
         earlier = wanted.get(key, frozenset())
         if choice.face is None or earlier is None:
             wanted[key] = None
@@ -149,7 +151,7 @@ def read_boxes(path: Path) -> list[BoxLine]:
     try:
         text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--boxes {path}: expected a text file, {error}") from error
+        raise ConfigError(f"--boxes: expected a text file, {path}: {error}") from error
     parse = _csv_line if path.suffix.lower() == ".csv" else _json_line
     found = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -165,14 +167,15 @@ def given_faces(jobs: Sequence[Job], lines: Sequence[BoxLine]) -> dict[str, tupl
     Raises:
         ConfigError: If a line names a photo that is not among them.
     """
-    keys = {str(job.source): job.key for job in jobs} | {job.key: job.key for job in jobs}
+    keys = {same_name(str(job.source)): job.key for job in jobs}
+    keys |= {same_name(job.key): job.key for job in jobs}
     given: dict[str, tuple[GivenFace, ...]] = {}
     for line in lines:
-        if line.photo not in keys:
+        if same_name(line.photo) not in keys:
             raise ConfigError(
                 f"{line.place}: {line.photo!r} is none of the {len(jobs)} photos of this run"
             )
-        key = keys[line.photo]
+        key = keys[same_name(line.photo)]
         given[key] = (*given.get(key, ()), line.face)
     return given
 

@@ -40,6 +40,8 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "options": (dict, "an object"),
     "libraries": (dict, "an object"),
     "faces": ((dict, None), "a list of objects"),
+    "left": ((dict, None), "a list of objects"),
+    "warnings": ((str, None), "a list of texts"),
 }
 """What a line may hold, by name; other names are nobody's concern."""
 FACE_FIELDS: dict[str, tuple[Kind, str]] = {
@@ -159,7 +161,8 @@ def _parsed(text: bytes) -> tuple[Json, str]:
     key = str(line.get("key") or "")
     for name in ("key", "input", "output"):
         if line.get(name) is not None and not _is_path(line[name]):
-            return {}, f"{name}: expected a path, got {line[name]!r:.60}"
+            below = " below the output folder" if name == "key" else ""
+            return {}, f"{name}: expected a path{below}, got {line[name]!r:.60}"
     if PurePosixPath(key).is_absolute() or ".." in PurePosixPath(key).parts:
         return {}, f"key: expected a path below the output folder, got {key!r:.120}"
     for number, face in enumerate(line.get("faces") or [], start=1):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from faceren.assets import samples_dir
 from faceren.errors import ConfigError, MachineError, NothingToDoError
-from faceren.images import FileFormat, count_files, find_images
+from faceren.images import FileFormat, count_files, find_images, same_name
 
 SUFFIX_OF: dict[FileFormat, str] = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """What an output is called when its format is chosen."""
@@ -147,8 +147,10 @@ def listed(jobs: Sequence[Job], names: Sequence[str]) -> Iterator[Job]:
     Raises:
         ConfigError: If a name fits no job.
     """
-    by_name = {job.key: job for job in jobs} | {str(job.source): job for job in jobs}
-    unknown = [name for name in names if name not in by_name]
+    by_name = {same_name(job.key): job for job in jobs}
+    by_name |= {same_name(str(job.source)): job for job in jobs}
+    unknown = [name for name in names if same_name(name) not in by_name]
     if unknown:
         raise ConfigError(f"--only: {unknown[0]!r} is none of the {len(jobs)} photos of this run")
-    yield from {by_name[name].key: by_name[name] for name in names}.values()
+    wanted = (by_name[same_name(name)] for name in names)
+    yield from {job.key: job for job in wanted}.values()

@@ -3,7 +3,7 @@
 Letters: H and W are the pixels of an image, which may differ from image to image.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,18 +90,23 @@ def read_images(
     Raises:
         ConfigError: If a folder is missing, or no folder has a usable image.
     """
-    found = list(_find(key, folders))
+    found: list[tuple[int, Path, str]] = []
+    for number, folder in enumerate(folders):
+        if not Path(folder).is_dir():
+            raise ConfigError(f"{key}: expected a folder of images, but {folder} is none")
+        images = find_images([Path(folder)])
+        found += ((number, image.path, image.relative.as_posix()) for image in images)
     entries: list[Entry] = []
     kept: list[Rgb8] = []
     skipped: list[str] = []
     room = cache_gib * GIB
     with ThreadPoolExecutor(DECODERS) as pool:
         results = pool.map(lambda item: _decode(item[1], min_side, max_side), found)
-        for done, ((folder, path, name), result) in enumerate(zip(found, results, strict=True), 1):
+        for done, ((number, path, name), result) in enumerate(zip(found, results, strict=True), 1):
             if isinstance(result, str):
                 skipped.append(f"{path}: {result}")
             else:
-                entries.append(Entry(path, name, folder, min(result.shape[:2])))
+                entries.append(Entry(path, name, number, min(result.shape[:2])))
                 room -= result.nbytes
                 kept.append(result)
             if room < 0:
@@ -113,14 +118,6 @@ def read_images(
         where = ", ".join(folders)
         raise ConfigError(f"{key}: expected images, found no usable one in {where}{reasons}")
     return Images(tuple(entries), tuple(kept) if room >= 0 else (), max_side, tuple(skipped))
-
-
-def _find(key: str, folders: Sequence[str]) -> Iterator[tuple[int, Path, str]]:
-    for number, folder in enumerate(folders):
-        if not Path(folder).is_dir():
-            raise ConfigError(f"{key}: expected a folder of images, but {folder} is none")
-        for image in find_images([Path(folder)]):
-            yield number, image.path, image.relative.as_posix()
 
 
 def _decode(path: Path, min_side: int, max_side: int) -> Rgb8 | str:

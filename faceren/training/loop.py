@@ -159,12 +159,23 @@ class Loop:
         done, stopped = self._agree()
         if done >= 1:
             return False
-        batches = self._batches()
+        steps = Steps(
+            samples=self.samples,
+            first=self.counters.step,
+            rank=self.fabric.global_rank,
+            processes=self.fabric.world_size,
+        )
+        pinned = self.fabric.device.type == "cuda"
+        batches = iter(build_loader(self.samples, steps, pinned=pinned))
         while done < 1 and not stopped:
             result = self._step(batches, done)
             done, stopped = self._agree()
             yield self._progress(result, done, log, last=done >= 1 or stopped)
-            self._guard()
+            if (bad := self.counters.bad_in_a_row) >= self.recipe.train.max_bad_steps:
+                raise FacerenError(
+                    f"the gradients of the last {bad} steps, up to step {self.counters.step}, were "
+                    f"not finite; lower train.lr, or set train.precision to fp32; {self._whole()}"
+                )
             if self.validator is not None and (done >= 1 or self._every("validate.every")):
                 yield self._validate(self.validator, log)
             late = time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
@@ -180,16 +191,6 @@ class Loop:
             latest = self.fabric.all_reduce(latest, reduce_op="max")  # type: ignore[assignment]
             seconds, stop = latest.tolist()
         return progress(self.recipe.train, self.counters.step, seconds), bool(stop)
-
-    def _batches(self) -> Iterator[Batch]:
-        steps = Steps(
-            samples=self.samples,
-            first=self.counters.step,
-            rank=self.fabric.global_rank,
-            processes=self.fabric.world_size,
-        )
-        pinned = self.fabric.device.type == "cuda"
-        return iter(build_loader(self.samples, steps, pinned=pinned))
 
     def _step(self, batches: Iterator[Batch], done: float) -> StepResult:
         asked = time.monotonic()
@@ -235,14 +236,6 @@ class Loop:
         section, _, name = key.partition(".")
         every: int = getattr(getattr(self.recipe, section), name)
         return self.counters.step % every == 0
-
-    def _guard(self) -> None:
-        bad = self.counters.bad_in_a_row
-        if bad >= self.recipe.train.max_bad_steps:
-            raise FacerenError(
-                f"the gradients of the last {bad} steps, up to step {self.counters.step}, were not "
-                f"finite; lower train.lr, or set train.precision to fp32; {self._whole()}"
-            )
 
     def _validate(self, validator: Validator, log: RunLog | None) -> Validated:
         """Measure the averaged weights, write the sheet, and keep them if they are the best."""

@@ -119,7 +119,11 @@ class TrainingState:
         if self.discriminator is not None:
             self._load_network(path, self.discriminator, parts.pop("discriminator", {}))
         for part, optimiser in self._optimisers().items():
-            _load_optimiser(optimiser, parts.pop(part, {}))
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in parts.pop(part, {}).items():
+                number, _, moment = name.partition(".")
+                state.setdefault(int(number), {})[moment] = value
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         if parts:
             raise ConfigError(
                 f"{path}: holds {', '.join(sorted(parts))}, which this recipe does not train"
@@ -156,14 +160,6 @@ def _read(path: Path) -> tuple[Counters, Inputs, dict[str, Tensor]]:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise MachineError(f"{path}: its counters cannot be read ({error}); {ANEW}") from error
     return found, inputs, tensors
-
-
-def _load_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        number, _, moment = name.partition(".")
-        state.setdefault(int(number), {})[moment] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
 def averaged_copy(generator: Generator) -> Generator:

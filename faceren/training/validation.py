@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from faceren.arrays import Rgb8
 from faceren.assets import asset
@@ -101,24 +100,20 @@ class Validator:
             scores = found.setdefault(case.task, [])
             if len(scores) < self.sheet and generator is not None:
                 rows.append((case.damaged, to_uint8(output.nan_to_num()), case.clean))
-            scores.append(self._scores(output, clean, case.face))
-        return Measured({task: _mean(scores) for task, scores in found.items()}, rows)
-
-    def _scores(self, output: Tensor, clean: Tensor, face: KnownFace | None) -> Scores:
-        scores = {
-            "psnr": float(psnr(output, clean)),
-            "ssim": float(ssim(output, clean)),
-            "lpips": float(self.lpips(output, clean)),
-        }
-        if face is not None:
-            scores["fed"] = face.fed(to_uint8(output.nan_to_num()))
-        return scores
-
-
-def _mean(scores: Sequence[Scores]) -> Scores:
-    """Return the mean of each score over the images that have it."""
-    names = dict.fromkeys(name for one in scores for name in one)
-    return {name: float(np.mean([one[name] for one in scores if name in one])) for name in names}
+            scored = {
+                "psnr": float(psnr(output, clean)),
+                "ssim": float(ssim(output, clean)),
+                "lpips": float(self.lpips(output, clean)),
+            }
+            if case.face is not None:
+                scored["fed"] = case.face.fed(to_uint8(output.nan_to_num()))
+            scores.append(scored)
+        means: dict[str, Scores] = {}
+        for task, scores in found.items():
+            for name in dict.fromkeys(name for one in scores for name in one):
+                figures = [one[name] for one in scores if name in one]  # not all have a face
+                means.setdefault(task, {})[name] = float(np.mean(figures))
+        return Measured(means, rows)
 
 
 def overall(scores: dict[str, Scores], select: str) -> float:

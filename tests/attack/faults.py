@@ -124,7 +124,10 @@ def lines(manifest: Path) -> dict[str, dict[str, object]]:
     """Return the last line of each item of a manifest, without what time decides."""
     found = {}
     for text in manifest.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
+        try:
+            line = json.loads(text)
+        except ValueError:  # the last one, torn
+            continue
         if "input" in line:
             found[line.get("key") or line["output"]] = _steady(line)
     return found

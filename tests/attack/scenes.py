@@ -73,7 +73,7 @@ def undisturbed(laboratory: Laboratory, root: Path, scene: Scene) -> Undisturbed
     """Run a scene without a fault; its output is removed again."""
     run = laboratory.run(scene.command.split())
     assert run.status in scene.statuses, run.stderr
-    found = Undisturbed(_originals(root, scene), _results(root, scene), run.calls)
+    found = Undisturbed(originals(root, scene), results(root, scene), run.calls)
     shutil.rmtree(root / scene.output)
     return found
 
@@ -88,27 +88,28 @@ def trial(
         yield f"exit status {run.status}: {run.stderr.strip()[-300:]}"
     if run.status == 4 and len(run.stderr.strip().splitlines()) > 6:
         yield f"many lines: {run.stderr.strip()[-300:]}"
-    if _originals(root, scene) != expected.originals:
+    if originals(root, scene) != expected.originals:
         yield "an original has changed"
-    for name, digest in _results(root, scene).items():
+    for name, digest in results(root, scene).items():
         picture = Path(name).suffix in (".png", ".jpg", ".tif") and "/" not in name
         if picture and expected.results.get(name) != digest:
             yield f"{name} is torn"
     again = laboratory.run(arguments)
     if again.status not in scene.statuses:
         yield f"the same command does not go on: {again.status} {again.stderr.strip()[-300:]}"
-    resumed = _results(root, scene)
+    resumed = results(root, scene)
     different = {k for k in resumed | expected.results if resumed.get(k) != expected.results.get(k)}
     if different:
         yield f"the resumed run differs in {sorted(different)[:4]}"
     shutil.rmtree(root / scene.output, ignore_errors=True)
 
 
-def _originals(root: Path, scene: Scene) -> dict[str, str]:
+def originals(root: Path, scene: Scene) -> dict[str, str]:
+    """Return the hashes of all files that a scene does not write."""
     return {k: v for k, v in contents(root).items() if not k.startswith(scene.output + "/")}
 
 
-def _results(root: Path, scene: Scene) -> dict[str, str]:
+def results(root: Path, scene: Scene) -> dict[str, str]:
     """Return the hashes of what a run has left; where time has its part, that it is there."""
     found = contents(root / scene.output) if (root / scene.output).exists() else {}
     return {

@@ -1,5 +1,7 @@
 """What the command line adds to the commands: parsing, messages, exit statuses, files."""
 
+import errno
+
 import pytest
 from typer.main import get_command
 
@@ -47,3 +49,33 @@ def test_underscores_are_accepted_in_option_names():
     assert cli.hyphens("--batch_size=auto") == "--batch-size=auto"
     assert cli.hyphens("--only_x") == "--only-x"
     assert cli.hyphens("my_photo.png") == "my_photo.png"
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error", "/disk/a\n.jpg"), "/disk/a\\n.jpg: Input/output"),
+        (PermissionError(errno.EACCES, "Permission denied"), "error: Permission denied"),
+        (MemoryError(), "error: not enough memory"),
+    ],
+)
+def test_a_machine_that_fails_is_one_line_and_4(run, monkeypatch, tmp_path, raised, said):
+    def fails(*_, **__):
+        raise raised
+
+    monkeypatch.setattr("faceren.commands.verify.read_run", fails)
+    status, _, stderr = run("restore", "--verify", tmp_path)
+    assert status == 4
+    (line,) = stderr.splitlines()
+    assert said in line
+    assert line.endswith("put that right, then the same command goes on")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
+    def fails(*_, **__):
+        raise OSError("of a library, no system's")
+
+    monkeypatch.setattr("faceren.commands.verify.read_run", fails)
+    monkeypatch.setattr("sys.argv", ["faceren", "restore", "--verify", str(tmp_path)])
+    with pytest.raises(OSError, match="of a library"):
+        cli.main()

@@ -332,3 +332,43 @@ def test_ten_thousand_tiny_photos_take_no_more_memory_than_a_thousand(tmp_path):
     command = [sys.executable, "-c", code, str(folder), str(tmp_path / "out")]
     early, late = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert late < early + 20_000  # KiB
+
+
+def test_files_of_no_known_kind_are_counted_and_named(tmp_path, run):
+    (tmp_path / "in").mkdir()
+    Image.new("L", (40, 40)).save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.png.xmp").write_text("sidecar")
+    status, stdout, stderr = run("restore", tmp_path / "in", "-o", tmp_path / "out", "--json")
+    assert status == 0
+    assert "1 file is of no kind that is restored: a.png.xmp" in stderr
+    last = json.loads(stdout.splitlines()[-1])
+    assert last == {"left_out": [str(tmp_path / "in" / "a.png.xmp")]}
+
+
+def test_what_a_format_cannot_hold_is_said_before_the_work_and_in_the_manifest(tmp_path, run):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (17000, 20)).save(tmp_path / "in" / "wide.jpg")
+    status, _, stderr = run(
+        "restore", tmp_path / "in", "-o", tmp_path / "out", "--format", "webp", "--no-report"
+    )
+    assert status == 1
+    assert "16383" in stderr
+
+
+def test_a_name_is_one_name_however_its_accents_are_written(tmp_path, run):
+    (tmp_path / "in").mkdir()
+    decomposed, composed = "Jose\u0301.png", "Jos\u00e9.png"
+    Image.new("L", (40, 40)).save(tmp_path / "in" / decomposed)
+    (tmp_path / "list.txt").write_text(composed + "\n", encoding="utf-8")
+    out = tmp_path / "out"
+    status, _, stderr = run("restore", tmp_path / "in", "-o", out, "--only", tmp_path / "list.txt")
+    assert status == 0, stderr
+    assert (out / decomposed).exists()
+
+
+def test_outputs_keep_the_times_of_their_originals_if_asked(tmp_path, run):
+    source = tmp_path / "a.png"
+    Image.new("L", (40, 40)).save(source)
+    os.utime(source, (1_000_000_000, 1_000_000_000))
+    assert run("restore", source, "-o", tmp_path / "out", "--keep-times")[0] == 0
+    assert (tmp_path / "out" / "a.png").stat().st_mtime == 1_000_000_000

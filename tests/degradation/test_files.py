@@ -143,3 +143,20 @@ def test_a_resize_is_read_as_it_is_written():
     assert Resize.from_json(None) is None
     value = {"width": 4, "height": 5, "filter": "area"}
     assert Resize.from_json(value) == Resize(width=4, height=5, filter="area")
+
+
+def test_what_nobody_has_foreseen_fails_one_photo(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise ZeroDivisionError("of a library")
+
+    monkeypatch.setattr("faceren.degradation.files.read_rgb", fails)
+    job = DegradeJob(
+        tmp_path / "a.png",
+        tmp_path / "out.png",
+        "out.png",
+        relative="a.png",
+        settings=DegradeSettings(task="denoise", seed=1),
+    )
+    done = degrade_file(job)
+    assert done.status == "failed"
+    assert done.reason.startswith(f"{tmp_path}/a.png: ZeroDivisionError: of a library")

@@ -6,7 +6,8 @@ from PIL import Image
 
 from faceren.errors import ImageError
 from faceren.images.decode import gathered, spread
-from faceren.images.encode import encode_jpeg, encode_png, encode_webp, fitted
+from faceren.images.encode import encode_png, encode_webp, fitted
+from faceren.images.encode_jpeg import encode_jpeg
 from faceren.images.page import Page
 from tests.images.samples import ADOBE_RGB, GAMMA_GRAY, noise, smooth
 

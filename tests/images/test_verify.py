@@ -81,7 +81,7 @@ def test_nothing_is_replaced_by_what_cannot_be_read(tmp_path, monkeypatch):
     path = full_jpeg(tmp_path / "a.jpg")
     output, _ = restored(path)
     before = output.read_bytes()
-    monkeypatch.setattr("faceren.images.encode.encode_jpeg", lambda *_, **__: before[:900])
+    monkeypatch.setattr("faceren.images.write.encode_jpeg", lambda *_, **__: before[:900])
     with pytest.raises(ImageError, match=r"a\.jpg: .*(read back|no scan)"):
         write_photo(output, read_photo(path))
     assert output.read_bytes() == before

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from faceren.images import read_rgb, to_tensor
 from faceren.metrics.fidelity import WEIGHTS, ms_ssim, psnr, scale_terms, ssim
-from faceren.metrics.measures import load_lpips
 from faceren.metrics.niqe import niqe
+from faceren.metrics.scoring import load_lpips
 
 FOLDER = Path(sysconfig.get_path("purelib")) / "ResultsCalibra"
 NAMES = ("I03", "I04", "I06", "I08", "I19")

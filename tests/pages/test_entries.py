@@ -17,8 +17,7 @@ def output(tmp_path):
 
 def entries(output, check="bytes"):
     with ThreadPoolExecutor(1) as pool:
-        pictures = Pictures(output / "report")
-        found = entries_of(output, read_run(output, "restore"), check, pictures, pool)
+        found = entries_of(output, read_run(output, "restore"), check, pool)
         return {entry.key: entry for entry in found}
 
 

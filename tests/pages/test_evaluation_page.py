@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
-from faceren.pages.evaluation_page import write_evaluation
+from faceren.pages.evaluation_page import write_evaluation, write_worst
 from tests.runs import picture
 
 
@@ -52,3 +52,13 @@ def test_a_file_that_is_gone_since_leaves_its_place_empty(evaluation, tmp_path):
     write_evaluation(evaluation, tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text()
     assert "gone.png: psnr 22.00" in html
+
+
+def test_the_sheet_of_the_worst_is_a_new_file_and_no_picture_changes(evaluation, tmp_path):
+    names = ("a.png", "<b>.png")
+    before = [(tmp_path / name).read_bytes() for name in names]
+    sheet = tmp_path / "sheet.png"
+    assert write_worst(evaluation, sheet, count=3) == "psnr"
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+    with Image.open(sheet) as image:
+        assert image.width < 3 * 256  # outputs and references; no row has an input

@@ -1,5 +1,6 @@
 """A whole run with a network that only brightens: order, failures, settings, time."""
 
+import errno
 import threading
 import time
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from faceren.files import sha256_of
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.pipeline import Pipeline, Timing
 from faceren.runs.plan import Job
+from faceren.runs.resume import unchanged
 
 BLACK = 0
 
@@ -135,3 +137,19 @@ def test_passes_side_by_side_count_once_and_other_stages_twice(monkeypatch):
         pass
     assert timing.finish == 6
     assert timing.prepare == 0
+
+
+def test_a_photo_on_a_disk_that_failed_is_tried_again_and_a_damaged_one_is_not(jobs, monkeypatch):
+    def fails(path):
+        if path == jobs[1].source:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return sha256_of(path)
+
+    monkeypatch.setattr("faceren.restoration.photo.sha256_of", fails)
+    plan = pipeline()
+    results = list(plan.run(jobs))
+    assert [r.status for r in results].count("failed") == 3
+    assert results[1].reason == f"{jobs[1].source}: Input/output error"
+    for number, again in ((1, True), (2, False)):
+        line = results[number].to_json()
+        assert unchanged(jobs[number], line, plan.settings(jobs[number])) is not again

@@ -64,10 +64,11 @@ def compare(old: Json, new: Json) -> Comparison:
     pairs = list(_figures(old, new))
     changes = [change for pair in pairs if (change := pair.change()) is not None]
     rates = 0
-    if _place(old) == _place(new):
-        for section, before, after in _rates(old, new):
+    before, after = (report.get("machine", {}) for report in (old, new))
+    if all(before.get(n) == after.get(n) for n in ("device", "kind", "dtype", "threads")):
+        for what, *rows in _rates(old, new):
             rates += 1
-            changes += _rate_change(section, before, after)
+            changes += _rate_changes(what, *rows)
     else:
         notes.append("speed: not compared, the reports come from different machines or settings")
     earlier, later = _by_name(old), _by_name(new)
@@ -90,24 +91,22 @@ class _Pair:
     def change(self) -> Change | None:
         old, new = self.old["mean"], self.new["mean"]
         shown = figure(self.metric, old), figure(self.metric, new)
-        because = self._because()
-        if not because or shown[0] == shown[1]:
+        if shown[0] == shown[1]:
+            return None
+        if len(self.differences) > 1:
+            low, high = mean_interval(self.differences) or (0.0, 0.0)
+            apart = not low <= 0 <= high
+            because = f"the difference of the same {len(self.differences)} faces is no chance"
+        elif self.old["ci95"] is None or self.new["ci95"] is None:
+            return None
+        else:
+            (a, b), (c, d) = self.old["ci95"], self.new["ci95"]
+            apart = not a <= new <= b and not c <= old <= d
+            because = "neither lies in the other's interval"
+        if not apart:
             return None
         better = (new > old) == (self.metric in HIGHER_IS_BETTER)
         return Change(self.what, *shown, "better" if better else "worse", because)
-
-    def _because(self) -> str:
-        if len(self.differences) > 1:
-            low, high = mean_interval(self.differences) or (0.0, 0.0)
-            if low <= 0 <= high:
-                return ""
-            return f"the difference of the same {len(self.differences)} faces is no chance"
-        intervals = self.old["ci95"], self.new["ci95"]
-        if None in intervals:
-            return ""
-        (a, b), (c, d) = intervals
-        apart = not a <= self.new["mean"] <= b and not c <= self.old["mean"] <= d
-        return "neither lies in the other's interval" if apart else ""
 
 
 def _figures(old: Json, new: Json) -> Iterator[_Pair]:
@@ -115,29 +114,22 @@ def _figures(old: Json, new: Json) -> Iterator[_Pair]:
     same_damage = old.get("request", {}).get("seed") == new.get("request", {}).get("seed")
     for name, row in _by_name(new).items():
         before = earlier.get(name)
-        for metric, result in row["metrics"].items() if before else ():
-            if before and metric in before["metrics"]:
-                differences = _differences(before, row, metric) if same_damage else ()
-                what = f"{name}  {metric}"
-                yield _Pair(what, metric, before["metrics"][metric], result, differences)
-
-
-def _differences(old: Json, new: Json, metric: str) -> tuple[float, ...]:
-    if set(old["images"]) != set(new["images"]):
-        return ()
-    pairs = ((old["images"][name], values) for name, values in new["images"].items())
-    return tuple(b[metric] - a[metric] for a, b in pairs if metric in a and metric in b)
+        if before is None:
+            continue
+        same = same_damage and set(before["images"]) == set(row["images"])
+        twins = [(before["images"][face], row["images"][face]) for face in row["images"] if same]
+        for metric in row["metrics"]:
+            if metric in before["metrics"]:
+                known = [(a[metric], b[metric]) for a, b in twins if metric in a and metric in b]
+                differences = tuple(b - a for a, b in known)
+                figures = before["metrics"][metric], row["metrics"][metric]
+                yield _Pair(f"{name}  {metric}", metric, *figures, differences)
 
 
 def _by_name(report: Json) -> dict[str, Json]:
     sections = ("quality", "ablation")
     rows = [row for section in sections for row in report.get(section, []) if "metrics" in row]
     return {f"{row['task']}  {row['method']}": row for row in rows}
-
-
-def _place(report: Json) -> list[object]:
-    machine = report.get("machine", {})
-    return [machine.get(name) for name in ("device", "kind", "dtype", "threads")]
 
 
 def _rates(old: Json, new: Json) -> Iterator[tuple[str, Json, Json]]:
@@ -157,17 +149,13 @@ def _identity(row: Json) -> str:
     return "  ".join(f"{k} {v}" for k, v in named.items())
 
 
-def _rate_change(what: str, old: Json, new: Json) -> list[Change]:
-    changes = []
+def _rate_changes(what: str, old: Json, new: Json) -> Iterator[Change]:
+    """Yield the rates of a row that differ by more than both spreads."""
     spread = (old["iqr_percent"] + new["iqr_percent"]) / 100
     for name, value in new.items():
         before = old.get(name)
-        if not name.endswith(RATE) or not before:
-            continue
-        if abs(value / before - 1) > spread:
-            because = f"more than both interquartile ranges, {spread:.0%}"
+        if name.endswith(RATE) and before and abs(value / before - 1) > spread:
+            shown = f"{before:.4g}", f"{value:.4g}"
             verdict: Verdict = "better" if value > before else "worse"
-            changes.append(
-                Change(f"{what}  {name}", f"{before:.4g}", f"{value:.4g}", verdict, because)
-            )
-    return changes
+            because = f"more than both interquartile ranges, {spread:.0%}"
+            yield Change(f"{what}  {name}", *shown, verdict, because)

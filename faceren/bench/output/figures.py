@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from faceren.arrays import Rgb8
 from faceren.bench.output.report import Report
 from faceren.bench.quality.ablation import Ablation
 from faceren.bench.quality.crops import PATCH, PatchRow
-from faceren.bench.quality.suite import FaceSet, Quality, Scored
+from faceren.bench.quality.suite import FaceSet, MethodRow, Quality
 from faceren.degradation.files import Resize
 from faceren.images import read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer
@@ -51,7 +49,7 @@ def figures(report: Report, faces: FaceSet, restorer: Restorer, *, size: int) ->
         return []
     networks = {row.task: row for row in reversed(rows) if row.kind == "network"}
     pairs = [(row, networks[row.task]) for row in inputs if row.task in networks]
-    shown: list[Scored] = [*rows, *report.of(Ablation)]
+    shown: list[MethodRow] = [*rows, *report.of(Ablation)]
     damaged = next((row for row in inputs if row.task == "full"), inputs[0])
     return [
         strip(inputs, faces, size),
@@ -70,7 +68,7 @@ def strip(inputs: Sequence[Quality], faces: FaceSet, size: int) -> Figure:
     return Figure("fig2_tasks", "The tasks", caption, contact_sheet([cells], side=SIDE))
 
 
-def grid(rows: Sequence[Scored], faces: FaceSet, size: int) -> Figure:
+def grid(rows: Sequence[MethodRow], faces: FaceSet, size: int) -> Figure:
     """Return some faces of one task under every method, the clean ones last (Fig. 6)."""
     task, names = rows[0].task, faces.names(SHOWN)
     headers = [*(row.method for row in rows), "clean"]
@@ -88,28 +86,24 @@ def stages(row: Quality, restorer: Restorer) -> Figure:
     Where the network adds its output to the input, only what it adds is shown, on plain gray.
     """
     damaged = to_tensor(read_rgb(row.folder / sorted(row.images)[0])).to(restorer.device)
-    with restorer.autocast():
-        lines = [_stage_cells(restorer, damaged, mode) for mode in ("single", "cumulative")]
-    image = to_uint8(damaged.cpu())
-    lines[0].insert(0, Cell(image, row.task))
-    lines[1].insert(0, Cell(to_uint8(restorer.restore(damaged.cpu())), "restored"))
+    restored = to_uint8(restorer.restore(damaged.cpu()))
+    lines = [[Cell(to_uint8(damaged.cpu()), row.task)], [Cell(restored, "restored")]]
+    modes: tuple[Mode, ...] = ("single", "cumulative")
+    for line, mode in zip(lines, modes, strict=True):
+        with restorer.autocast():
+            outputs = stage_outputs(restorer.checkpoint.network, damaged, mode=mode)
+        for stage in outputs:
+            output = stage.output
+            if restorer.checkpoint.config.head != "tanh":
+                output = output - damaged + 0.5
+            caption = stage.guided[-1] if mode == "single" else f"to {stage.guided[-1]}"
+            line.append(Cell(to_uint8(output.float().cpu().clamp(0, 1)), caption))
     caption = (
         "Guidance of one stage only (above), and of it and all coarser ones (below); the others "
         "have a constant, as in Fig. 5(a) of the paper."
     )
     sheet = contact_sheet(lines, side=SIDE)
     return Figure("fig5a_stages", "What each stage contributes", caption, sheet)
-
-
-def _stage_cells(restorer: Restorer, damaged: torch.Tensor, mode: Mode) -> list[Cell]:
-    network, cells = restorer.checkpoint.network, []
-    for stage in stage_outputs(network, damaged, mode=mode):
-        output = stage.output
-        if restorer.checkpoint.config.head != "tanh":
-            output = output - damaged + 0.5
-        caption = stage.guided[-1] if mode == "single" else f"to {stage.guided[-1]}"
-        cells.append(Cell(to_uint8(output.float().cpu().clamp(0, 1)), caption))
-    return cells
 
 
 def residuals(pairs: Sequence[tuple[Quality, Quality]], faces: FaceSet) -> Figure:

@@ -26,6 +26,7 @@ from faceren.bench.quality.ablation import Ablation
 from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import Quality
 from faceren.bench.rows import LeftOut
+from faceren.metrics.results import MetricResult
 from faceren.pages.page import embedded, jpeg, write_page
 from faceren.pages.tables import arrow
 
@@ -58,26 +59,30 @@ class _Section:
     pictures: list[_Picture] = field(default_factory=list)
 
 
-def write_benchmark_page(path: Path, report: Report, figures: Sequence[Figure]) -> None:
+def write_benchmark_page(path: Path, report: Report, sheets: Sequence[Figure]) -> None:
     """Write the page.
 
     Args:
         path: The HTML file.
         report: What was measured.
-        figures: Sheets of pictures to show; one named ``fig6_TASK`` goes with its task.
+        sheets: Pictures to show; one named ``fig6_TASK`` goes with its task.
 
     Raises:
         MachineError: If it cannot be written.
     """
-    by_task = {figure.name.removeprefix("fig6_"): figure for figure in figures}
+    by_task = {figure.name.removeprefix("fig6_"): figure for figure in sheets}
     sections = [_task(report, task, by_task.get(task)) for task in report.tasks]
-    loose = [figure for figure in figures if not figure.name.startswith("fig6_")]
+    loose = [figure for figure in sheets if not figure.name.startswith("fig6_")]
     sections += _overall(report)
     sections += [_Section(f.title, pictures=[_sheet(f)]) for f in loose]
-    sections += _ablation(report)
-    sections += [
-        _Section(title, [_table(table)]) for title, table in other_sections(report).items()
-    ]
+    if trained := report.of(Ablation):
+        paper = [row for row in report.of(Quoted) if row.table == 2]
+        budget = f"Trained here, {trained[0].budget_minutes:g} minutes in all"
+        tables = [_table(ablation_table(trained), budget)]
+        tables.append(_table(quoted_table(paper), f"Table 2, {QUOTE}"))
+        notes = [row.note for row in trained]
+        sections.append(_Section("Ablation on the 16× task", tables, notes))
+    sections += [_Section(title, [_table(t)]) for title, t in other_sections(report).items()]
     context = {
         "title": "faceren benchmark",
         "subtitle": ", ".join(report.tasks) or "speed",
@@ -115,18 +120,6 @@ def _overall(report: Report) -> list[_Section]:
     return [_Section("Speed against quality", pictures=[picture])]
 
 
-def _ablation(report: Report) -> list[_Section]:
-    rows = report.of(Ablation)
-    if not rows:
-        return []
-    paper = [row for row in report.of(Quoted) if row.table == 2]
-    tables = [
-        _table(ablation_table(rows), f"Trained here, {rows[0].budget_minutes:g} minutes in all"),
-        _table(quoted_table(paper), f"Table 2, {QUOTE}"),
-    ]
-    return [_Section("Ablation on the 16× task", tables, [row.note for row in rows])]
-
-
 def _table(table: Table, caption: str = "") -> _Table:
     return _Table(table[0], table[1], caption)
 
@@ -161,7 +154,16 @@ def bars(rows: Sequence[Quality], paper: Sequence[Quoted]) -> bytes:
     ours = next((line for line in paper if line.method == "HiFaceGAN"), None)
     for index, metric in enumerate(metrics):
         axes = figure.add_subplot(lines, columns, index + 1)
-        _panel(axes, metric, rows, ours.metrics.get(metric) if ours else None)
+        for place, row in enumerate(rows):
+            if found := row.metrics.get(metric):
+                around, colour = _around(found), COLOURS[row.kind]
+                axes.barh(place, found.mean, color=colour, xerr=around, height=0.7, capsize=2)
+        if ours and metric in ours.metrics:
+            axes.axvline(ours.metrics[metric], color=PAPER_COLOUR, linestyle="--", linewidth=1)
+        axes.set_yticks(range(len(rows)), [row.method for row in rows], fontsize=7)
+        axes.invert_yaxis()
+        axes.tick_params(axis="x", labelsize=7)
+        axes.set_title(f"{metric} {arrow(metric)}", fontsize=9)
         if index % columns:
             axes.set_yticklabels([])
     return _png(figure)
@@ -196,32 +198,17 @@ def speed_against_quality(rows: Sequence[Quality], metric: str) -> bytes:
         times = [row.ms for row in here if row.ms]
         axes.set_xlim(min(times) / 3, max(times) * 6)  # room for the names
         for row in here:
-            _point(axes, row, metric)
+            found, colour = row.metrics[metric], COLOURS[row.kind]
+            axes.errorbar(row.ms, found.mean, yerr=_around(found), fmt="o", color=colour, capsize=2)
+            place = row.ms, found.mean
+            axes.annotate(row.method, place, (4, 4), textcoords="offset points", fontsize=7)
     return _png(figure)
 
 
-def _panel(axes: Any, metric: str, rows: Sequence[Quality], paper: float | None) -> None:
-    for place, row in enumerate(rows):
-        if metric not in row.metrics:
-            continue
-        found = row.metrics[metric]
-        low, high = found.ci95 or (found.mean, found.mean)
-        around = [[max(0.0, found.mean - low)], [max(0.0, high - found.mean)]]
-        axes.barh(place, found.mean, color=COLOURS[row.kind], xerr=around, height=0.7, capsize=2)
-    if paper is not None:
-        axes.axvline(paper, color=PAPER_COLOUR, linestyle="--", linewidth=1)
-    axes.set_yticks(range(len(rows)), [row.method for row in rows], fontsize=7)
-    axes.invert_yaxis()
-    axes.tick_params(axis="x", labelsize=7)
-    axes.set_title(f"{metric} {arrow(metric)}", fontsize=9)
-
-
-def _point(axes: Any, row: Quality, metric: str) -> None:
-    found = row.metrics[metric]
+def _around(found: MetricResult) -> list[list[float]]:
+    """Return how far a 95 % interval reaches below and above its mean, as matplotlib wants it."""
     low, high = found.ci95 or (found.mean, found.mean)
-    around = [[max(0.0, found.mean - low)], [max(0.0, high - found.mean)]]
-    axes.errorbar(row.ms, found.mean, yerr=around, fmt="o", color=COLOURS[row.kind], capsize=2)
-    axes.annotate(row.method, (row.ms, found.mean), (4, 4), textcoords="offset points", fontsize=7)
+    return [[max(0.0, found.mean - low)], [max(0.0, high - found.mean)]]
 
 
 def _figure(width: float, height: float) -> Any:

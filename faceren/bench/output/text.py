@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from faceren.bench.output.report import Report
 from faceren.bench.quality.ablation import Ablation
 from faceren.bench.quality.quoted import MARK, REAL_NIQE, Quoted
-from faceren.bench.quality.suite import Quality, Scored
+from faceren.bench.quality.suite import MethodRow, Quality
 from faceren.bench.rows import LeftOut
 from faceren.checks import Json
-from faceren.metrics.results import MetricResult
 from faceren.pages.tables import arrow, figure, interval, markdown_table
 
 Table = tuple[list[str], list[list[str]]]
@@ -21,11 +20,15 @@ QUOTE = (
 )
 
 
-def quality_table(rows: Sequence[Scored]) -> Table:
+def quality_table(rows: Sequence[MethodRow]) -> Table:
     """Return methods against metrics, each figure with its 95 % interval."""
     metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
     headers = ["method", *(f"{name} {arrow(name)}" for name in metrics)]
-    body = [[row.method, *(_cell(name, row.metrics.get(name)) for name in metrics)] for row in rows]
+    body = []
+    for row in rows:
+        known = [(name, row.metrics.get(name)) for name in metrics]
+        cells = [f"{figure(n, r.mean)} ({interval(n, r)})" if r else "–" for n, r in known]
+        body.append([row.method, *cells])
     return headers, body
 
 
@@ -52,11 +55,18 @@ def markdown(report: Report) -> str:
     for task in report.tasks:
         rows = [row for row in report.of(Quality) if row.task == task]
         parts += [f"## {task}, {max(row.n for row in rows)} faces"]
-        parts += [markdown_table(*quality_table(rows)), _notes(rows)]
+        notes = [f"- {row.method}: {row.note}" for row in rows]
+        notes.append(f"- by: {next(iter(rows[0].metrics.values())).by.split(',')[0]}")
+        parts += [markdown_table(*quality_table(rows)), "\n".join(notes)]
         paper = [row for row in report.of(Quoted) if row.task == task and row.table == 1]
         if paper:
             parts += [f"Table 1, {QUOTE}:", markdown_table(*quoted_table(paper))]
-    parts += _ablation(report)
+    if trained := report.of(Ablation):
+        budget = f"{trained[0].budget_minutes:g} minutes of training in all"
+        parts += [f"## Ablation on the 16× task, {budget}"]
+        parts += [markdown_table(*ablation_table(trained)), f"Table 2, {QUOTE}:"]
+        paper = [row for row in report.of(Quoted) if row.table == 2]
+        parts += [markdown_table(*quoted_table(paper))]
     for title, table in other_sections(report).items():
         parts += [f"## {title}", markdown_table(*table)]
     if report.warnings:
@@ -83,30 +93,6 @@ def ablation_table(rows: Sequence[Ablation]) -> Table:
     extra = [[f"{row.parameters:,}", f"{row.minutes:.1f}", f"{row.images_seen:,}"] for row in rows]
     lines = [line + more for line, more in zip(body, extra, strict=True)]
     return [*headers, "parameters", "minutes", "images seen"], lines
-
-
-def _ablation(report: Report) -> list[str]:
-    rows = report.of(Ablation)
-    if not rows:
-        return []
-    paper = [row for row in report.of(Quoted) if row.table == 2]
-    return [
-        f"## Ablation on the 16× task, {rows[0].budget_minutes:g} minutes of training in all",
-        markdown_table(*ablation_table(rows)),
-        f"Table 2, {QUOTE}:",
-        markdown_table(*quoted_table(paper)),
-    ]
-
-
-def _cell(metric: str, result: MetricResult | None) -> str:
-    if result is None:
-        return "–"
-    return f"{figure(metric, result.mean)} ({interval(metric, result)})"
-
-
-def _notes(rows: Sequence[Quality]) -> str:
-    lines = [f"- {row.method}: {row.note}" for row in rows]
-    return "\n".join(lines) + f"\n- by: {next(iter(rows[0].metrics.values())).by.split(',')[0]}"
 
 
 def quality_csv(report: Report) -> str:

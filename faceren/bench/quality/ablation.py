@@ -14,10 +14,11 @@ from typing import ClassVar
 from faceren.assets import models_dir
 from faceren.bench.quality.methods import Network, Untouched, network
 from faceren.bench.quality.quoted import table_2
-from faceren.bench.quality.suite import Progress, Quality, Scored, TaskRun, face_set
+from faceren.bench.quality.suite import MethodRow, Quality, TaskRun, face_set
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
 from faceren.checkpoint import load_checkpoint
+from faceren.commands.evaluate import Scored
 from faceren.commands.train import train
 from faceren.errors import ConfigError, FacerenError
 from faceren.files import sha256_of
@@ -52,7 +53,7 @@ VARIANTS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablation(Scored):
+class Ablation(MethodRow):
     """Scores of one variant, and what it was trained with."""
 
     section: ClassVar[str] = "ablation"
@@ -71,23 +72,33 @@ class Ablation(Scored):
         )
 
 
-def ablation_suite(request: Request, *, progress: Progress | None = None) -> Iterator[Row]:
+def ablation_suite(request: Request) -> Iterator[Row | Scored]:
     """Train the variants and yield their scores as they come; the same request goes on.
+
+    ``Scored`` comes after each image on the way.
 
     Raises:
         ConfigError: If there are no faces to train on, or they are those to be scored.
         KeyboardInterrupt: If a training was interrupted, after its checkpoint.
     """
-    folder, faces = _training_faces(request), face_set(request.faces, request.limit)
+    if request.train is None:
+        raise ConfigError("--suite ablation: expected --train FOLDER, clean faces to train on")
+    ours, theirs = (set(face_set(f).hashes.values()) for f in (request.faces, request.train))
+    if shared := ours & theirs:
+        raise ConfigError(
+            f"--train {request.train}: {len(shared)} of its images are among the faces to be "
+            f"scored in {request.faces}; give others"
+        )
+    faces = face_set(request.faces, request.limit)
     yield LeftOut("SPADE guided by parsing maps", "no face parser comes with faceren")
     run = TaskRun(request, faces, TASK)
     run.degrade()
     if request.suite == "ablation":  # otherwise the suite of quality has these
-        yield run.row(Untouched(), progress)
-        yield run.row(network(request, request.model), progress)
+        yield from run.scores(Untouched())
+        yield from run.scores(network(request, request.model))
     for variant in VARIANTS:
         try:
-            yield _row(request, run, variant, folder, progress)
+            yield from _trained(run, variant, request.train)
         except ConfigError:
             raise
         except FacerenError as error:
@@ -95,32 +106,24 @@ def ablation_suite(request: Request, *, progress: Progress | None = None) -> Ite
     yield from table_2()
 
 
-def _training_faces(request: Request) -> Path:
-    if request.train is None:
-        raise ConfigError("--suite ablation: expected --train FOLDER, clean faces to train on")
-    sets = (face_set(path) for path in (request.faces, request.train))
-    ours, theirs = (set(faces.hashes.values()) for faces in sets)
-    if shared := ours & theirs:
-        raise ConfigError(
-            f"--train {request.train}: {len(shared)} of its images are among the faces to be "
-            f"scored in {request.faces}; give others"
-        )
-    return request.train
-
-
-def _row(
-    request: Request, run: TaskRun, variant: Variant, folder: Path, progress: Progress | None
-) -> Row:
+def _trained(run: TaskRun, variant: Variant, faces: Path) -> Iterator[Row | Scored]:
+    """Train a variant on a folder of faces, or go on, and yield its scores."""
+    request = run.request
     minutes = request.budget / len(VARIANTS)
     place = request.output / "ablation" / variant.name
     overrides = (
         *variant.overrides,
         f"name={variant.name}",
-        f"data.train=[{json.dumps(str(folder))}]",
+        f"data.train=[{json.dumps(str(faces))}]",
         f"train.minutes={minutes}",
         f"seed={request.seed}",
     )
-    ended = _train(overrides, place, request.device)
+    events = train(models_dir() / RECIPE, overrides=overrides, output=place, device=request.device)
+    ended = next((event for event in events if isinstance(event, Finished)), None)
+    if ended is None:
+        raise ConfigError(f"{place}: the training ended without a word; remove the folder")
+    if ended.interrupted:
+        raise KeyboardInterrupt
     weights = RunFolder(place).last
     if not weights.is_file():
         raise ConfigError(
@@ -135,24 +138,14 @@ def _row(
         device=request.device,
         precision=request.precision,
     )
-    found = run.row(method, progress)
-    if not isinstance(found, Quality):
-        return found
-    return Ablation(
-        **vars(found),
-        budget_minutes=request.budget,
-        minutes=ended.seconds / 60,
-        images_seen=ended.images_seen,
-        parameters=sum(p.numel() for p in load_checkpoint(weights).network.parameters()),
-    )
-
-
-def _train(overrides: tuple[str, ...], place: Path, device: str) -> Finished:
-    """Train a variant, or go on; return how it ended."""
-    events = train(models_dir() / RECIPE, overrides=overrides, output=place, device=device)
-    for event in events:
-        if isinstance(event, Finished):
-            if event.interrupted:
-                raise KeyboardInterrupt
-            return event
-    raise ConfigError(f"{place}: the training ended without a word; remove the folder")
+    for event in run.scores(method):
+        if isinstance(event, Quality):
+            yield Ablation(
+                **vars(event),
+                budget_minutes=request.budget,
+                minutes=ended.seconds / 60,
+                images_seen=ended.images_seen,
+                parameters=sum(p.numel() for p in load_checkpoint(weights).network.parameters()),
+            )
+        else:
+            yield event

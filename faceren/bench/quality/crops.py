@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from faceren.arrays import Float64, Rgb8
+from faceren.arrays import Rgb8
 from faceren.bench.request import Request
 from faceren.bench.rows import Row
 from faceren.degradation import NATIVE_SIZE, resize
@@ -68,13 +68,12 @@ def patches(photo: Path, *, limit: int | None = None) -> list[tuple[int, Rgb8]]:
     faces = [face for face in detect_faces(image) if not face.doubt][:limit]
     if not faces:
         raise NothingToDoError(f"--crops {photo}: no face found")
-    return [(round(native_side(f.landmarks)), _patch(image, f.landmarks)) for f in faces]
-
-
-def _patch(image: Rgb8, landmarks: Float64) -> Rgb8:
-    pixels = np.asarray(image, np.float32) / np.float32(255)
-    cut = warp(pixels, crop_transform(landmarks, PATCH), (PATCH, PATCH))
-    return np.asarray((cut * 255).round().clip(0, 255), np.uint8)
+    pixels, found = np.asarray(image, np.float32) / np.float32(255), []
+    for face in faces:
+        cut = warp(pixels, crop_transform(face.landmarks, PATCH), (PATCH, PATCH))
+        patch = np.asarray((cut * 255).round().clip(0, 255), np.uint8)
+        found.append((round(native_side(face.landmarks)), patch))
+    return found
 
 
 def crops_suite(request: Request, restorer: Restorer) -> Iterator[PatchRow]:

@@ -18,7 +18,7 @@ from faceren.errors import ImageError
 from faceren.files import sha256_of
 from faceren.images import find_images, read_rgb, write_png
 from faceren.restoration.options import RestoreOptions
-from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter
+from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
 from faceren.runs.plan import Job
 from faceren.runs.resume import earlier_run, unchanged
 
@@ -137,27 +137,26 @@ class Filter:
         with ManifestWriter(output / MANIFEST_NAME, header) as writer:
             for found in find_images([damaged]):
                 job = Job(found.path, output / found.relative, found.relative.as_posix())
-                if not unchanged(job, done.get(job.key), settings):
-                    writer.append(self._restored(job, settings))
+                if unchanged(job, done.get(job.key), settings):
+                    continue
+                digest, image = sha256_of(job.source), read_rgb(job.source)
+                began = time.perf_counter()
+                renewed = self.function(image)
+                ms = 1000 * (time.perf_counter() - began)
+                write_png(job.output, renewed)
+                writer.append(
+                    {
+                        "key": job.key,
+                        "input": str(job.source),
+                        "input_sha256": digest,
+                        "output": str(job.output),
+                        "settings": settings,
+                        "status": "restored",
+                        "output_sha256": sha256_of(job.output),
+                        "faces": [{"ms": round(ms, 1)}],
+                    }
+                )
         return output
-
-    def _restored(self, job: Job, settings: str) -> Line:
-        """Restore one image; return its line of the manifest."""
-        digest, damaged = sha256_of(job.source), read_rgb(job.source)
-        began = time.perf_counter()
-        renewed = self.function(damaged)
-        ms = 1000 * (time.perf_counter() - began)
-        write_png(job.output, renewed)
-        return {
-            "key": job.key,
-            "input": str(job.source),
-            "input_sha256": digest,
-            "output": str(job.output),
-            "settings": settings,
-            "status": "restored",
-            "output_sha256": sha256_of(job.output),
-            "faces": [{"ms": round(ms, 1)}],
-        }
 
 
 def network(request: Request, model: str, *, name: str = "") -> Network:

@@ -66,20 +66,20 @@ class Peer:
         """Return what the network makes of one face, (1, 3, H, W)."""
         if self.model.input_channels == 1:
             faces = faces.transpose(0, 1)  # (3, 1, H, W)
+        parts = []
         try:
-            restored = torch.cat([self._pass(face[None]) for face in faces])
+            for face in faces:
+                with torch.random.fork_rng(), torch.inference_mode():
+                    torch.manual_seed(0)  # some decoders add noise: the same for every face
+                    part: Tensor = self.model(face[None].to(self.model.device))
+                parts.append(part.float().cpu())
         except RuntimeError as error:
             raise FaceError(
                 f"{self.name}: {self.model.architecture.name} cannot take a face of "
                 f"{faces.shape[3]}x{faces.shape[2]} pixels ({str(error).splitlines()[0]})"
             ) from error
+        restored = torch.cat(parts)
         return restored.transpose(0, 1) if restored.shape[1] == 1 else restored
-
-    def _pass(self, face: Tensor) -> Tensor:
-        with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(0)  # some decoders add noise: the same for every face
-            restored: Tensor = self.model(face.to(self.model.device))
-        return restored.float().cpu()
 
 
 def _scaled(image: Rgb8, height: int, width: int) -> Rgb8:

@@ -2,7 +2,7 @@
 
 import hashlib
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from faceren.bench.rows import LeftOut, Row, RowStore, key_of
 from faceren.checkpoint import load_checkpoint
 from faceren.checks import Json
 from faceren.commands.degrade import degrade
-from faceren.commands.evaluate import evaluate
+from faceren.commands.evaluate import Scored, evaluate
 from faceren.commands.options import DegradeOptions, EvaluateOptions
 from faceren.degradation import NATIVE_SIZE
 from faceren.degradation.planning import library_versions
@@ -31,9 +31,6 @@ from faceren.metrics.results import Evaluation, MetricResult
 from faceren.pages.tables import figure
 from faceren.runs.manifest import MANIFEST_NAME, read_manifest
 from faceren.training.folder import RunFolder
-
-Progress = Callable[[int, int], None]
-"""Called with the images scored and their number."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def face_set(folder: Path, limit: int | None = None) -> FaceSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored(Row):
+class MethodRow(Row):
     """Scores of one method on one task."""
 
     task: str
@@ -107,7 +104,7 @@ class Scored(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality(Scored):
+class Quality(MethodRow):
     """Scores in the suite of quality, which are kept from run to run."""
 
     section: ClassVar[str] = "quality"
@@ -146,7 +143,13 @@ def candidates(request: Request) -> list[Candidate]:
         task, _, model = text.rpartition("=")
         if task and task not in TASKS:
             raise ConfigError(f"--models {text}: expected TASK=FILE, got the task {task!r}")
-        found.append(Candidate(_named(request, model), task))
+        path = model_path(model)
+        try:
+            load_checkpoint(path)
+        except ConfigError:  # not ours
+            found.append(Candidate(load_peer(path, device=request.device), task))
+        else:
+            found.append(Candidate(network(request, model), task))
     given = {candidate.task for candidate in found}
     for task in request.tasks:
         trained = RunFolder(RUNS / task).best
@@ -159,18 +162,8 @@ def candidates(request: Request) -> list[Candidate]:
     return found
 
 
-def _named(request: Request, model: str) -> Method:
-    """Return a network that ``--models`` names: ours, or one that spandrel reads."""
-    path = model_path(model)
-    try:
-        load_checkpoint(path)
-    except ConfigError:  # not ours
-        return load_peer(path, device=request.device)
-    return network(request, model)
-
-
-def quality_suite(request: Request, *, progress: Progress | None = None) -> Iterator[Row]:
-    """Yield the figures of every method on every task as they are measured.
+def quality_suite(request: Request) -> Iterator[Row | Scored]:
+    """Yield the figures of every method on every task, and ``Scored`` after each image.
 
     A method that fails on a task is yielded as ``LeftOut``, and the others go on. Rows that an
     earlier run into the same folder finished with the same settings are not measured again.
@@ -191,7 +184,7 @@ def quality_suite(request: Request, *, progress: Progress | None = None) -> Iter
         ours = [candidate.method for candidate in networks if candidate.task in ("", task)]
         methods: list[Method] = [Untouched(), *filters, *ours]
         for method in methods:
-            yield suite.row(method, progress)
+            yield from suite.scores(method)
         yield from table_1(task)
 
 
@@ -228,12 +221,16 @@ class TaskRun:
             if twin.status == "failed":
                 raise ImageError(twin.reason)
 
-    def row(self, method: Method, progress: Progress | None) -> Row:
-        """Return the scores of a method: kept from an earlier run, or measured now."""
+    def scores(self, method: Method) -> Iterator[Row | Scored]:
+        """Yield ``Scored`` after each image, at last the scores of a method.
+
+        What an earlier run has kept is not measured again.
+        """
         store, key = RowStore(self.request.output / "rows"), self._key(method)
         kept = None if self.request.overwrite else store.get(key)
         if kept is not None and Path(kept["folder"]).is_dir():
-            return Quality.from_json(kept)
+            yield Quality.from_json(kept)
+            return
         try:
             folder = method.renew(
                 self.damaged, self.folder / method.name, overwrite=self.request.overwrite
@@ -241,17 +238,19 @@ class TaskRun:
         except MachineError:
             raise
         except FacerenError as error:
-            return LeftOut(f"{method.name} on {self.task}", str(error), failed=True)
+            yield LeftOut(f"{method.name} on {self.task}", str(error), failed=True)
+            return
         options = EvaluateOptions(metrics=self.request.metrics, device=self.request.device)
         for event in evaluate(folder, options):
             if isinstance(event, Evaluation):
                 row = _row(self.task, method, folder, event)
-            elif progress is not None:
-                progress(event.done, event.total)
-        store.put(key, row.to_json())
-        return row
+                store.put(key, row.to_json())
+                yield row
+            else:
+                yield event
 
     def _key(self, method: Method) -> str:
+        """Return the key of a method's row: it changes with all that the scores depend on."""
         return key_of(
             {
                 "task": self.task,
@@ -270,6 +269,8 @@ def _row(task: str, method: Method, folder: Path, scores: Evaluation) -> Quality
     found = scores.scores
     missing = [f"{metric}: {reason}" for metric, reason in found.not_computed.items()]
     unread = [f"{path}: {reason}" for path, reason in scores.failures]
+    lines = read_manifest(folder / MANIFEST_NAME).items.values()
+    times = [face["ms"] for line in lines for face in line.get("faces") or []]
     return Quality(
         task=task,
         method=method.name,
@@ -279,13 +280,6 @@ def _row(task: str, method: Method, folder: Path, scores: Evaluation) -> Quality
         folder=folder,
         metrics=found.metrics,
         images={row.path: row.values for row in found.images},
-        ms=_median_ms(folder),
+        ms=statistics.median(times) if times else None,
         warnings=(*found.warnings, *missing, *unread),
     )
-
-
-def _median_ms(folder: Path) -> float | None:
-    """Return the median of the times that a manifest gives its faces, None if it gives none."""
-    lines = read_manifest(folder / MANIFEST_NAME).items.values()
-    times = [face["ms"] for line in lines for face in line.get("faces") or []]
-    return statistics.median(times) if times else None

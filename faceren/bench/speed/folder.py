@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from faceren.arrays import Rgb8
 from faceren.assets import samples_dir
 from faceren.bench.rows import Row
 from faceren.errors import ImageError
@@ -83,8 +82,16 @@ def folder_speed(
     """
     with tempfile.TemporaryDirectory(prefix="faceren-") as name:
         folder = Path(name)
-        jobs = list(_generated(folder / "in", folder / "out", photos))
-        ours, alone = (_pipeline(restorer, workers) for _ in range(2))
+        jobs = list(photo_folder(folder / "in", folder / "out", photos))
+        ours, alone = (
+            Pipeline(
+                restorer=restorer,
+                options=RestoreOptions(),
+                max_pixels=DEFAULT_MAX_PIXELS,
+                workers=workers,
+            )
+            for _ in range(2)
+        )
         _counted(map(alone.one, jobs[:3]))  # loads the detector and warms up
         seconds, seconds_alone, faces = 0.0, 0.0, 0
         for start in range(0, photos, BLOCK):
@@ -118,15 +125,6 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _pipeline(restorer: Restorer, workers: int) -> Pipeline:
-    return Pipeline(
-        restorer=restorer,
-        options=RestoreOptions(),
-        max_pixels=DEFAULT_MAX_PIXELS,
-        workers=workers,
-    )
-
-
 def _counted(results: Iterable[PhotoResult]) -> int:
     """Do the work; return the number of faces."""
     faces = 0
@@ -137,23 +135,27 @@ def _counted(results: Iterable[PhotoResult]) -> int:
     return faces
 
 
-def _generated(source: Path, output: Path, count: int) -> Iterator[Job]:
-    """Make a folder from the shipped photos, always the same: sizes, formats, mirrored twins."""
+def photo_folder(source: Path, output: Path, count: int) -> Iterator[Job]:
+    """Make a folder from the shipped photos, always the same: sizes, formats, mirrored twins.
+
+    Args:
+        source: The folder to make.
+        output: Where the restored photos will go.
+        count: How many photos.
+
+    Yields:
+        The job of restoring each, as soon as it is written.
+    """
     source.mkdir()
-    samples = [read_rgb(path) for path in sorted(samples_dir().iterdir()) if _is_photo(path)]
+    shipped = sorted(path for path in samples_dir().iterdir() if path.is_file())
+    samples = [read_rgb(path) for path in shipped if path.suffix != ".md"]
     for index in range(count):
         rng = np.random.default_rng(index)
         path = source / f"{index:03d}{rng.choice(SUFFIXES)}"
-        _write(path, samples[index % len(samples)], rng)
+        photo = samples[index % len(samples)]
+        scale, step = float(rng.choice(SIZES)), int(rng.choice((1, -1)))
+        size = [round(side * scale) for side in photo.shape[1::-1]]
+        by = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+        grown = cv2.resize(photo, size, interpolation=by)
+        Image.fromarray(np.ascontiguousarray(grown[:, ::step])).save(path)
         yield Job(path, output / path.name, path.name)
-
-
-def _is_photo(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".md"
-
-
-def _write(path: Path, photo: Rgb8, rng: np.random.Generator) -> None:
-    scale, step = float(rng.choice(SIZES)), int(rng.choice((1, -1)))
-    size = [round(side * scale) for side in photo.shape[1::-1]]
-    grown = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-    Image.fromarray(np.ascontiguousarray(grown[:, ::step])).save(path)

@@ -198,7 +198,11 @@ def in_turn(
         times: dict[str, list[float]] = {name: [] for name in everyone}
         for _ in range(PASSES):
             for name, run in everyone.items():
-                times[name].append(_seconds(run, faces, device))
+                began = time.perf_counter()
+                run(faces)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                times[name].append(time.perf_counter() - began)
         medians = {name: statistics.median(each) / batch for name, each in times.items()}
         for name in ours:
             yield PeerSpeed(
@@ -210,14 +214,6 @@ def in_turn(
                 peer_seconds=medians[PEER],
                 times_faster=medians[PEER] / medians[name],
             )
-
-
-def _seconds(run: Pass, faces: Tensor, device: torch.device) -> float:
-    began = time.perf_counter()
-    run(faces)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - began
 
 
 def _restoring(restorer: Restorer) -> Pass:

@@ -133,10 +133,11 @@ def _write_photo(
         _write_below(document, directory, frame, page)
     if not (first or page.touched):
         return
+    write_page(file, layout, directory, frame, page)
     old = block_of(file, layout, directory, XMP, "XMP")
     if new := edit(old):
         set_bytes(file, layout, directory, XMP, new)
-    document.put(directory, frame, page)
+    write_directory(file, layout, directory)
 
 
 def _write_below(document: _Document, directory: Directory, frame: Any, page: Page) -> None:
@@ -229,7 +230,7 @@ def _copied(document: _Document, directory: Directory, frame: Any, photo: Page) 
     if frame.imagewidth * frame.imagelength * scale**2 > photo.raster.size:
         return None
     try:
-        old = page_of(document.path, frame, 0)
+        old = page_of(document.path, frame, None)
     except (ImageError, *DAMAGE):
         return None
     size = (old.raster.shape[1] * scale, old.raster.shape[0] * scale)

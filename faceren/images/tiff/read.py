@@ -44,6 +44,8 @@ REDUCED, TRANSPARENCY = 1, 4
 """Bits of NewSubfileType: a smaller copy, a mask."""
 RAW_PHOTOMETRIC = {32803, 34892}
 """A sensor's colour filters, and linear raw."""
+FAX = {2, 3, 4}
+"""Compressions of CCITT."""
 MOST_TILE = 1 << 24
 """Pixels of a tile that may be larger than its picture."""
 EXTRAS: dict[int, Extra] = {0: "other", 1: "premultiplied", 2: "alpha"}
@@ -151,13 +153,13 @@ def _check_page(path: Path, page: Any, pages: int, max_pixels: int) -> None:
         raise ImageError("the file is truncated; copy it again")
 
 
-def page_of(path: Path, frame: Any, number: int) -> Page:
+def page_of(path: Path, frame: Any, number: int | None) -> Page:
     """Decode one page.
 
     Args:
-        path: The file, for errors.
+        path: The file.
         frame: tifffile's page.
-        number: Of its directory.
+        number: Of its directory in the chain; None if it is in none.
 
     Raises:
         ImageError: If its pixels are of no kind that can be restored.
@@ -168,7 +170,8 @@ def page_of(path: Path, frame: Any, number: int) -> Page:
         raise _unknown(path, frame)
     if int(frame.sampleformat) == 2 and photometric != CIE_LAB:
         raise _unknown(path, frame)
-    raster = _raster(frame)
+    fax = int(frame.compression) in FAX
+    raster = _fax(path, number) if fax else _raster(frame)
     expanded = photometric == PALETTE or bits < 8
     if photometric == PALETTE:
         raster, photometric = _coloured(raster, frame.colormap), 2
@@ -190,7 +193,7 @@ def page_of(path: Path, frame: Any, number: int) -> Page:
         inverted=photometric == 0,
         expanded=expanded,
         extras=_extras(frame, raster.shape[2] - CHANNELS[space]),
-        directory=number,
+        directory=number or 0,
     )
 
 
@@ -209,6 +212,21 @@ def _raster(frame: Any) -> NDArray[Any]:
     if raster.dtype.kind != "u" or raster.itemsize > 2:
         raise ImageError(f"expected 8 or 16 bits a sample, got {raster.dtype}")
     return np.asarray(raster)
+
+
+def _fax(path: Path, number: int | None) -> NDArray[Any]:
+    """Return the bits of a page of fax compression, (H, W, 1), as libtiff decodes them.
+
+    The decoder that tifffile uses takes the rest of some such pages for white.
+    """
+    import imagecodecs  # here: training must run without it
+
+    if number is None:
+        raise ImageError("a page of fax compression that is in no chain")
+    bits = np.asarray(imagecodecs.tiff_decode(path.read_bytes(), index=number))
+    if bits.dtype != np.bool_ or bits.ndim != 2:
+        raise ImageError("a page of fax compression, expected a bit a pixel")
+    return bits.astype(np.uint8)[..., None]
 
 
 def signs_turned(raster: NDArray[Any]) -> NDArray[Any]:

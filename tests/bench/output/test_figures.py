@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from faceren.bench.benchmark import load
+from faceren.bench.benchmark import load, write_outputs
 from faceren.bench.output.figures import SIDE, clean, figures, patch_sheet
 from faceren.bench.output.report import Report
-from faceren.bench.output.write import write_outputs
 from faceren.bench.quality.crops import PatchRow
 from faceren.bench.quality.suite import face_set, quality_suite
 from faceren.bench.request import Request
+from faceren.bench.rows import Row
 from faceren.images import read_rgb, write_png
 from faceren.pages.contact_sheet import GAP
 
@@ -28,7 +28,8 @@ def measured(faces, tmp_path):
         device="cpu",
     )
     restorer = load(request)
-    report = Report({"device": "here"}, request.to_json(), list(quality_suite(request)))
+    rows = [event for event in quality_suite(request) if isinstance(event, Row)]
+    report = Report({"device": "here"}, request.to_json(), rows)
     return request, report, restorer
 
 
@@ -61,8 +62,8 @@ def test_the_clean_face_has_the_size_of_its_twin(measured):
 
 def test_the_outputs_are_there_and_without_matplotlib_the_page_says_so(measured, monkeypatch):
     request, report, restorer = measured
-    monkeypatch.setattr("faceren.bench.output.write.can_plot", lambda: False)
-    monkeypatch.setattr("faceren.bench.output.page.can_plot", lambda: False)
+    for module in ("benchmark", "output.page"):
+        monkeypatch.setattr(f"faceren.bench.{module}.can_plot", lambda: False)
     paths = write_outputs(report, request, restorer)
     assert [path.name for path in paths] == [
         f"benchmark.{suffix}" for suffix in ("json", "csv", "md", "html")

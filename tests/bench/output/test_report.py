@@ -2,8 +2,8 @@
 
 import pytest
 
+from faceren.bench.benchmark import write_json
 from faceren.bench.output.report import read_report
-from faceren.bench.output.write import write_json
 from faceren.bench.quality.quoted import table_1
 from faceren.bench.rows import LeftOut
 from faceren.errors import ConfigError

@@ -10,8 +10,9 @@ from faceren.bench.quality.ablation import RECIPE, VARIANTS, Ablation, ablation_
 from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import Quality
 from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut
+from faceren.bench.rows import LeftOut, Row
 from faceren.checkpoint import load_checkpoint
+from faceren.commands.evaluate import Scored
 from faceren.errors import ConfigError
 from faceren.images import write_png
 from faceren.training.events import Finished
@@ -57,21 +58,23 @@ def test_a_trained_variant_is_scored_with_what_its_training_was(
     write_png(tmp_path / "others" / "0.png", photo[1:])
     weights, given = model_path("compact").read_bytes(), []
 
-    def trained(overrides, place, device):
+    def trained(recipe, *, overrides, output, device):
         """Leave the shipped weights, as if they had been trained for 90 seconds."""
         given.append(overrides)
-        place.mkdir(parents=True)
-        last = RunFolder(place).last
+        output.mkdir(parents=True)
+        last = RunFolder(output).last
         last.write_bytes(weights)
-        return Finished(step=7, images_seen=56, seconds=90, interrupted=False, weights=last)
+        yield Finished(step=7, images_seen=56, seconds=90, interrupted=False, weights=last)
 
-    monkeypatch.setattr(module, "_train", trained)
+    monkeypatch.setattr(module, "train", trained)
     monkeypatch.setattr(module, "VARIANTS", VARIANTS[2:3])
     request = Request(
         clean=faces, train=tmp_path / "others", budget=30, metrics=("psnr",), size=64,
         output=tmp_path / "b", device="cpu", seed=5,
     )  # fmt: skip
-    absent, row, *quoted = ablation_suite(request)
+    events = list(ablation_suite(request))
+    assert [e for e in events if isinstance(e, Scored)] == [Scored(1, 2), Scored(2, 2)]
+    absent, row, *quoted = (event for event in events if isinstance(event, Row))
     assert absent.what == "SPADE guided by parsing maps"
     assert (row.method, row.task, row.kind, row.n) == ("LIP", "hallucination", "network", 2)
     assert (row.budget_minutes, row.minutes, row.images_seen) == (30, 1.5, 56)
@@ -96,7 +99,7 @@ def test_all_variants_are_trained_and_scored_and_not_trained_again(faces, photo,
         output=tmp_path / "b",
         device="cpu",
     )
-    rows = list(ablation_suite(request))
+    rows = [event for event in ablation_suite(request) if isinstance(event, Row)]
     trained = [row for row in rows if isinstance(row, Ablation)]
     assert [row.method for row in trained] == [v.name for v in VARIANTS]
     assert all(row.images_seen > 0 and row.minutes > 0 for row in trained)

@@ -9,7 +9,8 @@ from faceren.bench.quality import suite as module
 from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import Quality, candidates, face_set, quality_suite
 from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut
+from faceren.bench.rows import LeftOut, Row
+from faceren.commands.evaluate import Scored
 from faceren.errors import ConfigError, FaceError, MachineError, NothingToDoError
 
 
@@ -22,8 +23,21 @@ def request_for(faces, tmp_path):
     return make
 
 
+def rows_of(request):
+    return (event for event in quality_suite(request) if isinstance(event, Row))
+
+
+def test_every_scored_image_is_said_before_the_row_of_its_method(request_for):
+    events = list(quality_suite(request_for()))
+    first = [Scored(1, 2), Scored(2, 2)]
+    assert events[:2] == events[3:5] == first
+    assert [events[place].method for place in (2, 5)] == ["input", "nlm"]
+    again = [event for event in quality_suite(request_for()) if isinstance(event, Scored)]
+    assert again == []  # the rows are kept
+
+
 def test_every_method_is_scored_on_the_same_faces(request_for):
-    rows = list(quality_suite(request_for()))
+    rows = list(rows_of(request_for()))
     measured = [row for row in rows if isinstance(row, Quality)]
     assert [row.method for row in measured] == ["input", "nlm", "wavelet", DEFAULT_MODEL]
     assert {row.n for row in measured} == {2}
@@ -39,7 +53,7 @@ def test_a_second_run_reuses_the_rows_and_a_third_repeats_the_figures(
     request_for, monkeypatch, tmp_path
 ):
     def table(request):
-        return [row.to_json() for row in quality_suite(request) if isinstance(row, Quality)]
+        return [row.to_json() for row in rows_of(request) if isinstance(row, Quality)]
 
     first = table(request_for())
     scored = module.evaluate
@@ -64,31 +78,31 @@ def test_an_interrupted_run_keeps_its_finished_rows(request_for, monkeypatch):
 
     monkeypatch.setattr(module, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        list(quality_suite(request_for()))
-    list(quality_suite(request_for()))
+        list(rows_of(request_for()))
+    list(rows_of(request_for()))
     names = [folder.name for folder in calls]
     assert names == ["input", "nlm", "wavelet", "wavelet", DEFAULT_MODEL]
 
 
 def test_another_seed_or_metric_is_measured_anew(request_for, monkeypatch):
-    list(quality_suite(request_for()))
+    list(rows_of(request_for()))
     counted, scored = [], module.evaluate
     monkeypatch.setattr(module, "evaluate", lambda *a, **k: counted.append(1) or scored(*a, **k))
-    list(quality_suite(request_for(metrics=("psnr", "ssim"))))
-    list(quality_suite(request_for(seed=1)))
+    list(rows_of(request_for(metrics=("psnr", "ssim"))))
+    list(rows_of(request_for(seed=1)))
     assert len(counted) == 8
 
 
 def test_other_faces_never_mix(request_for, faces):
-    list(quality_suite(request_for()))
+    list(rows_of(request_for()))
     (faces / "more" / "b.png").unlink()
-    (row, *_) = quality_suite(request_for())
+    (row, *_) = rows_of(request_for())
     assert row.n == 1
 
 
 def test_a_limit_takes_the_first_faces_with_the_same_damage(request_for):
-    whole = next(iter(quality_suite(request_for())))
-    part = next(iter(quality_suite(request_for(limit=1))))
+    whole = next(rows_of(request_for()))
+    part = next(rows_of(request_for(limit=1)))
     assert part.images == {"a.png": whole.images["a.png"]}
 
 
@@ -97,7 +111,7 @@ def test_a_method_that_fails_is_left_out_and_the_others_go_on(request_for, monke
         raise FaceError("too large")
 
     monkeypatch.setattr("faceren.bench.quality.methods.Filter.renew", fail)
-    rows = list(quality_suite(request_for()))
+    rows = list(rows_of(request_for()))
     failed = [row for row in rows if isinstance(row, LeftOut)]
     assert [row.what for row in failed] == ["nlm on denoise", "wavelet on denoise"]
     assert all(row.failed and row.why == "too large" for row in failed)
@@ -106,7 +120,7 @@ def test_a_method_that_fails_is_left_out_and_the_others_go_on(request_for, monke
 
 def test_too_few_images_for_fid_are_a_warning(request_for):
     request = request_for(limit=1, tasks=("jpeg",), metrics=("psnr", "fid"))
-    row = next(iter(quality_suite(request)))
+    row = next(rows_of(request))
     assert "fid" not in row.metrics
     assert any(text.startswith("fid: expected at least two images") for text in row.warnings)
 
@@ -114,10 +128,10 @@ def test_too_few_images_for_fid_are_a_warning(request_for):
 def test_bad_requests_are_found_before_the_work(request_for, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NothingToDoError, match="no image found"):
-        list(quality_suite(request_for(clean=tmp_path / "empty")))
+        list(rows_of(request_for(clean=tmp_path / "empty")))
     (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(MachineError, match="cannot be read"):
-        list(quality_suite(request_for(models=(str(tmp_path / "broken.pth"),))))
+        list(rows_of(request_for(models=(str(tmp_path / "broken.pth"),))))
     assert not (tmp_path / "b").exists()
 
 
@@ -128,7 +142,7 @@ def test_models_may_be_for_one_task_and_need_names_of_their_own(request_for, tmp
     other.write_bytes(model_path("compact").read_bytes())
     found = candidates(request_for(models=(f"jpeg={other}",)))
     assert [(c.method.name, c.task) for c in found] == [(DEFAULT_MODEL, ""), ("mine", "jpeg")]
-    rows = quality_suite(request_for(models=(f"jpeg={other}",)))
+    rows = rows_of(request_for(models=(f"jpeg={other}",)))
     assert "mine" not in [row.method for row in rows if isinstance(row, Quality)]
     with pytest.raises(ConfigError, match="there twice"):
         candidates(request_for(models=(str(other), f"denoise={other}")))
@@ -151,7 +165,7 @@ def test_a_run_folder_named_after_a_task_takes_part_in_it(request_for, tmp_path,
 
 
 def test_a_kept_row_is_plain_json(request_for, tmp_path):
-    next(iter(quality_suite(request_for())))
+    next(rows_of(request_for()))
     (path,) = (tmp_path / "b" / "rows").glob("*.json")
     row = json.loads(path.read_text())
     assert row["metrics"]["psnr"]["mean"] == pytest.approx(

@@ -27,7 +27,7 @@ def test_the_figures_fit_one_another(monkeypatch):
 def test_the_folder_is_always_the_same(tmp_path):
     def digests(folder):
         folder.mkdir()
-        jobs = list(bench._generated(folder / "in", folder / "out", 8))
+        jobs = list(bench.photo_folder(folder / "in", folder / "out", 8))
         return [hashlib.sha256(job.source.read_bytes()).digest() for job in jobs]
 
     first = digests(tmp_path / "a")

@@ -60,14 +60,18 @@ def test_gmacs_of_the_shipped_network_fit_its_budget(shipped):
 
 
 def test_peers_run_in_turn_and_each_batch_has_a_row(monkeypatch):
-    calls = []
-    ours, peer = (lambda faces: calls.append("ours")), (lambda faces: calls.append("peer"))
-    seconds = {ours: 0.5, peer: 2.0}
-    timed = module._seconds
+    calls, clock = [], SimpleNamespace(now=0.0)
+
+    def taking(name, seconds):
+        def run(faces):
+            calls.append(name)
+            clock.now += seconds
+
+        return run
+
+    ours, peer = taking("ours", 0.5), taking("peer", 2.0)
     monkeypatch.setattr(module, "PASSES", 2)
-    monkeypatch.setattr(
-        module, "_seconds", lambda run, faces, device: (timed(run, faces, device), seconds[run])[1]
-    )
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock.now)
     rows = list(in_turn({"tiny": ours}, peer, torch.device("cpu"), size=8))
     assert calls == ["peer", "ours"] * 5  # once to warm up, twice for each batch
     assert [(row.batch, row.seconds, row.peer_seconds) for row in rows] == [

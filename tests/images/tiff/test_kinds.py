@@ -255,7 +255,11 @@ def test_levels_agree_with_the_new_full_picture(tmp_path, sub, scale, compressio
             assert name == (compression or "none").upper().replace("ZLIB", "ADOBE_DEFLATE")
         shrunk = cv2.resize(full, new.shape[1::-1], interpolation=cv2.INTER_AREA)
         difference = np.abs(shrunk.astype(int) - new)
-        assert difference.mean() < (3 if compression == "jpeg" else 1.5)
+        if compression == "jpeg":  # no further apart than they were
+            apart = cv2.resize(before[0][0], old.shape[1::-1], interpolation=cv2.INTER_AREA)
+            assert difference.mean() < np.abs(apart.astype(int) - old).mean() + 1
+        else:
+            assert difference.mean() < 1.5
         assert difference.max() < 40
     with tifffile.TiffFile(output) as file:
         kinds = [int(p.subfiletype) for p in (file.pages[0].pages if sub else list(file.pages)[1:])]

@@ -11,7 +11,7 @@ from skimage import data
 
 from faceren.errors import ConfigError, MachineError, ShapeError
 from faceren.images import to_tensor
-from faceren.metrics.measures import load_lpips, load_pyiqa, recompressed, tensor_measures
+from faceren.metrics.scoring import load_lpips, load_pyiqa, recompressed, tensor_measures
 
 CPU = torch.device("cpu")
 ASTRONAUT = data.astronaut()[:128, 160:288]

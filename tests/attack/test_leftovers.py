@@ -1,0 +1,62 @@
+"""What a killed run leaves is removed by the next, and stops nobody."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.calls import degraded
+from tests.training.tiny import run as train
+from tests.training.tiny import write_images, write_recipe
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_train_goes_on_in_a_folder_where_it_was_killed_before_its_recipe(tmp_path, dead):
+    recipe = write_recipe(tmp_path, train={"steps": 1}, validate={"every": 1, "images": 1})
+    folder = tmp_path / "run"
+    (folder / "sheets").mkdir(parents=True)
+    (folder / f".faceren-{dead}-abc.yaml").write_text("name: ti")
+    (folder / "sheets").rmdir()
+    train(recipe, folder)
+    assert (folder / "last.safetensors").is_file()
+    assert not list(folder.rglob(".faceren-*"))
+
+
+def test_train_removes_what_was_left_later(tmp_path, dead):
+    recipe = write_recipe(tmp_path, train={"steps": 1}, validate={"every": 1, "images": 1})
+    folder = tmp_path / "run"
+    train(recipe, folder)
+    left = folder / "sheets" / f".faceren-{dead}-abc.png"
+    left.write_bytes(b"half")
+    alive = folder / f".faceren-{os.getpid()}-abc.safetensors"
+    alive.write_bytes(b"being written")
+    train(recipe, folder)
+    assert not left.exists()
+    assert alive.exists()
+
+
+def test_degrade_removes_what_was_left(tmp_path, dead):
+    photos = write_images(tmp_path / "photos", 2)
+    (tmp_path / "out" / "sub").mkdir(parents=True)
+    left = tmp_path / "out" / "sub" / f".faceren-{dead}-abc.png"
+    left.write_bytes(b"half")
+    assert [d.status for d in degraded([photos], tmp_path / "out", task="denoise")] == [
+        "degraded",
+        "degraded",
+    ]
+    assert not left.exists()
+
+
+def test_a_link_among_the_photos_to_the_outputs_does_not_grow(tmp_path):
+    photos = write_images(tmp_path / "photos", 2)
+    (photos / "more").symlink_to(tmp_path / "out")
+    for _ in range(3):
+        assert len(degraded([photos], tmp_path / "out", task="denoise")) == 2
