@@ -128,6 +128,8 @@ def load_checkpoint(
     """
     if not path.is_file():
         raise MachineError(f"expected a checkpoint at {path}, but there is no such file")
+    if what := _in_place_of_weights(path):
+        raise MachineError(f"expected weights in {path}, got {what}")
     read = _read_published if path.suffix in PICKLES else _read_safetensors
     config, info, tensors = read(path)
     network = _assemble(path, config, tensors)
@@ -136,6 +138,17 @@ def load_checkpoint(
         fold_spectral_norm(network)
     network.to(device=device).to(memory_format=torch.channels_last)
     return LoadedCheckpoint(network=network, config=config, info=info, sha256=sha256_of(path))
+
+
+def _in_place_of_weights(path: Path) -> str:
+    """Return what a download has left in place of weights, and what to do; or nothing."""
+    with path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer: fetch the file itself, with git lfs pull"
+    if start.startswith((b"<!doctype", b"<html")):
+        return "a web page: download the file itself, not the page about it"
+    return ""
 
 
 def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:

@@ -239,3 +239,18 @@ def test_published_files_that_do_not_fit_are_named(tmp_path):
     torch.save({"conv.weight": torch.zeros(2)}, tmp_path / "esrgan.pth")
     with pytest.raises(ConfigError, match=r"esrgan.pth: .*no published HiFaceGAN.*'conv.weight'"):
         load_checkpoint(tmp_path / "esrgan.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer: fetch"),
+        ("\n<!DOCTYPE html>\n<html>", "a web page: download the file itself"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_what_a_download_left_in_place_of_weights_is_named(tmp_path, content, said, suffix):
+    path = tmp_path / f"weights{suffix}"
+    path.write_text(content)
+    with pytest.raises(MachineError, match=f"expected weights in .*, got {said}"):
+        load_checkpoint(path)
