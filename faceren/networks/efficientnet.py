@@ -45,10 +45,13 @@ class _Conv(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel, self.stride = kernel, stride
-        self.conv = nn.Conv2d(channels_in, channels, kernel, stride=stride, groups=groups)
+        padding = kernel // 2 if stride == 1 else 0  # then both sides have the same
+        self.conv = nn.Conv2d(
+            channels_in, channels, kernel, stride=stride, padding=padding, groups=groups
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.kernel > 1:
+        if self.stride > 1:
             (top, bottom), (left, right) = (self._pad(n) for n in x.shape[2:])
             x = F.pad(x, (left, right, top, bottom))
         result: Tensor = self.conv(x)

@@ -169,16 +169,15 @@ def augmented(batches: Sequence[Tensor], *, seed: int, side: int) -> list[Tensor
     bright, saturation, contrast = torch.rand(3, count, 1, 1, 1, generator=rng)
     side = min(side, height, width)
     places = torch.rand(2, count, generator=rng)
-    tops = (places[0] * (height - side + 1)).long().tolist()
-    lefts = (places[1] * (width - side + 1)).long().tolist()
+    reach = torch.arange(side)
+    rows = (places[0] * (height - side + 1)).long()[:, None] + reach
+    columns = (places[1] * (width - side + 1)).long()[:, None] + reach
+    rows, columns = (x.to(batches[0].device) for x in (rows, columns))  # (N, side) each
+    rows = rows[:, None, :, None].expand(-1, 3, -1, width)
+    columns = columns[:, None, None, :].expand(-1, 3, side, -1)
     done = []
     for images in batches:
-        cut = torch.stack(
-            [
-                image[:, top : top + side, left : left + side]
-                for image, top, left in zip(images, tops, lefts, strict=True)
-            ]
-        )
+        cut = images.gather(2, rows).gather(3, columns)
         cut = cut + (2 * bright - 1).to(cut) * BRIGHTNESS
         gray = cut.mean(1, keepdim=True)
         cut = (cut - gray) * (2 * saturation).to(cut) + gray

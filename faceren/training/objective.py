@@ -173,8 +173,10 @@ class Objective(nn.Module):
             size = (side, side)
             images = [F.interpolate(x, size, mode="bicubic", align_corners=False) for x in images]
         output, damaged, clean = augmented(images, seed=seed, side=side)
-        with torch.autocast(output.device.type, enabled=False):
-            ours = self.mixed(output.float())  # bf16 goes backward through depthwise layers slowly
+        kind = output.device.type
+        # on a CPU, bf16 goes backward through depthwise layers slowly
+        with torch.autocast(kind, enabled=kind != "cpu" and torch.is_autocast_enabled(kind)):
+            ours = [x.float() for x in self.mixed(output.float())]
         with torch.no_grad():
             theirs = [x.float().chunk(2) for x in self.mixed(torch.cat([damaged, clean]))]
         return Trio(
@@ -329,9 +331,13 @@ def build_discriminator(
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a network, but not into it."""
-    network.requires_grad_(requires_grad=False)
+    """Let gradients pass through a network, but not into it.
+
+    Its spectral norms stand still meanwhile: its own step moves them on.
+    """
+    learning = network.training
+    network.requires_grad_(requires_grad=False).eval()
     try:
         yield
     finally:
-        network.requires_grad_(requires_grad=True)
+        network.requires_grad_(requires_grad=True).train(learning)

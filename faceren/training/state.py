@@ -181,7 +181,8 @@ def follow(average: Generator, generator: Generator, *, decay: float, step: int)
     """
     weight = 1 - min(decay, 1 - 1 / (step / 5 + 1)) if decay else 1.0
     targets = dict(generator.named_parameters())
-    for name, value in average.named_parameters():
-        value.lerp_(targets[name], weight)
+    names, values = zip(*average.named_parameters(), strict=True)
+    # all at once: a GPU would take longer to be told of each than to compute it
+    torch._foreach_lerp_(values, [targets[name] for name in names], weight)
     for mine, theirs in zip(average.buffers(), generator.buffers(), strict=True):
         mine.copy_(theirs)

@@ -156,7 +156,8 @@ def build_optimiser(network: nn.Module, recipe: TrainRecipe, lr: float) -> Optim
     """Return the recipe's optimiser for all weights of a network."""
     kind = AdamW if recipe.optimiser == "adamw" else Adam
     parameters = [p for p in network.parameters() if p.requires_grad]
-    return kind(parameters, lr=lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    decay = recipe.weight_decay
+    return kind(parameters, lr=lr, betas=recipe.betas, weight_decay=decay, fused=True)
 
 
 def progress(recipe: TrainRecipe, step: int, seconds: float) -> float:
