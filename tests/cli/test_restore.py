@@ -28,7 +28,7 @@ def photos(tmp_path, astronaut):
         (
             ["{photos}", "-o", "{out}", "--faces", "big"],
             2,
-            "--faces: expected one of 'all', 'largest', 'center', got 'big'",
+            "--faces: expected one of 'auto', 'all', 'largest', 'center', got 'big'",
         ),
         (
             ["{photos}", "-o", "{out}", "--strength", "2"],
