@@ -37,7 +37,7 @@ ASSETS = {
             name="faceren-base",
             package="faceren",
             path="faceren-base.safetensors",
-            sha256="1d9c3ef608aa96fb104a5eb8cb714968e46393520f21d0e3172cdcc866ad42a8",
+            sha256="79045f5a1ab6708c224f25d39b36b5dec2756951fc85415aacaf29b3d02618d8",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

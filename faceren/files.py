@@ -55,7 +55,8 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
                     os.fsync(file.fileno())
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # the next run removes it
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         if error.errno is None:  # not the system's: a library's name for a picture that is none
             raise

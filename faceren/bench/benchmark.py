@@ -78,8 +78,8 @@ def write_outputs(report: Report, request: Request, restorer: Restorer) -> list[
         write_png(request.output / "figures" / f"{sheet.name}.png", sheet.image)
     paths = [request.output / f"benchmark.{suffix}" for suffix in ("json", "csv", "md", "html")]
     write_json(paths[0], report)
-    atomic_write(paths[1], quality_csv(report).encode())
-    atomic_write(paths[2], markdown(report).encode())
+    atomic_write(paths[1], quality_csv(report).encode("utf-8", "backslashreplace"))
+    atomic_write(paths[2], markdown(report).encode("utf-8", "backslashreplace"))
     write_benchmark_page(paths[3], report, sheets)
     return paths
 
@@ -91,4 +91,4 @@ def write_json(path: Path, report: Report) -> None:
         MachineError: If it cannot be written.
     """
     text = json.dumps(report.to_json(), ensure_ascii=False, indent=1, default=str)
-    atomic_write(path, (text + "\n").encode())
+    atomic_write(path, (text + "\n").encode("utf-8", "backslashreplace"))

@@ -82,4 +82,4 @@ class RowStore:
             MachineError: If it cannot be written.
         """
         text = json.dumps(row, ensure_ascii=False, indent=1)
-        atomic_write(self.folder / f"{key}.json", (text + "\n").encode())
+        atomic_write(self.folder / f"{key}.json", (text + "\n").encode("utf-8", "backslashreplace"))

@@ -16,7 +16,7 @@ from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
-from faceren.runs.folder import check_places, check_replaced, writing
+from faceren.runs.folder import check_places, check_replaced, forget_plan, writing
 from faceren.runs.lists import given_faces, photos_only, read_boxes, read_list
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
@@ -167,6 +167,7 @@ def _work(
         return
     remove_leftovers(path.parent)  # those of crops and of the page's pictures too
     if not todo:
+        forget_plan(path.parent, manifest.items)
         return
     keys = [job.key for job in todo]
     with writing(path.parent, keys), ManifestWriter(path, header) as writer:

@@ -22,7 +22,7 @@ def item_seed(seed: int, path: str, copy: int = 0) -> int:
         path: Path of the image relative to its folder, with forward slashes.
         copy: Number of the copy (or of the epoch).
     """
-    digest = hashlib.sha256(f"{seed}\n{path}\n{copy}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}\n{path}\n{copy}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
 
 

@@ -32,7 +32,8 @@ class Picture:
 
 def digest(*parts: object) -> str:
     """Return the name of a picture that is made from these hashes and numbers, 24 digits."""
-    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:24]
+    text = "|".join(map(str, parts))  # a forged hash may be no text
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:24]
 
 
 class Pictures:

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from faceren.arrays import Rgb
+from faceren.errors import MachineError, told
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
 from faceren.images import Photo, Restoration, copy_photo, write_photo, write_png
@@ -84,7 +85,10 @@ def finish(
         )
         if save_faces:
             _save(job, faces)
-        written = sha256_of(job.output)
+        try:
+            written = sha256_of(job.output)
+        except OSError as error:  # our own file: the disk fails, and would for the others
+            raise MachineError(f"cannot read what was written: {told(error)}") from error
     result = PhotoResult(
         source=job.source,
         output=job.output,

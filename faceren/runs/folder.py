@@ -8,7 +8,7 @@ stand in a file of their own until it has ended.
 import errno
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
@@ -123,6 +123,18 @@ def planned_before(output: Path) -> set[str]:
     except (OSError, ValueError, RecursionError):
         return set()
     return {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else set()
+
+
+def forget_plan(output: Path, known: Collection[str]) -> None:
+    """Remove the list of what a run that did not end was going to write, if all is recorded.
+
+    Args:
+        output: The folder.
+        known: The keys that are recorded.
+    """
+    if planned_before(output) <= set(known):
+        with suppress(OSError):  # it does no harm, and the next run tries again
+            own_place(output, PLANNED_NAME).unlink(missing_ok=True)
 
 
 @contextmanager

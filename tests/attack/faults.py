@@ -107,8 +107,10 @@ class Laboratory:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(timeout=30)
+        self._process.stdout.close()
 
 
 def contents(folder: Path) -> dict[str, str]:

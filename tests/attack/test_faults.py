@@ -21,7 +21,7 @@ def laboratory(tmp_path_factory):
 def sample(calls, count):
     """Faults of every kind, spread over a run."""
     for kind in KINDS:
-        for number in range(count):
+        for number in range(count if kind in ("write", "fsync", "read", "open") else 1):
             place = 1 + number * max(0, calls[kind] - 1) // max(1, count - 1)
             if calls[kind]:
                 yield Fault(kind, place, ERRORS[kind][number % len(ERRORS[kind])])

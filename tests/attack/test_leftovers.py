@@ -1,5 +1,6 @@
 """What a killed run leaves is removed by the next, and stops nobody."""
 
+import json
 import os
 import subprocess
 import sys
@@ -60,3 +61,17 @@ def test_a_link_among_the_photos_to_the_outputs_does_not_grow(tmp_path):
     (photos / "more").symlink_to(tmp_path / "out")
     for _ in range(3):
         assert len(degraded([photos], tmp_path / "out", task="denoise")) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_a_name_that_is_no_text_is_degraded_and_scored(tmp_path, run):
+    photos = write_images(tmp_path / "photos", 1)
+    name = os.fsdecode(b"caf\xe9\x1b.png")
+    (photos / "000.png").rename(photos / name)
+    out = tmp_path / "out"
+    status, stdout, _ = run("degrade", photos, "-o", out, "--task", "denoise", "--json")
+    assert status == 0
+    assert json.loads(stdout)["key"] == name
+    files = ("--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv")
+    assert run("evaluate", out, "--metrics", "psnr", *files)[0] == 0
+    assert json.loads((tmp_path / "a.json").read_text())["images"][0]["path"] == name

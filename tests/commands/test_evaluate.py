@@ -11,6 +11,7 @@ from skimage import data
 from faceren.commands.evaluate import Scored, evaluate
 from faceren.commands.options import EvaluateOptions
 from faceren.errors import ConfigError, NothingToDoError
+from faceren.files import sha256_of
 from faceren.images import read_rgb, write_png
 from faceren.metrics.inception import load_statistics
 from faceren.pages.evaluation_page import write_worst
@@ -115,7 +116,10 @@ def restored(tmp_path: Path) -> Path:
             name = f"{number}.png"
             if number < 2:
                 write_png(tmp_path / "out" / name, face(number))
-            line = {"key": name, "input": str(tmp_path / "bad" / name), "status": "restored"}
+            bad = tmp_path / "bad" / name
+            line = {"key": name, "input": str(bad), "status": "restored"}
+            if bad.exists():
+                line["input_sha256"] = sha256_of(bad)
             faces = [{"identity": 0.1}, {"identity": 0.3}, {"identity": None}]
             output = str(tmp_path / "out" / name)
             if number == 2:

@@ -117,7 +117,7 @@ def test_a_photo_that_cannot_be_reverted_does_not_stop_the_others(tmp_path, run)
     status, _, stderr = run("restore", "-o", out, "--revert", tmp_path / "list")
     assert status == 1
     assert "the original is gone" in stderr
-    assert "broken.jpg: it was not restored (failed)" in stderr
+    assert "broken.jpg: it was not restored ('failed')" in stderr
     assert "4 photos: the original is back in 2, 2 failed" in stderr
     assert items(out)["a b/one.png"]["status"] == "reverted"
     assert items(out)["three.jpg"]["status"] == "restored"

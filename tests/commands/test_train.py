@@ -19,8 +19,8 @@ from faceren.images import read_rgb
 from faceren.networks.discriminator import Discriminator
 from faceren.networks.generator import build_generator
 from faceren.networks.projected import ProjectedDiscriminator
+from faceren.training import objective as objective_module
 from faceren.training import state as state_module
-from faceren.training import step as step_module
 from faceren.training.events import Finished, Progress, Reading, Saved, Started, Validated
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.step import Stepper
@@ -287,7 +287,7 @@ def test_only_where_alexnet_looks_the_grid_moves(tmp_path, monkeypatch, kind, di
     def pixels(shown):
         return shown if isinstance(shown, torch.Tensor) else shown[0]  # the rest are maps of them
 
-    monkeypatch.setattr(step_module, "grid_offset", lambda step: asked.append(step) or (1, 2))
+    monkeypatch.setattr(objective_module, "grid_offset", lambda step: asked.append(step) or (1, 2))
     forward = discriminator.forward
     monkeypatch.setattr(
         discriminator,

@@ -59,4 +59,4 @@ def test_a_place_at_the_picture_s_edge_can_be_looked_at(astronaut):
     cut = np.ascontiguousarray(image[y0:, x0:])
     moved = face.moved(1.0, -x0, -y0)
     seen = turn_scores(cut, moved, tiny.search, (0,))
-    assert np.hypot(*(seen[0].landmarks - moved.landmarks).T).mean() < 8
+    assert np.hypot(*(seen[0].landmarks - moved.landmarks).T).mean() < 12  # of 60 between the eyes

@@ -52,7 +52,7 @@ class FaceSet:
     def digest(self) -> str:
         """Sixteen hexadecimal digits that change with any name or byte."""
         lines = "".join(f"{name} {value}\n" for name, value in self.hashes.items())
-        return hashlib.sha256(lines.encode()).hexdigest()[:16]
+        return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def names(self, count: int) -> list[str]:
         """Return the paths of ``count`` faces, evenly chosen, as degraded: PNG files."""
