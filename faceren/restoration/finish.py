@@ -71,7 +71,7 @@ def finish(
     before = watcher.look(photo, edits) if watcher else None
     applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
     status: Status = "restored" if faces and applied else "no_face"
-    reason = "" if status == "restored" else LEFT_ALONE if faces else "no face found"
+    reason = "" if status == "restored" else LEFT_ALONE if faces else _no_face(prepared)
     changed = status == "restored" or options.background == "renovate"
     warnings: tuple[str, ...] = ()
     if not changed and not options.writes_anew:
@@ -79,12 +79,9 @@ def finish(
         written = prepared.sha256
     else:
         photo = _merged(prepared, faces, options, restore, tools)
+        said = note if changed else None
         warnings = write_photo(
-            job.output,
-            photo,
-            format=options.format,
-            quality=options.quality,
-            note=note if changed else None,
+            job.output, photo, format=options.format, quality=options.quality, note=said
         )
         if save_faces:
             _save(job, faces)
@@ -107,6 +104,12 @@ def finish(
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits))
     return result
+
+
+def _no_face(prepared: Prepared) -> str:
+    """Return why a photo has no face to restore."""
+    seen = len(prepared.left)
+    return f"no face found but {seen} left alone" if seen else "no face found"
 
 
 def _edited(
