@@ -16,7 +16,7 @@ from faceren.restoration.network import RestoredOrError, without_errors
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
-from faceren.restoration.results import FaceEdit, PhotoResult, Status
+from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
 from faceren.runs.folder import FACES_DIR, inside
 from faceren.runs.plan import Job
 
@@ -27,7 +27,7 @@ LEFT_ALONE = "every face was left as it was: --min-identity"
 class Watcher(Protocol):
     """Sees each photo before anything is pasted and after it is written, and draws both."""
 
-    def look(self, photo: Photo, faces: Sequence[FaceEdit]) -> Any:
+    def look(self, photo: Photo, faces: Sequence[FaceEdit], left: Sequence[LeftFace]) -> Any:
         """Return what is to be remembered of a photo; its pixels are overwritten afterwards."""
         ...
 
@@ -68,7 +68,7 @@ def finish(
     """
     job, photo = prepared.job, prepared.photo
     faces, edits = _edited(prepared, restored, options)
-    before = watcher.look(photo, edits) if watcher else None
+    before = watcher.look(photo, edits, prepared.left) if watcher else None
     applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
     status: Status = "restored" if faces and applied else "no_face"
     reason = "" if status == "restored" else LEFT_ALONE if faces else _no_face(prepared)
@@ -102,7 +102,7 @@ def finish(
         warnings=warnings,
     )
     if watcher:
-        watcher.draw(result, before, watcher.look(photo, edits))
+        watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
 
 

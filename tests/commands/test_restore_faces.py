@@ -50,6 +50,15 @@ def test_a_marked_face_is_restored_where_none_was_found(photos, tmp_path):
     assert (pixels(tmp_path / "out" / "rocket.png") != data.rocket()).any()
 
 
+def test_boxes_alone_mean_the_photos_that_they_name(photos, tmp_path):
+    boxes, out = tmp_path / "boxes.csv", tmp_path / "out"
+    by_key(photos, out)
+    boxes.write_text("rocket.png,300,40,380,140\n", encoding="utf-8")
+    (again,) = restored([], out, boxes=boxes)
+    assert (again.key, again.status) == ("rocket.png", "restored")
+    assert by_key(photos, out)["rocket.png"].status == "skipped"  # the choice outlives it
+
+
 def test_a_mark_on_a_detected_face_is_the_same_face(photos, tmp_path, astronaut):
     (found,) = detect_faces(astronaut)
     line = {"photo": str(photos / "face.png"), "box": [round(v) for v in found.box]}
