@@ -38,6 +38,11 @@ CERTAIN = 0.995
 """Confidence from which the detector needs no second opinion."""
 FROM_A_HINT = 4.5
 """Likeness that a face needs of which the detector gave but a hint."""
+FEW_PIXELS = 24.0
+"""Longer side in pixels below which no confidence makes a second opinion needless."""
+SIDES, NEEDED = (16.0, FEW_PIXELS, 48.0, 64.0), (8.0, 4.5, 4.5, 0.0)
+"""Longer sides of faces in pixels, and the likeness needed there: the fewer pixels, the more often
+gravel or fur looks like a face (up to 7), while real small faces, aged, have 9 on average."""
 NOT_SEEN_CLOSELY = "a closer look sees no face"
 UNLIKE = "a second network sees no face"
 
@@ -142,7 +147,10 @@ def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int
 
 def _judged(image: Rgb8, face: Face, least: float = 0.0) -> Face:
     """Return a face, with a doubt if to another network it looks less like one than asked."""
-    if face.doubt or face.score >= CERTAIN or likeness(image, face) > least:
+    side = max(face.width, face.height)
+    if face.doubt or (face.score >= CERTAIN and side >= FEW_PIXELS):
+        return face
+    if likeness(image, face) > max(least, float(np.interp(side, SIDES, NEEDED))):
         return face
     return replace(face, doubt=UNLIKE)
 
