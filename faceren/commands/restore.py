@@ -55,8 +55,8 @@ def restore(
     Everything that can be wrong with the request is found before the first photo is touched.
 
     Args:
-        inputs: Photos and folders; none with ``folder.only`` means those of the earlier runs into
-            ``output``.
+        inputs: Photos and folders; none with ``folder.only`` or ``folder.boxes`` means those named
+            there, of the earlier runs into ``output``.
         output: Folder of the outputs and of ``manifest.jsonl``.
         options: What to do with each photo.
         how: With what it is done.
@@ -70,21 +70,24 @@ def restore(
         MachineError: If weights or device are not there, or the output cannot be written.
     """
     only = None if folder.only is None else photos_only(read_list(folder.only, "--only"), "--only")
+    boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
+    if only is None and boxes and not inputs:
+        only = [line.photo for line in boxes]
     jobs, shipped = _jobs(inputs, output, options, folder.exclude, only)
     others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
-    given = given_faces(jobs, read_boxes(folder.boxes)) if folder.boxes is not None else {}
+    given = given_faces(jobs, boxes)
     recorded = earlier_run(output, "restore")
     check_replaced(jobs, output, recorded.items)
     check_places(output)
+    manifest = Manifest() if folder.overwrite else recorded
     if only is not None:
         jobs = list(listed(jobs, only))
-    manifest = Manifest() if folder.overwrite else recorded
-    if folder.only is not None:
         manifest = open_to_change(manifest)
     pipeline = load_pipeline(options, how)
     pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watcher=watcher)
     header = header_of(pipeline, how.model)
-    results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header)
+    mark = {} if only is None else {"chosen": True}  # what was chosen stays in runs over everything
+    results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header, mark)
     left_out = tuple(found.path for found in others)
     return RestoreRun(len(jobs), shipped, results, left_out, tuple(recorded.problems))
 
@@ -150,9 +153,8 @@ def _work(
     folder: FolderOptions,
     path: Path,
     header: Json,
+    mark: Json,
 ) -> Iterator[PhotoResult]:
-    # what --only chose stays in runs over everything
-    mark = {"chosen": True} if folder.only is not None else {}
     todo = []
     for job in jobs:
         settings = pipeline.settings(job)

@@ -17,7 +17,7 @@ from faceren.pages.entries import Check
 from faceren.pages.pictures import Pictures
 from faceren.pages.review import Review, write_review
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.results import FaceEdit, PhotoResult
+from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult
 from faceren.restoration.revert import reverted
 from faceren.runs.folder import check_places, check_replaced, inside, writing
 from faceren.runs.lists import Choice, resolved
@@ -100,9 +100,10 @@ class PagePictures:
 
     pictures: Pictures
 
-    def look(self, photo: Photo, faces: Sequence[FaceEdit]) -> Look:
+    def look(self, photo: Photo, faces: Sequence[FaceEdit], left: Sequence[LeftFace]) -> Look:
         """Return a photo and its faces as the page shows them."""
-        return look_at(photo, [face.to_json() for face in faces], photo.scale)
+        made, others = ([face.to_json() for face in some] for some in (faces, left))
+        return look_at(photo, made, others, photo.scale)
 
     def draw(self, result: PhotoResult, before: Look, after: Look) -> None:
         """Write the pictures of a photo."""
@@ -132,6 +133,8 @@ def _commands(output: Path, header: Json) -> dict[str, str]:
         new = min(1.0, round(strength * factor, 2))
         if new != strength:
             commands[name] = f"{start} --only {name}.txt --strength {new:g}{rest}"
+    same = "" if strength == RestoreOptions().strength else f" --strength {strength:g}"
+    commands["faces"] = f"{start} --boxes faces.jsonl{same}{rest}"
     return commands
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from faceren.arrays import Float64, Matrix, Rgb8
 from faceren.faces.face import Face, Search
-from faceren.faces.geometry import tilt
+from faceren.faces.geometry import is_human, quarter, tilt
 
 TURNED, UPRIGHT = 64, 96
 """Width in pixels of the face in the look that compares turns, and in the one that measures."""
@@ -27,6 +27,13 @@ NEAR = 0.6
 """Distance from the middle, in widths of the face, of what is this face and no neighbour."""
 LEAST = 0.3
 """Least confidence of a finding in a look."""
+SAME_TURN = 0.003
+"""A face that was found upright stays so unless another turn is surer by this."""
+CLOSE = 0.15
+"""Turns in which a place looks nearly as much like a face are compared once more."""
+LEANING = 25.0
+"""Tilt in degrees from which a face is measured again, turned upright: the detector knows upright
+faces best."""
 
 
 def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) -> list[Face]:
@@ -47,6 +54,32 @@ def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) 
         if face is not None:
             seen.append(_placed(face, _turning(_middle(place), 90.0 * turn, side, pixels)))
     return sorted(seen, key=lambda face: -face.score)
+
+
+def best_turn(
+    image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool = False
+) -> Face | None:
+    """Return what is seen at a place in the turn in which it looks most like a face, or None.
+
+    Args:
+        image: (H, W, 3) uint8.
+        place: Where.
+        search: The detector.
+        turns: Quarter turns to compare.
+        standing: In doubt the face stands upright.
+    """
+    seen = turn_scores(image, place, search, turns)
+    rivals = {quarter(face): face for face in reversed(seen) if face.score > seen[0].score - CLOSE}
+    if len(rivals) < 2:
+        return seen[0] if seen else None
+
+    def certainty(face: Face) -> float:
+        finer = upright_look(image, face, search)
+        if finer is None or not is_human(finer):
+            return face.score - 1
+        return finer.score + (SAME_TURN if standing and quarter(face) == 0 else 0.0)
+
+    return max(rivals.values(), key=certainty)
 
 
 def upright_look(image: Rgb8, seen: Face, search: Search) -> Face | None:

@@ -16,7 +16,7 @@ import numpy as np
 from faceren.arrays import Rgb8
 from faceren.faces import tiny
 from faceren.faces.alignment import inverse, turning
-from faceren.faces.closer import turn_scores, upright_look
+from faceren.faces.closer import LEANING, SAME_TURN, best_turn, upright_look
 from faceren.faces.face import Face, Search
 from faceren.faces.geometry import is_human, quarter, tilt
 from faceren.faces.likeness import likeness
@@ -28,23 +28,21 @@ MOST_HINTS = 24
 """So many of the surest hints are looked at: a noisy scan has hundreds."""
 MOST_PIXELS = 24_000_000
 """A larger picture is searched reduced to so many pixels."""
-SAME_TURN = 0.003
-"""A face that was found upright stays so unless another turn is surer by this."""
-LEANING = 25.0
-"""Tilt in degrees from which a face is measured again, turned upright: the detector knows upright
-faces best."""
 ANOTHER_WAY = 60.0
 """Tilt in degrees beyond which a face lies another way than the picture."""
 ASIDE = 30.0
 """Tilt in degrees beyond which the detector, looking that way, may see others that it missed."""
 SMALL = 40.0
 """Width in pixels below which an upright face is measured again, enlarged."""
-CLOSE = 0.15
-"""Turns in which a place looks nearly as much like a face are compared once more."""
 CERTAIN = 0.995
 """Confidence from which the detector needs no second opinion."""
 FROM_A_HINT = 4.5
 """Likeness that a face needs of which the detector gave but a hint."""
+FEW_PIXELS = 24.0
+"""Longer side in pixels below which no confidence makes a second opinion needless."""
+SIDES, NEEDED = (16.0, FEW_PIXELS, 48.0, 64.0), (8.0, 4.5, 4.5, 0.0)
+"""Longer sides of faces in pixels, and the likeness needed there: the fewer pixels, the more often
+gravel or fur looks like a face (up to 7), while real small faces, aged, have 9 on average."""
 NOT_SEEN_CLOSELY = "a closer look sees no face"
 UNLIKE = "a second network sees no face"
 
@@ -141,7 +139,7 @@ def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int
     for hint in hints:
         if any(hint.is_same(face) for face in found if not face.doubt):
             continue
-        best = _best_turn(image, hint, search, turns)
+        best = best_turn(image, hint, search, turns)
         measured = _measured(image, best, threshold, search)
         found = _with(found, [] if measured is None else [_judged(image, measured, FROM_A_HINT)])
     return [face for face in found if quarter(face) in turns]
@@ -149,7 +147,10 @@ def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int
 
 def _judged(image: Rgb8, face: Face, least: float = 0.0) -> Face:
     """Return a face, with a doubt if to another network it looks less like one than asked."""
-    if face.doubt or face.score >= CERTAIN or likeness(image, face) > least:
+    side = max(face.width, face.height)
+    if face.doubt or (face.score >= CERTAIN and side >= FEW_PIXELS):
+        return face
+    if likeness(image, face) > max(least, float(np.interp(side, SIDES, NEEDED))):
         return face
     return replace(face, doubt=UNLIKE)
 
@@ -172,38 +173,12 @@ def _checked(
     image: Rgb8, face: Face, threshold: float, search: Search, turns: Sequence[int]
 ) -> Face:
     """Return a face the right way up; as it was found if that is how it stands."""
-    best = _best_turn(image, face, search, turns, standing=quarter(face) == 0)
+    best = best_turn(image, face, search, turns, standing=quarter(face) == 0)
     if quarter(best or face) == 0 == quarter(face) and abs(tilt(face)) < LEANING:
         finer = upright_look(image, face, search) if face.width < SMALL else None
         sure = finer is not None and finer.score >= threshold and quarter(finer) == 0
         return replace(face, landmarks=finer.landmarks) if finer and sure else face
     return _measured(image, best, threshold, search) or replace(face, doubt=NOT_SEEN_CLOSELY)
-
-
-def _best_turn(
-    image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool = False
-) -> Face | None:
-    """Return what is seen at a place in the turn in which it looks most like a face, or None.
-
-    Args:
-        image: (H, W, 3) uint8.
-        place: Where.
-        search: The detector.
-        turns: Quarter turns to compare.
-        standing: In doubt the face stands upright.
-    """
-    seen = turn_scores(image, place, search, turns)
-    rivals = {quarter(face): face for face in reversed(seen) if face.score > seen[0].score - CLOSE}
-    if len(rivals) < 2:
-        return seen[0] if seen else None
-
-    def certainty(face: Face) -> float:
-        finer = upright_look(image, face, search)
-        if finer is None or not is_human(finer):
-            return face.score - 1
-        return finer.score + (SAME_TURN if standing and quarter(face) == 0 else 0.0)
-
-    return max(rivals.values(), key=certainty)
 
 
 def _measured(image: Rgb8, seen: Face | None, threshold: float, search: Search) -> Face | None:

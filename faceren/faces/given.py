@@ -7,9 +7,9 @@ import numpy as np
 
 from faceren.arrays import Rgb8
 from faceren.errors import FaceError
-from faceren.faces.closer import turn_scores, upright_look
+from faceren.faces.closer import LEANING, best_turn, upright_look
 from faceren.faces.face import Face, Search
-from faceren.faces.geometry import is_human
+from faceren.faces.geometry import is_human, tilt
 
 Box = tuple[float, float, float, float]
 
@@ -23,8 +23,6 @@ LEAST_SCORE = 0.1
 """A person says that there is a face; the detector need only say where."""
 LEAST_OVERLAP = 0.25
 """Intersection over union with the box that a finding needs."""
-
-
 CONFIDENT = 0.8
 """Confidence from which a face in a box is surely read the right way up."""
 BEYOND = 0.25
@@ -63,8 +61,8 @@ def locate(given: GivenFace, image: Rgb8, search: Search) -> Face:
     guess = Face(given.box, corner + TYPICAL * side, 0.0)
     found = [face for face in _searched(given.box, image, search) if _fits(face, guess)]
     best = max(found, key=lambda face: face.overlap(guess), default=guess)
-    if best.score < CONFIDENT and (lying := _lying(guess, image, search)) is not None:
-        best = lying if lying.score > max(CONFIDENT, best.score) else best
+    if best.score < CONFIDENT or abs(tilt(best)) >= LEANING:
+        best = _upright(guess, image, search) or best
     return replace(best, box=given.box)
 
 
@@ -97,10 +95,11 @@ def _check(given: GivenFace, height: int, width: int) -> None:
         )
 
 
-def _lying(guess: Face, image: Rgb8, search: Search) -> Face | None:
-    """Return the face in a box as it is seen with the photo turned, if there is any."""
-    seen = turn_scores(image, guess, search, (1, 2, 3))
-    return upright_look(image, seen[0], search) if seen else None
+def _upright(guess: Face, image: Rgb8, search: Search) -> Face | None:
+    """Return the face in a box as it is seen with the photo turned until it stands, if surely."""
+    seen = best_turn(image, guess, search, (0, 1, 2, 3))
+    face = None if seen is None else upright_look(image, seen, search)
+    return face if face is not None and face.score > CONFIDENT and is_human(face) else None
 
 
 def _fits(face: Face, guess: Face) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from faceren.checks import Json
 from faceren.errors import ConfigError, NothingToDoError
-from faceren.images import find_images
+from faceren.images import find_images, same_name
 from faceren.metrics.results import ImageScores
 from faceren.runs.manifest import (
     MANIFEST_NAME,
@@ -158,19 +158,21 @@ def _matched(
         return (replace(found[0], reference=reference, reference_sha256=""),), ()
     twins: dict[str, dict[PurePosixPath, Path]] = {}  # by relative path without its suffix
     for item in find_images([reference]):
-        stem = item.relative.with_suffix("").as_posix()
+        stem = same_name(item.relative.with_suffix("").as_posix())
         twins.setdefault(stem, {})[item.relative] = item.path
     rows, strays, used = [], [], set[Path]()
     for row in found:
         name = PurePosixPath(row.path)
-        twin = twins.get(name.with_suffix("").as_posix(), {})
-        match = twin.get(name) or next(iter(twin.values()), None)
-        if match is None:
+        twin = twins.get(same_name(name.with_suffix("").as_posix()), {})
+        alike = [other for other in twin if same_name(str(other)) == same_name(row.path)]
+        fitting = [name] if name in twin else alike or list(twin)
+        if not fitting:
             strays.append(row.path)
             continue
-        if len(twin) > 1 and name not in twin:
-            names = ", ".join(sorted(str(n) for n in twin))
+        if len(fitting) > 1:
+            names = ", ".join(sorted(str(n) for n in fitting))
             raise ConfigError(f"--reference: {row.path} could belong to {names}; remove one")
+        match = twin[fitting[0]]
         used.add(match)
         # a resize counts wherever the clean image lies; a hash only for the file it was taken of
         rows.append(replace(row, reference=match, reference_sha256=""))

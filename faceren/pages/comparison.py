@@ -1,7 +1,8 @@
 """What the pictures of one photo show: the photo before and after, and each face.
 
-A face is three squares in a row: as it was, restored, and what changed. All of it follows from the
-manifest's line and the two files, so that a page can be made again long after the run.
+A face is three squares in a row: as it was, restored, and what changed; one that was left alone is
+one square. All of it follows from the manifest's line and the two files, so that a page can be made
+again long after the run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import LUMA, Rgb8
 from faceren.checks import Json
+from faceren.errors import FaceError
 from faceren.faces.alignment import crop_box, crop_transform, cut_crop
 from faceren.images import Photo
 from faceren.pages.pictures import Pictures, digest, shrunk
@@ -27,6 +29,8 @@ FACE = 224
 """Longest side in pixels of each square of a face's picture."""
 FULL_CHANGE = 0.1
 """Change of brightness, of [0, 1], that the map of what changed shows in its brightest colour."""
+AROUND = 1.6
+"""Side of what is shown of a face that was left alone, in longer sides of its box."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,11 @@ class Keys:
     after: str
     """Equal to ``before`` if the output is the original, byte for byte."""
     faces: tuple[str, ...]
+    left: tuple[str, ...]
+    """Of faces that were left alone."""
 
     def __iter__(self) -> Iterator[str]:
-        yield from (self.before, self.after, *self.faces)
+        yield from (self.before, self.after, *self.faces, *self.left)
 
 
 def keys_of(line: Json) -> Keys:
@@ -53,7 +59,13 @@ def keys_of(line: Json) -> Keys:
         digest(source, output, FACE, face.get("landmarks"), face.get("crop"), face.get("page"))
         for face in line.get("faces") or []
     ]
-    return Keys(digest(source, CARD), digest(output, CARD), tuple(faces))
+    left = [digest(source, FACE, face.get("box"), face.get("page")) for face in left_in(line)]
+    return Keys(digest(source, CARD), digest(output, CARD), tuple(faces), tuple(left))
+
+
+def left_in(line: Json) -> list[Face]:
+    """Return the faces of a line of the manifest that were seen and left alone."""
+    return [face for face in line.get("left") or [] if face.get("box")]
 
 
 @dataclass(frozen=True)
@@ -64,20 +76,24 @@ class Look:
     """(H, W, 3), the first page."""
     faces: tuple[Rgb8, ...]
     """(S, S, 3) each."""
+    left: tuple[Rgb8, ...]
+    """(h, w, 3) each: the places of faces that were left alone."""
 
 
-def look_at(photo: Photo, faces: Sequence[Face], scale: float) -> Look:
+def look_at(photo: Photo, faces: Sequence[Face], left: Sequence[Face], scale: float) -> Look:
     """Return what the page shows of a photo; its raster is not needed any more then.
 
     Args:
         photo: The original or the output.
         faces: As the manifest has them: ``landmarks`` in upright pixels of the original, ``crop``.
+        left: As the manifest has them: ``box`` in the same pixels.
         scale: How many times as large as the original the photo is.
 
     Raises:
         FaceError: If a face lies outside the photo.
     """
-    return Look(overview(photo), tuple(face_tile(photo, face, scale) for face in faces))
+    tiles = tuple(face_tile(photo, face, scale) for face in faces)
+    return Look(overview(photo), tiles, tuple(place_tile(photo, face, scale) for face in left))
 
 
 def draw(pictures: Pictures, line: Json, before: Look, after: Look | None) -> None:
@@ -94,6 +110,8 @@ def draw(pictures: Pictures, line: Json, before: Look, after: Look | None) -> No
     """
     keys = keys_of(line)
     pictures.add(keys.before, before.overview)
+    for key, place in zip(keys.left, before.left, strict=True):
+        pictures.add(key, place)
     if after is None:
         return
     pictures.add(keys.after, after.overview)
@@ -134,6 +152,19 @@ def face_tile(photo: Photo, face: Face, scale: float) -> Rgb8:
     box = crop_box(matrix, size, photo.pages[page].upright_shape)
     crop = cut_crop(lambda part: photo.upright_region(part, page), box, matrix, size)
     return np.rint(crop * 255).astype(np.uint8)
+
+
+def place_tile(photo: Photo, face: Face, scale: float) -> Rgb8:
+    """Return the surroundings of a box, (h, w, 3); see ``look_at``."""
+    page, (x0, y0, x1, y1) = int(face.get("page", 0)), (scale * edge for edge in face["box"])
+    half = AROUND * max(x1 - x0, y1 - y0, 2) / 2
+    height, width = photo.pages[page].upright_shape
+    left, right = (min(max(round((x0 + x1) / 2 + side), 0), width) for side in (-half, half))
+    top, bottom = (min(max(round((y0 + y1) / 2 + side), 0), height) for side in (-half, half))
+    if right <= left or bottom <= top:
+        raise FaceError(f"a face's box {face['box']} lies outside the photo")
+    part = photo.upright_region((left, top, right, bottom), page)
+    return shrunk(np.rint(part * 255).astype(np.uint8), FACE)
 
 
 def change_map(before: Rgb8, after: Rgb8) -> Rgb8:

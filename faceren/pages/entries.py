@@ -12,7 +12,7 @@ from faceren.checks import Json
 from faceren.errors import MachineError
 from faceren.files import sha256_of
 from faceren.images import read_photo, shown
-from faceren.pages.comparison import Look, draw, keys_of, look_at
+from faceren.pages.comparison import Look, draw, keys_of, left_in, look_at
 from faceren.pages.page import relative_url
 from faceren.pages.pictures import Pictures
 from faceren.runs.folder import PICTURES_DIR
@@ -130,16 +130,16 @@ def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
         return ""
     if entry.line.get("status") == "failed":
         return ""  # it could not be read then
-    faces = entry.line.get("faces") or []
+    faces, left = entry.line.get("faces") or [], left_in(entry.line)
     after: Look | None = None
     try:
         photo = read_photo(entry.original, max_pixels=max_pixels)
-        before, width = look_at(photo, faces, 1), photo.pages[0].upright_shape[1]
+        before, width = look_at(photo, faces, left, 1), photo.pages[0].upright_shape[1]
         if entry.line.get("output_sha256") == entry.line.get("input_sha256"):
             after = before
         elif entry.result is not None:
             photo = read_photo(entry.result, max_pixels=max_pixels)
-            after = look_at(photo, faces, photo.pages[0].upright_shape[1] / width)
+            after = look_at(photo, faces, (), photo.pages[0].upright_shape[1] / width)
         draw(pictures, entry.line, before, after)
     except MachineError:
         raise
@@ -175,6 +175,17 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
                 "reason": shown(str(face.get("reason") or "")),
             }
         )
+    left = [
+        {
+            "picture": (picture := pictures.get(key)) and _picture_url(pictures, picture.name),
+            "width": picture.width if picture else 0,
+            "height": picture.height if picture else 0,
+            "page": face.get("page", 0) + 1,
+            "reason": shown(str(face.get("reason") or "")),
+            "box": face["box"],
+        }
+        for face, key in zip(left_in(line), keys.left, strict=True)
+    ]
     return {
         "key": entry.key,
         "name": shown(entry.key),
@@ -190,6 +201,7 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
         "notes": list(entry.notes),
         "strength": (entry.header.get("options") or {}).get("strength"),
         "faces": faces,
+        "left": left,
     }
 
 

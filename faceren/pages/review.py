@@ -14,7 +14,7 @@ from typing import Any
 
 from faceren.checks import Json
 from faceren.images import DEFAULT_MAX_PIXELS, shown
-from faceren.pages.comparison import FULL_CHANGE, keys_of
+from faceren.pages.comparison import FULL_CHANGE, keys_of, left_in
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
 from faceren.pages.page import write_page
 from faceren.pages.pictures import Pictures
@@ -64,8 +64,8 @@ def write_review(
         manifest: What it records, see ``read_run``.
         check: ``bytes`` reads every file to find those that have changed; ``there`` trusts those
             that exist.
-        commands: What to tell people to run with an exported list, by ``keep``, ``weaker`` and
-            ``stronger``; a missing one is not offered.
+        commands: What to tell people to run with an exported list, by ``keep``, ``weaker``,
+            ``stronger`` and ``faces``; a missing one is not offered.
         max_pixels: Show no larger photos.
         threads: How many to read files with.
 
@@ -100,6 +100,8 @@ def _context(
     totals = [("Photos", f"{len(entries):,}")]
     totals += [(label.capitalize(), f"{count:,}") for _, label, count in statuses]
     totals.append(("Faces", f"{len(faces):,}"))
+    left = [len(left_in(entry.line)) for entry in entries if left_in(entry.line)]
+    totals += [("Left alone", f"{sum(left):,}")] if left else []
     if distances:
         beyond = sum(distance > SAME_PERSON for distance in distances)
         totals.append(("Median identity distance", f"{statistics.median(distances):.2f}"))
@@ -109,6 +111,7 @@ def _context(
         "subtitle": shown(place.name),
         "run": sha256(str(place).encode("utf-8", "replace")).hexdigest()[:16],
         "statuses": statuses,
+        "with_left": len(left),
         "totals": totals,
         "settings": _settings(header),
         "strength": (header.get("options") or {}).get("strength"),

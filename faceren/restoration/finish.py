@@ -16,7 +16,7 @@ from faceren.restoration.network import RestoredOrError, without_errors
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
-from faceren.restoration.results import FaceEdit, PhotoResult, Status
+from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
 from faceren.runs.folder import FACES_DIR, inside
 from faceren.runs.plan import Job
 
@@ -27,7 +27,7 @@ LEFT_ALONE = "every face was left as it was: --min-identity"
 class Watcher(Protocol):
     """Sees each photo before anything is pasted and after it is written, and draws both."""
 
-    def look(self, photo: Photo, faces: Sequence[FaceEdit]) -> Any:
+    def look(self, photo: Photo, faces: Sequence[FaceEdit], left: Sequence[LeftFace]) -> Any:
         """Return what is to be remembered of a photo; its pixels are overwritten afterwards."""
         ...
 
@@ -68,10 +68,10 @@ def finish(
     """
     job, photo = prepared.job, prepared.photo
     faces, edits = _edited(prepared, restored, options)
-    before = watcher.look(photo, edits) if watcher else None
+    before = watcher.look(photo, edits, prepared.left) if watcher else None
     applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
     status: Status = "restored" if faces and applied else "no_face"
-    reason = "" if status == "restored" else LEFT_ALONE if faces else "no face found"
+    reason = "" if status == "restored" else LEFT_ALONE if faces else _no_face(prepared)
     changed = status == "restored" or options.background == "renovate"
     warnings: tuple[str, ...] = ()
     if not changed and not options.writes_anew:
@@ -79,12 +79,9 @@ def finish(
         written = prepared.sha256
     else:
         photo = _merged(prepared, faces, options, restore, tools)
+        said = note if changed else None
         warnings = write_photo(
-            job.output,
-            photo,
-            format=options.format,
-            quality=options.quality,
-            note=note if changed else None,
+            job.output, photo, format=options.format, quality=options.quality, note=said
         )
         if save_faces:
             _save(job, faces)
@@ -105,8 +102,14 @@ def finish(
         warnings=warnings,
     )
     if watcher:
-        watcher.draw(result, before, watcher.look(photo, edits))
+        watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _no_face(prepared: Prepared) -> str:
+    """Return why a photo has no face to restore."""
+    seen = len(prepared.left)
+    return f"no face found but {seen} left alone" if seen else "no face found"
 
 
 def _edited(

@@ -100,7 +100,9 @@ class RestoreOptions:
 
     def digest(self, weights_sha256: str, given: "Sequence[GivenFace]" = ()) -> str:
         """Return a hash of all that decides an output: options, weights, faces given by hand."""
-        fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        # what is "auto" now was "all": a run with the default options goes on as it was
+        faces = {"auto": "all", "all": "all, doubtful too"}.get(self.faces, self.faces)
+        fields = json.dumps(dataclasses.asdict(self) | {"faces": faces}, sort_keys=True)
         if given:
             fields += repr(tuple(given))
         return hashlib.sha256(f"{fields}|{weights_sha256}".encode()).hexdigest()[:16]

@@ -24,6 +24,11 @@ OUTLINE = 0.015
 """Width of an outline's soft edge, as a share of the crop's side."""
 SMALLEST = 1e-4
 """Mask below which a blend in light differs from any other by less than a float's rounding."""
+OWN = 6
+"""Power of the masks by which overlapping crops share a pixel: high, so that each face is its own
+crop's, and not so high that a seam shows."""
+LEAST_SHARE = 1e-30
+"""Keeps the shares of pixels that no mask touches from being divided by zero."""
 BAND = 256
 """Rows that are merged at a time."""
 
@@ -127,8 +132,9 @@ def to_srgb(light: Rgb) -> Rgb:
 def total_in(patches: Sequence[tuple[Box, Patch]], band: Box) -> Patch:
     """Return what faces add in a band of a photo, (h, w, 3), and their share of each pixel.
 
-    Where crops overlap, each face's difference counts by its mask's share, so that the order of
-    faces does not matter; pixels outside every mask get exactly zero.
+    Where crops overlap, a face's own crop decides nearly alone what becomes of it, whatever its
+    neighbours' crops hold; the order of faces does not matter, and pixels outside every mask get
+    exactly zero.
 
     Args:
         patches: All that touch the band's rows, with their boxes; none may leave its columns.
@@ -142,10 +148,11 @@ def total_in(patches: Sequence[tuple[Box, Patch]], band: Box) -> Patch:
         inner = slice(max(y0, top) - y0, min(y1, bottom) - y0)
         columns = slice(x0 - left, x1 - left)
         mask = patch[inner, :, 3:]
-        total[rows, columns, :3] += mask * mask * patch[inner, :, :3]
-        total[rows, columns, 3:] += mask * mask
-        weight[rows, columns] += mask
-    return np.asarray(total / np.maximum(weight, 1e-6), np.float32)
+        share = mask**OWN
+        total[rows, columns, :3] += share * mask * patch[inner, :, :3]
+        total[rows, columns, 3:] += share * mask
+        weight[rows, columns] += share
+    return np.asarray(total / np.maximum(weight, LEAST_SHARE), np.float32)
 
 
 class PastedFaces:

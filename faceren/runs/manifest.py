@@ -165,7 +165,8 @@ def _parsed(text: bytes) -> tuple[Json, str]:
             return {}, f"{name}: expected a path{below}, got {line[name]!r:.60}"
     if PurePosixPath(key).is_absolute() or ".." in PurePosixPath(key).parts:
         return {}, f"key: expected a path below the output folder, got {key!r:.120}"
-    for number, face in enumerate(line.get("faces") or [], start=1):
+    faces = [*(line.get("faces") or []), *(line.get("left") or [])]
+    for number, face in enumerate(faces, start=1):
         for name, (kind, words) in FACE_FIELDS.items():
             value = face.get(name)
             if value is not None and not _is(value, kind):

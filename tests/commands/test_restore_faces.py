@@ -50,6 +50,15 @@ def test_a_marked_face_is_restored_where_none_was_found(photos, tmp_path):
     assert (pixels(tmp_path / "out" / "rocket.png") != data.rocket()).any()
 
 
+def test_boxes_alone_mean_the_photos_that_they_name(photos, tmp_path):
+    boxes, out = tmp_path / "boxes.csv", tmp_path / "out"
+    by_key(photos, out)
+    boxes.write_text("rocket.png,300,40,380,140\n", encoding="utf-8")
+    (again,) = restored([], out, boxes=boxes)
+    assert (again.key, again.status) == ("rocket.png", "restored")
+    assert by_key(photos, out)["rocket.png"].status == "skipped"  # the choice outlives it
+
+
 def test_a_mark_on_a_detected_face_is_the_same_face(photos, tmp_path, astronaut):
     (found,) = detect_faces(astronaut)
     line = {"photo": str(photos / "face.png"), "box": [round(v) for v in found.box]}
@@ -111,3 +120,47 @@ def test_a_detector_without_weights_is_refused_before_any_photo(photos, tmp_path
     options = {"detector": "retinaface_resnet50", "weights_dir": tmp_path / "none"}
     with pytest.raises(MachineError, match="facexlib|--offline forbids"):
         by_key(photos, tmp_path / "o", offline=True, **options)
+
+
+def test_a_doubtful_face_is_left_alone_unless_all_are_asked_for(tmp_path):
+    cat = tmp_path / "cat.png"
+    Image.fromarray(data.cat()).save(cat)
+    (left,) = restored([cat], tmp_path / "out")
+    assert left.status == "no_face"
+    assert (pixels(tmp_path / "out" / "cat.png") == data.cat()).all()
+    (listed,) = left.to_json()["left"]
+    assert listed["reason"] == "doubtful: a second network sees no face"
+    assert left.reason == "no face found but 1 left alone"
+    (asked,) = restored([cat], tmp_path / "all", faces="all")
+    assert asked.status == "restored"
+    assert [face.box for face in asked.faces] == [left.left[0].box]
+    assert "left" not in asked.to_json()
+
+
+def test_a_doubtful_face_that_is_marked_is_restored(tmp_path):
+    cat = tmp_path / "cat.png"
+    Image.fromarray(data.cat()).save(cat)
+    (face,) = detect_faces(data.cat())
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(",".join(map(str, ("cat.png", *face.box))) + "\n", encoding="utf-8")
+    (result,) = restored([cat], tmp_path / "out", boxes=boxes)
+    assert (result.status, len(result.faces), result.left) == ("restored", 1, ())
+
+
+def test_small_faces_are_listed_and_left_alone(photos, tmp_path):
+    found = by_key(photos, tmp_path / "out", min_face=500.0)["face.png"]
+    assert found.status == "no_face"
+    assert [face["reason"] for face in found.to_json()["left"]] == [
+        "small: narrower than --min-face 500"
+    ]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_photo_gets_the_very_pixels_of_the_upright_one(tmp_path, astronaut, turns):
+    for name, image in (("upright", astronaut), ("turned", np.rot90(astronaut, turns))):
+        Image.fromarray(np.ascontiguousarray(image)).save(tmp_path / f"{name}.png")
+    restored([tmp_path / "upright.png", tmp_path / "turned.png"], tmp_path / "out")
+    upright = pixels(tmp_path / "out" / "upright.png")
+    assert (upright != astronaut).any()
+    back = np.rot90(pixels(tmp_path / "out" / "turned.png"), -turns)
+    assert np.abs(back.astype(int) - upright).max() <= 1

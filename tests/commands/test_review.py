@@ -136,19 +136,20 @@ def test_reverted_lines_stay_under_the_header_of_their_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "again"),
+    ("options", "again", "same"),
     [
-        ({"strength": 1.0, "quality": 95}, {"weaker": "--strength 0.6"}),
+        ({"strength": 1.0, "quality": 95}, {"weaker": "--strength 0.6"}, ""),
         (
             {"strength": 0.5, "aligned": True, "color": "keep"},
             {
                 "weaker": "--strength 0.3 --aligned --color keep",
                 "stronger": "--strength 0.75 --aligned --color keep",
             },
+            " --strength 0.5 --aligned --color keep",
         ),
     ],
 )
-def test_the_page_says_what_to_run(options, again, tmp_path):
+def test_the_page_says_what_to_run(options, again, same, tmp_path):
     (tmp_path / "it's").mkdir()
     photo = add_photo(tmp_path / "it's", "one.png", [])
     out = write_manifest(tmp_path / "it's", [photo], HEADER | {"options": options})
@@ -156,4 +157,5 @@ def test_the_page_says_what_to_run(options, again, tmp_path):
     start = "faceren restore -o '" + str(out).replace("'", "'\"'\"'") + "'"
     expected = {"keep": f"{start} --revert keep-original.txt"}
     expected |= {name: f"{start} --only {name}.txt {rest}" for name, rest in again.items()}
+    expected["faces"] = f"{start} --boxes faces.jsonl{same}"
     assert commands_of(out) == expected

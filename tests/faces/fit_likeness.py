@@ -16,8 +16,7 @@ import numpy as np
 
 from faceren.degradation import apply, draw
 from faceren.faces import tiny
-from faceren.faces.closer import upright_look
-from faceren.faces.detection import _best_turn
+from faceren.faces.closer import best_turn, upright_look
 from faceren.faces.geometry import quarter
 from faceren.faces.likeness import features
 from faceren.faces.pyramid import search_levels
@@ -40,7 +39,7 @@ def findings(image):
     """Yield what the detector takes for faces, each measured as the search does."""
     turns = (0, 1, 2, 3)
     for face in search_levels(image, LEAST, tiny.search)[:3]:
-        best = _best_turn(image, face, tiny.search, turns, standing=quarter(face) == 0)
+        best = best_turn(image, face, tiny.search, turns, standing=quarter(face) == 0)
         stands = best is None or quarter(best) == 0 == quarter(face)
         yield face if stands else upright_look(image, best, tiny.search) or face
 

@@ -4,11 +4,15 @@ import pytest
 from faceren.errors import FaceError
 from faceren.faces.alignment import (
     TEMPLATE,
+    crop_box,
     crop_corners,
     crop_transform,
+    cut_crop,
     inverse,
+    laid_back,
     native_side,
     similarity,
+    turning,
     warp,
 )
 
@@ -80,3 +84,34 @@ def test_warp_averages_when_it_shrinks():
     matrix = np.array([[0.25, 0, -0.375], [0, 0.25, -0.375]])
     result = warp(stripes, matrix, (64, 64))
     np.testing.assert_allclose(result[8:-8, 8:-8], 0.5, atol=0.02)
+
+
+def as_turned(turns, landmarks, photo, size):
+    """Return the crop of a turned photo, and what is laid back of it, turned upright again."""
+    there = turning(turns, *photo.shape[:2])
+    turned = np.ascontiguousarray(np.rot90(photo, turns))
+    matrix = crop_transform(landmarks @ there[:, :2].T + there[:, 2], size)
+    x0, y0, x1, y1 = box = crop_box(matrix, size, turned.shape[:2])
+    crop = cut_crop(lambda b: turned[b[1] : b[3], b[0] : b[2]], box, matrix, size)
+    back = inverse(matrix)
+    back[:, 2] -= [x0, y0]
+    laid = np.zeros_like(turned)
+    laid[y0:y1, x0:x1] = laid_back(crop - 0.5, back, (y1 - y0, x1 - x0))
+    return crop, np.rot90(laid, -turns)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_photo_has_the_same_crop_and_gets_the_same_back(turns):
+    photo = np.random.default_rng(0).random((90, 130, 3)).astype(np.float32)
+    landmarks = np.array([[50.3, 40.1], [70.2, 42.4], [60.7, 52.9], [52.6, 62.2], [69.5, 64.8]])
+    upright, turned = (as_turned(n, landmarks, photo, 64) for n in (0, turns))
+    np.testing.assert_allclose(turned[0], upright[0], atol=1e-5)
+    np.testing.assert_allclose(turned[1], upright[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("turns", [-3, 0, 1, 2, 3, 5])
+def test_turning_says_where_numpy_puts_a_pixel(turns):
+    image = np.zeros((4, 7), np.uint8)
+    image[1, 5] = 1
+    ((y, x),) = np.argwhere(np.rot90(image, turns))
+    np.testing.assert_array_equal(turning(turns, 4, 7) @ [5, 1, 1], [x, y])

@@ -55,7 +55,7 @@ def test_nothing_is_seen_where_nothing_is():
 
 def test_a_place_at_the_picture_s_edge_can_be_looked_at(astronaut):
     image, face = astronaut
-    x0, y0 = (round(value) for value in face.landmarks.min(0) - 12)
+    x0, y0 = (round(value) for value in face.landmarks.min(0) - 30)
     cut = np.ascontiguousarray(image[y0:, x0:])
     moved = face.moved(1.0, -x0, -y0)
     seen = turn_scores(cut, moved, tiny.search, (0,))

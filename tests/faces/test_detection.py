@@ -129,6 +129,23 @@ def test_a_cat_is_doubtful():
     assert face.doubt == "a second network sees no face"
 
 
+def test_a_place_in_gravel_that_looks_like_a_small_face_is_doubtful():
+    gravel = np.repeat(data.gravel()[..., None], 3, axis=2)[:341, :341]
+    found = [face for face in detect_faces(np.ascontiguousarray(gravel)) if face.score > 0.9]
+    assert [face.doubt for face in found] == ["a second network sees no face"] * len(found)
+    assert any(face.width < 24 for face in found)
+
+
+@pytest.mark.parametrize("width", [14, 18, 22])
+def test_faces_of_so_few_pixels_are_none_the_less_clear(astronaut, width):
+    (face,) = detect_faces(astronaut)
+    size = round(512 * width / face.width)
+    small = cv2.resize(astronaut, (size, size), interpolation=cv2.INTER_AREA)
+    page = np.full((160, 160, 3), 150, np.uint8)
+    page[20 : 20 + size, 30 : 30 + size] = small
+    assert len(clear(page)) == 1
+
+
 def test_nothing_in_a_picture_without_people():
     assert detect_faces(np.full((300, 400, 3), 127, np.uint8)) == []
     assert detect_faces(data.rocket()) == []

@@ -54,3 +54,30 @@ def test_given_landmarks_are_taken_as_they_are():
 def test_a_box_outside_the_photo_is_refused():
     with pytest.raises(FaceError, match="lies outside the photo of 200×100 pixels"):
         locate(GivenFace((250, 10, 300, 60)), np.zeros((100, 200, 3), np.uint8), tiny.search)
+
+
+def test_a_box_for_the_photo_as_it_is_stored_gets_a_hint():
+    with pytest.raises(FaceError, match="counted as the photo is seen upright"):
+        locate(GivenFace((120, 10, 160, 60)), np.zeros((200, 100, 3), np.uint8), tiny.search)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (((130.0, 40.0), (160.0, 40.0), (145.0, 60.0), (133.0, 80.0), (157.0, 80.0)), "outside"),
+        (((60.0, 40.0), (30.0, 40.0), (45.0, 60.0), (57.0, 80.0), (33.0, 80.0)), "of no face"),
+    ],
+)
+def test_landmarks_of_another_place_or_of_no_face_are_refused(points, message):
+    with pytest.raises(FaceError, match=message):
+        locate(GivenFace((10, 20, 90, 120), points), np.zeros((200, 200, 3), np.uint8), tiny.search)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_face_lying_in_its_box_is_read_the_right_way_up(astronaut, turns):
+    (face,) = detect_faces(astronaut)
+    lying = np.ascontiguousarray(np.rot90(astronaut, -turns))
+    (expected,) = detect_faces(lying)
+    found = locate(GivenFace(expected.box), lying, tiny.search)
+    eyes = np.hypot(*(face.landmarks[1] - face.landmarks[0]))
+    assert np.hypot(*(found.landmarks - expected.landmarks).T).mean() < 0.08 * eyes

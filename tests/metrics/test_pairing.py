@@ -110,6 +110,20 @@ def test_twins_have_one_name_whatever_the_suffix(tmp_path):
     assert found.source == str(ref)
 
 
+def test_an_accent_has_one_name_however_it_is_spelled(tmp_path):
+    one, two = "Jos\u00e9", "Jose\u0301"
+    out = touch(tmp_path / "out", f"{one}.png", f"{two}/a.png", f"{one}.jpg")
+    ref = touch(tmp_path / "ref", f"{two}.png", f"{one}/a.png", f"{one}.jpg")
+    found = pair_up(out, ref)
+    twins = {row.path: row.reference.relative_to(ref).as_posix() for row in found.rows}
+    assert twins == {
+        f"{one}.png": f"{two}.png",
+        f"{two}/a.png": f"{one}/a.png",
+        f"{one}.jpg": f"{one}.jpg",
+    }
+    assert found.strays == ()
+
+
 def test_two_twins_of_other_suffixes_are_one_too_many(tmp_path):
     out, ref = touch(tmp_path / "out", "a.png"), touch(tmp_path / "ref", "a.jpg", "a.webp")
     with pytest.raises(ConfigError, match=r"a\.png could belong to a\.jpg, a\.webp; remove one"):

@@ -14,6 +14,7 @@ from faceren.pages.comparison import (
     keys_of,
     look_at,
     overview,
+    place_tile,
 )
 from faceren.pages.pictures import Pictures, shrunk
 from tests.runs import add_photo, face_at, picture
@@ -88,7 +89,7 @@ def test_a_large_photo_is_thinned_and_looks_the_same(tmp_path):
 def test_pictures_are_made_once_and_named_by_content(tmp_path):
     line = add_photo(tmp_path, "p.png", [face_at(20, 10, 96)])
     before, after = (
-        look_at(read_photo(tmp_path / place / "p.png"), line["faces"], 1)
+        look_at(read_photo(tmp_path / place / "p.png"), line["faces"], (), 1)
         for place in ("photos", "out")
     )
     folder = tmp_path / "report"
@@ -104,3 +105,24 @@ def test_pictures_are_made_once_and_named_by_content(tmp_path):
     assert changed.before == keys_of(line).before
     assert changed.after not in again
     assert changed.faces[0] not in again
+
+
+@pytest.mark.parametrize(
+    ("box", "shown"),
+    [
+        ([60, 40, 80, 50], (54, 29, 86, 61)),  # 1.6 times its longer side
+        ([0, 0, 20, 20], (0, 0, 26, 26)),  # no further than the photo
+        ([190, 110, 230, 150], (178, 98, 200, 120)),
+    ],
+)
+def test_of_a_face_left_alone_its_surroundings_are_shown(box, shown, tmp_path):
+    pixels = picture(1)
+    photo = read_photo(saved(tmp_path / "p.png", pixels))
+    x0, y0, x1, y1 = shown
+    assert np.array_equal(place_tile(photo, {"box": box}, 1), pixels[y0:y1, x0:x1])
+
+
+def test_a_face_left_alone_outside_the_photo_is_refused(tmp_path):
+    photo = read_photo(saved(tmp_path / "p.png", picture(1)))
+    with pytest.raises(FaceError, match="lies outside the photo"):
+        place_tile(photo, {"box": [900, 10, 920, 30]}, 1)

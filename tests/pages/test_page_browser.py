@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faceren.commands.review import revert, review
-from faceren.runs.lists import read_list
+from faceren.runs.lists import read_boxes, read_list
 from faceren.runs.manifest import ManifestWriter
 from tests.pages.browser import AXE, CHROMIUM, needs_chromium, serious
 from tests.runs import HEADER, add_photo, face_at, make_run, write_manifest
@@ -200,6 +200,25 @@ def test_ticks_survive_a_reload_and_the_list_takes_back_what_it_names(output, op
     page.reload()  # what was decided about files that are other files now is done
     assert page.locator("#decided").inner_text() == "1 photo to restore again"
     assert card(page, "one.png").get_by_text("original kept").first.is_visible()
+
+
+def test_a_face_left_alone_can_be_asked_for(opened, tmp_path):
+    place = {"box": [10, 20, 40.5, 60], "score": 0.9, "reason": "doubtful: no face"}
+    name = 'a "b"\n.png'
+    out = write_manifest(tmp_path, [add_photo(tmp_path, name, []) | {"left": [place]}])
+    review(out)
+    page = opened(out)
+    page.locator("#status").select_option("left")
+    page.locator(".left-faces summary").click()
+    assert page.locator(".left-faces .reason").inner_text() == "doubtful: no face"
+    page.locator(".left-faces input").check()
+    page.reload()
+    assert page.locator("#decided").inner_text() == "1 face to restore all the same"
+    page.get_by_role("button", name="Export").click()
+    assert "--boxes faces.jsonl" in page.locator("#lists").inner_text()
+    (tmp_path / "faces.jsonl").write_text(page.locator("#lists textarea").input_value())
+    (line,) = read_boxes(tmp_path / "faces.jsonl")
+    assert (line.photo, line.face.box) == (name, (10, 20, 40.5, 60))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,29 @@ def test_totals_and_settings_are_at_the_top(folder):
     assert facts["Strength"] == "1.0"
 
 
+def test_faces_left_alone_are_shown_with_their_reason(tmp_path):
+    left = [
+        {
+            "box": [10, 20, 40, 60],
+            "score": 0.9,
+            "reason": "doubtful: a second network sees no face",
+        },
+        {"box": [90, 20, 100, 32], "score": 0.9, "reason": "small: narrower than --min-face 16"},
+    ]
+    one = add_photo(tmp_path, "one.png", [face_at(20, 10, 96)], seed=1) | {"left": left}
+    folder = write_manifest(tmp_path, [one, add_photo(tmp_path, "two.png", [], seed=2)])
+    assert write_review(folder).notes == ()
+    photos = {photo["key"]: photo for photo in data_of(folder)["photos"]}
+    shown = photos["one.png"]["left"]
+    assert [(face["box"], face["reason"]) for face in shown] == [
+        (face["box"], face["reason"]) for face in left
+    ]
+    assert photos["two.png"]["left"] == []
+    with Image.open(folder / shown[0]["picture"]) as tile:
+        assert tile.size == (57, 64)  # 1.6 times 40, cut at the photo's edge
+    assert "<dt>Left alone</dt><dd>2</dd>" in (folder / "report.html").read_text()
+
+
 def test_nothing_is_rewritten_when_nothing_has_changed(folder):
     write_review(folder)
     stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}

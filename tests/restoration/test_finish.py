@@ -148,7 +148,7 @@ class Remembering:
     def __init__(self):
         self.drawn = []
 
-    def look(self, photo, faces):
+    def look(self, photo, faces, left):
         return float(photo.upright_uint8().mean()), len(faces)
 
     def draw(self, result, before, after):

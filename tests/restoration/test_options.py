@@ -10,11 +10,11 @@ from faceren.restoration.options import RestoreOptions, flag_of
 @pytest.mark.parametrize(
     ("options", "weights", "digest"),
     [
-        (RestoreOptions(mask="ellipse"), "0" * 64, "990aad92d94ee4c8"),
+        (RestoreOptions(mask="ellipse"), "0" * 64, "b14a1de4d0d6e82b"),
         (
             RestoreOptions(mask="ellipse", strength=0.5, scale=2, min_identity=0.6),
             "1" * 64,
-            "bdc75097bffb9055",
+            "ad003c0c503f17e6",
         ),
     ],
 )
@@ -62,3 +62,8 @@ def test_the_digest_changes_with_every_option_and_with_the_weights():
     digests = {options.digest("weights") for options in (base, *others)} | {base.digest("other")}
     assert len(digests) == 6
     assert base.digest("weights") == RestoreOptions().digest("weights")
+
+
+def test_all_faces_are_more_than_those_of_earlier_versions():
+    digests = {RestoreOptions(faces=faces).digest("0") for faces in ("auto", "all", "largest")}
+    assert len(digests) == 3

@@ -101,11 +101,13 @@ def test_the_order_of_overlapping_faces_does_not_matter():
 
 
 def test_where_two_faces_overlap_each_counts_by_its_mask():
-    """Masks 1 and 0.5 of differences 0.3 and 0.6: (0.3 + 0.25 * 0.6) / 1.5 = 0.3 is added."""
+    """Masks 1 and 0.5 count 1 and 0.5**6: (0.3 + 0.5**7 * 0.6) / (1 + 0.5**6) is added."""
     one, other = np.empty((1, 1, 4), np.float32), np.empty((1, 1, 4), np.float32)
     one[:], other[:] = (0.3, 0.3, 0.3, 1), (0.6, 0.6, 0.6, 0.5)
     added = total_in([((0, 0, 1, 1), one), ((0, 0, 1, 1), other)], (0, 0, 2, 1))
-    np.testing.assert_allclose(added[0, 0], [0.3, 0.3, 0.3, 1.25 / 1.5], atol=1e-6)
+    expected = (0.3 + 0.5**7 * 0.6) / (1 + 0.5**6)
+    share = (1 + 0.5**7) / (1 + 0.5**6)
+    np.testing.assert_allclose(added[0, 0], [expected] * 3 + [share], atol=1e-6)
     assert not added[0, 1].any()
 
 

@@ -111,5 +111,26 @@ def test_what_is_no_photo_is_said(job):
 
 def test_the_detector_of_the_tools_is_asked(job):
     whole = Face((60.0, 20.0, 160.0, 120.0), FACE.landmarks, 0.95)
-    crops = prepared(job, finds(whole), faces="all").faces  # a picture of nothing, so in doubt
+    ready = prepared(job, finds(whole))
+    assert ready.faces == ()
+    assert [(left.score, left.reason) for left in ready.left] == [
+        (0.95, "doubtful: a second network sees no face")
+    ]
+    crops = prepared(job, finds(whole), faces="all").faces
     assert [round(crop.face.score, 2) for crop in crops] == [0.95]
+
+
+def test_a_face_has_the_tone_of_its_own_print(job, monkeypatch):
+    """A page with a colourful print and a gray one: the gray one's face keeps its chroma."""
+    page = np.full((160, 200, 3), (200, 190, 170), np.uint8)
+    page[20:140, 10:90] = np.random.default_rng(0).integers(0, 160, (120, 80, 3))
+    page[20:140, 110:190] = np.random.default_rng(1).integers(0, 160, (120, 80, 1))
+    Image.fromarray(page).save(job.source)
+    crops = detected(job, monkeypatch, face_at(30, 60, 40), face_at(130, 60, 40)).faces
+    assert [crop.luminance_only for crop in crops] == [False, True]
+
+
+def test_small_faces_are_seen_and_left_alone(job, monkeypatch):
+    ready = detected(job, monkeypatch, FACE, min_face=1000.0)
+    assert ready.faces == ()
+    assert [left.reason for left in ready.left] == ["small: narrower than --min-face 1000"]

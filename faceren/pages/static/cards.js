@@ -77,6 +77,33 @@ function faceItem(photo, face, index, redraw) {
   return item;
 }
 
+// A face that was seen and left alone: where it is, why, and a tick to have it restored.
+function leftItem(photo, face, index, redraw) {
+  const item = document.getElementById("left").content.cloneNode(true);
+  const image = item.querySelector("img");
+  image.alt = `Left alone in ${photo.name}: ${face.reason}`;
+  if (face.picture) {
+    image.width = face.width;
+    image.height = face.height;
+    image.src = face.picture;
+  } else {
+    image.remove();
+  }
+  item.querySelector(".reason").textContent = face.reason;
+  if (face.page > 1) item.querySelector(".badges").append(badge(`page ${face.page}`, "plain"));
+  const label = item.querySelector(".tick");
+  const tick = label.querySelector("input");
+  tick.setAttribute("aria-label", `Restore it all the same: ${index + 1} left alone in ${photo.name}`);
+  tick.checked = decisionOn(photo).left.includes(index);
+  tick.addEventListener("change", () => {
+    const others = decisionOn(photo).left.filter((number) => number !== index);
+    decide(photo, { left: tick.checked ? [...others, index].sort((a, b) => a - b) : others });
+    redraw();
+  });
+  label.hidden = face.page > 1 || !page.commands.faces; // marks are on the first page
+  return item;
+}
+
 function fillComparison(card, photo) {
   const box = card.querySelector(".compare");
   const [after, before] = box.querySelectorAll("img");
@@ -159,6 +186,10 @@ function makeCard(photo) {
   const details = card.querySelector(".more-faces");
   details.hidden = rest <= 0;
   details.querySelector("summary").textContent = `${counted(rest, "more face")}`;
+  const left = card.querySelector(".left-faces");
+  left.hidden = !photo.left.length;
+  left.querySelector("summary").textContent = counted(photo.left.length, "face left alone", "faces left alone");
+  left.querySelector("ul").append(...photo.left.map((face, index) => leftItem(photo, face, index, redraw)));
   fillChoices(card, photo, redraw);
   redraw();
   return card;

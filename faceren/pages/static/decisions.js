@@ -16,12 +16,13 @@ function loadDecisions() {
 }
 
 function decisionOn(photo) {
-  return decisions.get(photo.key) ?? { mark: photo.mark, keep: false, faces: [], again: "" };
+  const none = { mark: photo.mark, keep: false, faces: [], left: [], again: "" };
+  return { ...none, ...decisions.get(photo.key) };
 }
 
 function decide(photo, change) {
   const made = { ...decisionOn(photo), ...change };
-  if (made.keep || made.faces.length || made.again) decisions.set(photo.key, made);
+  if (made.keep || made.faces.length || made.left.length || made.again) decisions.set(photo.key, made);
   else decisions.delete(photo.key);
   storeDecisions();
 }
@@ -42,10 +43,12 @@ function showDecisions() {
   const photos = all.filter((made) => made.keep).length;
   const faces = all.reduce((sum, made) => sum + (made.keep ? 0 : made.faces.length), 0);
   const again = all.filter((made) => made.again).length;
+  const left = all.reduce((sum, made) => sum + (made.left?.length ?? 0), 0);
   const parts = [];
   if (photos) parts.push(`${counted(photos, "photo")} to keep as ${photos === 1 ? "it was" : "they were"}`);
   if (faces) parts.push(`${counted(faces, "face")} to keep as ${faces === 1 ? "it was" : "they were"}`);
   if (again) parts.push(`${counted(again, "photo")} to restore again`);
+  if (left) parts.push(`${counted(left, "face")} to restore all the same`);
   document.getElementById("decided").textContent = parts.join(", ");
   document.getElementById("decisions").hidden = all.length === 0;
 }
@@ -58,11 +61,14 @@ function listLine(key, face) {
 }
 
 function exportedLists() {
-  const lists = { keep: [], weaker: [], stronger: [] };
+  const lists = { keep: [], weaker: [], stronger: [], faces: [] };
+  const photos = new Map(page.photos.map((photo) => [photo.key, photo]));
   for (const [key, made] of decisions) {
     if (made.keep) lists.keep.push(listLine(key));
     else lists.keep.push(...made.faces.map((face) => listLine(key, face)));
     if (made.again) lists[made.again].push(listLine(key));
+    const places = (made.left ?? []).map((index) => photos.get(key).left[index]).filter(Boolean);
+    lists.faces.push(...places.map(({ box }) => JSON.stringify({ photo: key, box })));
   }
   return Object.entries(lists).filter(([, lines]) => lines.length);
 }
@@ -71,6 +77,7 @@ const LISTS = {
   keep: ["Keep the original", "keep-original.txt"],
   weaker: ["Restore again, weaker", "weaker.txt"],
   stronger: ["Restore again, stronger", "stronger.txt"],
+  faces: ["Restore these faces, too", "faces.jsonl"],
 };
 
 function saveFile(name, text) {

@@ -16,6 +16,7 @@ const ORDERS = {
 function hasStatus(photo, wanted) {
   if (!wanted) return true;
   if (wanted === "gone") return photo.notes.length > 0;
+  if (wanted === "left") return photo.left.length > 0;
   if (wanted === "ticked") return decisions.has(photo.key);
   return photo.status === wanted;
 }
