@@ -280,7 +280,8 @@ def _kept_webp(data: bytes, page: Page, quality: int, edit: Edit, scale: int) ->
     kept = [part for part in chunks if part[0] not in ours]
     if scale > 1:
         kept = [resolution.chunk_enlarged(part, scale) for part in kept]
-    return webp.joined_webp(pixels, _size(page), kept, edit(dict(chunks).get(b"XMP ", b"")))
+    packet = edit(dict(chunks).get(b"XMP ", b""))
+    return webp.joined_webp(pixels, _size(page), kept, packet, webp.unannounced(data))
 
 
 def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:

@@ -77,11 +77,12 @@ def _choice(line: str, place: str) -> Choice:
         rest = line[end:].strip()
     else:
         name, tab, rest = line.rpartition("\t")
-        if not tab or not rest.strip().isdecimal():
+        rest = rest.strip()
+        if not tab or not rest.isdecimal():
             return Choice(line)  # a tab, if there is one, belongs to the name
     if not rest:
         return Choice(name)
-    if not rest.strip().isdecimal() or len(rest) > MOST_DIGITS or int(rest) < 1:
+    if not rest.isdecimal() or len(rest) > MOST_DIGITS or int(rest) < 1:
         raise ConfigError(
             f"{place}: expected a face's number from 1 after the path, got {rest!r:.60}"
         )

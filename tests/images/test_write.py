@@ -168,6 +168,20 @@ def test_a_webp_keeps_its_kind_and_metadata(tmp_path, is_lossless, mode):
     assert again.pages[0].raster.shape == merged.pages[0].raster.shape
 
 
+def test_what_a_webp_does_not_announce_is_kept_so(tmp_path):
+    path = tmp_path / "a.webp"
+    pil(smooth()).save(path, exif=exif(6), icc_profile=ADOBE_RGB)
+    data = bytearray(path.read_bytes())
+    assert (data[12:16], data[20]) == (b"VP8X", 0x28)
+    data[20] = 0  # as some programs leave it, so that others see neither turn nor profile
+    path.write_bytes(data)
+    merged, again = restored(path)
+    after = dict(riff_chunks((tmp_path / "out" / "a.webp").read_bytes()))
+    assert after[b"VP8X"][0] == 0x04
+    assert {b"EXIF", b"ICCP"} <= set(after)
+    assert again.pages[0].orientation == merged.pages[0].orientation == 1
+
+
 @pytest.mark.parametrize("suffix", ["avif", "heic"])
 def test_avif_and_heic_keep_orientation_exif_icc_and_xmp(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"

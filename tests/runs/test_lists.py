@@ -18,6 +18,7 @@ def written(tmp_path, text):
         ("a.jpg\t2", Choice("a.jpg", 1)),
         ("a.jpg\r", Choice("a.jpg")),
         ("tab\there.jpg", Choice("tab\there.jpg")),
+        ("a.jpg\t\x1c2\x1c", Choice("a.jpg", 1)),
         (json.dumps("line\nbreak\t1"), Choice("line\nbreak\t1")),
         (json.dumps('"') + "\t12", Choice('"', 11)),
         (r'"\udcff.jpg"', Choice("\udcff.jpg")),
