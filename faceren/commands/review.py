@@ -157,7 +157,7 @@ def revert(
     check_places(output)
     keys = {str(line["input"]): key for key, line in manifest.items.items()}
     keys |= {str(output / key): key for key in manifest.items} | {k: k for k in manifest.items}
-    wanted = resolved(choices, keys, "--revert")
+    wanted = resolved(choices, keys)
     jobs = [Job(source_of(manifest.items[k], output), inside(output, k), k) for k in wanted]
     check_replaced(jobs, output, manifest.items)
     results = _revert(output, manifest, wanted, max_pixels or DEFAULT_MAX_PIXELS, workers or 2)

@@ -21,7 +21,7 @@ from faceren.checks import check_fields
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
 from faceren.networks.generator import Generator
-from faceren.training.folder import Inputs
+from faceren.training.folder import Inputs, check_inputs
 
 FORMAT_VERSION = "faceren-state-1"
 ANEW = "remove the run folder and start anew"
@@ -101,6 +101,23 @@ class TrainingState:
                 raise MachineError(
                     f"cannot write {path}: {error}; free space or choose another folder"
                 ) from error
+
+    def go_on(self, path: Path, inputs: Inputs, *, allow_change: bool) -> None:
+        """Load what a run has left, if anything; from now on it is trained with these inputs.
+
+        Args:
+            path: The state's file in the run folder.
+            inputs: What it will be trained with.
+            allow_change: Whether they may differ from those it was begun with.
+
+        Raises:
+            ConfigError: If they differ, or the file does not fit.
+        """
+        if path.exists():
+            self.load(path)
+            if not allow_change:
+                check_inputs(path.parent, self.inputs, inputs)
+        self.inputs = inputs
 
     def load(self, path: Path) -> None:
         """Take over the state of a file.
