@@ -126,7 +126,7 @@ def _commands(output: Path, header: Json) -> dict[str, str]:
         flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
     rest = "".join(f" {flag}" for flag in flags)
     strength = options.get("strength", 1)
-    if not fits(strength, hints_of(RestoreOptions)["strength"]):
+    if not fits(strength, hints_of(RestoreOptions)["strength"]) or not model.isprintable():
         return commands
     for name, factor in (("weaker", WEAKER), ("stronger", STRONGER)):
         new = min(1.0, round(strength * factor, 2))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceren.arrays import LUMA, Rgb
-from faceren.errors import ImageError, MachineError
+from faceren.errors import ImageError, MachineError, UncertainError
 from faceren.images.checks import DAMAGE, check_file
 from faceren.images.decode import decoded
 from faceren.images.headers import header_of
@@ -40,7 +40,7 @@ def check_written(path: Path, kind: str, pages: tuple[Page, ...]) -> None:
         pages: What was to be written.
 
     Raises:
-        ImageError: If it cannot be read, or shows anything else.
+        UncertainError: If it cannot be read, or shows anything else.
         MachineError: If there is not enough memory.
     """
     try:
@@ -58,7 +58,7 @@ def check_written(path: Path, kind: str, pages: tuple[Page, ...]) -> None:
             _compare(decoded(kind, data), pages[0], exact=kind == "png")
     except (ImageError, *DAMAGE) as error:
         reason = " ".join(str(error).split())
-        raise ImageError(
+        raise UncertainError(
             f"what was written cannot be read back ({reason}); nothing was replaced, please report"
         ) from error
     except MemoryError as error:

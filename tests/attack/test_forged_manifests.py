@@ -142,6 +142,7 @@ def test_references_and_inputs_need_the_recorded_hash(output, secret):
         ({"color": "$(reboot)", "quality": "`id`"}, "base; reboot"),
         ({"strength; reboot #": 0.5, "detector": "\x1b[201~reboot\n"}, "$(id)"),
         ({"strength": "1; reboot"}, "base"),
+        ({"strength": 0.5}, "base\x9b2J"),
         ({"strength": 10**400, "scale": 10**400}, "base"),
     ],
 )

@@ -3,8 +3,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from faceren.errors import ImageError, MachineError, ShapeError
-from faceren.images import Restoration, read_photo, read_rgb, write_photo, write_png
+from faceren.errors import ImageError, MachineError, ShapeError, may_pass
+from faceren.images import Restoration, copy_photo, read_photo, read_rgb, write_photo, write_png
 from faceren.images.containers.jpeg import jpeg_metadata
 from faceren.images.containers.png import png_metadata
 from faceren.images.containers.webp import riff_chunks
@@ -284,6 +284,22 @@ def test_an_original_that_changes_meanwhile_is_an_error(tmp_path, suffix, target
     with pytest.raises(ImageError, match=r"a\.\w+: the file was changed during the run"):
         write_photo(tmp_path / "out" / "b", photo, format=target, note=NOTE)
     assert list((tmp_path / "out").glob("*")) == []
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_what_the_disk_refused_is_told_from_what_is_damaged(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    pil(smooth()).save(path)
+    photo = read_photo(path)
+    path.unlink()
+    for write in (write_photo, copy_photo):
+        with pytest.raises(ImageError, match=f"{path}: cannot be read: no such file") as found:
+            write(tmp_path / "out" / path.name, photo)
+        assert may_pass(found.value)
+    path.write_bytes(b"no picture")
+    with pytest.raises(ImageError) as found:
+        read_photo(path)
+    assert not may_pass(found.value)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
