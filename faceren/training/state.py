@@ -21,6 +21,7 @@ from faceren.checks import check_fields
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
 from faceren.networks.generator import Generator
+from faceren.networks.pickled import UNREADABLE
 from faceren.training.folder import Inputs, check_inputs
 
 FORMAT_VERSION = "faceren-state-1"
@@ -161,7 +162,7 @@ def _read(path: Path) -> tuple[Counters, Inputs, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise MachineError(f"{path} cannot be read ({error}); it is damaged: {ANEW}") from error
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ConfigError(
