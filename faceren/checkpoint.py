@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -29,7 +29,7 @@ from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
 from faceren.networks.generator import Generator
-from faceren.networks.pickled import DAMAGED, load_tensors
+from faceren.networks.pickled import DAMAGED, UNREADABLE, load_tensors
 from faceren.networks.published import import_published, summary
 
 METADATA_KEY = "faceren"
@@ -161,7 +161,7 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise MachineError(
             f"{path} cannot be read as a safetensors file ({error}); it is damaged or another kind"
         ) from error
@@ -224,7 +224,7 @@ def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, *DAMAGED) as error:
+    except (*UNREADABLE, *DAMAGED) as error:
         raise MachineError(f"{path} cannot be read ({error}); it is damaged") from error
     return config, info, tensors
 

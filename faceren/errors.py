@@ -2,6 +2,7 @@
 
 FacerenError                exit status 1: one item failed, the others go on
 ├── ImageError              a file that is no readable image, or one we refuse to read
+│   └── UncertainError      or a disk that failed while a library looked away
 ├── ShapeError              a tensor of another shape than the function documents
 ├── FaceError               a face that cannot be aligned, restored or pasted back
 ├── ConfigError             exit status 2: options, recipes and configurations that make no sense
@@ -53,7 +54,7 @@ def may_pass(error: BaseException | None) -> bool:
     seen: list[BaseException] = []
     while error is not None and not any(error is known for known in seen):
         seen.append(error)  # an error that was raised again may be its own cause
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+        if isinstance(error, MemoryError | UncertainError) or getattr(error, "errno", None):
             return True
         error = error.__cause__
     return False
@@ -61,6 +62,13 @@ def may_pass(error: BaseException | None) -> bool:
 
 class ImageError(FacerenError):
     """A file cannot be read as an image, or is refused (too large, empty, changed meanwhile)."""
+
+
+class UncertainError(ImageError):
+    """A file that should be readable is not: it is damaged, or the disk failed and was not heard.
+
+    Some libraries pass over what the system answers; the next try will tell.
+    """
 
 
 class ShapeError(FacerenError):

@@ -11,12 +11,6 @@ from pathlib import Path
 
 from faceren.errors import MachineError
 
-DISK_ERRORS = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-    *(errno.EROFS, errno.EACCES, errno.EPERM),
-}
-"""What a disk answers that is full or closed to us: where both were at work, the writing failed."""
-
 TEMPORARY = ".faceren-"
 """How the names of unfinished files begin; the number of the writing process follows."""
 LONGEST_SUFFIX = 16

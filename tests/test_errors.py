@@ -1,6 +1,6 @@
 import errno
 
-from faceren.errors import FacerenError, ImageError, may_pass, unforeseen
+from faceren.errors import FacerenError, ImageError, UncertainError, may_pass, unforeseen
 
 
 def test_what_the_machine_did_may_pass_and_a_damaged_file_does_not():
@@ -9,6 +9,8 @@ def test_what_the_machine_did_may_pass_and_a_damaged_file_does_not():
     caused = ImageError("a.png")
     caused.__cause__ = OSError(errno.EIO, "Input/output error")
     assert may_pass(caused)
+    assert may_pass(UncertainError("a.png: nobody knows why"))
+    assert not may_pass(ImageError("a.png: damaged"))
     assert not may_pass(ValueError("damaged"))
     assert not may_pass(None)
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from typing import Annotated
 
 from typer import Exit, Option, Typer, echo
@@ -57,6 +58,7 @@ for command in (restore, degrade, train, evaluate, benchmark):
 
 def main() -> None:
     """Run the app; an expected error is one line and an exit status, a bug keeps its traceback."""
+    threading.excepthook = _thread_ended
     try:
         app([hyphens(argument) for argument in sys.argv[1:]], prog_name="faceren")
     except FacerenError as error:
@@ -72,6 +74,14 @@ def main() -> None:
         if exit_.code == INTERRUPTED:
             Screen().error("interrupted; the same command goes on where it stopped")
         raise
+
+
+def _thread_ended(found: threading.ExceptHookArgs) -> None:
+    """Tell of a thread that a bug has ended; whoever waits for it tells of the disk."""
+    if may_pass(found.exc_value):
+        logging.getLogger("faceren").debug("the machine failed", exc_info=found.exc_value)
+    else:
+        threading.__excepthook__(found)
 
 
 def hyphens(argument: str) -> str:

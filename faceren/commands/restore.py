@@ -17,10 +17,10 @@ from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_places, check_replaced, forget_plan, writing
-from faceren.runs.lists import given_faces, photos_only, read_boxes, read_list
+from faceren.runs.lists import Choice, given_faces, listed, photos_only, read_boxes, read_list
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
-from faceren.runs.plan import Job, check_output, listed, make_plan, resolve_inputs
-from faceren.runs.resume import earlier_run, set_aside
+from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
+from faceren.runs.resume import check_originals, earlier_run, set_aside
 
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
@@ -56,7 +56,8 @@ def restore(
 
     Args:
         inputs: Photos and folders; none with ``folder.only`` or ``folder.boxes`` means those named
-            there, of the earlier runs into ``output``.
+            there, of the earlier runs into ``output``, as long as they have the bytes that were
+            recorded.
         output: Folder of the outputs and of ``manifest.jsonl``.
         options: What to do with each photo.
         how: With what it is done.
@@ -69,10 +70,10 @@ def restore(
         NothingToDoError: If there is no image.
         MachineError: If weights or device are not there, or the output cannot be written.
     """
-    only = None if folder.only is None else photos_only(read_list(folder.only, "--only"), "--only")
+    only = None if folder.only is None else photos_only(read_list(folder.only, "--only"))
     boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
     if only is None and boxes and not inputs:
-        only = [line.photo for line in boxes]
+        only = [Choice(line.photo, place=line.place) for line in boxes]
     jobs, shipped = _jobs(inputs, output, options, folder.exclude, only)
     others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
     given = given_faces(jobs, boxes)
@@ -81,7 +82,9 @@ def restore(
     check_places(output)
     manifest = Manifest() if folder.overwrite else recorded
     if only is not None:
-        jobs = list(listed(jobs, only))
+        jobs = listed(jobs, only)
+        if not inputs:
+            check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
     pipeline = load_pipeline(options, how)
     pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watcher=watcher)
@@ -133,7 +136,7 @@ def _jobs(
     output: Path,
     options: RestoreOptions,
     exclude: Sequence[str],
-    only: Sequence[str] | None,
+    only: Sequence[Choice] | None,
 ) -> tuple[list[Job], bool]:
     """Return the photos of the run, and whether the shipped samples are part of them."""
     if only is not None and not inputs:

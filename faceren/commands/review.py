@@ -127,7 +127,7 @@ def _commands(output: Path, header: Json) -> dict[str, str]:
         flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
     rest = "".join(f" {flag}" for flag in flags)
     strength = options.get("strength", 1)
-    if not fits(strength, hints_of(RestoreOptions)["strength"]):
+    if not fits(strength, hints_of(RestoreOptions)["strength"]) or not model.isprintable():
         return commands
     for name, factor in (("weaker", WEAKER), ("stronger", STRONGER)):
         new = min(1.0, round(strength * factor, 2))
@@ -160,7 +160,7 @@ def revert(
     check_places(output)
     keys = {str(line["input"]): key for key, line in manifest.items.items()}
     keys |= {str(output / key): key for key in manifest.items} | {k: k for k in manifest.items}
-    wanted = resolved(choices, keys, "--revert")
+    wanted = resolved(choices, keys)
     jobs = [Job(source_of(manifest.items[k], output), inside(output, k), k) for k in wanted]
     check_replaced(jobs, output, manifest.items)
     results = _revert(output, manifest, wanted, max_pixels or DEFAULT_MAX_PIXELS, workers or 2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator as Yields
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,8 +10,9 @@ import cv2
 
 from faceren.files import atomic_write
 from faceren.pages.curves import can_draw, draw_curves
+from faceren.runs.folder import locked
 from faceren.training.events import Event, Started, Validated
-from faceren.training.folder import RunFolder, check_inputs, inputs_of
+from faceren.training.folder import RunFolder, inputs_of
 from faceren.training.lightning import build_fabric, use_bf16
 from faceren.training.log import LOG_NAME, read_log
 from faceren.training.loop import Loop, stop_on_signals
@@ -65,7 +67,8 @@ def train(
     Raises:
         ConfigError: If the recipe, the folder, the images, ``init`` or ``teacher`` do not fit;
             before anything is built or written.
-        MachineError: If the device or weights are missing, or the disk is full.
+        MachineError: If the device or weights are missing, the disk is full, or another run is
+            writing into the folder.
         FacerenError: If too many steps in a row had gradients that are not finite.
     """
     plan = load_recipe(recipe, overrides)
@@ -79,20 +82,18 @@ def train(
     reading = read_sets(plan)
     sets = yield from (reading if first else _silently(reading))
     stepper = build_stepper(plan, generator, teacher, fabric)
-    inputs = inputs_of(plan, sets.training)
-    if folder.state.exists():
-        stepper.state.load(folder.state)
-        if not allow_change:
-            check_inputs(folder.path, stepper.state.inputs, inputs)
-    stepper.state.inputs = inputs
-    validator = Validator(make_cases(sets.validation, plan), plan, fabric.device) if first else None
-    if first:
-        folder.begin(plan)
-        yield _started(plan, folder, stepper, sets)
-    samples = SampleSet(sets.training, plan.data, plan.seed, plan.train.batch)
-    with stop_on_signals() as stop:
-        steps = Loop(plan, folder, stepper, samples, validator, stop).run()
-        yield from (_with_curves(steps, folder) if first else _silently(steps))
+    with locked(folder.path) if first else nullcontext():
+        stepper.state.go_on(folder.state, inputs_of(plan, sets.training), allow_change=allow_change)
+        validator = (
+            Validator(make_cases(sets.validation, plan), plan, fabric.device) if first else None
+        )
+        if first:
+            folder.begin(plan)
+            yield _started(plan, folder, stepper, sets)
+        samples = SampleSet(sets.training, plan.data, plan.seed, plan.train.batch)
+        with stop_on_signals() as stop:
+            steps = Loop(plan, folder, stepper, samples, validator, stop).run()
+            yield from (_with_curves(steps, folder) if first else _silently(steps))
 
 
 def _with_curves(events: Iterator[Event], folder: RunFolder) -> Iterator[Event]:

@@ -122,7 +122,7 @@ def _replay_job(places: dict[str, Found], target: Path, line: Line, path: Path) 
         )
         task, seed = str(line["task"]), int(line["seed"])
         resize, operations = line["resize"], line["degradation"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path}: not as degrade writes it ({error!r}): {line!r:.120}") from error
     if not job.output.resolve().is_relative_to(target.resolve()):
         raise ConfigError(f"the manifest's output {key!r} would lie outside {target}")

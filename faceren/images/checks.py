@@ -170,10 +170,10 @@ def check_ratio(path: Path, pixels: int, size: int) -> None:
 
 
 def named(error: FacerenError, path: Path) -> FacerenError:
-    """Return an error whose message begins with the name of the file."""
+    """Return a new error, to be raised from the old one, that begins with the name of the file."""
     name = shown(path)
     if str(error).startswith(name):
-        return error
+        return type(error)(str(error))  # raised from itself it would forget what it came from
     if str(error).startswith("damaged or incomplete"):
         return ImageError(f"{name}: cannot be read: {error}")
     return type(error)(f"{name}: {error}")

@@ -1,8 +1,7 @@
 """Write pictures: plain ones, and photos with all that their files said about them."""
 
 import os
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from PIL import Image
 
 from faceren.arrays import Rgb8
 from faceren.errors import ImageError, MachineError, ShapeError
-from faceren.files import DISK_ERRORS, atomic_path
+from faceren.files import atomic_path
 from faceren.images import encode
 from faceren.images.checks import DAMAGE, named, shown, unreadable
 from faceren.images.colour import fits
@@ -29,6 +28,8 @@ from faceren.images.tiff.document import new_document, write_pages
 from faceren.images.tiff.read import metadata_of_tiff
 from faceren.images.verify import check_written
 
+PART = 1 << 20
+"""Bytes that are copied at a time."""
 Edit = Callable[[bytes], bytes]
 """Makes the new XMP packet from the old one."""
 Lines = tuple[str, ...]
@@ -141,13 +142,21 @@ def keep_times(path: Path, original: Path) -> None:
 
 
 def _copy_source(photo: Photo, target: Path) -> None:
-    try:
-        shutil.copyfile(photo.path, target)
-    except OSError as error:
-        if error.errno in DISK_ERRORS and error.filename != str(photo.path):
-            raise
-        raise unreadable(photo.path, error) from error
+    # not by shutil, whose errors leave open which of the two files failed
+    with target.open("wb") as copy:
+        for part in _parts_of(photo.path):
+            copy.write(part)
     photo.check_unchanged()
+
+
+def _parts_of(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file; raise ImageError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            while part := file.read(PART):
+                yield part
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _edit(scale: int, note: Restoration | None) -> Edit:
@@ -280,7 +289,8 @@ def _kept_webp(data: bytes, page: Page, quality: int, edit: Edit, scale: int) ->
     kept = [part for part in chunks if part[0] not in ours]
     if scale > 1:
         kept = [resolution.chunk_enlarged(part, scale) for part in kept]
-    return webp.joined_webp(pixels, _size(page), kept, edit(dict(chunks).get(b"XMP ", b"")))
+    packet = edit(dict(chunks).get(b"XMP ", b""))
+    return webp.joined_webp(pixels, _size(page), kept, packet, webp.unannounced(data))
 
 
 def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from faceren.errors import ShapeError
+from faceren.networks.pickled import load_safetensors
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
@@ -38,7 +38,8 @@ class LpipsAlexNet(nn.Module):
             ]
         )
         self.weights = nn.ParameterList(nn.Parameter(Tensor(count)) for count in CHANNELS)
-        self.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        found = load_safetensors(weights)
+        self.load_state_dict({name: value.float() for name, value in found.items()})
         self.shift: Tensor
         self.scale: Tensor
         self.register_buffer("shift", Tensor(SHIFT).view(1, 3, 1, 1))

@@ -1,4 +1,4 @@
-"""Reading other people's ``.pth`` files without running anything in them."""
+"""Reading other people's files of weights without running anything in them."""
 
 import pickle
 import struct
@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from faceren.errors import MachineError
 
@@ -30,6 +32,20 @@ DAMAGED = (
     zlib.error,
 )
 """What the restricted unpickler raises on bytes that are no pickle of tensors."""
+UNREADABLE = (SafetensorError, OSError, RuntimeError)
+"""What safetensors raises; a RuntimeError where torch cannot map the file, if the disk fails."""
+
+
+def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a ``.safetensors`` file.
+
+    Raises:
+        MachineError: If it is damaged, or cannot be read.
+    """
+    try:
+        return dict(load_file(path))
+    except UNREADABLE as error:
+        raise MachineError(f"{path} cannot be read as tensors ({error}); is it damaged?") from error
 
 
 def load_tensors(path: Path) -> object:

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from faceren.errors import ConfigError, MachineError, ShapeError
-from faceren.networks.pickled import load_tensors
+from faceren.networks.pickled import load_safetensors, load_tensors
 
 STAGES = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """Convolutions between one max pooling and the next."""
@@ -109,12 +107,7 @@ def read_convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise MachineError(
-                f"{path} cannot be read as tensors ({error}); is it damaged?"
-            ) from error
+        return load_safetensors(path)
     state = load_tensors(path)
     if not isinstance(state, Mapping):
         raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")

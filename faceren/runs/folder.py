@@ -138,15 +138,11 @@ def forget_plan(output: Path, known: Collection[str]) -> None:
 
 
 @contextmanager
-def writing(output: Path, keys: Collection[str]) -> Iterator[None]:
-    """Have the output folder for oneself while the block runs.
-
-    Args:
-        output: The folder.
-        keys: What is going to be written there.
+def locked(output: Path) -> Iterator[None]:
+    """Have a folder for oneself while the block runs; it is made if it is not there.
 
     Raises:
-        MachineError: If another run is writing there, or the disk is full.
+        MachineError: If another run is writing there, or the folder cannot be written.
     """
     lock = FileLock(own_place(output, LOCK_NAME), timeout=0)
     try:
@@ -161,10 +157,25 @@ def writing(output: Path, keys: Collection[str]) -> Iterator[None]:
             raise MachineError(f"{output} cannot be written ({error.strerror})") from error
     except NotImplementedError:
         pass  # no locks here: the user has to see to it
-    planned = own_place(output, PLANNED_NAME)
     try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def writing(output: Path, keys: Collection[str]) -> Iterator[None]:
+    """Have the output folder for oneself while the block runs, and note what it will hold.
+
+    Args:
+        output: The folder.
+        keys: What is going to be written there.
+
+    Raises:
+        MachineError: If another run is writing there, or the disk is full.
+    """
+    with locked(output):
+        planned = own_place(output, PLANNED_NAME)
         atomic_write(planned, json.dumps(sorted(planned_before(output) | set(keys))).encode())
         yield
         planned.unlink(missing_ok=True)
-    finally:
-        lock.release()

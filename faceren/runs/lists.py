@@ -15,7 +15,7 @@ upright, as in the manifest.
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +44,8 @@ class Choice:
     """As written; it may still be a whole line with a tab that belongs to the name."""
     face: int | None = None
     """Index from 0; None is the whole photo."""
+    place: str = field(default="the list", compare=False)
+    """Option, file and line, for messages."""
 
 
 def read_list(path: Path, option: str) -> list[Choice]:
@@ -62,9 +64,12 @@ def read_list(path: Path, option: str) -> list[Choice]:
         raise ConfigError(
             f"{option}: expected a text file with one photo a line, {path}: {error}"
         ) from error
-    lines = enumerate(text.split("\n"), start=1)
-    place = f"{option} {path}: line"
-    return [_choice(line, f"{place} {number}") for number, line in lines if line.strip()]
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        place = f"{option} {path}: line {number}"
+        if line.strip():
+            found.append(replace(_choice(line, place), place=place))
+    return found
 
 
 def _choice(line: str, place: str) -> Choice:
@@ -77,43 +82,43 @@ def _choice(line: str, place: str) -> Choice:
         rest = line[end:].strip()
     else:
         name, tab, rest = line.rpartition("\t")
-        if not tab or not rest.strip().isdecimal():
+        rest = rest.strip()
+        if not tab or not rest.isdecimal():
             return Choice(line)  # a tab, if there is one, belongs to the name
     if not rest:
         return Choice(name)
-    if not rest.strip().isdecimal() or len(rest) > MOST_DIGITS or int(rest) < 1:
+    if not rest.isdecimal() or len(rest) > MOST_DIGITS or int(rest) < 1:
         raise ConfigError(
             f"{place}: expected a face's number from 1 after the path, got {rest!r:.60}"
         )
     return Choice(name, int(rest) - 1)
 
 
-def photos_only(choices: Iterable[Choice], option: str) -> list[str]:
-    """Return the names of a list in which faces make no sense.
+def photos_only(choices: Iterable[Choice]) -> list[Choice]:
+    """Return a list in which faces make no sense.
 
     Raises:
         ConfigError: If it names a face.
     """
-    names = []
+    whole = []
     for choice in choices:
         if choice.face is not None:
             raise ConfigError(
-                f"{option}: expected photos, got face {choice.face + 1} of {choice.name!r}; "
+                f"{choice.place}: expected photos, got face {choice.face + 1} of {choice.name!r}; "
                 f"a photo is restored whole"
             )
-        names.append(choice.name)
-    return names
+        whole.append(choice)
+    return whole
 
 
 def resolved(
-    choices: Iterable[Choice], keys: Mapping[str, str], option: str
+    choices: Iterable[Choice], keys: Mapping[str, str]
 ) -> dict[str, frozenset[int] | None]:
     """Return what a list asks for each photo: indices of faces, or None for the whole of it.
 
     Args:
         choices: The list.
         keys: From every name that a photo may go by to its key.
-        option: For messages.
 
     Raises:
         ConfigError: If a name fits no photo.
@@ -122,7 +127,10 @@ def resolved(
     wanted: dict[str, frozenset[int] | None] = {}
     for choice in choices:
         if same_name(choice.name) not in keys:
-            raise ConfigError(f"{option}: {choice.name!r} is none of the photos of this run")
+            count = len(set(keys.values()))
+            raise ConfigError(
+                f"{choice.place}: {choice.name!r} is none of the {count} photos of this run"
+            )
         key = keys[same_name(choice.name)]
         earlier = wanted.get(key, frozenset())
         if choice.face is None or earlier is None:
@@ -130,6 +138,17 @@ def resolved(
         else:
             wanted[key] = earlier | {choice.face}
     return wanted
+
+
+def listed(jobs: Sequence[Job], choices: Iterable[Choice]) -> list[Job]:
+    """Return the jobs that a list names, by output key or by input path.
+
+    Raises:
+        ConfigError: If a name fits no job.
+    """
+    keys = {job.key: job.key for job in jobs} | {str(job.source): job.key for job in jobs}
+    by_key = {job.key: job for job in jobs}
+    return [by_key[key] for key in resolved(choices, keys)]
 
 
 @dataclass(frozen=True)

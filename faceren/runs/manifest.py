@@ -6,6 +6,7 @@ data, whoever wrote it: a line that is not as we write them is left out, and sai
 """
 
 import json
+import math
 import os
 from collections import Counter
 from contextlib import suppress
@@ -149,7 +150,7 @@ def read_manifest(path: Path) -> Manifest:
 def _parsed(text: bytes) -> tuple[Json, str]:
     """Return the object on a line and nothing, or an empty one and what is wrong with it."""
     try:
-        line = json.loads(text, parse_constant=_no_number)
+        line = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         return {}, f"expected one JSON object, {error}"
     if not isinstance(line, dict):
@@ -187,6 +188,10 @@ def _is_path(text: str) -> bool:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    return value if math.isfinite(value := float(text)) else _no_number(text[:40])
 
 
 def _is(value: object, kind: Kind) -> bool:

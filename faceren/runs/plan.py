@@ -1,13 +1,13 @@
 """Decide what a run will read and write, before any work starts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from faceren.assets import samples_dir
 from faceren.errors import ConfigError, MachineError, NothingToDoError
-from faceren.images import FileFormat, count_files, find_images, same_name
+from faceren.images import FileFormat, count_files, find_images
 
 SUFFIX_OF: dict[FileFormat, str] = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """What an output is called when its format is chosen."""
@@ -139,18 +139,3 @@ def without_collisions(jobs: Iterable[AnyJob], advice: str) -> list[AnyJob]:
             )
         kept[folded] = job
     return list(kept.values())
-
-
-def listed(jobs: Sequence[Job], names: Sequence[str]) -> Iterator[Job]:
-    """Yield the jobs that a list names, by output key or by input path.
-
-    Raises:
-        ConfigError: If a name fits no job.
-    """
-    by_name = {same_name(job.key): job for job in jobs}
-    by_name |= {same_name(str(job.source)): job for job in jobs}
-    unknown = [name for name in names if same_name(name) not in by_name]
-    if unknown:
-        raise ConfigError(f"--only: {unknown[0]!r} is none of the {len(jobs)} photos of this run")
-    wanted = (by_name[same_name(name)] for name in names)
-    yield from {job.key: job for job in wanted}.values()

@@ -1,9 +1,11 @@
 """What an earlier run has left in the output folder: what is done, and what is stale."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
+from faceren.images import shown
 from faceren.runs.folder import STALE_DIR, inside
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest
 from faceren.runs.plan import Job
@@ -43,6 +45,36 @@ def unchanged(job: Job, line: Line | None, settings: str) -> bool:
         return failed or sha256_of(job.output) == line.get("output_sha256")
     except OSError:  # one of them is not there, or not readable: doing the job will tell
         return False
+
+
+def check_originals(jobs: Sequence[Job], items: Mapping[str, Line]) -> None:
+    """Refuse to read what a manifest names but has not the bytes that it recorded.
+
+    Whoever wrote the manifest may have put any path of the disk into it; the hash is known only of
+    what was read. A photo that has changed since has to be named by the user.
+
+    Args:
+        jobs: Photos to be restored that only the manifest names.
+        items: Its lines.
+
+    Raises:
+        ConfigError: If one is gone, has changed, or has no hash in the manifest.
+    """
+    for job in jobs:
+        digest = items[job.key].get("input_sha256")
+        try:
+            same = job.source.is_file() and sha256_of(job.source) == digest
+        except OSError as error:
+            state = f"cannot be read ({error.strerror})"
+        else:
+            if same:
+                continue
+            there = "has changed since" if digest else "has no hash in the manifest"
+            state = there if job.source.is_file() else "is gone"
+        raise ConfigError(
+            f"{shown(job.key)}: its original {shown(job.source)} {state}; name the photo, or its "
+            f"folder, as an input"
+        )
 
 
 def set_aside(output: Path, key: str) -> str:

@@ -21,7 +21,8 @@ from faceren.checks import check_fields
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
 from faceren.networks.generator import Generator
-from faceren.training.folder import Inputs
+from faceren.networks.pickled import UNREADABLE
+from faceren.training.folder import Inputs, check_inputs
 
 FORMAT_VERSION = "faceren-state-1"
 ANEW = "remove the run folder and start anew"
@@ -102,6 +103,23 @@ class TrainingState:
                     f"cannot write {path}: {error}; free space or choose another folder"
                 ) from error
 
+    def go_on(self, path: Path, inputs: Inputs, *, allow_change: bool) -> None:
+        """Load what a run has left, if anything; from now on it is trained with these inputs.
+
+        Args:
+            path: The state's file in the run folder.
+            inputs: What it will be trained with.
+            allow_change: Whether they may differ from those it was begun with.
+
+        Raises:
+            ConfigError: If they differ, or the file does not fit.
+        """
+        if path.exists():
+            self.load(path)
+            if not allow_change:
+                check_inputs(path.parent, self.inputs, inputs)
+        self.inputs = inputs
+
     def load(self, path: Path) -> None:
         """Take over the state of a file.
 
@@ -144,7 +162,7 @@ def _read(path: Path) -> tuple[Counters, Inputs, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise MachineError(f"{path} cannot be read ({error}); it is damaged: {ANEW}") from error
     if metadata.get("format_version") != FORMAT_VERSION:
         raise ConfigError(

@@ -1,73 +1,32 @@
 """The long form of the attack, by hand.
 
-``python -m tests.attack --minutes 60`` feeds every parser for so long; ``--faults`` lets every
-call of small runs fail once, in each way; ``--kills 200`` kills runs at random moments.
+``python -m tests.attack --minutes 60 --record FOLDER`` feeds every parser for so long and goes on
+where an earlier run with that folder stopped; ``--faults`` lets every call of small runs fail once,
+in each way; ``--kills 200`` kills runs at random moments.
 """
 
 import argparse
 import tempfile
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-
 from tests.attack.faults import Laboratory, compiled, faults_of
+from tests.attack.fuzz import Record, again, fuzz, table
 from tests.attack.kills import killed
+from tests.attack.pictures import PICTURES, WHOLE
 from tests.attack.scenes import SCENES, prepare, trial, undisturbed
 from tests.attack.targets import TARGETS
 
-ROUND = 500
-"""Executions between two looks at the clock."""
 
-
-def fed(name: str, number: int) -> tuple[int, str]:
-    """Run a round of one target; return its executions, and what was found."""
-    target, count = TARGETS[name], 0
-
-    @seed(number)
-    @settings(
-        max_examples=ROUND,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(target.fed)
-    def whatever(data: bytes) -> None:
-        nonlocal count
-        count += 1
-        with tempfile.TemporaryDirectory() as folder:
-            target.read(data, Path(folder))
-
-    try:
-        whatever()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        return count, f"{type(error).__name__}: {str(error)[:300]} seed {number}"
-    return count, ""
-
-
-def fuzz(minutes: float, names: Sequence[str], start: int) -> int:
-    """Feed every target in turn until the time is over; print a table, return what was found."""
-    executions: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    end, number = time.monotonic() + 60 * minutes, start
-    while time.monotonic() < end:
-        for name in names:
-            count, problem = fed(name, number)
-            executions[name] += count
-            if problem:
-                found[name] += 1
-                print(f"{name}: {problem}", flush=True)
-        number += 1
-    print(f"{'target':<12} {'executions':>12} {'found':>6}")
-    for name in names:
-        print(f"{name:<12} {executions[name]:>12,} {found[name]:>6}")
-    print(f"{'all':<12} {executions.total():>12,} {found.total():>6}")
-    return found.total()
+def long_form(minutes: float, names: Sequence[str], folder: Path) -> int:
+    """Feed these targets; print a table, return how many inputs go wrong still."""
+    targets, record = TARGETS | PICTURES, Record(folder)
+    chosen = {name: targets[name] for name in names or targets}
+    for found in fuzz(chosen, WHOLE, record, minutes):
+        print(found, flush=True)
+    still = list(again(targets, record))
+    print("\n".join([table(record), *(f"still wrong: {words}" for words in still)]))
+    return len(still)
 
 
 def all_faults(names: Sequence[str], every: int) -> int:
@@ -105,16 +64,19 @@ def _problems(found: Iterator[str]) -> list[str]:
 def main() -> None:
     """Do what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=0.0)
-    parser.add_argument("--targets", default=",".join(TARGETS))
+    parser.add_argument("--minutes", type=float, default=None)
+    parser.add_argument("--targets", default="")
+    parser.add_argument("--record", type=Path, default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", nargs="?", const=",".join(SCENES), default="")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--kills", type=int, default=0)
     asked = parser.parse_args()
     wrong = 0
-    if asked.minutes:
-        wrong += fuzz(asked.minutes, asked.targets.split(","), asked.seed)
+    if asked.minutes is not None:
+        with tempfile.TemporaryDirectory() as place:
+            names = [name for name in asked.targets.split(",") if name]
+            wrong += long_form(asked.minutes, names, asked.record or Path(place))
     if asked.faults:
         wrong += all_faults(asked.faults.split(","), asked.every)
     if asked.kills:

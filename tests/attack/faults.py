@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import errno
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -32,6 +33,14 @@ ERRORS = {
     "open": (errno.EACCES, errno.EIO),
 }
 VOLATILE = {"ms", "seconds"}
+IMPORTED = (
+    *("faceren.cli", "faceren.commands.evaluate", "faceren.commands.restore"),
+    *("faceren.commands.train", "faceren.commands.degrade", "faceren.bench.benchmark"),
+    *("faceren.restoration.pipeline", "faceren.bench.output.page", "faceren.pages.contact_sheet"),
+    *("dlib", "imagecodecs", "lightning_fabric", "torch.utils.tensorboard", "torch.utils._sympy"),
+    *("matplotlib.pyplot", "skimage.restoration", "pywt", "rich.progress", "scipy.optimize"),
+)
+"""What trials need, imported once by the process that they are forked from."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +169,10 @@ def faults_of(calls: dict[str, int], *, every: int = 1) -> Iterator[Fault]:
 def _serve(library: str, root: str) -> None:
     """Read orders from standard input; fork a child for each, and write what it did."""
     import faceren.cli
-    import faceren.commands.evaluate
-    import faceren.commands.restore
-    import faceren.commands.train
 
+    for name in IMPORTED:
+        with contextlib.suppress(ImportError):  # of what is optional
+            importlib.import_module(name)
     shim = ctypes.CDLL(library)
     shim.calls.restype = ctypes.c_long
     for text in sys.stdin:

@@ -41,7 +41,7 @@ SCENES = {
     ),
     "train": Scene("train tiny.yaml -o out", "out"),
     "benchmark": Scene(
-        "benchmark in --suite quality --tasks denoise --metrics psnr --model net.safetensors "
+        "benchmark in/b.jpg --suite quality --tasks denoise --metrics psnr --model net.safetensors "
         "--size 64 -o out",
         "out",
     ),

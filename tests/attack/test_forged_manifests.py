@@ -59,6 +59,34 @@ def test_no_key_leads_a_revert_outside(output, secret, tmp_path, run, key):
     assert snapshot(secret.parent) == before
 
 
+@pytest.mark.parametrize("digest", [None, "", "0" * 64])
+def test_no_photo_is_restored_of_which_the_manifest_knows_the_path_only(
+    output, secret, tmp_path, run, digest
+):
+    rewritten(output, "view.png", input=str(secret), input_sha256=digest)
+    (tmp_path / "list.txt").write_text("view.png\n")
+    before = snapshot(output)
+    status, _, stderr = run("restore", "--only", tmp_path / "list.txt", "-o", output)
+    assert status == 2
+    assert f"its original {secret} ha" in stderr
+    assert "name the photo, or its folder, as an input" in stderr
+    assert snapshot(output) == before
+    secret.unlink()
+    status, _, stderr = run("restore", "--only", tmp_path / "list.txt", "-o", output)
+    assert (status, f"{secret} is gone" in stderr) == (2, True)
+
+
+def test_a_photo_that_has_changed_is_restored_if_the_user_names_it(output, tmp_path, run):
+    photo = tmp_path / "photos" / "view.png"
+    Image.fromarray(picture(5)).save(photo)
+    (tmp_path / "list.txt").write_text("view.png\n")
+    assert run("restore", "--only", tmp_path / "list.txt", "-o", output)[0] == 2
+    again = ("restore", tmp_path / "photos", "--only", tmp_path / "list.txt", "-o", output)
+    status, _, stderr = run(*again, "--no-report")
+    assert status == 0, stderr
+    assert np.array_equal(np.asarray(Image.open(output / "view.png")), picture(5))
+
+
 def test_no_link_in_the_folder_is_followed(output, secret, tmp_path, run):
     shutil.rmtree(output / "a b")
     (output / "a b").symlink_to(secret.parent)
@@ -114,6 +142,7 @@ def test_references_and_inputs_need_the_recorded_hash(output, secret):
         ({"color": "$(reboot)", "quality": "`id`"}, "base; reboot"),
         ({"strength; reboot #": 0.5, "detector": "\x1b[201~reboot\n"}, "$(id)"),
         ({"strength": "1; reboot"}, "base"),
+        ({"strength": 0.5}, "base\x9b2J"),
         ({"strength": 10**400, "scale": 10**400}, "base"),
     ],
 )

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from faceren.errors import MachineError
+from faceren.runs.folder import locked
 from tests.calls import degraded
 from tests.training.tiny import run as train
 from tests.training.tiny import write_images, write_recipe
@@ -28,7 +30,7 @@ def test_train_goes_on_in_a_folder_where_it_was_killed_before_its_recipe(tmp_pat
     (folder / "sheets").rmdir()
     train(recipe, folder)
     assert (folder / "last.safetensors").is_file()
-    assert not list(folder.rglob(".faceren-*"))
+    assert not list(folder.rglob(".faceren-[0-9]*"))
 
 
 def test_train_removes_what_was_left_later(tmp_path, dead):
@@ -42,6 +44,17 @@ def test_train_removes_what_was_left_later(tmp_path, dead):
     train(recipe, folder)
     assert not left.exists()
     assert alive.exists()
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path):
+    recipe = write_recipe(tmp_path, train={"steps": 1}, validate={"every": 1, "images": 1})
+    folder = tmp_path / "run"
+    with locked(folder), pytest.raises(MachineError, match=f"another run is writing into {folder}"):
+        train(recipe, folder)
+    assert [path.name for path in folder.iterdir()] == [".faceren-lock"]
+    train(recipe, folder)  # a lock that nobody holds any more stops nobody
+    with locked(folder):
+        assert (folder / "last.safetensors").is_file()
 
 
 def test_degrade_removes_what_was_left(tmp_path, dead):

@@ -1,6 +1,7 @@
 """What the command line adds to the commands: parsing, messages, exit statuses, files."""
 
 import errno
+import threading
 
 import pytest
 from typer.main import get_command
@@ -79,3 +80,21 @@ def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.argv", ["faceren", "restore", "--verify", str(tmp_path)])
     with pytest.raises(OSError, match="of a library"):
         cli.main()
+
+
+@pytest.mark.parametrize(
+    ("raised", "silent"), [(OSError(errno.EIO, "x"), True), (ValueError("bug"), False)]
+)
+def test_a_thread_that_the_disk_has_ended_is_not_told_of_twice(monkeypatch, capsys, raised, silent):
+    def fails():
+        raise raised
+
+    def starts_a_thread(*_, **__):
+        thread = threading.Thread(target=fails)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    monkeypatch.setattr(cli, "app", starts_a_thread)
+    cli.main()
+    assert ("Traceback" not in capsys.readouterr().err) == silent

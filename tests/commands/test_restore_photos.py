@@ -154,20 +154,23 @@ def test_a_photo_that_vanishes_or_changes_during_the_run_fails_alone(tmp_path, m
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["kept.png"]
 
 
-def test_a_full_disk_stops_the_run_in_one_line_and_leaves_no_piece(tmp_path, monkeypatch):
-    import errno
+@pytest.fixture
+def no_large_files():
+    """Writing more than 100 KB into a file fails, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    from faceren.images import write
 
-    Image.new("L", (40, 40)).save(tmp_path / "a.png")
-
-    def full(source, target):
-        target.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device", str(target))
-
-    monkeypatch.setattr(write.shutil, "copyfile", full)
-    with pytest.raises(MachineError, match="No space left on device; free space"):
-        restored([tmp_path / "a.png"], tmp_path / "out")
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_full_disk_stops_the_run_in_one_line_and_leaves_no_piece(tmp_path, suffix, request):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400), np.uint8)
+    Image.fromarray(noise).save(tmp_path / f"a.{suffix}")
+    request.getfixturevalue("no_large_files")
+    with pytest.raises(MachineError, match=r"out/a\..*File too large; free space"):
+        restored([tmp_path / f"a.{suffix}"], tmp_path / "out")
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert left == {"manifest.jsonl", ".faceren-lock", ".faceren-planned"}
 

@@ -46,6 +46,14 @@ def test_another_picture_does_not(tmp_path, suffix, other, reason):
         check_written(path, {"jpg": "jpeg"}.get(suffix, suffix), pages)
 
 
+@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "jpeg"), ("webp", "webp")])
+def test_colours_of_noise_that_were_stored_at_half_the_size_pass(tmp_path, suffix, kind):
+    raster = np.where(noise((24, 32, 3)) > 127, np.uint8(255), np.uint8(26))
+    pages = source(tmp_path, raster)
+    options = {"quality": 95, "subsampling": 2} if suffix == "jpg" else {"quality": 95}
+    check_written(written(tmp_path, suffix, raster, **options), kind, pages)
+
+
 def test_a_single_level_is_noticed_where_nothing_may_be_lost(tmp_path):
     pages = source(tmp_path, smooth())
     other = smooth()

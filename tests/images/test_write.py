@@ -3,8 +3,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from faceren.errors import ImageError, MachineError, ShapeError
-from faceren.images import Restoration, read_photo, read_rgb, write_photo, write_png
+from faceren.errors import ImageError, MachineError, ShapeError, may_pass
+from faceren.images import Restoration, copy_photo, read_photo, read_rgb, write_photo, write_png
 from faceren.images.containers.jpeg import jpeg_metadata
 from faceren.images.containers.png import png_metadata
 from faceren.images.containers.webp import riff_chunks
@@ -168,6 +168,20 @@ def test_a_webp_keeps_its_kind_and_metadata(tmp_path, is_lossless, mode):
     assert again.pages[0].raster.shape == merged.pages[0].raster.shape
 
 
+def test_what_a_webp_does_not_announce_is_kept_so(tmp_path):
+    path = tmp_path / "a.webp"
+    pil(smooth()).save(path, exif=exif(6), icc_profile=ADOBE_RGB)
+    data = bytearray(path.read_bytes())
+    assert (data[12:16], data[20]) == (b"VP8X", 0x28)
+    data[20] = 0  # as some programs leave it, so that others see neither turn nor profile
+    path.write_bytes(data)
+    merged, again = restored(path)
+    after = dict(riff_chunks((tmp_path / "out" / "a.webp").read_bytes()))
+    assert after[b"VP8X"][0] == 0x04
+    assert {b"EXIF", b"ICCP"} <= set(after)
+    assert again.pages[0].orientation == merged.pages[0].orientation == 1
+
+
 @pytest.mark.parametrize("suffix", ["avif", "heic"])
 def test_avif_and_heic_keep_orientation_exif_icc_and_xmp(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
@@ -270,6 +284,22 @@ def test_an_original_that_changes_meanwhile_is_an_error(tmp_path, suffix, target
     with pytest.raises(ImageError, match=r"a\.\w+: the file was changed during the run"):
         write_photo(tmp_path / "out" / "b", photo, format=target, note=NOTE)
     assert list((tmp_path / "out").glob("*")) == []
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_what_the_disk_refused_is_told_from_what_is_damaged(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    pil(smooth()).save(path)
+    photo = read_photo(path)
+    path.unlink()
+    for write in (write_photo, copy_photo):
+        with pytest.raises(ImageError, match=f"{path}: cannot be read: no such file") as found:
+            write(tmp_path / "out" / path.name, photo)
+        assert may_pass(found.value)
+    path.write_bytes(b"no picture")
+    with pytest.raises(ImageError) as found:
+        read_photo(path)
+    assert not may_pass(found.value)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])

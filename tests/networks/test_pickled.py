@@ -3,8 +3,9 @@ import pickle
 import pytest
 import torch
 
+from faceren.checkpoint import read_header
 from faceren.errors import MachineError
-from faceren.networks.pickled import load_tensors
+from faceren.networks.pickled import load_safetensors, load_tensors
 
 
 def test_tensors_and_containers_come_back(tmp_path):
@@ -34,3 +35,22 @@ def test_a_torn_file_is_named(tmp_path):
     (tmp_path / "a.pth").write_bytes((tmp_path / "a.pth").read_bytes()[:300])
     with pytest.raises(MachineError, match=r"a\.pth cannot be read .* it is damaged"):
         load_tensors(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 20, b"\x02\0\0\0\0\0\0\0{"])
+def test_a_damaged_safetensors_file_is_said(tmp_path, data):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(MachineError, match=rf"{path} cannot be read as tensors \("):
+        load_safetensors(path)
+
+
+def test_a_disk_that_fails_while_torch_maps_a_file_is_said(tmp_path, monkeypatch):
+    def fails(path, **_):
+        raise RuntimeError(f"unable to open file <{path}> in read-only mode: (5)")
+
+    monkeypatch.setattr("faceren.networks.pickled.load_file", fails)
+    monkeypatch.setattr("faceren.checkpoint.safe_open", fails)
+    for read in (load_safetensors, read_header):
+        with pytest.raises(MachineError, match="cannot be read as .*unable to open file"):
+            read(tmp_path / "a.safetensors")

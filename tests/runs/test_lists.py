@@ -1,9 +1,12 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from faceren.errors import ConfigError
-from faceren.runs.lists import Choice, photos_only, read_list, resolved
+from faceren.runs.lists import Choice, listed, photos_only, read_list, resolved
+from faceren.runs.plan import Job
 
 
 def written(tmp_path, text):
@@ -18,6 +21,7 @@ def written(tmp_path, text):
         ("a.jpg\t2", Choice("a.jpg", 1)),
         ("a.jpg\r", Choice("a.jpg")),
         ("tab\there.jpg", Choice("tab\there.jpg")),
+        ("a.jpg\t\x1c2\x1c", Choice("a.jpg", 1)),
         (json.dumps("line\nbreak\t1"), Choice("line\nbreak\t1")),
         (json.dumps('"') + "\t12", Choice('"', 11)),
         (r'"\udcff.jpg"', Choice("\udcff.jpg")),
@@ -52,16 +56,29 @@ def test_a_list_that_cannot_be_read(tmp_path):
 
 
 def test_faces_make_no_sense_where_photos_are_restored():
-    assert photos_only([Choice("a"), Choice("b")], "--only") == ["a", "b"]
-    with pytest.raises(ConfigError, match="--only: expected photos, got face 2 of 'a'"):
-        photos_only([Choice("a", 1)], "--only")
+    whole = [Choice("a"), Choice("b")]
+    assert photos_only(whole) == whole
+    with pytest.raises(ConfigError, match="--only l.txt: line 3: expected photos, got face 2 of"):
+        photos_only([*whole, Choice("a", 1, "--only l.txt: line 3")])
 
 
 def test_the_whole_photo_counts_for_more_than_its_faces():
     keys = {"a": "a", "b": "b", "photos/b": "b"}
-    wanted = resolved(
-        [Choice("b", 0), Choice("photos/b", 2), Choice("a", 1), Choice("a")], keys, "x"
-    )
+    wanted = resolved([Choice("b", 0), Choice("photos/b", 2), Choice("a", 1), Choice("a")], keys)
     assert wanted == {"b": {0, 2}, "a": None}
-    with pytest.raises(ConfigError, match="--revert: 'c' is none of the photos"):
-        resolved([Choice("c")], keys, "--revert")
+
+
+def test_a_name_that_is_no_photo_is_said_with_file_and_line(tmp_path):
+    choices = written(tmp_path, "a\n\nc\n")
+    place = re.escape(f"--revert {tmp_path / 'list.txt'}: line 3: 'c' is none of the 2 photos")
+    with pytest.raises(ConfigError, match=place):
+        resolved(choices, {"a": "a", "b": "b", "photos/b": "b"})
+
+
+def test_a_list_picks_by_output_or_input_and_names_strangers():
+    keys = ("a/c.jpg", "b.png", "d.png")
+    jobs = [Job(Path("photos", key), Path("out", key), key) for key in keys]
+    picked = listed(jobs, [Choice("b.png"), Choice("photos/a/c.jpg"), Choice("photos/b.png")])
+    assert [job.key for job in picked] == ["b.png", "a/c.jpg"]
+    with pytest.raises(ConfigError, match="'zz.png' is none of the 3 photos"):
+        listed(jobs, [Choice("zz.png")])

@@ -51,6 +51,7 @@ FACE = {"box": [1, 2, 30, 40], "landmarks": [[1, 2]] * 5, "crop": 256}
         ("[1, 2]", r"expected one JSON object, got \[1, 2\]"),
         ("[" * 100_000, "expected one JSON object"),
         ('{"input": "a", "score": NaN}', "NaN is no number"),
+        ('{"input": "a", "seed": 1e400}', "1e400 is no number"),
         ('{"input": "a", "n": ' + "9" * 5000 + "}", "expected one JSON object"),
         ('{"input": 3}', "input: expected a path, got 3"),
         ('{"input": "a", "status": ["x"]}', "status: expected a text"),

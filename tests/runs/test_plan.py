@@ -7,7 +7,6 @@ from faceren.errors import ConfigError, MachineError, NothingToDoError
 from faceren.runs.plan import (
     Job,
     check_output,
-    listed,
     make_plan,
     resolve_inputs,
     without_collisions,
@@ -100,14 +99,6 @@ def test_an_output_that_cannot_be_made_is_said(tmp_path):
 def test_inputs_must_exist():
     with pytest.raises(ConfigError, match="gone: no such file or folder"):
         resolve_inputs([Path("gone")])
-
-
-def test_a_list_picks_by_output_or_input_and_names_strangers(folder):
-    jobs = make_plan([folder], Path("out"), file_format="keep")
-    picked = list(listed(jobs, ["b.png", str(folder / "a" / "c.jpg")]))
-    assert [job.key for job in picked] == ["b.png", "a/c.jpg"]
-    with pytest.raises(ConfigError, match="'zz.png' is none of the 3 photos"):
-        list(listed(jobs, ["zz.png"]))
 
 
 def test_of_jobs_for_one_photo_and_output_one_is_kept():

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from faceren.errors import ConfigError, FaceError, MachineError
 from faceren.files import sha256_of
 from faceren.images import to_tensor, to_uint8
 from faceren.inference import pick_device
-from faceren.networks.pickled import load_tensors
+from faceren.networks.pickled import UNREADABLE, load_tensors
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _state(path: Path) -> dict[str, Tensor]:
         return state
     try:
         return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise MachineError(f"{path} cannot be read as a safetensors file ({error})") from error
 
 

@@ -1,13 +1,15 @@
 """The chunks of a WebP file (RFC 9649)."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from faceren.errors import ImageError
 from faceren.images.containers import Part
 
-ANIMATION, ALPHA = 0x02, 0x10
+ANIMATION, XMP, ALPHA = 0x02, 0x04, 0x10
 """Flags of the VP8X chunk."""
+ANNOUNCED = {b"ICCP": 0x20, b"EXIF": 0x08}
+"""Chunks of metadata, and their flags there; of XMP, which is written anew, see ``XMP``."""
 MOST_CHUNKS = 100_000
 
 
@@ -48,8 +50,23 @@ def webp_header(data: bytes) -> tuple[int, int, bool, int]:
     raise ImageError("damaged or incomplete (a WebP file without a picture)")
 
 
+def unannounced(data: bytes) -> set[bytes]:
+    """Return which chunks of metadata a WebP file has without its header saying so.
+
+    Readers differ in whether they look at those: whatever one makes of them, it has to go on so.
+    """
+    chunks = list(riff_chunks(data))
+    header = next((content for name, content in chunks if name == b"VP8X"), b"")
+    flags = header[0] if header else 0
+    return {name for name, _ in chunks if name in ANNOUNCED and not flags & ANNOUNCED[name]}
+
+
 def joined_webp(
-    encoded: bytes, size: tuple[int, int], metadata: Iterable[Part], xmp: bytes
+    encoded: bytes,
+    size: tuple[int, int],
+    metadata: Iterable[Part],
+    xmp: bytes,
+    hidden: Collection[bytes] = (),
 ) -> bytes:
     """Return a WebP file with the pixels of one file and the metadata of another.
 
@@ -58,15 +75,16 @@ def joined_webp(
         size: Its width and height.
         metadata: ICCP, EXIF and unknown chunks to keep.
         xmp: The XMP packet; nothing leaves it out.
+        hidden: Names of chunks that the header is not to announce.
     """
     pixels = [part for part in riff_chunks(encoded) if part[0] in (b"ALPH", b"VP8 ", b"VP8L")]
     kept = dict.fromkeys(metadata)
     profile = [part for part in kept if part[0] == b"ICCP"]
     others = [part for part in kept if part[0] not in (b"ICCP", b"XMP ")]
     others += [(b"XMP ", xmp)] if xmp else []
-    names = {part[0] for part in [*profile, *others]}
-    flags = 0x20 * (b"ICCP" in names) | 0x08 * (b"EXIF" in names) | 0x04 * (b"XMP " in names)
-    flags |= ALPHA * _has_alpha(pixels)
+    names = {part[0] for part in [*profile, *others]} - set(hidden)
+    flags = sum(flag for name, flag in ANNOUNCED.items() if name in names)
+    flags |= (XMP if xmp else 0) | ALPHA * _has_alpha(pixels)
     sides = b"".join(struct.pack("<I", side - 1)[:3] for side in size)
     header = (b"VP8X", struct.pack("<I", flags) + sides)
     body = b"".join(_riff(part) for part in [header, *profile, *pixels, *others])

@@ -15,6 +15,7 @@ from faceren.images.tiff.directory import (
     LONG,
     LONG8,
     SHORT,
+    SIZES,
     Directory,
     Entry,
     Layout,
@@ -137,8 +138,8 @@ class _Reader:
     def values(self, directory: Directory, depth: int) -> Values:
         values: Values = []
         for entry in directory.entries:
-            if depth == 0 and entry.tag in STRUCTURE:
-                continue
+            if (depth == 0 and entry.tag in STRUCTURE) or entry.kind not in SIZES:
+                continue  # of a type that nobody knows: to be skipped (TIFF 6.0, section 2)
             value = self.value(entry)
             if entry.tag in POINTERS and depth < len(POINTERS):
                 place = struct.unpack_from(self.layout.order + CODES[value.kind], value.data)[0]

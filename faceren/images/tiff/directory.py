@@ -7,7 +7,7 @@ with absolute offsets stay valid.
 
 import struct
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from faceren.errors import ImageError
 
@@ -34,6 +34,16 @@ class Layout:
     def offset(self) -> str:
         """Struct code of an offset in the file, which also is the width of a value's field."""
         return "Q" if self.big else "I"
+
+    @property
+    def width(self) -> int:
+        """Bytes of an offset."""
+        return 8 if self.big else 4
+
+    @property
+    def endian(self) -> Literal["little", "big"]:
+        """The byte order by the name that ``int.from_bytes`` knows."""
+        return "little" if self.order == "<" else "big"
 
     @property
     def first_pointer(self) -> int:
@@ -201,11 +211,11 @@ def block_of(file: BinaryIO, layout: Layout, directory: Directory, tag: int, nam
 
 def end_of_values(layout: Layout, directory: Directory) -> int:
     """Return how many bytes the file must have to hold the values of a directory."""
-    width = struct.calcsize("=" + layout.offset)
+    width = layout.width
     end = 0
     for entry in directory.entries:
         if entry.size > width:
-            place = struct.unpack(layout.order + layout.offset, entry.field)[0]
+            place = int.from_bytes(entry.field, layout.endian)
             end = max(end, place + entry.size)
     return end
 
@@ -251,7 +261,7 @@ def set_bytes(
         kind: Its type.
         count: Number of values; 0 for the number of bytes.
     """
-    width = struct.calcsize("=" + layout.offset)
+    width = layout.width
     if len(data) > width:
         stored = layout.pack(layout.offset, append_data(file, data))
     else:

@@ -48,6 +48,7 @@ from faceren.images.tiff.write import (
     STRIP_COUNTS,
     STRIP_OFFSETS,
     WIDTH,
+    are_shared,
     encoded,
     store_anew,
     write_page,
@@ -70,10 +71,16 @@ class _Document:
     path: Path
     scale: int
     said: list[str]
+    in_place: bool
+    """Whether pixels may be written where the old ones are."""
+
+    def write(self, directory: Directory, frame: Any, page: Page) -> None:
+        """Write the pixels of a page."""
+        write_page(self.file, self.layout, directory, frame, page, in_place=self.in_place)
 
     def put(self, directory: Directory, frame: Any, page: Page) -> None:
         """Write a page and its directory."""
-        write_page(self.file, self.layout, directory, frame, page)
+        self.write(directory, frame, page)
         write_directory(self.file, self.layout, directory)
 
 
@@ -99,10 +106,14 @@ def write_pages(
     import tifffile  # here: training must run without it
 
     layout = layout_of(file)
-    document = _Document(file, layout, path, scale, [])
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
-        frames = frames_of(tiff, directories(file, layout))
+        chain = directories(file, layout)
+        frames = frames_of(tiff, chain)
+        below = [sub for frame in frames for sub in frame.pages or []]
+        chain += [directory_at(file, layout, sub.offset) for sub in below]
+        shared = are_shared(layout, [*frames, *below], chain)
+        document = _Document(file, layout, path, scale, [], in_place=not shared)
         photos = {page.directory: page for page in pages}
         above: Page | None = None
         copies, pointer = 0, layout.first_pointer
@@ -133,7 +144,7 @@ def _write_photo(
         _write_below(document, directory, frame, page)
     if not (first or page.touched):
         return
-    write_page(file, layout, directory, frame, page)
+    document.write(directory, frame, page)
     old = block_of(file, layout, directory, XMP, "XMP")
     if new := edit(old):
         set_bytes(file, layout, directory, XMP, new)

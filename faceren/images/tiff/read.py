@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.errors import ImageError, MachineError
+from faceren.errors import ImageError, MachineError, UncertainError
 from faceren.images.checks import (
     DAMAGE,
     check_ratio,
@@ -111,11 +111,11 @@ def frames_of(file: Any, chain: list[Directory]) -> list[Any]:
     """Return tifffile's page of each directory.
 
     Raises:
-        ImageError: If it finds other ones.
+        UncertainError: If it finds other ones.
     """
     found = {page.offset: page for page in file.pages}
     if len(file.pages) != len(chain) or any(d.offset not in found for d in chain):
-        raise ImageError("damaged TIFF: its pages cannot be told apart")
+        raise UncertainError("damaged TIFF: its pages cannot be told apart")
     return [found[directory.offset] for directory in chain]
 
 

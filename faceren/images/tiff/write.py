@@ -7,7 +7,7 @@ had tiles.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any, BinaryIO
@@ -84,7 +84,13 @@ class Segment:
 
 
 def write_page(
-    file: BinaryIO, layout: Layout, directory: Directory, frame: Any, page: Page
+    file: BinaryIO,
+    layout: Layout,
+    directory: Directory,
+    frame: Any,
+    page: Page,
+    *,
+    in_place: bool = True,
 ) -> None:
     """Write what was touched of a page's pixels, and change its tags in memory.
 
@@ -94,6 +100,7 @@ def write_page(
         directory: The page's.
         frame: tifffile's page, as it was.
         page: The new pixels.
+        in_place: Whether the old strips' bytes are nobody else's, see ``are_shared``.
     """
     if not page.touched:
         return
@@ -109,7 +116,7 @@ def write_page(
         old_place, old_size = offsets[segment.index], counts[segment.index]
         file.seek(old_place)
         data = coder.encoded(_padded(raster, segment), page.space, file.read(old_size))
-        if len(data) <= old_size and old_place:
+        if in_place and len(data) <= old_size and old_place:
             file.seek(old_place)
             file.write(data)
         else:
@@ -148,6 +155,34 @@ def segments(frame: Any) -> Iterator[Segment]:
         box = (x, y, min(x + columns, width), min(y + rows, height))
         stored = (rows if frame.is_tiled else box[3] - y, columns)
         yield Segment(index, box, plane, stored)
+
+
+def are_shared(layout: Layout, frames: Iterable[Any], chain: Iterable[Directory]) -> bool:
+    """Say whether a strip or tile lies where something else lies, too: nothing may be put there.
+
+    Args:
+        layout: The file's.
+        frames: tifffile's pages, all of them.
+        chain: Their directories.
+    """
+    width = layout.width
+    spans = [(0, layout.first_pointer + width, False)]
+    for directory in chain:
+        spans.append((directory.offset, directory.next_pointer + width, False))
+        for entry in directory.entries:
+            if entry.size > width:
+                place = int.from_bytes(entry.field, layout.endian)
+                spans.append((place, place + entry.size, False))
+    for frame in frames:
+        places = zip(frame.dataoffsets, frame.databytecounts, strict=True)
+        spans += [(place, place + size, True) for place, size in places if place and size]
+    end_of_all = end_of_pixels = 0
+    for start, end, is_pixels in sorted(spans):
+        if start < (end_of_all if is_pixels else end_of_pixels):
+            return True
+        end_of_all = max(end_of_all, end)
+        end_of_pixels = max(end_of_pixels, end if is_pixels else 0)
+    return False
 
 
 def _overlap(a: Box, b: Box) -> bool:

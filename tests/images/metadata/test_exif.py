@@ -70,3 +70,13 @@ def test_a_directory_in_itself_ends():
     while isinstance(values, list) and values:
         values, depth = values[0][1], depth + 1
     assert depth == 4
+
+
+def test_a_value_of_a_type_that_nobody_knows_is_skipped():
+    big = b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 2)
+    big += struct.pack("<HHQQ", 0x010F, 2, 5, int.from_bytes(b"Zeiss", "little"))
+    big += struct.pack("<HHQQ", 0x9999, 55397, 2**63, 0) + bytes(8)
+    turned = oriented(big, 6)
+    assert orientation_of(turned) == 6
+    assert read(turned)[0x010F] == "Zeiss"
+    assert 0x9999 not in read(turned)

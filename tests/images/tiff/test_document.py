@@ -147,3 +147,33 @@ def test_a_value_beyond_the_end_of_the_file_means_truncated(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ImageError, match=r"a\.tif: the file is truncated"):
         read_photo(path)
+
+
+def changed_numbers(path, tag, values, page=0):
+    """Set whole numbers of a tag that are written beside the directory, where they stand."""
+    with path.open("r+b") as file:
+        layout = layout_of(file)
+        entry = directories(file, layout)[page].get(tag)
+        file.seek(int.from_bytes(entry.field, layout.endian))
+        file.write(layout.pack(f"{len(values)}I", *values))
+
+
+def test_strips_that_two_pages_share_are_changed_for_one_only(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise((2, 40, 50)), photometric="minisblack", rowsperstrip=4)
+    with tifffile.TiffFile(path) as file:
+        first = file.pages[0].dataoffsets
+    changed_numbers(path, 273, first, page=1)
+    assert segment_bytes(path, 0) == segment_bytes(path, 1)
+    target = rewritten(path)
+    assert segment_bytes(target, 1) == segment_bytes(path, 1)
+
+
+def test_a_strip_that_was_never_written_stays_so(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise((40, 50)), compression="lzw", rowsperstrip=4)
+    with tifffile.TiffFile(path) as file:
+        places = list(file.pages[0].dataoffsets)
+    changed_numbers(path, 273, [*places[:-1], 0])
+    with tifffile.TiffFile(rewritten(path)) as file:
+        assert file.pages[0].dataoffsets[-1] == 0
