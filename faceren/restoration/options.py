@@ -98,9 +98,17 @@ class RestoreOptions:
         """Whether also a photo without a face is written anew, not copied."""
         return self.scale != 1 or self.format != "keep"
 
-    def digest(self, weights_sha256: str, given: "Sequence[GivenFace]" = ()) -> str:
-        """Return a hash of all that decides an output: options, weights, faces given by hand."""
-        fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
+    def digest(
+        self, weights_sha256: str, given: "Sequence[GivenFace]" = (), computed: str = ""
+    ) -> str:
+        """Return a hash of all that decides an output beside its input.
+
+        Args:
+            weights_sha256: Of the network.
+            given: Faces that a person has marked.
+            computed: Engine, device and number type.
+        """
+        fields = json.dumps(dataclasses.asdict(self), sort_keys=True) + computed
         if given:
             fields += repr(tuple(given))
         return hashlib.sha256(f"{fields}|{weights_sha256}".encode()).hexdigest()[:16]
