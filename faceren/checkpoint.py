@@ -32,13 +32,12 @@ from faceren.networks.published import import_published
 from faceren.weights import (
     FORMAT_VERSION,
     METADATA_KEY,
+    PICKLES,
     CheckpointInfo,
     check_fit,
     check_weights_file,
     read_header,
 )
-
-PICKLES = (".pth", ".pt")
 
 
 @dataclass(frozen=True, kw_only=True)

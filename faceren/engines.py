@@ -27,7 +27,7 @@ from faceren.config import Engine, Ensemble, Precision, check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
 from faceren.graphs.session import Session, cores_here, session_of, use_cores
-from faceren.weights import CheckpointInfo, StoredWeights, check_fit, read_weights
+from faceren.weights import PICKLES, CheckpointInfo, StoredWeights, check_fit, read_weights
 
 LEAST = 16
 """Pixels a side that a picture needs."""
@@ -205,7 +205,7 @@ def load_engine(
 
 def _needs_torch(weights: Path, device: str, precision: str) -> str:
     """Return what of a request ONNX Runtime cannot do, as the user would say it; or nothing."""
-    if weights.suffix in (".pth", ".pt"):
+    if weights.suffix in PICKLES:
         return f"{weights.name}, a published state dict,"
     if precision not in ("auto", "fp32"):
         return f"--precision {precision}"

@@ -21,6 +21,8 @@ from faceren.files import sha256_of
 
 METADATA_KEY = "faceren"
 FORMAT_VERSION = 1
+PICKLES = (".pth", ".pt")
+"""Suffixes of state dicts that others have published, which torch alone reads."""
 Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig)
 SHOWN = 4
 """Keys that an error names before it counts the rest."""

@@ -195,7 +195,7 @@ def header_of(pipeline: "Pipeline", model: str) -> Json:
         "model": checkpoint.info.name or model,
         "model_option": model,
         "weights_sha256": checkpoint.sha256,
-        "computed": pipeline.restorer.computed,
+        "engine": pipeline.restorer.computed,
         "self_ensemble": pipeline.restorer.self_ensemble,
         "options": asdict(pipeline.options),
     }

@@ -18,6 +18,9 @@ FLOAT, INT64, FLOAT16 = 1, 7, 10
 """Types of tensors, as ONNX numbers them."""
 TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16}
 
+SMALL = 64
+"""Numbers up to which a constant always is in the file: shapes, steps, limits."""
+
 Weight = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int64]
 Attribute = int | float | str | Sequence[int]
 Sides = tuple[int | str, ...]
@@ -105,10 +108,11 @@ class Graph:
         ]  # fmt: skip
 
     def _tensors(self, *, embedded: bool) -> Iterable[bytes]:
-        for name, array in self.weights.items():
-            half = array.dtype == np.float16
-            kind = TYPES[array.dtype.name] if embedded or not half else FLOAT
-            parts = [_number(1, side) for side in array.shape] + [_number(2, kind)]
+        for name, value in self.weights.items():
+            half = value.dtype == np.float16
+            array = value.astype(np.float32) if half and not embedded else value
+            parts = [_number(1, side) for side in array.shape]
+            parts.append(_number(2, TYPES[array.dtype.name]))
             parts.append(_text(8, f"{name}.half" if embedded and half else name))
             if embedded or array.size <= SMALL:
                 parts.append(_block(9, array.tobytes()))
@@ -116,10 +120,6 @@ class Graph:
                 place = _text(1, "location") + _text(2, "weights")
                 parts += [_block(13, place), _number(14, 1)]
             yield b"".join(parts)
-
-
-SMALL = 64
-"""Numbers up to which a constant always is in the file: shapes, steps, limits."""
 
 
 def _varint(value: int) -> bytes:

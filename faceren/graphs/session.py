@@ -110,7 +110,7 @@ class Session:
         library = onnxruntime()
         options = library.SessionOptions()
         options.intra_op_num_threads = cores
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails is raised as well
         names = list(self._weights)
         values = [library.OrtValue.ortvalue_from_numpy(self._weights[name]) for name in names]
         options.add_external_initializers(names, values)
