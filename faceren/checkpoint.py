@@ -16,7 +16,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from safetensors import safe_open
@@ -24,39 +23,21 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from faceren.checks import check_fields, nearest
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
 from faceren.networks.generator import Generator
 from faceren.networks.pickled import DAMAGED, UNREADABLE, load_tensors
-from faceren.networks.published import import_published, summary
-
-METADATA_KEY = "faceren"
-FORMAT_VERSION = 1
-PICKLES = (".pth", ".pt")
-Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointInfo:
-    """Where weights come from and what may be done with them."""
-
-    name: str = ""
-    """Short name of the model, as manifests and reports show it."""
-    recipe_sha256: str = ""
-    """SHA-256 of the resolved training recipe; empty if there was none."""
-    training_data: str = ""
-    """What the weights were trained on, in a sentence."""
-    licence: str = ""
-    """Licence of the weights."""
-    images_seen: int = 0
-    """Training images drawn so far, repetitions counted."""
-    self_ensemble: bool = False
-    """Restore as the mean over a face and its mirror image, see ``networks.mirrored``."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, label=str)
+from faceren.networks.published import import_published
+from faceren.weights import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    PICKLES,
+    CheckpointInfo,
+    check_fit,
+    check_weights_file,
+    read_header,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +107,7 @@ def load_checkpoint(
         ConfigError: If its format version is unknown, or keys or shapes do not fit; the message
             names them.
     """
-    if not path.is_file():
-        raise MachineError(f"expected a checkpoint at {path}, but there is no such file")
-    if what := _in_place_of_weights(path):
-        raise MachineError(f"expected weights in {path}, got {what}")
+    check_weights_file(path)
     read = _read_published if path.suffix in PICKLES else _read_safetensors
     config, info, tensors = read(path)
     network = _assemble(path, config, tensors)
@@ -138,46 +116,6 @@ def load_checkpoint(
         fold_spectral_norm(network)
     network.to(device=device).to(memory_format=torch.channels_last)
     return LoadedCheckpoint(network=network, config=config, info=info, sha256=sha256_of(path))
-
-
-def _in_place_of_weights(path: Path) -> str:
-    """Return what a download has left in place of weights, and what to do; or nothing."""
-    with path.open("rb") as file:
-        start = file.read(64).lstrip().lower()
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer: fetch the file itself, with git lfs pull"
-    if start.startswith((b"<!doctype", b"<html")):
-        return "a web page: download the file itself, not the page about it"
-    return ""
-
-
-def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
-    """Return what one of our checkpoints says about itself, without reading its weights.
-
-    Raises:
-        MachineError: If the file is not there or is no ``.safetensors`` file.
-        ConfigError: If it is no checkpoint of ours, or of another format version.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except UNREADABLE as error:
-        raise MachineError(
-            f"{path} cannot be read as a safetensors file ({error}); it is damaged or another kind"
-        ) from error
-    if METADATA_KEY not in metadata:
-        raise ConfigError(f"{path.name}: expected a faceren checkpoint, got other safetensors")
-    header = _json_object(path, metadata[METADATA_KEY])
-    version = header.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ConfigError(
-            f"{path.name}: expected format version {FORMAT_VERSION}, got {version!r:.40}; "
-            f"update faceren"
-        )
-    return (
-        _from_fields(path, GeneratorConfig, header.get("config")),
-        _from_fields(path, CheckpointInfo, header.get("info")),
-    )
 
 
 def fold_spectral_norm(network: Generator) -> None:
@@ -190,33 +128,6 @@ def fold_spectral_norm(network: Generator) -> None:
         if isinstance(module, nn.Conv2d) and parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight")
     network.config = dataclasses.replace(network.config, spectral_norm=False)
-
-
-def _json_object(path: Path, text: str) -> dict[str, object]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
-    return values
-
-
-def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:
-    if not isinstance(values, dict):
-        raise ConfigError(
-            f"{path.name}: expected the fields of {kind.__name__}, got {values!r:.80}"
-        )
-    known = [field.name for field in dataclasses.fields(kind)]
-    for name in values:
-        if name not in known:
-            raise ConfigError(
-                f"{path.name}: {kind.__name__} has no field {name!r:.80}{nearest(name, known)}"
-            )
-    try:
-        return kind(**values)
-    except ConfigError as error:
-        raise ConfigError(f"{path.name}: {error}") from error
 
 
 def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
@@ -250,20 +161,7 @@ def _assemble(path: Path, config: GeneratorConfig, tensors: Mapping[str, Tensor]
     with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
         network = Generator(config)
     wanted = network.state_dict()
-    wrong = [
-        f"{key!r}: expected shape {tuple(value.shape)}, got "
-        + (str(tuple(tensors[key].shape)) if key in tensors else "none")
-        for key, value in wanted.items()
-        if key not in tensors or tensors[key].shape != value.shape
-    ]
-    wrong += [
-        f"{key!r}: not part of the network, got shape {tuple(value.shape)}"
-        for key, value in tensors.items()
-        if key not in wanted
-    ]
-    if wrong:
-        raise ConfigError(
-            f"{path.name}: the weights do not fit its configuration: {summary(wrong)}"
-        )
+    shapes = {key: value.shape for key, value in tensors.items()}
+    check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes)
     network.load_state_dict(tensors, assign=True)
     return network.eval()

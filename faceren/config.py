@@ -17,6 +17,8 @@ Head = Literal["tanh", "residual", "bands"]
 Ensemble = Literal["auto", "on", "off"]
 """Whether a face's mirror image is restored, too; ``auto``: as the weights say."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Engine = Literal["auto", "onnx", "torch"]
+"""What computes a restoration; ``auto``: ONNX Runtime on a CPU in float32, otherwise torch."""
 Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 
 Count = Annotated[int, Bounds(1)]
@@ -119,3 +121,8 @@ class GeneratorConfig:
     def channels(self, level: int) -> int:
         """Return the feature channels after ``level`` halvings."""
         return int(self.width * min(2**level, self.max_multiplier))
+
+
+def gain_channels(octave: int, stem_stride: int) -> int:
+    """Return the channels, at H / r by W / r, that hold the gains of an octave."""
+    return 2 * max(1, stem_stride >> octave) ** 2

@@ -82,6 +82,12 @@ class Restorer:
         return self.checkpoint.network.stride
 
     @property
+    def computed(self) -> str:
+        """Engine, device and number type: what decides the last bits of an output."""
+        names = {kind: name for name, kind in DTYPES.items()}
+        return f"torch {self.device.type} {names[self.dtype]}"
+
+    @property
     def on_cpu(self) -> bool:
         """Whether passes may run side by side, each on some of the cores."""
         return self.device.type == "cpu"

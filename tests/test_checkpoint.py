@@ -7,18 +7,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from faceren.checkpoint import (
-    METADATA_KEY,
-    CheckpointInfo,
-    fold_spectral_norm,
-    load_checkpoint,
-    read_header,
-    save_checkpoint,
-)
+from faceren.checkpoint import fold_spectral_norm, load_checkpoint, save_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 from faceren.networks.generator import build_generator
+from faceren.weights import METADATA_KEY, CheckpointInfo, read_header
 from tests.networks.literal import LiteralGenerator, randomise
 from tests.networks.shapes import TINY
 

@@ -2,13 +2,14 @@ import pytest
 import torch
 
 from faceren.assets import model_path, samples_dir
-from faceren.checkpoint import CheckpointInfo, LoadedCheckpoint, load_checkpoint, save_checkpoint
+from faceren.checkpoint import LoadedCheckpoint, load_checkpoint, save_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.images import find_images, read_rgb
 from faceren.images.tensors import to_tensor
 from faceren.inference import Restorer, _pad, load_restorer, pick_device, pick_dtype
 from faceren.networks.generator import build_generator
+from faceren.weights import CheckpointInfo
 
 TINY = GeneratorConfig(
     width=4,

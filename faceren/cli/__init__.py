@@ -11,6 +11,7 @@ import faceren
 from faceren.cli.benchmark import benchmark
 from faceren.cli.degrade import degrade
 from faceren.cli.evaluate import evaluate
+from faceren.cli.export import export
 from faceren.cli.parameters import with_options
 from faceren.cli.restore import restore
 from faceren.cli.screen import Screen
@@ -52,7 +53,7 @@ def _root(
         logging.getLogger("faceren").setLevel(logging.DEBUG)
 
 
-for command in (restore, degrade, train, evaluate, benchmark):
+for command in (restore, degrade, train, evaluate, benchmark, export):
     app.command()(with_options(command))
 
 

@@ -12,7 +12,7 @@ from typer import Option
 
 from faceren.assets import DEFAULT_MODEL
 from faceren.checks import Bounds, check_fields
-from faceren.config import Precision
+from faceren.config import Engine, Precision
 from faceren.errors import ConfigError
 from faceren.metrics.names import Protocol
 from faceren.restoration.options import flag_of
@@ -46,6 +46,10 @@ class RunOptions:
     """A shipped model's name or the path of a checkpoint."""
     device: Device = "auto"
     precision: ComputedIn = "auto"
+    engine: Annotated[
+        Engine, Option(help="What computes: ONNX Runtime (on a CPU in fp32), or torch.")
+    ] = "auto"
+    """See ``faceren.engines``."""
     batch_size: Annotated[
         Literal["auto"] | Annotated[int, Bounds(1)],
         Option(help="Faces a pass, or auto.", metavar="N"),

@@ -108,14 +108,15 @@ def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
         MachineError: If weights, a library or the device are not there.
     """
     from faceren.assets import model_path
+    from faceren.engines import load_engine
     from faceren.faces.tools import settled_mask
-    from faceren.inference import load_restorer
     from faceren.restoration.photo import tools_for
     from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
 
     options = replace(options, mask=settled_mask(options.mask, how.weights_dir))
-    restorer = load_restorer(
+    restorer = load_engine(
         model_path(how.model),
+        engine=how.engine,
         device=how.device,
         precision=how.precision,
         batch_size=None if how.batch_size == "auto" else how.batch_size,
@@ -199,6 +200,7 @@ def header_of(pipeline: "Pipeline", model: str) -> Json:
         "model": checkpoint.info.name or model,
         "model_option": model,
         "weights_sha256": checkpoint.sha256,
+        "engine": pipeline.restorer.computed,
         "self_ensemble": pipeline.restorer.self_ensemble,
         "options": asdict(pipeline.options),
     }

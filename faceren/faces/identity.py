@@ -10,11 +10,22 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceren.arrays import Float64, Rgb8
 from faceren.assets import asset
 from faceren.errors import MachineError, ShapeError
-from faceren.faces.embedding import SIDE, EmbeddingNetwork
+from faceren.graphs.embedding import (
+    CHIPS,
+    EMBEDDING,
+    EMBEDDINGS,
+    MAPS,
+    SIDE,
+    EmbeddingWeights,
+    embedding_graph,
+    read_embedding,
+)
+from faceren.graphs.session import Session, session_of
 
 MARGIN = 0.25
 """What the embedding sees around the landmarks, as a share of the face's side: dlib's own."""
@@ -49,8 +60,20 @@ def _predictor(points: int) -> Any:
 
 
 @cache
-def _network() -> EmbeddingNetwork:
-    return EmbeddingNetwork(asset("dlib-embedding"))
+def _weights() -> EmbeddingWeights:
+    return read_embedding(asset("dlib-embedding"))
+
+
+@cache
+def _embedder() -> Session:
+    graph = embedding_graph(_weights())
+    return session_of(graph, {EMBEDDINGS: ("n", EMBEDDING)})
+
+
+@cache
+def _eye(stages: int) -> Session:
+    graph = embedding_graph(_weights(), stages)
+    return session_of(graph, {MAPS: ("n", "channels", "height", "width")})
 
 
 def check_rgb(rgb: Rgb8) -> Rgb8:
@@ -97,7 +120,8 @@ def embedding(rgb: Rgb8, box: Any) -> Float64:
     with _TURN:
         shape = _predictor(5)(image, box)
         chip = np.asarray(_dlib().get_face_chip(image, shape, SIDE, MARGIN))
-        return _network().embed(chip[None])[0]
+    (found,) = _embedder().run({CHIPS: chip[None].astype(np.float32)})
+    return np.asarray(found[0], np.float64)
 
 
 def embed_aligned(crop: Rgb8) -> Float64:
@@ -119,13 +143,24 @@ def embed_aligned(crop: Rgb8) -> Float64:
 
 
 def describe(chip: Rgb8, stages: int) -> Float64:
-    """Return what the embedding network sees in a face after some of its stages.
+    """Return what the embedding network sees after some stages, (10 C,): its mean, then 3 x 3.
 
     Args:
         chip: (150, 150, 3) uint8, aligned about as ``dlib.get_face_chip`` does.
-        stages: How many, from the first; see ``EmbeddingNetwork.describe``.
+        stages: How many, from the first.
     """
-    return _network().describe(check_rgb(chip)[None], stages)[0]
+    (maps,) = _eye(stages).run({CHIPS: check_rgb(chip)[None].astype(np.float32)})
+    return np.append(maps[0].mean((1, 2), dtype=np.float64), _ninths(maps[0]).ravel())
+
+
+def _ninths(maps: NDArray[np.float32]) -> Float64:
+    """Return the means of 3 x 3 parts of maps (C, h, w), (C, 3, 3); they overlap by a pixel."""
+    _, *sides = maps.shape
+    rows, columns = (
+        [slice(i * side // 3, -(-(i + 1) * side // 3)) for i in range(3)] for side in sides
+    )
+    means = [[maps[:, y, x].mean((1, 2), dtype=np.float64) for x in columns] for y in rows]
+    return np.moveaxis(np.array(means), 2, 0)
 
 
 def distance(ours: Float64, theirs: Float64) -> float:

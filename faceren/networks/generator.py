@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.checks import nearest
-from faceren.config import GeneratorConfig
+from faceren.config import GeneratorConfig, gain_channels
 from faceren.errors import ConfigError, ShapeError
-from faceren.networks.bands import gain_channels, gains_of, scaled_octaves
+from faceren.networks.bands import gains_of, scaled_octaves
 from faceren.networks.convolution import conv3x3
 from faceren.networks.spade import SpadeResBlock, normalise
 from faceren.networks.suppression import build_suppression

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from faceren.config import GeneratorConfig, Variant
 from faceren.errors import ConfigError
+from faceren.weights import summary
 
 DEPTH = 5
 MULTIPLIER = 16
@@ -24,8 +25,6 @@ LIP_INDICES = (3, 7, 11, 15, 19)
 """Places of the suppression layers in the flat encoder of ``lipspade``."""
 BATCH_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 WRAPPERS = ("params_ema", "params", "state_dict")
-SHOWN = 4
-"""Keys that an error names before it counts the rest."""
 
 
 @dataclass(frozen=True)
@@ -213,12 +212,6 @@ def check(config: GeneratorConfig, tensors: Mapping[str, Tensor], parts: list[Pa
             f"this looks like a published {config.variant!r} generator of width {config.width}, "
             f"but does not fit it: {summary(wrong)}"
         )
-
-
-def summary(lines: list[str]) -> str:
-    """Return the first lines in one, and how many more there are."""
-    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return "; ".join(lines[:SHOWN]) + more
 
 
 def advance_power_iteration(state: dict[str, Tensor], prefix: str) -> None:

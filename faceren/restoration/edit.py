@@ -8,6 +8,7 @@ face is blended back toward the photo. Crops are (S, S, 3), float32 RGB in [0, 1
 import numpy as np
 
 from faceren.arrays import LUMA, Rgb, Rgb8
+from faceren.faces.identity import distance, embed_aligned
 from faceren.restoration.crops import FaceCrop, scaled_face
 from faceren.restoration.grain import with_grain
 from faceren.restoration.network import Restored
@@ -108,8 +109,6 @@ def identity_share(
     Raises:
         MachineError: If dlib or its weights are missing.
     """
-    from faceren.faces.identity import distance, embed_aligned  # here: it loads torch
-
     height, width = crop.shape[:2]
     if height != width or height < LEAST_SIDE:
         return 1.0, None, ""

@@ -9,14 +9,13 @@ octave and replaced by random grain of that spectrum, which hides no face. Lumin
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
-from faceren.arrays import LUMA, Plane, Rgb
+from faceren.arrays import LUMA, Float64, Plane, Rgb
 
 SMOOTHINGS = (0.7, 1.4, 2.8, 5.6)
 """Gaussian sigmas in crop pixels; between two of them lies an octave."""
@@ -92,7 +91,7 @@ def noise_like(powers: ByTone, tone: Plane, rng: np.random.Generator) -> Plane:
         rng: Source of randomness.
     """
     mixture = _mixture()
-    parts = replace(powers, values=np.array([nnls(mixture, p)[0] for p in powers.values]))
+    parts = replace(powers, values=np.array([shares_of(p, mixture) for p in powers.values]))
     noise = np.zeros_like(tone)
     for index, sigma in enumerate(LENSES):
         if not parts.values[:, index].any():
@@ -101,6 +100,29 @@ def noise_like(powers: ByTone, tone: Plane, rng: np.random.Generator) -> Plane:
         soft = cv2.GaussianBlur(white, (0, 0), sigma) if sigma else white
         noise += np.sqrt(parts.at(tone, index)) * (soft / soft.std())
     return noise
+
+
+def shares_of(power: Float64, mixture: Float64) -> Float64:
+    """Return how much of each part, none below 0, makes up a power best: least squares, (n,).
+
+    There are so few parts that each choice of them can be tried; ``scipy`` takes a third of a
+    second to load.
+
+    Args:
+        power: (m,).
+        mixture: (m, n), independent columns.
+    """
+    count = mixture.shape[1]
+    best, least = np.zeros(count), float(power @ power)
+    for size in range(1, count + 1):
+        for chosen in map(list, combinations(range(count), size)):
+            part = mixture[:, chosen]
+            shares = np.linalg.lstsq(part, power, rcond=None)[0]
+            rest = power - part @ shares
+            if (shares >= 0).all() and rest @ rest < least:
+                best, least = np.zeros(count), float(rest @ rest)
+                best[chosen] = shares
+    return best
 
 
 @cache

@@ -10,13 +10,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from faceren.arrays import Rgb
+from faceren.engines import Restorer
 from faceren.errors import FaceError, FacerenError, MachineError
-
-if TYPE_CHECKING:  # torch loads where a network is, not here
-    from faceren.inference import Restorer
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class SharedNetwork:
         cores: Threads of a pass that nothing runs beside; default the restorer's own number.
     """
 
-    def __init__(self, restorer: "Restorer", cores: int | None = None) -> None:
+    def __init__(self, restorer: Restorer, cores: int | None = None) -> None:
         self.restorer = restorer
         self.cores = cores or restorer.cores
         self._changed = threading.Condition()

@@ -98,11 +98,20 @@ class RestoreOptions:
         """Whether also a photo without a face is written anew, not copied."""
         return self.scale != 1 or self.format != "keep"
 
-    def digest(self, weights_sha256: str, given: "Sequence[GivenFace]" = ()) -> str:
-        """Return a hash of all that decides an output: options, weights, faces given by hand."""
+    def digest(
+        self, weights_sha256: str, given: "Sequence[GivenFace]" = (), computed: str = ""
+    ) -> str:
+        """Return a hash of all that decides an output beside its input.
+
+        Args:
+            weights_sha256: Of the network.
+            given: Faces that a person has marked.
+            computed: Engine, device and number type.
+        """
         # what is "auto" now was "all": a run with the default options goes on as it was
         faces = {"auto": "all", "all": "all, doubtful too"}.get(self.faces, self.faces)
-        fields = json.dumps(dataclasses.asdict(self) | {"faces": faces}, sort_keys=True)
+        asked = dataclasses.asdict(self) | {"faces": faces}
+        fields = json.dumps(asked, sort_keys=True) + computed
         if given:
             fields += repr(tuple(given))
         return hashlib.sha256(f"{fields}|{weights_sha256}".encode()).hexdigest()[:16]

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faceren.arrays import Rgb8
+from faceren.engines import Restorer
 from faceren.faces.detection import detect_faces
 from faceren.faces.face import Face, Search
 from faceren.faces.given import GivenFace, locate
@@ -27,9 +27,6 @@ from faceren.restoration.crops import (
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import LeftFace
 from faceren.runs.plan import Job
-
-if TYPE_CHECKING:  # torch loads where a network is, not here
-    from faceren.inference import Restorer
 
 JUDGED = 256
 """Pixels of a photo's shorter side that are enough to judge its colours."""
@@ -103,7 +100,7 @@ def prepare(
 
 
 def tools_for(
-    options: RestoreOptions, restorer: "Restorer", folder: Path | None, *, offline: bool
+    options: RestoreOptions, restorer: Restorer, folder: Path | None, *, offline: bool
 ) -> FaceTools:
     """Load what finds and outlines faces; nothing for aligned crops.
 

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import Literal
 
 from faceren.arrays import Rgb
+from faceren.engines import Restorer
 from faceren.errors import FacerenError, MachineError, may_pass, unforeseen
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
+from faceren.graphs.session import use_cores
 from faceren.images import Restoration
 from faceren.restoration.finish import Watcher, finish
 from faceren.restoration.network import RestoredOrError, SharedNetwork
@@ -22,9 +24,6 @@ from faceren.restoration.photo import Prepared, prepare
 from faceren.restoration.results import PhotoResult
 from faceren.restoration.stream import MemoryBudget, PhotoStream, PreparedOrFailed, Stages
 from faceren.runs.plan import Job
-
-if TYPE_CHECKING:  # torch loads where a network is, not here
-    from faceren.inference import Restorer
 
 AHEAD = 4
 """Photos on their way beyond those in the hands of the threads and those that fill a batch."""
@@ -77,7 +76,7 @@ class Timing:
 class Pipeline:
     """Everything a run needs beside its jobs."""
 
-    restorer: "Restorer"
+    restorer: Restorer
     options: RestoreOptions
     max_pixels: int
     workers: int
@@ -96,7 +95,8 @@ class Pipeline:
     def settings(self, job: Job) -> str:
         """Return the digest of what decides the pixels of a photo's output."""
         given = self.given.get(job.key, ())
-        return self.options.digest(self.restorer.checkpoint.sha256, given)
+        sha256, computed = self.restorer.checkpoint.sha256, self.restorer.computed
+        return self.options.digest(sha256, given, computed)
 
     @cached_property
     def network(self) -> SharedNetwork:
@@ -114,10 +114,9 @@ class Pipeline:
         batch = self.restorer.faces_a_pass
         budget = MemoryBudget(self.max_memory, 2 * self.workers + AHEAD + batch, self.options.scale)
         passes = 2 if self.restorer.on_cpu else 1  # the second may fill a core that would idle
-        alone = partial(self.restorer.use_cores, 1)  # a worker's own arithmetic
         with (
             ThreadPoolExecutor(passes, "faceren-network") as network,
-            ThreadPoolExecutor(self.workers, "faceren", alone) as pool,
+            ThreadPoolExecutor(self.workers, "faceren", self._use_one_core) as pool,
         ):
             stream = PhotoStream(stages, pool, network, batch=batch, budget=budget)
             try:
@@ -125,6 +124,11 @@ class Pipeline:
             finally:
                 stream.cancel()
                 self.restorer.use_cores(cores)
+
+    def _use_one_core(self) -> None:
+        """Let a worker's own arithmetic stay on its core."""
+        self.restorer.use_cores(1)
+        use_cores(1)
 
     def one(self, job: Job) -> PhotoResult:
         """Restore one photo, with nothing beside it and one face at a time.

@@ -12,7 +12,7 @@ from types import FrameType
 
 import torch
 
-from faceren.checkpoint import CheckpointInfo, save_checkpoint
+from faceren.checkpoint import save_checkpoint
 from faceren.errors import FacerenError, MachineError
 from faceren.training.events import Event, Finished, Progress, Saved, Validated
 from faceren.training.folder import RunFolder
@@ -23,6 +23,7 @@ from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_f
 from faceren.training.state import Counters
 from faceren.training.step import Stepper, StepResult, progress
 from faceren.training.validation import Validator, overall, write_sheet
+from faceren.weights import CheckpointInfo
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from faceren.assets import asset
 from faceren.errors import ShapeError
-from faceren.faces.embedding import SIDE, EmbeddingNetwork
+from faceren.graphs.embedding import SIDE
 from faceren.networks.discriminator import Scores
+from faceren.networks.embedding import EmbeddingNetwork
 
 LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """Weights of relu1_1 to relu5_1 in the published perceptual loss."""

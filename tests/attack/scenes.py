@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import tifffile
 
-from faceren.checkpoint import CheckpointInfo, save_checkpoint
+from faceren.checkpoint import save_checkpoint
 from faceren.networks.generator import build_generator
+from faceren.weights import CheckpointInfo
 from tests.attack.faults import Fault, Laboratory, contents
 from tests.training.tiny import CONFIG, write_images, write_recipe
 

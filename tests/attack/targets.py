@@ -21,7 +21,7 @@ import yaml
 from hypothesis import strategies as st
 
 from faceren.bench.output.report import read_report
-from faceren.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.commands.review import _commands, open_to_change
 from faceren.commands.verify import verify
 from faceren.degradation.planning import plan_replay
@@ -39,6 +39,7 @@ from faceren.runs.plan import Job
 from faceren.training.folder import RunFolder
 from faceren.training.log import read_log
 from faceren.training.recipe_file import dump_recipe, load_recipe
+from faceren.weights import CheckpointInfo
 from tests.training.tiny import CONFIG, MODEL
 
 

@@ -117,7 +117,7 @@ def test_the_header_of_a_run_holds_every_field_of_the_options():
     longer = a_copy_with(RestoreOptions, "light", hint, "soft")
     info = SimpleNamespace(name="n")
     restorer = SimpleNamespace(
-        checkpoint=SimpleNamespace(info=info, sha256="0"), self_ensemble=False
+        checkpoint=SimpleNamespace(info=info, sha256="0"), self_ensemble=False, computed="onnx"
     )
     header = header_of(SimpleNamespace(restorer=restorer, options=longer(light="hard")), "base")
     assert header["options"]["light"] == "hard"

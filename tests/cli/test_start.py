@@ -1,5 +1,7 @@
 """What starts without torch, which takes seconds to load, and what needs nothing heavy at all."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faceren.assets import samples_dir
 from tests.runs import make_run
 
 CODE = """
@@ -41,7 +44,7 @@ def clean(tmp_path):
 
 
 def test_help_and_version_load_nothing_heavy():
-    commands = ("restore", "degrade", "train", "evaluate", "benchmark")
+    commands = ("restore", "degrade", "train", "evaluate", "benchmark", "export")
     helps = [(["--help"], 0), (["--version"], 0), *(([name, "--help"], 0) for name in commands)]
     start(helps, {"torch", "cv2", "numpy", "torchvision", "rich"})
 
@@ -69,6 +72,30 @@ def test_the_page_and_reverts_need_no_torch(tmp_path):
     assert (out / "report.html").exists()
     one = "a b/one.png"
     assert (out / one).read_bytes() == (tmp_path / "photos" / one).read_bytes()
+
+
+def test_restoring_on_a_cpu_needs_no_torch(tmp_path):
+    """Each command in a process of its own: whatever one loads, the next does without."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(samples_dir() / "portrait_gray.jpg", photos)
+    out, (single, pipe) = tmp_path / "out", (tmp_path / "one.onnx", tmp_path / "list")
+    pipe.write_text("portrait_gray.jpg\n")
+    cpu = ["--device", "cpu"]
+    for arguments in (
+        ["restore", photos, "-o", out, "--dry-run", *cpu],
+        ["restore", photos, "-o", out, *cpu],
+        ["restore", photos, "-o", out, *cpu],
+        ["restore", photos, "-o", out, *cpu, "--overwrite", "--min-identity", "0.01"],
+        ["restore", "--verify", out],
+        ["restore", "--report-only", out],
+        ["restore", "-o", out, "--only", pipe, "--strength", "0.5", *cpu],
+        ["restore", "-o", out, "--revert", pipe],
+        ["export", "compact", "-o", single],
+    ):
+        start([(arguments, 0)], {"torch", "scipy", "onnx"})
+    status = json.loads((out / "manifest.jsonl").read_text().splitlines()[1])["status"]
+    assert status == "restored"
 
 
 def test_what_is_refused_is_refused_before_torch_is_loaded(clean, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from faceren.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.commands.train import train
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, FacerenError, MachineError
@@ -24,6 +24,7 @@ from faceren.training import state as state_module
 from faceren.training.events import Finished, Progress, Reading, Saved, Started, Validated
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.step import Stepper
+from faceren.weights import CheckpointInfo
 from tests.networks.literal import LiteralGenerator, randomise
 from tests.training.tiny import CONFIG, MODEL, finished, losses, run, write_images, write_recipe
 

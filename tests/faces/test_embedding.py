@@ -1,13 +1,24 @@
 import numpy as np
 import pytest
+import torch
 
 from faceren.assets import asset, samples_dir
 from faceren.errors import MachineError
 from faceren.faces import identity
-from faceren.faces.embedding import EmbeddingNetwork, _blobs, _layer_sizes
+from faceren.graphs.embedding import _blobs, _layer_sizes, read_embedding
 from faceren.images import find_images, read_rgb
+from faceren.networks.embedding import EmbeddingNetwork
 
 CENTRE, SIDE = (128, 153), 150
+
+
+def levels(chips):
+    return torch.from_numpy(chips).permute(0, 3, 1, 2).float()
+
+
+@pytest.fixture
+def chips():
+    return np.random.default_rng(0).integers(0, 256, (3, 150, 150, 3), dtype=np.uint8)
 
 
 def test_it_computes_what_dlib_computes():
@@ -22,10 +33,23 @@ def test_it_computes_what_dlib_computes():
         np.testing.assert_allclose(identity.embedding(face, box), expected, atol=2e-6)
 
 
-def test_a_face_does_not_depend_on_its_neighbours():
+def test_torch_computes_the_same(chips):
     network = EmbeddingNetwork(asset("dlib-embedding"))
-    chips = np.random.default_rng(0).integers(0, 256, (3, 150, 150, 3), dtype=np.uint8)
-    np.testing.assert_allclose(network.embed(chips)[1], network.embed(chips[1:2])[0], atol=1e-6)
+    session = identity._embedder()
+    (ours,) = session.run({"chips": chips.astype(np.float32)})
+    np.testing.assert_allclose(ours, network(levels(chips)).numpy(), atol=2e-6)
+    for chip in chips[:2]:
+        maps = network.maps(levels(chip[None]), 3)
+        parts = (maps.mean((2, 3)), torch.nn.functional.adaptive_avg_pool2d(maps, 3).flatten(1))
+        np.testing.assert_allclose(
+            identity.describe(chip, 3), torch.cat(parts, dim=1)[0].numpy(), atol=1e-5
+        )
+
+
+def test_a_face_does_not_depend_on_its_neighbours(chips):
+    (together,) = identity._embedder().run({"chips": chips.astype(np.float32)})
+    (alone,) = identity._embedder().run({"chips": chips[1:2].astype(np.float32)})
+    assert (together[1] == alone[0]).all()
 
 
 def test_the_file_holds_29_convolutions_of_the_sizes_of_the_paper():
@@ -39,4 +63,4 @@ def test_the_file_holds_29_convolutions_of_the_sizes_of_the_paper():
 def test_another_file_is_refused(tmp_path):
     (tmp_path / "a.dat").write_bytes(b"\x01\x05con_4\x01\x02\x01\x01\x01\x01\x01\x01\x01\x01" * 3)
     with pytest.raises(MachineError, match="not the layers"):
-        EmbeddingNetwork(tmp_path / "a.dat")
+        read_embedding(tmp_path / "a.dat")

@@ -8,6 +8,7 @@ from faceren.restoration.grain import (
     by_tone,
     flat_blocks,
     octaves,
+    shares_of,
     with_grain,
 )
 
@@ -95,3 +96,15 @@ def test_octaves_add_up_to_all_that_is_not_coarse():
     image = np.random.default_rng(0).random((64, 64), np.float32)
     coarse = image - np.sum(octaves(image), axis=0)
     np.testing.assert_allclose(coarse, cv2.GaussianBlur(image, (0, 0), 5.6), atol=1e-6)
+
+
+def test_shares_are_the_least_squares_without_negative_ones():
+    from scipy.optimize import nnls
+
+    rng = np.random.default_rng(0)
+    mixture = rng.random((4, 4))
+    for _ in range(50):
+        power = rng.normal(size=4)
+        np.testing.assert_allclose(
+            shares_of(power, mixture), nnls(mixture, power)[0], rtol=1e-9, atol=1e-12
+        )

@@ -25,6 +25,7 @@ class Brightening:
     faces_a_pass = 1
     on_cpu = True
     cores = 2
+    computed = "tests"
     checkpoint = SimpleNamespace(sha256="0" * 64, info=SimpleNamespace(name="net"))
 
     def __init__(self):

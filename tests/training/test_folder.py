@@ -2,11 +2,12 @@
 
 import pytest
 
-from faceren.checkpoint import CheckpointInfo, save_checkpoint
+from faceren.checkpoint import save_checkpoint
 from faceren.errors import ConfigError
 from faceren.networks.generator import build_generator
 from faceren.training.folder import check_inputs
 from faceren.training.state import TrainingState
+from faceren.weights import CheckpointInfo
 from tests.networks.literal import randomise
 from tests.training.tiny import CONFIG, finished, run, write_images, write_recipe
 

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from faceren.checkpoint import read_header
 from faceren.errors import FacerenError, MachineError
 from faceren.networks.generator import build_generator
 from faceren.training import loop as module
@@ -23,6 +22,7 @@ from faceren.training.recipe import LossRecipe, Recipe, TrainRecipe, ValidationR
 from faceren.training.state import Counters
 from faceren.training.step import StepResult
 from faceren.training.validation import Measured
+from faceren.weights import read_header
 from tests.training.test_samples import make_set
 from tests.training.tiny import CONFIG
 

@@ -5,9 +5,9 @@ import torch
 from faceren.assets import asset, samples_dir
 from faceren.errors import ShapeError
 from faceren.faces.alignment import TEMPLATE
-from faceren.faces.embedding import EmbeddingNetwork
 from faceren.faces.identity import distance, embedding, first_face
 from faceren.images import find_images, read_rgb
+from faceren.networks.embedding import EmbeddingNetwork
 from faceren.training.losses import (
     FedLoss,
     adversarial_loss,

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from faceren.assets import asset, models_dir
-from faceren.checkpoint import read_header
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError
 from faceren.training.objective import Objective, build_discriminator
 from faceren.training.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe, ValidationRecipe
 from faceren.training.recipe_file import load_recipe
+from faceren.weights import read_header
 from tests.training.tiny import write_recipe
 
 SHIPPED = (

@@ -3,10 +3,11 @@ import torch
 
 from faceren.bench.benchmark import load
 from faceren.bench.request import Request
-from faceren.checkpoint import CheckpointInfo, save_checkpoint
+from faceren.checkpoint import save_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.inference import load_restorer
 from faceren.networks.generator import build_generator
+from faceren.weights import CheckpointInfo
 
 TINY = GeneratorConfig(width=4, depth=2, max_multiplier=2, hidden=4, spectral_norm=False)
 

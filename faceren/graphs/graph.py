@@ -1,0 +1,159 @@
+"""A network as an ONNX file: nodes put one behind the other, weights beside them.
+
+The file format is protocol buffers; what little of it such a file needs is written here, because
+a run writes its graph anew each time, and the package ``onnx`` would add to every start what a
+small photo takes. Field numbers: ``onnx.proto`` (IR version 8, opset 18).
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+IR_VERSION = 8
+OPSET = 18
+FLOAT, INT64, FLOAT16 = 1, 7, 10
+"""Types of tensors, as ONNX numbers them."""
+TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16}
+
+SMALL = 64
+"""Numbers up to which a constant always is in the file: shapes, steps, limits."""
+
+Weight = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int64]
+Attribute = int | float | str | Sequence[int]
+Sides = tuple[int | str, ...]
+"""Shape of an input or output; a side that may vary has a name."""
+
+
+@dataclass
+class Graph:
+    """A network in the making. Values are known by their names, which ``node`` gives out."""
+
+    name: str
+    inputs: dict[str, Sides]
+    """What goes in, float32."""
+    weights: dict[str, Weight] = field(default_factory=dict)
+    """Constant values, by name."""
+    nodes: list[bytes] = field(default_factory=list)
+
+    def constant(self, value: Weight | Sequence[int] | float, name: str = "") -> str:
+        """Keep a constant; return its name.
+
+        Args:
+            value: An array, whole numbers, or one float.
+            name: Default: a number of its own.
+        """
+        kind = np.float32 if isinstance(value, float) else None
+        array = (
+            np.ascontiguousarray(value, kind)
+            if isinstance(value, np.ndarray)
+            else (np.array(value, kind or np.int64))
+        )
+        name = name or f"constant_{len(self.weights)}"
+        self.weights[name] = array
+        return name
+
+    def node(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
+        """Add an operation with one output; return the output's name."""
+        return self.split(kind, *inputs, outputs=1, **attributes)[0]
+
+    def split(self, kind: str, *inputs: str, outputs: int, **attributes: Attribute) -> list[str]:
+        """Add an operation with several outputs; return their names."""
+        number = len(self.nodes)
+        names = [f"{kind}_{number}" + f"_{i}" * (outputs > 1) for i in range(outputs)]
+        parts = [_text(1, name) for name in inputs] + [_text(2, name) for name in names]
+        parts += [_text(3, f"{kind}_{number}"), _text(4, kind)]
+        parts += [_block(5, _attribute(*item)) for item in attributes.items()]
+        self.nodes.append(b"".join(parts))
+        return names
+
+    def rename(self, value: str, name: str) -> None:
+        """Give a value a second name: that of an output."""
+        self.nodes.append(_text(1, value) + _text(2, name) + _text(3, name) + _text(4, "Identity"))
+
+    def to_bytes(
+        self,
+        outputs: Mapping[str, Sides],
+        *,
+        embedded: bool,
+        notes: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Return the file.
+
+        Args:
+            outputs: Names and shapes of what comes out, float32.
+            embedded: Store the weights in the file, those in float16 followed by a conversion to
+                float32. Otherwise they are named only, as float32, and whoever opens the file
+                brings them along.
+            notes: Metadata.
+        """
+        graph = [_block(1, node) for node in self._casts() * embedded + self.nodes]
+        graph.append(_text(2, self.name))
+        graph += [_block(5, t) for t in self._tensors(embedded=embedded)]
+        graph += [_block(11, _value(*item)) for item in self.inputs.items()]
+        graph += [_block(12, _value(*item)) for item in outputs.items()]
+        model = [_number(1, IR_VERSION), _text(2, "faceren"), _block(7, b"".join(graph))]
+        model.append(_block(8, _text(1, "") + _number(2, OPSET)))
+        model += [_block(14, _text(1, k) + _text(2, v)) for k, v in (notes or {}).items()]
+        return b"".join(model)
+
+    def _casts(self) -> list[bytes]:
+        return [
+            _text(1, f"{name}.half") + _text(2, name) + _text(4, "Cast")
+            + _block(5, _attribute("to", FLOAT))
+            for name, array in self.weights.items()
+            if array.dtype == np.float16
+        ]  # fmt: skip
+
+    def _tensors(self, *, embedded: bool) -> Iterable[bytes]:
+        for name, value in self.weights.items():
+            half = value.dtype == np.float16
+            array = value.astype(np.float32) if half and not embedded else value
+            parts = [_number(1, side) for side in array.shape]
+            parts.append(_number(2, TYPES[array.dtype.name]))
+            parts.append(_text(8, f"{name}.half" if embedded and half else name))
+            if embedded or array.size <= SMALL:
+                parts.append(_block(9, array.tobytes()))
+            else:  # what a tensor in another file looks like; the session is handed it instead
+                place = _text(1, "location") + _text(2, "weights")
+                parts += [_block(13, place), _number(14, 1)]
+            yield b"".join(parts)
+
+
+def _varint(value: int) -> bytes:
+    value &= 2**64 - 1  # a negative number is written as its two's complement
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _number(key: int, value: int) -> bytes:
+    return _varint(key << 3) + _varint(value)
+
+
+def _block(key: int, data: bytes) -> bytes:
+    return _varint(key << 3 | 2) + _varint(len(data)) + data
+
+
+def _text(key: int, text: str) -> bytes:
+    return _block(key, text.encode())
+
+
+def _attribute(name: str, value: Attribute) -> bytes:
+    if isinstance(value, int):
+        return _text(1, name) + _number(3, value) + _number(20, 2)
+    if isinstance(value, float):
+        return _text(1, name) + _varint(2 << 3 | 5) + struct.pack("<f", value) + _number(20, 1)
+    if isinstance(value, str):
+        return _text(1, name) + _text(4, value) + _number(20, 3)
+    return _text(1, name) + b"".join(_number(8, item) for item in value) + _number(20, 7)
+
+
+def _value(name: str, sides: Sides) -> bytes:
+    dims = [_block(1, _number(1, s) if isinstance(s, int) else _text(2, s)) for s in sides]
+    tensor = _number(1, FLOAT) + _block(2, b"".join(dims))
+    return _text(1, name) + _block(2, _block(1, tensor))

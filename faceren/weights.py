@@ -1,0 +1,195 @@
+"""Our files of weights, read without torch: what a file says of itself, and its arrays.
+
+The format is that of ``checkpoint``.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from faceren.checks import check_fields, nearest
+from faceren.config import GeneratorConfig
+from faceren.errors import ConfigError, MachineError
+from faceren.files import sha256_of
+
+METADATA_KEY = "faceren"
+FORMAT_VERSION = 1
+PICKLES = (".pth", ".pt")
+"""Suffixes of state dicts that others have published, which torch alone reads."""
+Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig)
+SHOWN = 4
+"""Keys that an error names before it counts the rest."""
+Stored = NDArray[np.float16] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointInfo:
+    """Where weights come from and what may be done with them."""
+
+    name: str = ""
+    """Short name of the model, as manifests and reports show it."""
+    recipe_sha256: str = ""
+    """SHA-256 of the resolved training recipe; empty if there was none."""
+    training_data: str = ""
+    """What the weights were trained on, in a sentence."""
+    licence: str = ""
+    """Licence of the weights."""
+    images_seen: int = 0
+    """Training images drawn so far, repetitions counted."""
+    self_ensemble: bool = False
+    """Restore as the mean over a face and its mirror image, see ``networks.mirrored``."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, label=str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredWeights:
+    """A file of weights as it is."""
+
+    config: GeneratorConfig
+    info: CheckpointInfo
+    arrays: dict[str, Stored]
+    """By the keys of the state dict, float16 or float32."""
+    sha256: str
+    """SHA-256 of the file."""
+
+
+def _in_place_of_weights(path: Path) -> str:
+    """Return what a download has left in place of weights, and what to do; or nothing."""
+    with path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer: fetch the file itself, with git lfs pull"
+    if start.startswith((b"<!doctype", b"<html")):
+        return "a web page: download the file itself, not the page about it"
+    return ""
+
+
+def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
+    """Return what one of our checkpoints says about itself, without reading its weights.
+
+    Raises:
+        MachineError: If the file is not there or is no ``.safetensors`` file.
+        ConfigError: If it is no checkpoint of ours, or of another format version.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise MachineError(
+            f"{path} cannot be read as a safetensors file ({error}); it is damaged or another kind"
+        ) from error
+    if METADATA_KEY not in metadata:
+        raise ConfigError(f"{path.name}: expected a faceren checkpoint, got other safetensors")
+    header = _json_object(path, metadata[METADATA_KEY])
+    version = header.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path.name}: expected format version {FORMAT_VERSION}, got {version!r:.40}; "
+            f"update faceren"
+        )
+    return (
+        _from_fields(path, GeneratorConfig, header.get("config")),
+        _from_fields(path, CheckpointInfo, header.get("info")),
+    )
+
+
+def check_weights_file(path: Path) -> None:
+    """Raise MachineError unless there is a file, and one that may hold weights."""
+    if not path.is_file():
+        raise MachineError(f"expected a checkpoint at {path}, but there is no such file")
+    if what := _in_place_of_weights(path):
+        raise MachineError(f"expected weights in {path}, got {what}")
+
+
+def read_weights(path: Path) -> StoredWeights:
+    """Read one of our ``.safetensors`` files.
+
+    Raises:
+        MachineError: If the file is not there or is damaged.
+        ConfigError: If it is no checkpoint of ours, or of another format version.
+    """
+    check_weights_file(path)
+    config, info = read_header(path)
+    try:
+        with safe_open(path, framework="np") as file:
+            arrays = {key: _float(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise MachineError(f"{path} cannot be read ({error}); it is damaged") from error
+    return StoredWeights(config=config, info=info, arrays=arrays, sha256=sha256_of(path))
+
+
+def _float(array: NDArray[Any]) -> Stored:
+    """Return what is no number of half precision in single precision."""
+    return array if array.dtype == np.float16 else np.asarray(array, np.float32)
+
+
+def check_fit(
+    path: Path, wanted: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]
+) -> None:
+    """Check that weights are those of a network.
+
+    Args:
+        path: Their file, for the message.
+        wanted: Shapes that the network has, by key.
+        found: Shapes of what the file holds.
+
+    Raises:
+        ConfigError: If a key or a shape differs; the message names the first ones.
+    """
+    wrong = [
+        f"{key!r}: expected shape {tuple(shape)}, got "
+        + (str(tuple(found[key])) if key in found else "none")
+        for key, shape in wanted.items()
+        if key not in found or tuple(found[key]) != tuple(shape)
+    ]
+    wrong += [
+        f"{key!r}: not part of the network, got shape {tuple(shape)}"
+        for key, shape in found.items()
+        if key not in wanted
+    ]
+    if wrong:
+        raise ConfigError(
+            f"{path.name}: the weights do not fit its configuration: {summary(wrong)}"
+        )
+
+
+def summary(lines: Sequence[str]) -> str:
+    """Return the first lines in one, and how many more there are."""
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
+
+
+def _json_object(path: Path, text: str) -> dict[str, object]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
+    return values
+
+
+def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path.name}: expected the fields of {kind.__name__}, got {values!r:.80}"
+        )
+    known = [field.name for field in dataclasses.fields(kind)]
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                f"{path.name}: {kind.__name__} has no field {name!r:.80}{nearest(name, known)}"
+            )
+    try:
+        return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{path.name}: {error}") from error

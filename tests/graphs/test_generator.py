@@ -1,0 +1,98 @@
+"""The generators as graphs against torch's: every kind of layer, and the shipped weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from faceren.assets import model_path, samples_dir
+from faceren.checkpoint import load_checkpoint, save_checkpoint
+from faceren.config import GeneratorConfig
+from faceren.errors import ConfigError
+from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
+from faceren.graphs.session import session_of, use_cores
+from faceren.images import find_images, read_rgb
+from faceren.networks.generator import build_generator
+from faceren.weights import CheckpointInfo, check_fit, read_weights
+from tests.networks.shapes import TINY
+from tests.networks.twins import randomise
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = replace(TINY, depth=2, max_multiplier=2, stem_stride=2, octaves=3)
+PUBLISHED = GeneratorConfig(width=2, max_multiplier=4, depth=4, suppression="lip")
+SHAPES = {
+    "as shipped": SMALL,
+    "wide kernels": replace(SMALL, modulation_kernel=3, modulation="plain"),
+    "more middle blocks": replace(SMALL, middle_blocks=3, width=6, hidden=5),
+    "coarse octaves": replace(SMALL, stem_stride=1, octaves=2, kernel_activation="tanh"),
+    "residual": replace(SMALL, head="residual", encoder_normalisation="layer"),
+    "fixed": replace(SMALL, suppression="fixed", shortcut="spade"),
+    "published": PUBLISHED,
+    "lipspade": replace(PUBLISHED, variant="lipspade"),
+    "spade": replace(PUBLISHED, variant="spade", suppression="adaptive"),
+}
+
+
+def stored(folder, config):
+    path = folder / "random.safetensors"
+    network = randomise(build_generator(config), seed=1).eval()
+    save_checkpoint(path, network, info=CheckpointInfo(name="random"), half=False)
+    return path
+
+
+@pytest.mark.parametrize("config", SHAPES.values(), ids=SHAPES)
+def test_every_shape_of_network_computes_what_torch_computes(tmp_path, config):
+    path = stored(tmp_path, config)
+    weights = read_weights(path)
+    graph = generator_graph(weights.config, weights.arrays)
+    check_fit(path, graph.shapes, {key: array.shape for key, array in weights.arrays.items()})
+    onnx.checker.check_model(graph.to_bytes({RESTORED: SIDES}, embedded=True), full_check=True)
+    shape = (2, 3, 2 * config.stride, 3 * config.stride)
+    faces = np.random.default_rng(0).random(shape, np.float32)
+    (found,) = session_of(graph, {RESTORED: SIDES}).run({FACES: faces})
+    exact = load_checkpoint(path).network.double()
+    with torch.no_grad():
+        expected = exact(torch.from_numpy(faces).double()).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4 * abs(expected).max())
+
+
+def test_a_network_that_needs_more_than_a_face_is_refused():
+    config = replace(SHAPES["spade"], guidance_channels=5)
+    with pytest.raises(ConfigError, match="parsing map"):
+        generator_graph(config, {})
+
+
+@pytest.mark.parametrize("model", ["base", "compact"])
+def test_shipped_weights_restore_as_in_torch(model):
+    weights = read_weights(model_path(model))
+    session = session_of(generator_graph(weights.config, weights.arrays), {RESTORED: SIDES})
+    network = load_checkpoint(model_path(model)).network
+    for found in list(find_images([samples_dir() / "clean"]))[:2]:
+        face = (read_rgb(found.path)[::2, ::2] / np.float32(255)).transpose(2, 0, 1)[None]
+        face = np.ascontiguousarray(face, np.float32)
+        (restored,) = session.run({FACES: face})
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(face)).numpy()
+        assert abs(restored - expected).max() < 0.01 / 255
+
+
+@pytest.mark.parametrize("model", ["base", "compact"])
+def test_no_number_of_cores_and_no_neighbour_changes_a_bit(model, monkeypatch):
+    monkeypatch.setattr("faceren.graphs.session.usable_cores", lambda: 4)
+    weights = read_weights(model_path(model))
+    session = session_of(generator_graph(weights.config, weights.arrays), {RESTORED: SIDES})
+    faces = np.random.default_rng(0).random((8, 3, 160, 192), np.float32)
+    try:
+        use_cores(1)
+        (alone,) = session.run({FACES: faces[5:6]})
+        for cores in (1, 2, 3, 4):
+            use_cores(cores)
+            for batch in (faces[5:6], faces[4:6], faces[3:6], faces):
+                (together,) = session.run({FACES: batch})
+                at = 5 if len(batch) == 8 else len(batch) - 1
+                assert (together[at] == alone[0]).all(), (cores, len(batch))
+    finally:
+        use_cores(0)
