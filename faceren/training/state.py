@@ -142,6 +142,7 @@ class TrainingState:
                 number, _, moment = name.partition(".")
                 state.setdefault(int(number), {})[moment] = value
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+            _lay_out(optimiser)
         if parts:
             raise ConfigError(
                 f"{path}: holds {', '.join(sorted(parts))}, which this recipe does not train"
@@ -178,6 +179,14 @@ def _read(path: Path) -> tuple[Counters, Inputs, dict[str, Tensor]]:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise MachineError(f"{path}: its counters cannot be read ({error}); {ANEW}") from error
     return found, inputs, tensors
+
+
+def _lay_out(optimiser: Optimizer) -> None:
+    """Lay moments out in memory as their weights: a fused step goes through both in that order."""
+    for weight, values in optimiser.state.items():
+        for name, value in values.items():
+            if value.shape == weight.shape:
+                values[name] = torch.empty_like(weight).copy_(value)
 
 
 def averaged_copy(generator: Generator) -> Generator:
