@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from faceren.images.colour import CHANNELS
 from faceren.images.containers import bmff
 from faceren.images.containers.bmff import Container, Item
+from faceren.images.containers.jpeg import EXIF
 from faceren.images.encode import coded_avif, coded_heif, fitted
 from faceren.images.metadata import resolution
 from faceren.images.metadata.fields import items_beside
+from faceren.images.metadata.thumbnails import exif_renewed
 from faceren.images.page import Page
 
 UNSPECIFIED = (2, 2, 6)
@@ -71,6 +73,8 @@ def joined_items(
         whole = bmff.with_picture(whole, number, coded(small, item))
     if scale > 1:
         whole = _enlarged(whole, plain, scale, coded)
+    whole, gone = _with_thumbnail(whole, page)
+    lost = (*lost, *gone)
     packet = whole.described_by(b"mime")
     whole = bmff.with_xmp(whole, edit(packet.content if packet else b""))
     if any(name == b"moov" for name, _ in whole.outside):
@@ -121,6 +125,18 @@ def _enlarged(
     grown = resolution.exif_enlarged(exif.content[start:], scale)
     item = replace(exif, content=exif.content[:start] + grown, inside=None)
     return replace(whole, items=whole.items | {exif.number: item})
+
+
+def _with_thumbnail(whole: Container, page: Page) -> tuple[Container, tuple[str, ...]]:
+    """Return a container in whose EXIF the small picture is new, and what had to be left out."""
+    exif = whole.described_by(b"Exif")
+    if exif is None or len(exif.content) < 4:
+        return whole, ()
+    start = 4 + int.from_bytes(exif.content[:4], "big")
+    start += len(EXIF) * exif.content[start:].startswith(EXIF)
+    block, gone = exif_renewed(exif.content[start:], page)
+    item = replace(exif, content=exif.content[:start] + block, inside=None)
+    return replace(whole, items=whole.items | {exif.number: item}), gone
 
 
 def _without_brands(part: tuple[bytes, bytes]) -> tuple[bytes, bytes]:

@@ -18,7 +18,7 @@ from faceren.images.colour import fits
 from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
 from faceren.images.encode_jpeg import encode_jpeg
 from faceren.images.items import joined_items
-from faceren.images.metadata import fields, resolution, xmp
+from faceren.images.metadata import fields, resolution, thumbnails, xmp
 from faceren.images.metadata.exif import oriented
 from faceren.images.metadata.xmp import Restoration, annotated
 from faceren.images.page import Page
@@ -201,6 +201,9 @@ def _known(photo: Photo) -> fields.Metadata:
         known = metadata_of_tiff(photo.path, photo.pages[0].directory)
     else:
         known = fields.metadata_of(photo.kind, photo.source_bytes())
+    exif, gone = thumbnails.exif_renewed(known.exif, photo.pages[0])
+    resources, other = thumbnails.resources_renewed(known.resources, photo.pages[0])
+    known = replace(known, exif=exif, resources=resources, lost=(*known.lost, *gone, *other))
     return replace(known, xmp=xmp.unannounced(known.xmp)) if known.lost else known
 
 
@@ -226,19 +229,23 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         page = photo.pages[0]
         return joined_items(kind, data, page, quality=quality, edit=edit, scale=scale)
     if kind == "jp2":  # which holds whatever it held
-        return _kept_jp2(data, photo.pages[0], quality, edit, scale), ()
+        return _kept_jp2(data, photo.pages[0], quality, edit, scale)
     page, lost = encode.fitted(photo.pages[0], kind)
     if kind == "jpeg":
-        return _kept_jpeg(data, page, quality, edit, scale), (*_said(lost), *_behind(data))
+        parts, gone = thumbnails.parts_renewed(jpeg.jpeg_metadata(data), page)
+        written = _kept_jpeg(data, parts, page, quality, edit, scale)
+        return written, (*_said(lost, gone), *_behind(data))
     if kind == "png":
         parts = png.png_metadata(data, same_depth=not page.expanded)
+        parts, gone = thumbnails.parts_renewed(parts, page)
         if scale > 1:
             parts = [resolution.chunk_enlarged(part, scale) for part in parts]
         packet = edit(fields.png_xmp(list(png.png_chunks(data))))
         joined = png.joined_png(encode.encode_png(page), parts, packet)
-        return joined + png.behind_png(data), _said(lost)
+        return joined + png.behind_png(data), _said(lost, gone)
     if kind == "webp":
-        return _kept_webp(data, page, quality, edit, scale), _said(lost)
+        chunks, gone = thumbnails.parts_renewed(list(webp.riff_chunks(data)), page)
+        return _kept_webp(chunks, page, quality, edit, scale), _said(lost, gone)
     raster = page.raster
     if raster.shape[2] == 2:
         raster = encode.with_colour(raster, "gray")
@@ -254,9 +261,10 @@ def _behind(data: bytes) -> Lines:
     return (f"{words} stays as it was; in faces it still is the original's",)
 
 
-def _kept_jpeg(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:
+def _kept_jpeg(
+    data: bytes, parts: list[Part], page: Page, quality: int, edit: Edit, scale: int
+) -> bytes:
     pixels = encode_jpeg(page, quality=quality, source=data)
-    parts = jpeg.jpeg_metadata(data)
     if scale > 1:
         parts = [resolution.jpeg_part_enlarged(part, scale) for part in parts]
     standard = edit(fields.jpeg_standard_xmp(parts))
@@ -281,8 +289,7 @@ def _jpeg_xmp(known: bytes, edit: Edit) -> list[Part]:
         raise ImageError("damaged XMP; only --format keep can keep it") from error
 
 
-def _kept_webp(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:
-    chunks = list(webp.riff_chunks(data))
+def _kept_webp(chunks: list[Part], page: Page, quality: int, edit: Edit, scale: int) -> bytes:
     lossless = any(name == b"VP8L" for name, _ in chunks)
     pixels = encode.encode_webp(page, quality=quality, lossless=lossless)
     ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
@@ -293,16 +300,16 @@ def _kept_webp(data: bytes, page: Page, quality: int, edit: Edit, scale: int) ->
     return webp.joined_webp(pixels, _size(page), kept, packet, webp.unannounced(data))
 
 
-def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> bytes:
+def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> tuple[bytes, Lines]:
     header = jp2.header_of(jp2.codestream_of(data))
     if page.expanded or page.raster.shape[2] != header.components:
         raise ImageError("a JPEG 2000 picture with a palette cannot be kept; use --format png")
     pixels = encode.coded_jp2(page, reversible=header.reversible, quality=quality)
-    exif = jp2.uuid_content(data, jp2.EXIF_UUID)
+    exif, gone = thumbnails.exif_renewed(jp2.uuid_content(data, jp2.EXIF_UUID), page)
     if scale > 1:
         exif = resolution.exif_enlarged(exif, scale)
     packet = edit(jp2.uuid_content(data, jp2.XMP_UUID))
-    return jp2.joined_jp2(data, pixels, _size(page), packet, exif)
+    return jp2.joined_jp2(data, pixels, _size(page), packet, exif), _said(gone)
 
 
 def _write_tiff(path: Path, photo: Photo, edit: Edit) -> Lines:

@@ -5,16 +5,18 @@ import subprocess
 
 import numpy as np
 import pytest
+import tifffile
+from PIL.PngImagePlugin import PngInfo
 
 from faceren.images import Restoration, read_photo, write_photo
 from faceren.images.containers.bmff import parse
 from faceren.images.metadata.fields import exif_of_items
 from faceren.images.metadata.xmp import SOURCE_TYPE
-from tests.images.samples import ADOBE_RGB, XMP, exif, full_jpeg, full_tiff, pil, smooth
+from tests.images.samples import ADOBE_RGB, XMP, exif, full_jpeg, full_tiff, lossless, pil, smooth
 
 NOTE = Restoration("base", "ab" * 32)
 VOLATILE = ("[System]", "[File]", "[ExifTool]", "[XMP-", "[Composite]", "[PNG]", "[RIFF]")
-PLACES = ("StripOffsets", "StripByteCounts", "ApplicationNotes", "ThumbnailOffset")
+PLACES = ("StripOffsets", "StripByteCounts", "ApplicationNotes", "Thumbnail")
 CODING = ("MediaData", "CompatibleBrands", "SeqProfile", "ChromaFormat")
 """What differs between AVIF files of one picture that were coded differently."""
 
@@ -154,3 +156,113 @@ def test_exiftool_reads_the_note_and_the_caption(tmp_path):
     for name in ("a.jpg", "a.png", "a.tif"):
         said = exiftool("-s3", *tags, tmp_path / "out" / name)
         assert said == [SOURCE_TYPE, "Grandmother", "1931:05:04 00:00:00", "6"]
+
+
+ALLOWED = {
+    "": {
+        "[System] Directory": "the output lies elsewhere",
+        "[System] FileSize": "other pixels and the note take other room",
+        "[System] FileModifyDate": "the time of writing, unless with --keep-times",
+        "[System] FileAccessDate": "the file system's",
+        "[System] FileInodeChangeDate": "the file system's",
+        "[XMP-faceren] RestoredBy": "the note",
+        "[XMP-faceren] WeightsName": "the note",
+        "[XMP-faceren] WeightsSHA256": "the note",
+        "[XMP-iptcExt] DigitalSourceType": "the note",
+        "[IFD1] ThumbnailImage": "shows the restored photo",
+        "[IFD1] ThumbnailLength": "another picture, another length",
+    },
+    "tif": {
+        "[IFD0] StripOffsets": "changed pixels are appended",
+        "[IFD0] StripByteCounts": "changed pixels take other room",
+        "[IFD0] TileOffsets": "changed pixels are appended",
+        "[IFD0] TileByteCounts": "changed pixels take other room",
+        "[IFD0] ApplicationNotes": "the XMP, as the bytes that it is",
+    },
+    "webp": {"[IFD1] ThumbnailOffset": "counted from the file's beginning"},
+    "heic": {
+        "[IFD1] ThumbnailOffset": "counted from the file's beginning",
+        "[QuickTime] MediaData": "the pixels",
+        "[QuickTime] MediaDataOffset": "where they are",
+        "[QuickTime] MediaDataSize": "how many bytes they have",
+    },
+}
+ALLOWED["avif"] = ALLOWED["heic"] | {
+    "[QuickTime] ChromaFormat": "colours are stored at full size, so that those of faces stay",
+    "[QuickTime] SeqProfile": "follows from that",
+}
+"""What may differ between a photo and its restoration, of all that exiftool finds, and why."""
+
+
+def everything(path):
+    """Return all that exiftool finds, by group and name; a tag may occur several times."""
+    found = {}
+    for line in exiftool("-a", "-G1", "-s", "-u", path):
+        name, _, value = line.partition(": ")
+        found.setdefault(" ".join(name.split()), []).append(value)
+    return found
+
+
+def tiff(path, pixels, **options):
+    tifffile.imwrite(path, pixels, **{"photometric": "rgb", "metadata": None} | options)
+
+
+def written(path):
+    """Write a photo of a kind with all that it can hold."""
+    options = {"exif": exif().tobytes(), "icc_profile": ADOBE_RGB, "xmp": XMP}
+    kind, deep = path.stem, smooth(channels=4).astype(np.uint16) * 257
+    if path.suffix == ".heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    if path.suffix == ".jpg":
+        kinds = {"progressive": {"progressive": True, "subsampling": 0}, "plain": {}}
+        full_jpeg(path, **kinds[kind])
+    elif kind == "gray":
+        pil(smooth(channels=1)).save(path, dpi=(300, 300))
+    elif kind == "tiled":
+        tiled = {"tile": (16, 16), "compression": "zlib", "predictor": True}
+        tiff(path, deep[..., :3], resolution=(300, 200), description="d", software="s", **tiled)
+    elif kind == "planar":
+        planes = np.moveaxis(smooth(), 2, 0)
+        tiff(path, planes, planarconfig="separate", compression="lzw", byteorder=">")
+    elif kind == "big":
+        tiff(path, smooth(), bigtiff=True)
+    elif path.suffix == ".tif":
+        full_tiff(path)
+    elif kind == "deep":
+        lossless(path, deep)
+    elif path.suffix == ".png":
+        info = PngInfo()
+        info.add_text("Author", "me", zip=True)
+        info.add_itxt("Comment", "ü")
+        info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        del options["xmp"]
+        pil(smooth()).save(path, pnginfo=info, dpi=(300, 300), **options)
+    elif path.suffix == ".jp2":
+        pil(smooth()).save(path, irreversible=False)
+        exiftool("-overwrite_original", "-Artist=Uncle", "-XMP-dc:Creator=Aunt", path)
+    else:
+        pil(smooth(channels=4 if kind == "alpha" else 3)).save(
+            path, lossless=kind in ("lossless", "alpha"), **options
+        )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("plain.jpg", "progressive.jpg", "gray.png", "plain.png", "deep.png", "plain.jp2"),
+        *("plain.tif", "tiled.tif", "planar.tif", "big.tif", "gray.tif"),
+        *("plain.webp", "lossless.webp", "alpha.webp", "plain.heic", "alpha.heic"),
+        *("plain.avif", "alpha.avif"),
+    ],
+)
+def test_of_all_that_exiftool_finds_only_what_is_named_here_differs(tmp_path, name):
+    path = tmp_path / name
+    written(path)
+    if path.stem == "plain" and path.suffix != ".jp2":
+        add_more(path, tmp_path / "thumbnail.jpg")
+    output = restored(path)
+    before, after = everything(path), everything(output)
+    assert len(before) > 15
+    differ = {tag for tag in before.keys() | after.keys() if before.get(tag) != after.get(tag)}
+    assert not differ - ALLOWED[""].keys() - ALLOWED.get(path.suffix[1:], {}).keys()
+    assert after["[XMP-iptcExt] DigitalSourceType"] == [SOURCE_TYPE]

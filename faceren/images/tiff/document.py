@@ -11,6 +11,7 @@ import numpy as np
 from faceren.errors import ImageError
 from faceren.images.checks import DAMAGE
 from faceren.images.colour import to_srgb
+from faceren.images.metadata.thumbnails import resources_renewed
 from faceren.images.orientation import Box
 from faceren.images.page import Page
 from faceren.images.tiff.directory import (
@@ -54,7 +55,7 @@ from faceren.images.tiff.write import (
     write_page,
 )
 
-SUB_DIRECTORIES = 330
+SUB_DIRECTORIES, RESOURCES = 330, 34377
 MOST_COPIES = 32
 """Smaller copies of one photo that are made anew; each halves its sides at least."""
 LAYERS_GONE = "left out: Photoshop's layers, which would show the photo unrestored"
@@ -142,6 +143,7 @@ def _write_photo(
         document.said.append(LAYERS_GONE)
     if page.touched:
         _write_below(document, directory, frame, page)
+        _renew_thumbnail(document, directory, page)
     if not (first or page.touched):
         return
     document.write(directory, frame, page)
@@ -149,6 +151,19 @@ def _write_photo(
     if new := edit(old):
         set_bytes(file, layout, directory, XMP, new)
     write_directory(file, layout, directory)
+
+
+def _renew_thumbnail(document: _Document, directory: Directory, page: Page) -> None:
+    """Let Photoshop's small picture show the photo as it is now."""
+    file, layout = document.file, document.layout
+    entry = directory.get(RESOURCES)
+    if entry is None:
+        return
+    old = block_of(file, layout, directory, RESOURCES, "Photoshop resources")
+    new, gone = resources_renewed(old, page)
+    if new != old:
+        set_bytes(file, layout, directory, RESOURCES, new, kind=entry.kind)
+        document.said += [f"left out: {name}" for name in gone]
 
 
 def _write_below(document: _Document, directory: Directory, frame: Any, page: Page) -> None:

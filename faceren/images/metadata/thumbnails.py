@@ -1,0 +1,194 @@
+"""The small pictures that EXIF and Photoshop keep beside a photo: made anew when it has changed.
+
+They would show the faces as they were. Nothing in an EXIF block moves for it, as makers' notes
+point into it: the new picture takes the place of the old one.
+"""
+
+import io
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from faceren.arrays import Rgb8
+from faceren.errors import ImageError
+from faceren.images.checks import DAMAGE
+from faceren.images.containers import Part, jpeg
+from faceren.images.page import Page
+
+COMPRESSION, OFFSET, LENGTH = 0x0103, 0x0201, 0x0202
+"""Tags of EXIF's second directory: how its picture is coded, where it is, how long it is."""
+LAYOUT = ">6I2H"
+"""Of the head of Photoshop's: coding (1 is JPEG), width, height, two lengths, the length of the
+JPEG, bits, planes."""
+BLUE_FIRST, RED_FIRST = 0x0409, 0x040C
+"""Photoshop's resources of a small picture, of version 4 and later."""
+PIECE = 65_000
+"""Bytes of resources in one JPEG segment."""
+JPEG = b"\xff\xd8"
+LARGEST = 2048
+"""Most pixels a side of what is taken for a thumbnail."""
+QUALITIES = (90, 80, 70, 60, 50, 40, 30, 20)
+SAME_SHAPE = 0.03
+"""Relative difference of the sides' ratios up to which no bars are drawn."""
+GONE = "the small picture in the {}, which showed the original and cannot be made anew"
+
+Lines = tuple[str, ...]
+
+
+def parts_renewed(parts: Sequence[Part], page: Page) -> tuple[list[Part], Lines]:
+    """Return segments or chunks with new small pictures in them, and what had to be left out.
+
+    Args:
+        parts: Of a JPEG, PNG or WebP file.
+        page: The photo as it is now.
+    """
+    made, lost = list(parts), Lines()
+    for place, (name, content) in enumerate(made):
+        head = jpeg.EXIF if content.startswith(jpeg.EXIF) else b""
+        if name in (b"eXIf", b"EXIF") or (name == b"\xe1" and head):
+            block, gone = exif_renewed(content.removeprefix(head), page)
+            made[place], lost = (name, head + block), lost + gone
+    theirs = [part for part in made if part[0] == b"\xed" and part[1].startswith(jpeg.IPTC)]
+    old = b"".join(content.removeprefix(jpeg.IPTC) for _, content in theirs)
+    new, gone = resources_renewed(old, page)
+    if new != old:
+        pieces = [new[start : start + PIECE] for start in range(0, len(new), PIECE)]
+        first = made.index(theirs[0])
+        made = [part for part in made if part not in theirs]
+        made[first:first] = [(b"\xed", jpeg.IPTC + piece) for piece in pieces]
+    return made, lost + gone
+
+
+def exif_renewed(exif: bytes, page: Page) -> tuple[bytes, Lines]:
+    """Return an EXIF block, as long as it was, with a new small picture in it.
+
+    Args:
+        exif: A TIFF structure, or nothing; what is damaged stays as it is.
+        page: The photo as it is now.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if not page.touched or order is None:
+        return exif, ()
+    block = bytearray(exif)
+    try:
+        pointer = _behind(exif, order, struct.unpack_from(order + "I", exif, 4)[0])
+        (second,) = struct.unpack_from(order + "I", exif, pointer)
+        if not second:
+            return exif, ()
+        places = {}
+        for index in range(struct.unpack_from(order + "H", exif, second)[0]):
+            entry = second + 2 + 12 * index
+            tag, kind = struct.unpack_from(order + "HH", exif, entry)
+            code = order + ("H" if kind == 3 else "I")
+            places[tag] = (entry + 8, code, struct.unpack_from(code, exif, entry + 8)[0])
+    except struct.error:
+        return exif, ()
+    if OFFSET in places and LENGTH in places:
+        start, (field, code, length) = places[OFFSET][2], places[LENGTH]
+        old = exif[start : start + length]
+        new = _like(old, page, most=len(old))
+        if new or old.startswith(JPEG):
+            block[start : start + len(old)] = new.ljust(len(old), b"\0")
+        if new:
+            struct.pack_into(code, block, field, len(new))
+            return bytes(block), ()
+    elif COMPRESSION not in places:
+        return exif, ()
+    struct.pack_into("4x", block, pointer)
+    return bytes(block), (GONE.format("EXIF"),)
+
+
+def resources_renewed(resources: bytes, page: Page) -> tuple[bytes, Lines]:
+    """Return Photoshop's image resources with a new small picture; what is damaged stays.
+
+    Args:
+        resources: See ``Metadata.resources``.
+        page: The photo as it is now.
+    """
+    if not page.touched:
+        return resources, ()
+    made, lost, position = [], Lines(), 0
+    while resources[position : position + 4] == b"8BIM" and position + 12 <= len(resources):
+        (number,) = struct.unpack_from(">H", resources, position + 4)
+        name = resources[position + 6] + 1  # a length byte and a name, padded to even
+        start = position + 10 + name + name % 2
+        length = int.from_bytes(resources[start - 4 : start], "big")
+        end = start + length + length % 2
+        one = resources[position:end]
+        if number in (BLUE_FIRST, RED_FIRST):
+            content = _picture_renewed(resources[start : start + length], page, number)
+            size = len(content).to_bytes(4, "big")
+            padded = content + b"\0" * (len(content) % 2)
+            one = resources[position : start - 4] + size + padded if content else b""
+            lost += () if content else (GONE.format("Photoshop resources"),)
+        made.append(one)
+        position = end
+    return b"".join(made) + resources[position:], lost
+
+
+def _picture_renewed(content: bytes, page: Page, number: int) -> bytes:
+    """Return the content of Photoshop's resource of a small picture, or nothing."""
+    size = struct.calcsize(LAYOUT)
+    if len(content) < size:
+        return b""
+    coding, *known = struct.unpack_from(LAYOUT, content)
+    blue_first = number == BLUE_FIRST
+    new = _like(content[size:], page, blue_first=blue_first) if coding == 1 else b""
+    known[4] = len(new)
+    return struct.pack(LAYOUT, coding, *known) + new if new else b""
+
+
+def _behind(exif: bytes, order: str, directory: int) -> int:
+    """Return where the pointer to the next directory stands."""
+    return int(directory + 2 + 12 * struct.unpack_from(order + "H", exif, directory)[0])
+
+
+def _like(old: bytes, page: Page, *, most: int = 2**32, blue_first: bool = False) -> bytes:
+    """Return a JPEG of the photo that shows it as an old one did; nothing if there is none.
+
+    Args:
+        old: A JPEG.
+        page: The photo.
+        most: Bytes that it may have.
+        blue_first: Red and blue are exchanged in it.
+    """
+    try:
+        frame = jpeg.frame_of(old)
+        if not 0 < max(frame.width, frame.height) <= LARGEST:
+            return b""
+        with Image.open(io.BytesIO(old), formats=["JPEG"]) as image:
+            gray, shown = image.mode == "L", np.asarray(image.convert("RGB"))
+    except (ImageError, *DAMAGE):
+        return b""
+    shown = shown[..., ::-1] if blue_first else shown
+    views = [_fitted(replace(page, orientation=1), shown.shape), _fitted(page, shown.shape)]
+    new = min(views, key=lambda view: float(np.abs(view.astype(np.float32) - shown).mean()))
+    new = np.ascontiguousarray(new[..., ::-1]) if blue_first else new
+    picture = Image.fromarray(new).convert("L" if gray else "RGB")
+    for quality in QUALITIES:
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=quality, optimize=True)
+        if stream.tell() <= most:
+            return stream.getvalue()
+    return b""
+
+
+def _fitted(page: Page, shape: Sequence[int]) -> Rgb8:
+    """Return a photo of so many pixels, with black bars if its sides are in another ratio."""
+    height, width = shape[:2]
+    step = max(1, min(page.raster.shape[:2]) // (4 * max(height, width)))
+    seen = np.array(replace(page, raster=page.raster[::step, ::step]).upright_uint8())
+    ratio = (seen.shape[1] / seen.shape[0]) / (width / height)
+    inner = (width, height)
+    if abs(np.log(ratio)) > SAME_SHAPE:
+        inner = (width, max(1, round(height / ratio))) if ratio > 1 else inner
+        inner = (max(1, round(width * ratio)), height) if ratio < 1 else inner
+    made = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    small = cv2.resize(seen, inner, interpolation=cv2.INTER_AREA)
+    made[top : top + inner[1], left : left + inner[0]] = small
+    return made
