@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -263,6 +264,36 @@ def test_memory_for_one_photo_at_a_time_changes_no_byte(astronaut, tmp_path):
     results = restored([folder], tmp_path / "few", max_memory="1M")  # less than one takes
     for result in results:
         assert result.output.read_bytes() == (tmp_path / "many" / result.key).read_bytes()
+
+
+@pytest.mark.parametrize("background", ["keep", "renovate"])
+def test_faces_made_one_at_a_time_change_no_byte(astronaut, tmp_path, run, monkeypatch, background):
+    pixels = np.asarray(astronaut.crop((120, 10, 330, 220)))
+    two = Image.fromarray(np.hstack([pixels, pixels[:, ::-1]]))  # their crops overlap
+    (tmp_path / "in").mkdir()
+    two.save(tmp_path / "in" / "a.tif", save_all=True, append_images=[two.rotate(10)])
+    command = ["restore", tmp_path / "in", "--save-faces", "--background", background]
+    command += ["--model", "compact", "--device", "cpu"]
+    for name, most in (("many", 0), ("few", 1 << 28)):
+        monkeypatch.setattr("faceren.restoration.photo.MOST_CROPS", most)
+        assert run(*command, "-o", tmp_path / name)[0] == 0
+    many, few = (
+        {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*") if path.is_file()}
+        for out in (tmp_path / "many", tmp_path / "few")
+    )
+    texts = {Path("manifest.jsonl"), Path("report.html")}  # which tell times and folders
+    assert set(many) == set(few)
+    assert {name for name in many if many[name] != few[name]} <= texts
+    assert len([name for name in many if name.parts[0] == "faces"]) == 2 * 2
+    faces = [json.loads(text)["faces"] for text in last_lines(tmp_path, "many", "few")]
+    times = [[face.pop("ms") for face in found] for found in faces]
+    assert faces[0] == faces[1]
+    assert all(ms > 0 for found in times for ms in found)
+
+
+def last_lines(folder, *names):
+    """The line of the only photo in the manifest of each run."""
+    return [(folder / name / "manifest.jsonl").read_text().splitlines()[-1] for name in names]
 
 
 @pytest.mark.parametrize("folder", ["", "box", "faces/box", "report"])
