@@ -345,29 +345,6 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(astronaut, tmp_path, 
     assert files() == calm  # the page, the crops and their pictures too, and nothing half-done
 
 
-@pytest.mark.slow
-def test_ten_thousand_tiny_photos_take_no_more_memory_than_a_thousand(tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    Image.new("L", (16, 16)).save(folder / "0.png")
-    for index in range(1, 10_000):
-        (folder / f"{index}.png").write_bytes((folder / "0.png").read_bytes())
-    code = (
-        "import resource, json, sys\n"
-        "from pathlib import Path\n"
-        "from tests.calls import restoring\n"
-        "peaks = []\n"  # and one search a photo, not four, which take nearly all the time
-        "run = restoring([Path(sys.argv[1])], Path(sys.argv[2]), rotate='off')\n"
-        "for count, _ in enumerate(run.results, start=1):\n"
-        "    if count in (1000, 10000):\n"
-        "        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-        "print(json.dumps(peaks))\n"
-    )
-    command = [sys.executable, "-c", code, str(folder), str(tmp_path / "out")]
-    early, late = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    assert late < early + 20_000  # KiB
-
-
 def test_files_of_no_known_kind_are_counted_and_named(tmp_path, run):
     (tmp_path / "in").mkdir()
     Image.new("L", (40, 40)).save(tmp_path / "in" / "a.png")
