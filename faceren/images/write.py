@@ -245,7 +245,8 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         return joined + png.behind_png(data), _said(lost, gone)
     if kind == "webp":
         chunks, gone = thumbnails.parts_renewed(list(webp.riff_chunks(data)), page)
-        return _kept_webp(chunks, page, quality, edit, scale), _said(lost, gone)
+        made = _kept_webp(chunks, page, quality, edit, scale, webp.unannounced(data))
+        return made, _said(lost, gone)
     raster = page.raster
     if raster.shape[2] == 2:
         raster = encode.with_colour(raster, "gray")
@@ -289,7 +290,9 @@ def _jpeg_xmp(known: bytes, edit: Edit) -> list[Part]:
         raise ImageError("damaged XMP; only --format keep can keep it") from error
 
 
-def _kept_webp(chunks: list[Part], page: Page, quality: int, edit: Edit, scale: int) -> bytes:
+def _kept_webp(
+    chunks: list[Part], page: Page, quality: int, edit: Edit, scale: int, unannounced: set[bytes]
+) -> bytes:
     lossless = any(name == b"VP8L" for name, _ in chunks)
     pixels = encode.encode_webp(page, quality=quality, lossless=lossless)
     ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
@@ -297,7 +300,7 @@ def _kept_webp(chunks: list[Part], page: Page, quality: int, edit: Edit, scale: 
     if scale > 1:
         kept = [resolution.chunk_enlarged(part, scale) for part in kept]
     packet = edit(dict(chunks).get(b"XMP ", b""))
-    return webp.joined_webp(pixels, _size(page), kept, packet, webp.unannounced(data))
+    return webp.joined_webp(pixels, _size(page), kept, packet, unannounced)
 
 
 def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> tuple[bytes, Lines]:

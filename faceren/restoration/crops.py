@@ -105,21 +105,33 @@ def crop_size(side: float) -> int:
     return min(SIZES, key=lambda size: abs(np.log(size / side)))
 
 
-def cut(
-    photo: Photo,
-    page: int,
-    face: Face,
-    options: RestoreOptions = DEFAULT,
-    *,
-    luminance_only: bool = False,
-) -> FaceCrop:
-    """Cut the aligned crop of a face.
+@dataclass(frozen=True)
+class Place:
+    """Where the aligned crop of a face lies in its photo."""
+
+    face: Face
+    matrix: Matrix
+    """(2, 3) transform from photo to crop pixels."""
+    size: int
+    """Side of the crop in pixels."""
+    box: Box
+    """See ``FaceCrop.box``."""
+    page: int = 0
+    luminance_only: bool = False
+
+    @property
+    def bytes(self) -> int:
+        """What the crop will take in memory."""
+        return 3 * self.size**2 * np.dtype(np.float32).itemsize
+
+
+def place_of(photo: Photo, page: int, face: Face, *, luminance_only: bool = False) -> Place:
+    """Return where a face is to be cut.
 
     Args:
         photo: The photo.
         page: Which of its pages.
         face: In pixels of the photo.
-        options: Its ``working_size`` counts.
         luminance_only: See ``FaceCrop``.
 
     Raises:
@@ -128,9 +140,23 @@ def cut(
     size = crop_size(native_side(face.landmarks))
     matrix = crop_transform(face.landmarks, size)
     box = crop_box(matrix, size, photo.pages[page].upright_shape)
-    pixels = cut_crop(photo.pages[page].upright_region, box, matrix, size)
+    return Place(face, matrix, size, box, page, luminance_only)
+
+
+def cut(photo: Photo, place: Place, options: RestoreOptions = DEFAULT) -> FaceCrop:
+    """Cut the aligned crop of a face.
+
+    Args:
+        photo: The photo.
+        place: Where, from ``place_of``.
+        options: Its ``working_size`` counts.
+    """
+    region = photo.pages[place.page].upright_region
+    pixels = cut_crop(region, place.box, place.matrix, place.size)
     working = _working_size(pixels, options)
-    return FaceCrop(face, matrix, pixels, box, page, luminance_only, working)
+    return FaceCrop(
+        place.face, place.matrix, pixels, place.box, place.page, place.luminance_only, working
+    )
 
 
 def whole(

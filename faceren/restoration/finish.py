@@ -1,6 +1,7 @@
 """One photo after the network: paste its faces, write it, say what was done."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
 from faceren.images import Photo, Restoration, copy_photo, write_photo, write_png
 from faceren.restoration.background import Restore, background_bands
-from faceren.restoration.crops import FaceCrop
+from faceren.restoration.crops import FaceCrop, Place, cut
 from faceren.restoration.edit import as_bytes, edit_face, scaled
 from faceren.restoration.network import RestoredOrError, without_errors
 from faceren.restoration.options import RestoreOptions
@@ -20,6 +21,8 @@ from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
 from faceren.runs.folder import FACES_DIR, inside
 from faceren.runs.plan import Job
 
+Pasted = tuple[FaceCrop, Rgb]
+"""A face as it was cut, and what is added to it, (S, S, 3)."""
 NO_TOOLS = FaceTools()
 LEFT_ALONE = "every face was left as it was: --min-identity"
 
@@ -67,18 +70,25 @@ def finish(
         MachineError: If the disk is full.
     """
     job, photo = prepared.job, prepared.photo
-    faces, edits = _edited(prepared, restored, options)
+    merged: Photo | None = None
+    faces: Sequence[Pasted]
+    if prepared.waiting:  # what they become is known once they are in their places
+        faces = OneByOne(prepared, options, restore)
+        merged = _merged(prepared, faces, options, restore, tools)
+        edits = faces.edits()
+    else:
+        faces, edits = _edited(prepared, restored, options)
     before = watcher.look(photo, edits, prepared.left) if watcher else None
     applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
-    status: Status = "restored" if faces and applied else "no_face"
-    reason = "" if status == "restored" else LEFT_ALONE if faces else _no_face(prepared)
+    status: Status = "restored" if edits and applied else "no_face"
+    reason = "" if status == "restored" else LEFT_ALONE if edits else _no_face(prepared)
     changed = status == "restored" or options.background == "renovate"
     warnings: tuple[str, ...] = ()
     if not changed and not options.writes_anew:
         copy_photo(job.output, photo)
         written = prepared.sha256
     else:
-        photo = _merged(prepared, faces, options, restore, tools)
+        photo = merged or _merged(prepared, faces, options, restore, tools)
         said = note if changed else None
         warnings = write_photo(
             job.output, photo, format=options.format, quality=options.quality, note=said
@@ -112,9 +122,39 @@ def _no_face(prepared: Prepared) -> str:
     return f"no face found but {seen} left alone" if seen else "no face found"
 
 
+class OneByOne(Sequence[Pasted]):
+    """The faces of a photo of many: each is cut, restored and edited whenever it is asked for.
+
+    Args:
+        prepared: The photo, which must stay as it is.
+        options: See ``RestoreOptions``.
+        restore: The network.
+    """
+
+    def __init__(self, prepared: Prepared, options: RestoreOptions, restore: Restore) -> None:
+        self._prepared = prepared
+        self._options = options
+        self._restore = restore
+        self._edits: dict[int, FaceEdit] = {}
+
+    def __len__(self) -> int:
+        return len(self._prepared.waiting)
+
+    def __getitem__(self, index: int) -> Pasted:  # type: ignore[override]
+        photo, place = self._prepared.photo, self._prepared.waiting[index]
+        crop = cut(photo, place, self._options)
+        (made,) = without_errors(self._restore([crop.seen]))
+        difference, self._edits[index] = edit_face(crop, made, self._options, photo.scale)
+        return crop, difference
+
+    def edits(self) -> tuple[FaceEdit, ...]:
+        """Return what is said of the faces, all of which were asked for."""
+        return tuple(self._edits[index] for index in range(len(self)))
+
+
 def _edited(
     prepared: Prepared, restored: list[RestoredOrError], options: RestoreOptions
-) -> tuple[list[tuple[FaceCrop, Rgb]], tuple[FaceEdit, ...]]:
+) -> tuple[list[Pasted], tuple[FaceEdit, ...]]:
     """Return each face with what is added to it, and what is said of it; empty ``restored``."""
     made = without_errors(restored)
     restored.clear()
@@ -129,30 +169,40 @@ def _edited(
 
 def _merged(
     prepared: Prepared,
-    faces: Sequence[tuple[FaceCrop, Rgb]],
+    faces: Sequence[Pasted],
     options: RestoreOptions,
     restore: Restore,
     tools: FaceTools,
 ) -> Photo:
-    """Return the photo with everything that changes in it."""
+    """Return the photo with everything that changes in it.
+
+    Its own raster is written into, unless faces are still to be cut from it.
+    """
     photo = prepared.photo
+    places: Sequence[Place | FaceCrop] = prepared.waiting or prepared.faces
     for number, page in enumerate(photo.pages):
-        here = [(crop, difference) for crop, difference in faces if crop.page == number]
-        pasted = PastedFaces(photo, number, here, tools.parse)
+        here = [index for index, place in enumerate(places) if place.page == number]
+        made = partial(_of, faces, here)
+        pasted = PastedFaces(photo, number, [places[i].box for i in here], made, tools.parse)
         changes = pasted.bands()
         if options.aligned:
-            changes = ((crop.box, difference) for crop, difference in here)
+            changes = ((crop.box, difference) for crop, difference in map(made, range(len(here))))
         elif options.background == "renovate":
             only = prepared.luminance_only[number]
             changes = pasted.over(
                 (box, scaled(difference, options.strength, luminance_only=only))
                 for box, difference in background_bands(page, restore)
             )
-        photo = photo.merged(changes, number, copy=not page.raster.flags.writeable)
+        fresh = bool(prepared.waiting) or not page.raster.flags.writeable
+        photo = photo.merged(changes, number, copy=fresh)
     return photo
 
 
-def _save(job: Job, faces: Sequence[tuple[FaceCrop, Rgb]]) -> None:
+def _of(faces: Sequence[Pasted], here: Sequence[int], number: int) -> Pasted:
+    return faces[here[number]]
+
+
+def _save(job: Job, faces: Sequence[Pasted]) -> None:
     """Write the crops before and after below ``faces/`` of the output folder."""
     key = PurePosixPath(job.key)
     root = job.output.parents[len(key.parts) - 1]

@@ -6,7 +6,7 @@ resolution stays. Only the faces that a band touches are in photo pixels at a ti
 does not grow with their number. Pixels are float32 RGB in [0, 1], (h, w, 3).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -161,7 +161,8 @@ class PastedFaces:
     Args:
         photo: The photo, read only in the boxes of the faces, before the band there is written.
         page: Which of its pages.
-        faces: Crops and what is added to them, (S, S, 3).
+        boxes: Where the crops lie.
+        made: Returns a crop and what is added to it, (S, S, 3); asked for each once.
         parse: What outlines heads; None: masks are ellipses.
     """
 
@@ -169,19 +170,21 @@ class PastedFaces:
         self,
         photo: Photo,
         page: int,
-        faces: Sequence[tuple[FaceCrop, Rgb]],
+        boxes: Sequence[Box],
+        made: Callable[[int], tuple[FaceCrop, Rgb]],
         parse: Parse | None = None,
     ) -> None:
         self._page = photo.pages[page]
-        self._faces = faces
+        self._boxes = boxes
+        self._make = made
         self._parse = parse
         self._made: dict[int, Patch] = {}
 
     def bands(self) -> Iterator[tuple[Box, Rgb]]:
         """Yield what the faces change: boxes over the columns that any face touches."""
-        if not self._faces:
+        if not self._boxes:
             return
-        edges = np.array([crop.box for crop, _ in self._faces])
+        edges = np.array(self._boxes)
         left, right = int(edges[:, 0].min()), int(edges[:, 2].max())
         end = int(edges[:, 3].max())
         for top in range(int(edges[:, 1].min()), end, BAND):
@@ -201,11 +204,12 @@ class PastedFaces:
 
     def _touching(self, band: Box) -> list[tuple[Box, Patch]]:
         """Return the patches of the faces in a band; bands must come from the top."""
-        for index, (crop, difference) in enumerate(self._faces):
-            if crop.box[3] <= band[1]:
+        for index, box in enumerate(self._boxes):
+            if box[3] <= band[1]:
                 self._made.pop(index, None)
-            elif crop.box[1] < band[3] and index not in self._made:
+            elif box[1] < band[3] and index not in self._made:
+                crop, difference = self._make(index)
                 outline = self._parse(crop.pixels + difference) if self._parse else None
-                seen = self._page.upright_region(crop.box)
+                seen = self._page.upright_region(box)
                 self._made[index] = patch_of(crop, difference, seen, outline)
-        return [(self._faces[index][0].box, self._made[index]) for index in sorted(self._made)]
+        return [(self._boxes[index], self._made[index]) for index in sorted(self._made)]

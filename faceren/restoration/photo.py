@@ -17,9 +17,11 @@ from faceren.files import sha256_of
 from faceren.images import Photo, check_target, enlarged, read_photo
 from faceren.restoration.crops import (
     FaceCrop,
+    Place,
     choose,
     cut,
     is_monochrome,
+    place_of,
     reason_to_leave,
     scaled_face,
     whole,
@@ -30,6 +32,8 @@ from faceren.runs.plan import Job
 
 JUDGED = 256
 """Pixels of a photo's shorter side that are enough to judge its colours."""
+MOST_CROPS = 1 << 28
+"""Bytes of crops that may wait for the network: 85 of 512 pixels. More are made one at a time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Prepared:
     """For each page, whether its own chroma is kept."""
     left: tuple[LeftFace, ...] = ()
     """Faces that were seen and are left alone."""
+    waiting: tuple[Place, ...] = ()
+    """In place of ``faces`` in a photo of many: each is cut when it is to be pasted."""
 
 
 def prepare(
@@ -88,15 +94,20 @@ def prepare(
     if any(found) or options.aligned or options.background == "renovate" or options.writes_anew:
         check_target(photo, options.format, options.scale)  # before the network's work
     photo = enlarged(photo, options.scale, max_pixels=max_pixels)
-    crops: list[FaceCrop] = []
+    places, crops = [], []
     for page, faces in enumerate(found):
         if options.aligned:
             crops.append(whole(photo, page, options, luminance_only=luminance_only[page]))
         for face, only in faces:
             grown = scaled_face(face, photo.scale)
-            crops.append(cut(photo, page, grown, options, luminance_only=only))
+            places.append(place_of(photo, page, grown, luminance_only=only))
+    if sum(place.bytes for place in places) <= MOST_CROPS:
+        crops += [cut(photo, place, options) for place in places]
+        places = []
     digest = sha256_of(job.source)
-    return Prepared(job, digest, photo, tuple(crops), tuple(luminance_only), tuple(left))
+    return Prepared(
+        job, digest, photo, tuple(crops), tuple(luminance_only), tuple(left), tuple(places)
+    )
 
 
 def tools_for(

@@ -196,7 +196,8 @@ def _in_short(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "/faceren/" in frame.filename] or list(frames)
     where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}"
-    words = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "_", str(error))[:60]
+    text = str(error) or str(error.__context__ or "")  # of an assertion: on what it was made
+    words = re.sub(r"\d+|'[^']*'|\"[^\"]*\"|\S*/\S*", "_", text)[:120]
     return f"{type(error).__name__} at {where}: {words!r}"
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -265,6 +266,36 @@ def test_memory_for_one_photo_at_a_time_changes_no_byte(astronaut, tmp_path):
         assert result.output.read_bytes() == (tmp_path / "many" / result.key).read_bytes()
 
 
+@pytest.mark.parametrize("background", ["keep", "renovate"])
+def test_faces_made_one_at_a_time_change_no_byte(astronaut, tmp_path, run, monkeypatch, background):
+    pixels = np.asarray(astronaut.crop((120, 10, 330, 220)))
+    two = Image.fromarray(np.hstack([pixels, pixels[:, ::-1]]))  # their crops overlap
+    (tmp_path / "in").mkdir()
+    two.save(tmp_path / "in" / "a.tif", save_all=True, append_images=[two.rotate(10)])
+    command = ["restore", tmp_path / "in", "--save-faces", "--background", background]
+    command += ["--model", "compact", "--device", "cpu"]
+    for name, most in (("many", 0), ("few", 1 << 28)):
+        monkeypatch.setattr("faceren.restoration.photo.MOST_CROPS", most)
+        assert run(*command, "-o", tmp_path / name)[0] == 0
+    many, few = (
+        {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*") if path.is_file()}
+        for out in (tmp_path / "many", tmp_path / "few")
+    )
+    texts = {Path("manifest.jsonl"), Path("report.html")}  # which tell times and folders
+    assert set(many) == set(few)
+    assert {name for name in many if many[name] != few[name]} <= texts
+    assert len([name for name in many if name.parts[0] == "faces"]) == 2 * 2
+    faces = [json.loads(text)["faces"] for text in last_lines(tmp_path, "many", "few")]
+    times = [[face.pop("ms") for face in found] for found in faces]
+    assert faces[0] == faces[1]
+    assert all(ms > 0 for found in times for ms in found)
+
+
+def last_lines(folder, *names):
+    """The line of the only photo in the manifest of each run."""
+    return [(folder / name / "manifest.jsonl").read_text().splitlines()[-1] for name in names]
+
+
 @pytest.mark.parametrize("folder", ["", "box", "faces/box", "report"])
 @pytest.mark.parametrize("is_done", [False, True])
 def test_leftovers_of_a_killed_run_are_removed(folder, is_done, tmp_path):
@@ -312,29 +343,6 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bytes(astronaut, tmp_path, 
         process.wait()
     subprocess.run(command, check=True)
     assert files() == calm  # the page, the crops and their pictures too, and nothing half-done
-
-
-@pytest.mark.slow
-def test_ten_thousand_tiny_photos_take_no_more_memory_than_a_thousand(tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    Image.new("L", (16, 16)).save(folder / "0.png")
-    for index in range(1, 10_000):
-        (folder / f"{index}.png").write_bytes((folder / "0.png").read_bytes())
-    code = (
-        "import resource, json, sys\n"
-        "from pathlib import Path\n"
-        "from tests.calls import restoring\n"
-        "peaks = []\n"  # and one search a photo, not four, which take nearly all the time
-        "run = restoring([Path(sys.argv[1])], Path(sys.argv[2]), rotate='off')\n"
-        "for count, _ in enumerate(run.results, start=1):\n"
-        "    if count in (1000, 10000):\n"
-        "        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-        "print(json.dumps(peaks))\n"
-    )
-    command = [sys.executable, "-c", code, str(folder), str(tmp_path / "out")]
-    early, late = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    assert late < early + 20_000  # KiB
 
 
 def test_files_of_no_known_kind_are_counted_and_named(tmp_path, run):

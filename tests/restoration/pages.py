@@ -6,6 +6,7 @@ import numpy as np
 
 from faceren.faces.alignment import TEMPLATE
 from faceren.faces.face import Face
+from faceren.restoration.crops import DEFAULT, cut, place_of
 
 
 class FloatPage:
@@ -35,3 +36,8 @@ def face_at(x, y, side, score=0.9):
     points = (TEMPLATE + 0.5) * side / 512 - 0.5 + [x, y]
     low, high = points.min(0), points.max(0)
     return Face((*low, *high), points, score)
+
+
+def cut_face(photo, page, face, options=DEFAULT, **more):
+    """Cut the crop of a face where it lies in a photo."""
+    return cut(photo, place_of(photo, page, face, **more), options)

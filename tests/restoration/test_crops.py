@@ -5,9 +5,9 @@ import pytest
 from faceren.errors import FaceError
 from faceren.faces.alignment import TEMPLATE
 from faceren.faces.face import Face
-from faceren.restoration.crops import choose, crop_size, cut, is_monochrome, scaled_face, whole
+from faceren.restoration.crops import choose, crop_size, is_monochrome, scaled_face, whole
 from faceren.restoration.options import RestoreOptions
-from tests.restoration.pages import face_at, noise, photo_of
+from tests.restoration.pages import cut_face, face_at, noise, photo_of
 
 
 def test_crop_size_is_the_nearest_by_ratio():
@@ -31,7 +31,7 @@ def test_faces_are_chosen_by_size_place_and_width():
 
 def test_cutting_a_crop_of_the_template_returns_the_photo_itself():
     image = noise(512, 512)
-    crop = cut(photo_of(image), 0, Face((0, 0, 512, 512), TEMPLATE, 1.0))
+    crop = cut_face(photo_of(image), 0, Face((0, 0, 512, 512), TEMPLATE, 1.0))
     assert crop.size == 512
     assert crop.box == (0, 0, 512, 512)
     np.testing.assert_allclose(crop.matrix, np.eye(2, 3), atol=1e-9)
@@ -41,7 +41,7 @@ def test_cutting_a_crop_of_the_template_returns_the_photo_itself():
 def test_a_crop_knows_its_page_and_what_may_change():
     photo = photo_of(noise(seed=0), noise(seed=1))
     face = face_at(100, 50, 256)
-    crop = cut(photo, 1, face, luminance_only=True)
+    crop = cut_face(photo, 1, face, luminance_only=True)
     assert (crop.page, crop.luminance_only, crop.face) == (1, True, face)
     np.testing.assert_allclose(crop.pixels[:240], photo.pages[1].image[50:290, 100:356], atol=1e-3)
 
@@ -49,8 +49,8 @@ def test_a_crop_knows_its_page_and_what_may_change():
 def test_a_face_beyond_the_border_is_refused_and_one_across_it_is_mirrored():
     image = noise()
     with pytest.raises(FaceError, match="outside the photo"):
-        cut(photo_of(image), 0, face_at(2000, 50, 150))
-    crop = cut(photo_of(image), 0, face_at(-64, 20, 256))
+        cut_face(photo_of(image), 0, face_at(2000, 50, 150))
+    crop = cut_face(photo_of(image), 0, face_at(-64, 20, 256))
     assert crop.box[0] == 0
     np.testing.assert_allclose(crop.pixels[9:200, 64], image[29:220, 0], atol=1e-3)
     np.testing.assert_allclose(crop.pixels[9:200, 63], image[29:220, 1], atol=1e-3)

@@ -5,17 +5,16 @@ import pytest
 
 from faceren.faces.detection import detect_faces
 from faceren.faces.identity import embed_aligned
-from faceren.restoration.crops import cut
 from faceren.restoration.edit import as_bytes, edit_face, identity_share, scaled, without_cast
 from faceren.restoration.network import Restored
 from faceren.restoration.options import RestoreOptions
-from tests.restoration.pages import photo_of
+from tests.restoration.pages import cut_face, photo_of
 
 
 @pytest.fixture(scope="module")
 def crop(astronaut):
     (face,) = detect_faces(astronaut)
-    return cut(photo_of(astronaut.astype(np.float32) / 255), 0, face)
+    return cut_face(photo_of(astronaut.astype(np.float32) / 255), 0, face)
 
 
 def made(crop, restored, scale=1, **options):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from faceren.restoration import paste
-from faceren.restoration.crops import FaceCrop, cut
+from faceren.restoration.crops import FaceCrop
 from faceren.restoration.edit import scaled
 from faceren.restoration.paste import (
     BAND,
@@ -15,7 +15,7 @@ from faceren.restoration.paste import (
     to_srgb,
     total_in,
 )
-from tests.restoration.pages import face_at, noise, photo_of
+from tests.restoration.pages import cut_face, face_at, noise, photo_of
 
 
 def patched(image, crop, difference, outline=None):
@@ -36,13 +36,13 @@ def changed(bands, shape):
 
 def test_a_network_that_changes_nothing_changes_no_pixel():
     image = noise()
-    crop = cut(photo_of(image), 0, face_at(100, 50, 150))
+    crop = cut_face(photo_of(image), 0, face_at(100, 50, 150))
     assert not total([patched(image, crop, 0 * crop.pixels)], image.shape).any()
 
 
 def test_brightening_a_face_brightens_its_middle_and_nothing_outside_its_crop():
     image = noise()
-    crop = cut(photo_of(image), 0, face_at(100, 50, 150))
+    crop = cut_face(photo_of(image), 0, face_at(100, 50, 150))
     added = total([patched(image, crop, 0 * crop.pixels + np.float32(0.1))], image.shape)
     np.testing.assert_allclose(added[105:145, 155:195], 0.1, atol=1e-3)
     outside = np.ones(image.shape[:2], bool)
@@ -53,7 +53,7 @@ def test_brightening_a_face_brightens_its_middle_and_nothing_outside_its_crop():
 
 def test_luminance_only_keeps_the_chroma_even_in_the_soft_edge():
     image = noise()
-    crop = cut(photo_of(image), 0, face_at(60, 60, 180), luminance_only=True)
+    crop = cut_face(photo_of(image), 0, face_at(60, 60, 180), luminance_only=True)
     difference = scaled(crop.pixels[:, ::-1] - crop.pixels, 1, luminance_only=True)
     added = total([patched(image, crop, difference)], image.shape)
     assert added.any()
@@ -76,7 +76,7 @@ def test_srgb_and_light_are_inverse_and_known():
 
 def test_an_outline_narrows_the_mask():
     image = noise()
-    crop = cut(photo_of(image), 0, face_at(60, 60, 180))
+    crop = cut_face(photo_of(image), 0, face_at(60, 60, 180))
     outline = np.zeros(crop.pixels.shape[:2], np.float32)
     outline[:, : crop.size // 2] = 1
     brighter = 0 * crop.pixels + np.float32(0.1)
@@ -89,7 +89,7 @@ def test_an_outline_narrows_the_mask():
 
 def test_the_order_of_overlapping_faces_does_not_matter():
     image = noise()
-    crops = [cut(photo_of(image), 0, face_at(x, 60, 160)) for x in (40, 110, 180)]
+    crops = [cut_face(photo_of(image), 0, face_at(x, 60, 160)) for x in (40, 110, 180)]
     patches = [
         patched(image, crop, 0 * crop.pixels + np.float32(value))
         for crop, value in zip(crops, (0.1, -0.2, 0.3), strict=True)
@@ -127,11 +127,15 @@ def test_mask_is_one_in_the_middle_and_zero_outside_the_crop():
     assert mask[20:276, 10].max() < 0.01
 
 
+def pasted_faces(photo, faces, parse=None):
+    return PastedFaces(photo, 0, [crop.box for crop, _ in faces], faces.__getitem__, parse)
+
+
 @pytest.fixture
 def faces():
     """A photo, 1000 high, and faces in it, some of them overlapping, with what they change."""
     photo = photo_of(noise(1000, 200))
-    crops = [cut(photo, 0, face_at(30, top, 90)) for top in (10, 300, 350, 800)]
+    crops = [cut_face(photo, 0, face_at(30, top, 90)) for top in (10, 300, 350, 800)]
     values = [np.float32(0.1 * (index + 1)) for index in range(len(crops))]
     return photo, [(c, 0 * c.pixels + v) for c, v in zip(crops, values, strict=True)]
 
@@ -142,7 +146,7 @@ def test_made_late_in_any_bands_or_at_once_the_faces_change_the_same(faces, rows
     photo, given = faces
     image = photo.pages[0].image
     expected = total([patched(image, *face) for face in given], image.shape)
-    late = changed(PastedFaces(photo, 0, given).bands(), image.shape)
+    late = changed(pasted_faces(photo, given).bands(), image.shape)
     np.testing.assert_array_equal(late, expected)
 
 
@@ -154,7 +158,7 @@ def test_a_face_is_made_once_when_its_band_comes_and_dropped_when_it_has_passed(
         asked.append(crop.shape)
         return np.ones(crop.shape[:2], np.float32)
 
-    pasted = PastedFaces(photo, 0, given, outline)
+    pasted = pasted_faces(photo, given, outline)
     assert [crop.box[1::2] for crop, _ in given] == [(6, 104), (296, 394), (346, 444), (796, 894)]
     seen = [sorted(pasted._made) for _ in pasted.bands()]
     assert seen == [[0], [1, 2], [3]]  # rows 6-262, 262-518, and 774 to the end
@@ -165,7 +169,7 @@ def test_in_the_mask_of_a_face_its_own_change_replaces_that_of_the_background():
     image = np.full((60, 80, 3), 0.5, np.float32)
     matrix = np.array([[1.0, 0, -10], [0, 1, -10]])
     crop = FaceCrop(face_at(10, 10, 40), matrix, image[10:50, 10:50], (10, 10, 50, 50))
-    pasted = PastedFaces(photo_of(image), 0, [(crop, 0 * crop.pixels + np.float32(0.2))])
+    pasted = pasted_faces(photo_of(image), [(crop, 0 * crop.pixels + np.float32(0.2))])
     ground = [((0, top, 80, top + 30), np.full((30, 80, 3), -0.1, np.float32)) for top in (0, 30)]
     added = changed(pasted.over(ground), image.shape)
     mask = np.zeros(image.shape[:2])
@@ -178,4 +182,4 @@ def test_in_the_mask_of_a_face_its_own_change_replaces_that_of_the_background():
 
 
 def test_no_face_changes_nothing():
-    assert list(PastedFaces(photo_of(noise()), 0, []).bands()) == []
+    assert list(pasted_faces(photo_of(noise()), []).bands()) == []
