@@ -13,7 +13,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from faceren.checks import check_value
 from faceren.config import Engine, Ensemble, Precision, check_choice
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
-from faceren.graphs.session import Session, cores_here, session_of, use_cores
+from faceren.graphs.session import Session, session_of, usable_cores
 from faceren.weights import PICKLES, CheckpointInfo, StoredWeights, check_fit, read_weights
 
 LEAST = 16
@@ -94,6 +94,7 @@ class OnnxRestorer:
     """
 
     checkpoint: StoredWeights
+    """Without its arrays: they are in the session."""
     session: Session
     batch_size: int
     """Has no meaning here."""
@@ -106,12 +107,11 @@ class OnnxRestorer:
 
     @property
     def cores(self) -> int:
-        """Cores that a pass in the calling thread takes."""
-        return cores_here()
+        """Cores that passes share."""
+        return usable_cores()
 
     def use_cores(self, number: int) -> None:
-        """Let passes in the calling thread take so many cores."""
-        use_cores(number)
+        """Do nothing: passes and what runs beside them share the cores by themselves."""
 
     def restore_pictures(self, pictures: Sequence[Rgb]) -> list[Rgb]:
         """Return restored pictures, (H, W, 3) each, in [0, 1].
@@ -200,7 +200,8 @@ def load_engine(
     check_fit(weights, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
     session = session_of(graph, {RESTORED: SIDES})
     both = stored.info.self_ensemble if ensemble == "auto" else ensemble == "on"
-    return OnnxRestorer(stored, session, batch_size or 1, self_ensemble=both)
+    loaded = replace(stored, arrays={})  # the session has them
+    return OnnxRestorer(loaded, session, batch_size or 1, self_ensemble=both)
 
 
 def _needs_torch(weights: Path, device: str, precision: str) -> str:

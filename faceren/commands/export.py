@@ -59,4 +59,4 @@ def _file(graph: Graph, stored: StoredWeights) -> bytes:
         "side_multiple": str(stored.config.stride),
         "config": json.dumps(dataclasses.asdict(stored.config)),
     }
-    return graph.to_bytes({RESTORED: SIDES}, embedded=True, notes=notes)
+    return graph.to_bytes({RESTORED: SIDES}, notes)

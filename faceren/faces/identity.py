@@ -15,18 +15,11 @@ from numpy.typing import NDArray
 from faceren.arrays import Float64, Rgb8
 from faceren.assets import asset
 from faceren.errors import MachineError, ShapeError
-from faceren.graphs.embedding import (
-    CHIPS,
-    EMBEDDING,
-    EMBEDDINGS,
-    MAPS,
-    SIDE,
-    EmbeddingWeights,
-    embedding_graph,
-    read_embedding,
-)
+from faceren.graphs.embedding import CHIPS, OUTPUTS, SIDE, embedding_graph, read_embedding
 from faceren.graphs.session import Session, session_of
 
+STAGES = 3
+"""Of the embedding network, after which eyes and mouths are known, persons not yet."""
 MARGIN = 0.25
 """What the embedding sees around the landmarks, as a share of the face's side: dlib's own."""
 LEAST_SIDE = 40
@@ -60,20 +53,9 @@ def _predictor(points: int) -> Any:
 
 
 @cache
-def _weights() -> EmbeddingWeights:
-    return read_embedding(asset("dlib-embedding"))
-
-
-@cache
-def _embedder() -> Session:
-    graph = embedding_graph(_weights())
-    return session_of(graph, {EMBEDDINGS: ("n", EMBEDDING)})
-
-
-@cache
-def _eye(stages: int) -> Session:
-    graph = embedding_graph(_weights(), stages)
-    return session_of(graph, {MAPS: ("n", "channels", "height", "width")})
+def _network() -> Session:
+    weights = read_embedding(asset("dlib-embedding"))
+    return session_of(embedding_graph(weights, STAGES), OUTPUTS)
 
 
 def check_rgb(rgb: Rgb8) -> Rgb8:
@@ -120,7 +102,7 @@ def embedding(rgb: Rgb8, box: Any) -> Float64:
     with _TURN:
         shape = _predictor(5)(image, box)
         chip = np.asarray(_dlib().get_face_chip(image, shape, SIDE, MARGIN))
-    (found,) = _embedder().run({CHIPS: chip[None].astype(np.float32)})
+    _, found = _network().run({CHIPS: chip[None].astype(np.float32)})
     return np.asarray(found[0], np.float64)
 
 
@@ -142,14 +124,13 @@ def embed_aligned(crop: Rgb8) -> Float64:
     return embedding(image, rectangle((x * side, y * side), BOX_SIDE * side))
 
 
-def describe(chip: Rgb8, stages: int) -> Float64:
-    """Return what the embedding network sees after some stages, (10 C,): its mean, then 3 x 3.
+def describe(chip: Rgb8) -> Float64:
+    """Return what the embedding network sees after STAGES, (10 C,): its mean, then 3 x 3 parts.
 
     Args:
         chip: (150, 150, 3) uint8, aligned about as ``dlib.get_face_chip`` does.
-        stages: How many, from the first.
     """
-    (maps,) = _eye(stages).run({CHIPS: check_rgb(chip)[None].astype(np.float32)})
+    maps, _ = _network().run({CHIPS: check_rgb(chip)[None].astype(np.float32)})
     return np.append(maps[0].mean((1, 2), dtype=np.float64), _ninths(maps[0]).ravel())
 
 

@@ -16,8 +16,6 @@ from faceren.faces import identity
 from faceren.faces.alignment import TEMPLATE, similarity, warp
 from faceren.faces.face import Face
 
-STAGES = 3
-"""Of the embedding network: eyes and mouths are known there, persons not yet."""
 SIDE = 150
 """Side in pixels of what that network sees."""
 COVERS, MIDDLE = 394.0, (256.0, 285.0)
@@ -46,7 +44,7 @@ def features(image: Rgb8, face: Face) -> Float64:
         face: In pixels of the image.
     """
     share = min(max(face.score, 1e-4), 1 - 1e-4)
-    seen = identity.describe(chip(image, face), STAGES)
+    seen = identity.describe(chip(image, face))
     return np.append(seen, np.log(share / (1 - share)))
 
 

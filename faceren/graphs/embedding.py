@@ -8,6 +8,7 @@ its weights stand in the file that dlib reads, one layer behind the other.
 Shape letters: N faces, C channels.
 """
 
+import mmap
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceren.errors import MachineError
-from faceren.graphs.graph import Graph
+from faceren.graphs.graph import Graph, Sides
 
 SIDE = 150
 """Side in pixels of the faces that the network knows."""
@@ -27,6 +28,7 @@ STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1
 """Channels of each stage, its blocks, and whether its first block halves the picture."""
 EMBEDDING = 128
 CHIPS, MAPS, EMBEDDINGS = "chips", "maps", "embeddings"
+OUTPUTS: dict[str, Sides] = {MAPS: ("n", "c", "h", "w"), EMBEDDINGS: ("n", EMBEDDING)}
 LAYER = re.compile(rb"\x01\x05con_4|\x01\x07affine_|\x01\x04fc_2")
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -49,7 +51,8 @@ def read_embedding(path: Path) -> EmbeddingWeights:
         MachineError: If the file holds other layers.
     """
     try:
-        blobs = list(_blobs(path.read_bytes()))
+        with path.open("rb") as file:
+            blobs = list(_blobs(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
         sizes = list(_layer_sizes())
         pairs = zip(sizes, blobs[0:-1:2], blobs[1:-1:2], strict=True)
         layers = tuple(_folded(size, *pair) for size, *pair in pairs)
@@ -58,12 +61,13 @@ def read_embedding(path: Path) -> EmbeddingWeights:
         raise MachineError(f"{path}: these are not the layers of dlib's embedding") from error
 
 
-def embedding_graph(weights: EmbeddingWeights, stages: int | None = None) -> Graph:
-    """Return the graph from CHIPS, (N, 150, 150, 3) in levels of 256, to EMBEDDINGS, (N, 128).
+def embedding_graph(weights: EmbeddingWeights, stages: int) -> Graph:
+    """Return the graph from CHIPS, (N, 150, 150, 3) in levels of 256, to MAPS and EMBEDDINGS.
 
     Args:
         weights: Of the network.
-        stages: End after so many of its stages, with MAPS, (N, C, h, w); default: all of it.
+        stages: MAPS, (N, C, h, w), are what is seen after so many of its stages; EMBEDDINGS,
+            (N, 128), come after all of them.
     """
     graph = Graph("embedding", {CHIPS: ("n", SIDE, SIDE, 3)})
     layers = iter(weights.layers)
@@ -78,7 +82,7 @@ def embedding_graph(weights: EmbeddingWeights, stages: int | None = None) -> Gra
     x = graph.node("Relu", convolved(x, stride=2, padding=0))
     x = graph.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
     side, before = ((SIDE - 7) // 2 - 2) // 2 + 1, STAGES[0][0]  # 72 pixels, then 35
-    for channels, blocks, halved in STAGES[:stages]:
+    for stage, (channels, blocks, halved) in enumerate(STAGES, start=1):
         for index in range(blocks):
             halves = halved and index == 0
             y = convolved(x, stride=2, padding=0) if halves else convolved(x)
@@ -91,9 +95,8 @@ def embedding_graph(weights: EmbeddingWeights, stages: int | None = None) -> Gra
                 side = max(pooled, side)
             x = graph.node("Relu", graph.node("Add", x, y))
         before = channels
-    if stages is not None:
-        graph.rename(x, MAPS)
-        return graph
+        if stage == stages:
+            graph.rename(x, MAPS)
     x = graph.node("ReduceMean", x, graph.constant([2, 3]), keepdims=0)
     graph.rename(graph.node("MatMul", x, graph.constant(weights.last)), EMBEDDINGS)
     return graph
@@ -125,7 +128,7 @@ def _folded(
     return weights * gamma[:, None, None, None], convolution[-channels:] * gamma + beta
 
 
-def _blobs(data: bytes) -> Iterator[NDArray[np.float32]]:
+def _blobs(data: mmap.mmap) -> Iterator[NDArray[np.float32]]:
     """Yield the numbers of each layer that has any, in the order of the computation.
 
     Layer names are followed by tensors: a version, four sides, then little-endian floats. Numbers
@@ -145,7 +148,7 @@ def _blobs(data: bytes) -> Iterator[NDArray[np.float32]]:
         position += 4 * count
 
 
-def _number(data: bytes, position: int) -> tuple[int, int]:
+def _number(data: mmap.mmap, position: int) -> tuple[int, int]:
     """Return a number and the position behind it."""
     start, length = position + 1, data[position] & 0x0F
     return int.from_bytes(data[start : start + length], "little"), start + length

@@ -6,7 +6,7 @@ small photo takes. Field numbers: ``onnx.proto`` (IR version 8, opset 18).
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +16,9 @@ IR_VERSION = 8
 OPSET = 18
 FLOAT, INT64, FLOAT16 = 1, 7, 10
 """Types of tensors, as ONNX numbers them."""
+HALF = ".half"
+"""Ends the name of a weight as it is stored, if that is in half precision."""
 TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16}
-
-SMALL = 64
-"""Numbers up to which a constant always is in the file: shapes, steps, limits."""
 
 Weight = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int64]
 Attribute = int | float | str | Sequence[int]
@@ -74,52 +73,43 @@ class Graph:
         self.nodes.append(_text(1, value) + _text(2, name) + _text(3, name) + _text(4, "Identity"))
 
     def to_bytes(
-        self,
-        outputs: Mapping[str, Sides],
-        *,
-        embedded: bool,
-        notes: Mapping[str, str] | None = None,
+        self, outputs: Mapping[str, Sides], notes: Mapping[str, str] | None = None
     ) -> bytes:
-        """Return the file.
+        """Return the file; weights in half precision are made float32 as it is loaded.
 
         Args:
             outputs: Names and shapes of what comes out, float32.
-            embedded: Store the weights in the file, those in float16 followed by a conversion to
-                float32. Otherwise they are named only, as float32, and whoever opens the file
-                brings them along.
             notes: Metadata.
         """
-        graph = [_block(1, node) for node in self._casts() * embedded + self.nodes]
+        graph: list[bytes | memoryview] = [_block(1, node) for node in self._casts() + self.nodes]
         graph.append(_text(2, self.name))
-        graph += [_block(5, t) for t in self._tensors(embedded=embedded)]
+        for name, array in self.weights.items():
+            graph += _tensor(name, array)
         graph += [_block(11, _value(*item)) for item in self.inputs.items()]
         graph += [_block(12, _value(*item)) for item in outputs.items()]
-        model = [_number(1, IR_VERSION), _text(2, "faceren"), _block(7, b"".join(graph))]
+        model: list[bytes | memoryview] = [_number(1, IR_VERSION), _text(2, "faceren")]
+        model += [_head(7, sum(map(len, graph))), *graph]
         model.append(_block(8, _text(1, "") + _number(2, OPSET)))
         model += [_block(14, _text(1, k) + _text(2, v)) for k, v in (notes or {}).items()]
-        return b"".join(model)
+        return b"".join(model)  # the one copy of the weights
 
     def _casts(self) -> list[bytes]:
         return [
-            _text(1, f"{name}.half") + _text(2, name) + _text(4, "Cast")
+            _text(1, name + HALF)
+            + _text(2, name)
+            + _text(4, "Cast")
             + _block(5, _attribute("to", FLOAT))
             for name, array in self.weights.items()
             if array.dtype == np.float16
-        ]  # fmt: skip
+        ]
 
-    def _tensors(self, *, embedded: bool) -> Iterable[bytes]:
-        for name, value in self.weights.items():
-            half = value.dtype == np.float16
-            array = value.astype(np.float32) if half and not embedded else value
-            parts = [_number(1, side) for side in array.shape]
-            parts.append(_number(2, TYPES[array.dtype.name]))
-            parts.append(_text(8, f"{name}.half" if embedded and half else name))
-            if embedded or array.size <= SMALL:
-                parts.append(_block(9, array.tobytes()))
-            else:  # what a tensor in another file looks like; the session is handed it instead
-                place = _text(1, "location") + _text(2, "weights")
-                parts += [_block(13, place), _number(14, 1)]
-            yield b"".join(parts)
+
+def _tensor(name: str, array: Weight) -> list[bytes | memoryview]:
+    """Return an initializer in two pieces, the second of them the array's own memory."""
+    fields = [_number(1, side) for side in array.shape] + [_number(2, TYPES[array.dtype.name])]
+    fields += [_text(8, name + HALF * (array.dtype == np.float16)), _head(9, array.nbytes)]
+    head = b"".join(fields)
+    return [_head(5, len(head) + array.nbytes) + head, memoryview(array).cast("B")]
 
 
 def _varint(value: int) -> bytes:
@@ -135,8 +125,12 @@ def _number(key: int, value: int) -> bytes:
     return _varint(key << 3) + _varint(value)
 
 
+def _head(key: int, length: int) -> bytes:
+    return _varint(key << 3 | 2) + _varint(length)
+
+
 def _block(key: int, data: bytes) -> bytes:
-    return _varint(key << 3 | 2) + _varint(len(data)) + data
+    return _head(key, len(data)) + data
 
 
 def _text(key: int, text: str) -> bytes:

@@ -1,7 +1,6 @@
 """Graphs at work in ONNX Runtime, on the CPU."""
 
 import os
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceren.errors import MachineError
-from faceren.graphs.graph import SMALL, Graph, Sides, Weight
+from faceren.graphs.graph import Graph, Sides
 
 OLDEST = (1, 19)
 """The first version of ONNX Runtime that takes NumPy 2's arrays."""
@@ -48,43 +47,35 @@ def usable_cores() -> int:
     return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else cores
 
 
-_mine = threading.local()
-
-
-def cores_here() -> int:
-    """Return the cores that a run in the calling thread takes at most."""
-    return int(getattr(_mine, "cores", 0) or usable_cores())
-
-
-def use_cores(number: int) -> None:
-    """Let runs in the calling thread take so many cores."""
-    _mine.cores = number
-
-
 class Session:
-    """A network ready to run, from any thread, on any number of cores.
+    """A network ready to run, from any thread; runs at the same time share its threads.
 
-    ONNX Runtime gives a session its threads when it is opened, so there is one for each number of
-    cores that is asked for, a power of two or all there are. No number changes a bit of the result.
+    Neither their number nor what else goes through in the same batch changes a bit of a result.
 
     Args:
         file: The network, as ONNX.
-        weights: What the file names and does not hold.
+        cores: Threads of a run; default ``usable_cores()``.
 
     Raises:
         MachineError: If ONNX Runtime is missing, too old, or refuses the network.
     """
 
-    def __init__(self, file: bytes, weights: Mapping[str, Weight] | None = None) -> None:
-        self._file = file
-        self._weights = {
-            name: np.asarray(value, np.float32 if value.dtype == np.float16 else value.dtype)
-            for name, value in (weights or {}).items()
-            if value.size > SMALL
-        }
-        self._lock = threading.Lock()
-        self._opened: dict[int, Any] = {}
-        self._open(cores_here())
+    def __init__(self, file: bytes, cores: int | None = None) -> None:
+        library = onnxruntime()
+        options = library.SessionOptions()
+        options.intra_op_num_threads = cores or usable_cores()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others work, too
+        options.enable_mem_pattern = False  # it takes the memory of a run twice
+        options.log_severity_level = 4  # what fails is raised as well
+        try:
+            self._session = library.InferenceSession(
+                file, options, providers=["CPUExecutionProvider"]
+            )
+        except _refusals() as error:
+            raise MachineError(
+                f"ONNX Runtime {library.__version__} cannot load the network "
+                f"({_first_line(error)}); update it: pip install --upgrade onnxruntime"
+            ) from error
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Return the outputs for these inputs, which are given by name, in the file's order.
@@ -92,48 +83,24 @@ class Session:
         Raises:
             MachineError: If memory is short.
         """
-        session = self._open(cores_here())
         try:
-            return list(session.run(None, dict(inputs)))
+            return list(self._session.run(None, dict(inputs)))
         except _refusals() as error:
             raise MachineError(f"ONNX Runtime stopped ({_first_line(error)})") from error
 
-    def _open(self, cores: int) -> Any:
-        most = usable_cores()
-        cores = most if cores >= most else 1 << (cores.bit_length() - 1)
-        with self._lock:
-            if cores not in self._opened:
-                self._opened[cores] = self._session(cores)
-            return self._opened[cores]
 
-    def _session(self, cores: int) -> Any:
-        library = onnxruntime()
-        options = library.SessionOptions()
-        options.intra_op_num_threads = cores
-        options.log_severity_level = 4  # what fails is raised as well
-        names = list(self._weights)
-        values = [library.OrtValue.ortvalue_from_numpy(self._weights[name]) for name in names]
-        options.add_external_initializers(names, values)
-        try:
-            return library.InferenceSession(self._file, options, providers=["CPUExecutionProvider"])
-        except _refusals() as error:
-            raise MachineError(
-                f"ONNX Runtime {library.__version__} cannot load the network "
-                f"({_first_line(error)}); update it: pip install --upgrade onnxruntime"
-            ) from error
-
-
-def session_of(graph: Graph, outputs: Mapping[str, Sides]) -> Session:
-    """Return a graph ready to run; its weights stay outside of the file.
+def session_of(graph: Graph, outputs: Mapping[str, Sides], cores: int | None = None) -> Session:
+    """Return a graph ready to run.
 
     Args:
         graph: The network.
         outputs: Names and shapes of what comes out.
+        cores: See ``Session``.
 
     Raises:
         MachineError: If ONNX Runtime is missing, too old, or refuses the graph.
     """
-    return Session(graph.to_bytes(outputs, embedded=False), graph.weights)
+    return Session(graph.to_bytes(outputs), cores)
 
 
 def _refusals() -> tuple[type[Exception], ...]:

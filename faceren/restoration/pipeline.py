@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 from faceren.arrays import Rgb
@@ -15,7 +15,6 @@ from faceren.errors import FacerenError, MachineError, may_pass, unforeseen
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
-from faceren.graphs.session import use_cores
 from faceren.images import Restoration
 from faceren.restoration.finish import Watcher, finish
 from faceren.restoration.network import RestoredOrError, SharedNetwork
@@ -114,9 +113,10 @@ class Pipeline:
         batch = self.restorer.faces_a_pass
         budget = MemoryBudget(self.max_memory, 2 * self.workers + AHEAD + batch, self.options.scale)
         passes = 2 if self.restorer.on_cpu else 1  # the second may fill a core that would idle
+        alone = partial(self.restorer.use_cores, 1)  # a worker's own arithmetic
         with (
             ThreadPoolExecutor(passes, "faceren-network") as network,
-            ThreadPoolExecutor(self.workers, "faceren", self._use_one_core) as pool,
+            ThreadPoolExecutor(self.workers, "faceren", alone) as pool,
         ):
             stream = PhotoStream(stages, pool, network, batch=batch, budget=budget)
             try:
@@ -124,11 +124,6 @@ class Pipeline:
             finally:
                 stream.cancel()
                 self.restorer.use_cores(cores)
-
-    def _use_one_core(self) -> None:
-        """Let a worker's own arithmetic stay on its core."""
-        self.restorer.use_cores(1)
-        use_cores(1)
 
     def one(self, job: Job) -> PhotoResult:
         """Restore one photo, with nothing beside it and one face at a time.

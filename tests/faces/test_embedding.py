@@ -5,7 +5,7 @@ import torch
 from faceren.assets import asset, samples_dir
 from faceren.errors import MachineError
 from faceren.faces import identity
-from faceren.graphs.embedding import _blobs, _layer_sizes, read_embedding
+from faceren.graphs.embedding import _layer_sizes, read_embedding
 from faceren.images import find_images, read_rgb
 from faceren.networks.embedding import EmbeddingNetwork
 
@@ -35,29 +35,29 @@ def test_it_computes_what_dlib_computes():
 
 def test_torch_computes_the_same(chips):
     network = EmbeddingNetwork(asset("dlib-embedding"))
-    session = identity._embedder()
-    (ours,) = session.run({"chips": chips.astype(np.float32)})
+    session = identity._network()
+    _, ours = session.run({"chips": chips.astype(np.float32)})
     np.testing.assert_allclose(ours, network(levels(chips)).numpy(), atol=2e-6)
     for chip in chips[:2]:
-        maps = network.maps(levels(chip[None]), 3)
+        maps = network.maps(levels(chip[None]), identity.STAGES)
         parts = (maps.mean((2, 3)), torch.nn.functional.adaptive_avg_pool2d(maps, 3).flatten(1))
         np.testing.assert_allclose(
-            identity.describe(chip, 3), torch.cat(parts, dim=1)[0].numpy(), atol=1e-5
+            identity.describe(chip), torch.cat(parts, dim=1)[0].numpy(), atol=1e-5
         )
 
 
 def test_a_face_does_not_depend_on_its_neighbours(chips):
-    (together,) = identity._embedder().run({"chips": chips.astype(np.float32)})
-    (alone,) = identity._embedder().run({"chips": chips[1:2].astype(np.float32)})
+    _, together = identity._network().run({"chips": chips.astype(np.float32)})
+    _, alone = identity._network().run({"chips": chips[1:2].astype(np.float32)})
     assert (together[1] == alone[0]).all()
 
 
 def test_the_file_holds_29_convolutions_of_the_sizes_of_the_paper():
-    blobs = list(_blobs(asset("dlib-embedding").read_bytes()))
     sizes = [channels * before * side**2 + channels for channels, before, side in _layer_sizes()]
-    assert [len(blob) for blob in blobs[0:-1:2]] == sizes
+    weights = read_embedding(asset("dlib-embedding"))
+    assert [kernel.size + bias.size for kernel, bias in weights.layers] == sizes
     assert len(sizes) == 29
-    assert len(blobs[-1]) == 256 * 128
+    assert weights.last.shape == (256, 128)
 
 
 def test_another_file_is_refused(tmp_path):
