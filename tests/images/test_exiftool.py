@@ -181,6 +181,8 @@ ALLOWED = {
     },
     "webp": {"[IFD1] ThumbnailOffset": "counted from the file's beginning"},
     "heic": {
+        "[QuickTime] ImageSpatialExtent": "said of the picture and again of its opacity",
+        "[QuickTime] CleanAperture": "said of the picture and again of its opacity",
         "[IFD1] ThumbnailOffset": "counted from the file's beginning",
         "[QuickTime] MediaData": "the pixels",
         "[QuickTime] MediaDataOffset": "where they are",
@@ -265,4 +267,6 @@ def test_of_all_that_exiftool_finds_only_what_is_named_here_differs(tmp_path, na
     assert len(before) > 15
     differ = {tag for tag in before.keys() | after.keys() if before.get(tag) != after.get(tag)}
     assert not differ - ALLOWED[""].keys() - ALLOWED.get(path.suffix[1:], {}).keys()
+    for tag in ("[QuickTime] ImageSpatialExtent", "[QuickTime] CleanAperture"):
+        assert set(before.get(tag, ())) == set(after.get(tag, ()))
     assert after["[XMP-iptcExt] DigitalSourceType"] == [SOURCE_TYPE]
