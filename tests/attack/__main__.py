@@ -8,6 +8,7 @@ in each way; ``--kills 200`` kills runs at random moments.
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.attack.faults import Laboratory, compiled, faults_of
@@ -29,17 +30,24 @@ def long_form(minutes: float, names: Sequence[str], folder: Path) -> int:
     return len(still)
 
 
-def all_faults(names: Sequence[str], every: int) -> int:
-    """Try every fault of these scenes; print a table, return how many went wrong."""
-    table: list[tuple[str, int, int]] = []
+@contextmanager
+def laboratory_of_its_own() -> Iterator[tuple[Laboratory, Path]]:
+    """Yield a laboratory and its root folder, which is empty."""
     with tempfile.TemporaryDirectory() as place:
         library, root = compiled(Path(place)), Path(place, "root")
         if library is None:
-            print("needs a C compiler and Linux")
-            return 1
+            raise SystemExit("needs a C compiler and Linux")
         root.mkdir()
-        prepare(root)
         laboratory = Laboratory(library, root)
+        yield laboratory, root
+        laboratory.close()
+
+
+def all_faults(names: Sequence[str], every: int) -> int:
+    """Try every fault of these scenes; print a table, return how many went wrong."""
+    table: list[tuple[str, int, int]] = []
+    with laboratory_of_its_own() as (laboratory, root):
+        prepare(root)
         for name in names:
             expected = undisturbed(laboratory, root, SCENES[name])
             print(f"{name}: {expected.calls}", flush=True)
@@ -50,7 +58,6 @@ def all_faults(names: Sequence[str], every: int) -> int:
                     bad += 1
                     print(f"{name}, {fault}: {wrong}", flush=True)
             table.append((name, count, bad))
-        laboratory.close()
     print(f"{'scene':<12} {'faults':>8} {'wrong':>6}")
     for row in table:
         print(f"{row[0]:<12} {row[1]:>8,} {row[2]:>6}")
@@ -80,10 +87,11 @@ def main() -> None:
     if asked.faults:
         wrong += all_faults(asked.faults.split(","), asked.every)
     if asked.kills:
-        with tempfile.TemporaryDirectory() as place:
-            problems = list(killed(Path(place), asked.kills, asked.seed))
-        print("\n".join(problems) or f"{asked.kills} kills, nothing found")
-        wrong += len(problems)
+        with laboratory_of_its_own() as (laboratory, root):
+            for problem in killed(laboratory, root, asked.kills, asked.seed):
+                print(problem, flush=True)
+                wrong += 1
+        print(f"{asked.kills} kills")
     raise SystemExit(min(wrong, 1))
 
 
