@@ -13,8 +13,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -33,6 +35,7 @@ ERRORS = {
     "open": (errno.EACCES, errno.EIO),
 }
 VOLATILE = {"ms", "seconds"}
+KILLED = '{"status": -9, "stderr": "", "calls": {}}'
 IMPORTED = (
     *("faceren.cli", "faceren.commands.evaluate", "faceren.commands.restore"),
     *("faceren.commands.train", "faceren.commands.degrade", "faceren.bench.benchmark"),
@@ -56,6 +59,16 @@ class Fault:
     def __str__(self) -> str:
         how = "short" if self.error == SHORT else errno.errorcode[self.error]
         return f"{self.kind} {self.number}{'+' if self.stays else ''}: {how}"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """When a run is killed."""
+
+    output: str
+    """What it begins to write; to kill it before would prove little."""
+    seconds: float
+    """After that is there."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +117,23 @@ class Laboratory:
             text=True,
         )
 
-    def run(self, arguments: Sequence[str], fault: Fault | None = None) -> Trial:
-        """Run a command line of faceren, in the root folder; without a fault if there is none."""
+    def run(
+        self, arguments: Sequence[str], fault: Fault | None = None, kill: Kill | None = None
+    ) -> Trial:
+        """Run a command line of faceren, in the root folder.
+
+        Args:
+            arguments: Of the command line.
+            fault: What goes wrong.
+            kill: When the process is killed; the trial's status is -9 then.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        order = {"arguments": list(arguments), "fault": fault and asdict(fault)}
+        order = {
+            "arguments": list(arguments),
+            "fault": fault and asdict(fault),
+            "kill": kill and asdict(kill),
+        }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return Trial(**json.loads(self._process.stdout.readline()))
@@ -181,12 +206,16 @@ def _serve(library: str, root: str) -> None:
         reader, writer = os.pipe()
         if child := os.fork():
             os.close(writer)
+            if order["kill"]:
+                _kill(child, Kill(**order["kill"]), Path(root))
             with os.fdopen(reader) as pipe:
                 answer = pipe.read()
-            os.waitpid(child, 0)
-            print(answer, flush=True)
+            with contextlib.suppress(ChildProcessError):  # it has ended and was waited for
+                os.waitpid(child, 0)
+            print(answer or KILLED, flush=True)
             continue
         os.close(reader)
+        os.setsid()  # so that it can be killed with all that it has started
         os.chdir(root)
         told = io.StringIO()
         sys.argv = ["faceren", *order["arguments"]]
@@ -207,6 +236,18 @@ def _serve(library: str, root: str) -> None:
         with os.fdopen(writer, "w") as pipe:
             pipe.write(json.dumps(answer))
         os._exit(0)
+
+
+def _kill(child: int, kill: Kill, root: Path) -> None:
+    """Kill a process and its group in time, if it does not end before."""
+    end = float("inf")
+    while time.monotonic() < end:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        if end == float("inf") and (root / kill.output).exists():
+            end = time.monotonic() + kill.seconds
+        time.sleep(0.001)
+    os.killpg(child, signal.SIGKILL)
 
 
 if __name__ == "__main__":
