@@ -150,7 +150,7 @@ class OnnxRestorer:
             return restored
         mirrored = np.ascontiguousarray(faces[..., ::-1])
         (theirs,) = self.session.run({FACES: mirrored})
-        return (restored + theirs[..., ::-1]) / 2
+        return np.asarray((restored + theirs[..., ::-1]) / 2, np.float32)
 
 
 def padded_to(picture: Rgb, stride: int) -> Rgb:

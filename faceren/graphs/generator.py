@@ -12,7 +12,7 @@ import numpy as np
 
 from faceren.config import GeneratorConfig, gain_channels
 from faceren.errors import ConfigError
-from faceren.graphs.graph import Graph, Weight
+from faceren.graphs.graph import Attribute, Graph, Weight
 from faceren.weights import Stored
 
 FACES, RESTORED = "faces", "restored"
@@ -110,7 +110,8 @@ class GeneratorGraph(Graph):
             kernel = self.stored(f"{key}.original", shape).astype(np.float32)
             left = self.stored(f"{key}.0._u", shape[:1]).astype(np.float32)
             right = self.stored(f"{key}.0._v", (int(np.prod(shape[1:])),)).astype(np.float32)
-            array: Stored = kernel / (left @ kernel.reshape(shape[0], -1) @ right)
+            largest = left @ kernel.reshape(shape[0], -1) @ right
+            array: Stored = np.asarray(kernel / largest, np.float32)
         else:
             array = self.stored(f"{name}.weight", shape)
         return self.constant(array if change is None else change(array), f"{name}.kernel")
@@ -278,7 +279,12 @@ class GeneratorGraph(Graph):
         logit = self.node("InstanceNormalization", logit, *norm, epsilon=EPSILON)
         half = self.node("Sub", self.node("Sigmoid", logit), self.number(0.5))
         weight = self.node("Exp", self.node("Mul", half, self.number(LIP_COEFFICIENT)))
-        how = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4, "count_include_pad": 1}
+        how: dict[str, Attribute] = {
+            "kernel_shape": [3, 3],
+            "strides": [2, 2],
+            "pads": [1] * 4,
+            "count_include_pad": 1,
+        }
         over = self.node("AveragePool", self.node("Mul", x, weight), **how)
         return self.node("Div", over, self.node("AveragePool", weight, **how))
 

@@ -44,12 +44,10 @@ class Graph:
             value: An array, whole numbers, or one float.
             name: Default: a number of its own.
         """
-        kind = np.float32 if isinstance(value, float) else None
-        array = (
-            np.ascontiguousarray(value, kind)
-            if isinstance(value, np.ndarray)
-            else (np.array(value, kind or np.int64))
-        )
+        if isinstance(value, np.ndarray):
+            array: Weight = np.ascontiguousarray(value)
+        else:
+            array = np.array(value, np.float32 if isinstance(value, float) else np.int64)
         name = name or f"constant_{len(self.weights)}"
         self.weights[name] = array
         return name
@@ -109,7 +107,7 @@ def _tensor(name: str, array: Weight) -> list[bytes | memoryview]:
     fields = [_number(1, side) for side in array.shape] + [_number(2, TYPES[array.dtype.name])]
     fields += [_text(8, name + HALF * (array.dtype == np.float16)), _head(9, array.nbytes)]
     head = b"".join(fields)
-    return [_head(5, len(head) + array.nbytes) + head, memoryview(array).cast("B")]
+    return [_head(5, len(head) + array.nbytes) + head, array.data.cast("B")]
 
 
 def _varint(value: int) -> bytes:

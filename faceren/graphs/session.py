@@ -76,6 +76,9 @@ class Session:
                 f"ONNX Runtime {library.__version__} cannot load the network "
                 f"({_first_line(error)}); update it: pip install --upgrade onnxruntime"
             ) from error
+        self._session._model_bytes = None  # its wrapper would keep the file in memory
+        self._how = library.RunOptions()
+        self._how.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Return the outputs for these inputs, which are given by name, in the file's order.
@@ -84,7 +87,7 @@ class Session:
             MachineError: If memory is short.
         """
         try:
-            return list(self._session.run(None, dict(inputs)))
+            return list(self._session.run(None, dict(inputs), self._how))
         except _refusals() as error:
             raise MachineError(f"ONNX Runtime stopped ({_first_line(error)})") from error
 
