@@ -5,6 +5,7 @@ Where no gradient is asked for, ``faces.identity`` runs the same network as a gr
 Shape letters: N faces, C channels.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -75,8 +76,12 @@ def _convolved(x: Tensor, layer: Layer, *, stride: int = 1, padding: int = 1) ->
 
 def _sum(a: Tensor, b: Tensor) -> Tensor:
     """Add maps of different sizes; what one of them lacks at the end counts as zero."""
+    if a.shape == b.shape:
+        return a + b
     shape = [max(sides) for sides in zip(a.shape, b.shape, strict=True)]
-    total = a.new_zeros(shape)
-    for part in (a, b):
-        total[tuple(slice(side) for side in part.shape)] += part
-    return total
+    return _padded(a, shape) + _padded(b, shape)
+
+
+def _padded(x: Tensor, shape: Sequence[int]) -> Tensor:
+    lacks = [wanted - have for wanted, have in zip(shape, x.shape, strict=True)]
+    return F.pad(x, [n for lack in reversed(lacks[1:]) for n in (0, lack)])
