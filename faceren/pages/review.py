@@ -29,6 +29,23 @@ STATUSES = {
     "failed": "failed",
     "reverted": "original kept",
 }
+WORDS = {
+    "aligned": "Aligned crops",
+    "faces": "Which faces",
+    "min_face": "Narrowest face, pixels",
+    "detector": "Found by",
+    "detection_threshold": "Least confidence",
+    "rotate": "Turned faces",
+    "max_identity_distance": "Largest identity distance",
+    "min_identity": "Largest identity distance",
+    "working_size": "Faces seen at, pixels",
+    "grain": "Grain of the photo",
+    "ensemble": "Mirror image, too",
+    "mask": "What is pasted",
+    "color": "Chroma",
+    "scale": "Enlarged",
+}
+"""What options are called on the page, where their own name says too little."""
 STYLES = ("review.css",)
 SCRIPTS = ("compare.js", "zoom.js", "decisions.js", "cards.js", "review.js")
 
@@ -131,8 +148,11 @@ def _settings(header: Json) -> list[tuple[str, str]]:
     settings = []
     for name, value in known:
         words = name.replace("_", " ").capitalize() if name.islower() else name
+        words = WORDS.get(name, words)
         text = "–" if value is None else str(value)
         if isinstance(value, bool):
             text = "yes" if value else "no"
+        elif name == "scale":
+            text = f"{value} times"
         settings.append((words, shown(text)))
     return settings

@@ -41,6 +41,14 @@ function photoBadges(photo) {
   return badges;
 }
 
+// The picture of a face opens the zoom at the face, in both panes.
+function openAt(item, photo, face, what) {
+  const button = item.querySelector(".spot");
+  button.setAttribute("aria-label", `Zoom to ${what} of ${photo.name}`);
+  button.addEventListener("click", () => openFace(photo, face));
+  if (!face.picture) button.remove();
+}
+
 function faceItem(photo, face, index, redraw) {
   const item = document.getElementById("face").content.cloneNode(true);
   const image = item.querySelector("img");
@@ -51,9 +59,9 @@ function faceItem(photo, face, index, redraw) {
     image.height = face.height;
     image.src = face.picture;
   } else {
-    image.remove();
     item.querySelector(".columns").remove();
   }
+  openAt(item, photo, face, `face ${index + 1}`);
   const badges = item.querySelector(".badges");
   if (photo.faces.length > 1) badges.append(badge(name, "plain"));
   if (face.reverted) badges.append(badge("original kept", "plain"));
@@ -86,9 +94,8 @@ function leftItem(photo, face, index, redraw) {
     image.width = face.width;
     image.height = face.height;
     image.src = face.picture;
-  } else {
-    image.remove();
   }
+  openAt(item, photo, face, `face ${index + 1} left alone`);
   item.querySelector(".reason").textContent = face.reason;
   if (face.page > 1) item.querySelector(".badges").append(badge(`page ${face.page}`, "plain"));
   const label = item.querySelector(".tick");
