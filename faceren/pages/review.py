@@ -16,7 +16,7 @@ from faceren.checks import Json
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import FULL_CHANGE, keys_of, left_in
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
-from faceren.pages.page import write_page
+from faceren.pages.page import rendered, write_page
 from faceren.pages.pictures import Pictures
 from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, is_torn
@@ -48,6 +48,8 @@ WORDS = {
 """What options are called on the page, where their own name says too little."""
 STYLES = ("review.css",)
 SCRIPTS = ("compare.js", "zoom.js", "decisions.js", "cards.js", "review.js")
+ACTING_SCRIPTS = ("compare.js", "zoom.js", "acting.js", "cards.js", "review.js", "drop.js")
+"""Of the page that a server shows: what is ticked is done at once."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,19 @@ def write_review(
     Raises:
         MachineError: If the disk is full.
     """
+    context = review_context(output, manifest, check=check, max_pixels=max_pixels, threads=threads)
+    context["commands"] = dict(commands or {})
+    write_page(output / PAGE_NAME, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
+    return Review(output / PAGE_NAME, len(context["photos"]), tuple(context["notes"]))
+
+
+def review_context(
+    output: Path, manifest: Manifest, *, check: Check, max_pixels: int, threads: int
+) -> dict[str, Any]:
+    """Return what the review page shows, and write the pictures that are not there yet.
+
+    See ``write_review``.
+    """
     pictures = pictures_of(output)
     with ThreadPoolExecutor(threads) as pool:
         entries = entries_of(output, manifest, check, pool)
@@ -101,9 +116,21 @@ def write_review(
     ]
     context = _context(output, entries, manifest.main_header, notes)
     context["photos"] = [to_page(entry, pictures, output) for entry in entries]
-    context["commands"] = dict(commands or {})
-    write_page(output / PAGE_NAME, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
-    return Review(output / PAGE_NAME, len(entries), tuple(notes))
+    return context
+
+
+def acting_page(context: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the page whose ticks act at once, as a server shows it, and its policy.
+
+    Args:
+        context: From ``review_context``.
+    """
+    # what may be asked for: the page offers nothing else
+    commands = dict.fromkeys(("keep", "again", "weaker", "stronger", "faces"), "yes")
+    filled = {**context, "commands": commands, "acts": True}
+    return rendered(
+        "review.html.j2", filled, styles=STYLES, scripts=ACTING_SCRIPTS, connects=True
+    )
 
 
 def _context(
@@ -135,6 +162,7 @@ def _context(
         "notes": notes,
         "same_person": SAME_PERSON,
         "full_change": f"{FULL_CHANGE:.0%}",
+        "acts": False,
     }
 
 
