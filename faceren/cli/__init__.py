@@ -21,7 +21,7 @@ from faceren.cli.parameters import PREFIX, RENAMED, with_options
 from faceren.cli.restore import restore
 from faceren.cli.screen import Screen, end_log
 from faceren.cli.train import train
-from faceren.errors import FacerenError, MachineError, may_pass, told
+from faceren.errors import EXTRAS, FacerenError, MachineError, may_pass, not_installed, told
 
 INTERRUPTED = 130
 QUIET = logging.NullHandler()
@@ -121,6 +121,12 @@ def main() -> None:
     except FacerenError as error:
         Screen().error(str(error))
         raise SystemExit(error.exit_status) from None
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        Screen().error(f"this needs {not_installed(module)}")
+        raise SystemExit(MachineError.exit_status) from None
     except (OSError, MemoryError) as error:
         if not may_pass(error):
             raise

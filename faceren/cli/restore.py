@@ -183,6 +183,7 @@ def show_restoration(
     """Restore photos, say so as it goes on, and write the page; return the exit status."""
     from faceren.commands.restore import restore
     from faceren.commands.review import PagePictures, review
+    from faceren.engines import unused_gpu
     from faceren.pages.review import pictures_of
     from faceren.runs.folder import PAGE_NAME
 
@@ -192,6 +193,8 @@ def show_restoration(
         run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
     if run.shipped_samples:
         screen.say("sample_photos is not here: restoring the samples that ship with faceren")
+    if how.engine == "auto" and (note := unused_gpu(how.device)):
+        screen.say(note)
     for problem in run.problems:
         screen.say(f"warning: {problem}")
     counts: Counter[str] = Counter()

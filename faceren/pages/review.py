@@ -128,9 +128,7 @@ def acting_page(context: Mapping[str, Any]) -> tuple[str, str]:
     # what may be asked for: the page offers nothing else
     commands = dict.fromkeys(("keep", "again", "weaker", "stronger", "faces"), "yes")
     filled = {**context, "commands": commands, "acts": True}
-    return rendered(
-        "review.html.j2", filled, styles=STYLES, scripts=ACTING_SCRIPTS, connects=True
-    )
+    return rendered("review.html.j2", filled, styles=STYLES, scripts=ACTING_SCRIPTS, connects=True)
 
 
 def _context(

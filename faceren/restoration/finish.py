@@ -98,10 +98,7 @@ def finish(
         )
         if save_faces:
             _save(job, faces)
-        try:
-            written = sha256_of(job.output)
-        except OSError as error:  # our own file: the disk fails, and would for the others
-            raise MachineError(f"cannot read what was written: {told(error)}") from error
+        written = _hash_of_output(job)
     result = PhotoResult(
         source=job.source,
         output=job.output,
@@ -124,6 +121,14 @@ def _size(photo: Photo) -> tuple[int, int]:
     """Return width and height of a photo's first page, upright, before it was enlarged."""
     height, width = photo.pages[0].upright_shape[:2]
     return width // photo.scale, height // photo.scale
+
+
+def _hash_of_output(job: Job) -> str:
+    """Return the SHA-256 of what was written; a disk that fails here would for all photos."""
+    try:
+        return sha256_of(job.output)
+    except OSError as error:
+        raise MachineError(f"cannot read what was written: {told(error)}") from error
 
 
 def _no_face(prepared: Prepared) -> str:

@@ -98,6 +98,28 @@ def test_restoring_on_a_cpu_needs_no_torch(tmp_path):
     assert status == "restored"
 
 
+@pytest.mark.parametrize(
+    ("missing", "arguments", "said"),
+    [
+        ("torch", ["evaluate", "{clean}", "--metrics", "niqe"], "needs torch, {how}[torch]'"),
+        ("torch", ["benchmark", "-o", "{out}"], "needs torch, {how}[torch]'"),
+        ("torch", ["train", "compact.yaml", "-o", "{out}"], "needs torch, {how}[torch]'"),
+        ("torch", ["restore", "{clean}", "-o", "{out}", "--device", "cuda"], "cuda needs torch, "),
+        ("scipy", ["evaluate", "{clean}", "--metrics", "niqe"], "needs scipy, {how}[torch]'"),
+    ],
+)
+def test_what_needs_torch_says_so_in_a_line(clean, tmp_path, missing, arguments, said):
+    """The library is hidden from a process of its own, as where it is not installed."""
+    places = {"clean": clean, "out": tmp_path / "out"}
+    hide = f"import sys; sys.modules[{missing!r}] = None; from faceren import cli; cli.main()"
+    command = [sys.executable, "-c", hide, *(part.format(**places) for part in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    (line,) = done.stderr.splitlines()
+    assert said.format(how="which is not installed; install it: pip install 'faceren") in line
+    assert not any((tmp_path / "out").glob("*"))
+
+
 def test_what_is_refused_is_refused_before_torch_is_loaded(clean, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "twin").mkdir()
