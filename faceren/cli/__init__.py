@@ -17,6 +17,7 @@ from faceren.cli.evaluate import evaluate
 from faceren.cli.export import export
 from faceren.cli.help import WIDEST, Command
 from faceren.cli.models import models
+from faceren.cli.open import open_page
 from faceren.cli.parameters import PREFIX, RENAMED, with_options
 from faceren.cli.restore import restore
 from faceren.cli.screen import Screen, end_log
@@ -30,6 +31,9 @@ EXAMPLES: dict[Callable[..., None], str] = {
     restore: """\
 faceren restore old_photos/ -o out/
 faceren restore old_photos/ -o out/ --preset gentle --dry-run""",
+    open_page: """\
+faceren open out/
+faceren open out/ --no-browser --port 8765""",
     degrade: """\
 faceren degrade faces/ --task full -o damaged/
 faceren degrade faces/ --sheet sheet.png""",
@@ -90,7 +94,8 @@ def _root(
 
 
 for command, examples in EXAMPLES.items():
-    app.command(cls=Command, epilog=examples)(with_options(command))
+    name = command.__name__.removesuffix("_page")
+    app.command(name, cls=Command, epilog=examples)(with_options(command))
 
 
 def unknown_variables(group: Any) -> list[str]:

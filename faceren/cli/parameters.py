@@ -96,7 +96,7 @@ def _for_typer(parameter: Parameter) -> Parameter:
         return parameter
     values = get_args(kind)
     if isinstance(info, OptionInfo):
-        info.envvar = None if parameter.name == "json" else _variables(parameter.name)
+        info.envvar = None if parameter.name == "json" else _variables(_flag(parameter, info))
         info.show_envvar = False  # the help says once how they are called
         info.metavar = info.metavar or _metavar(parameter.annotation)
         if kind is bool and info.default is ...:
@@ -113,6 +113,13 @@ def _for_typer(parameter: Parameter) -> Parameter:
         kind, info.parser = str, word_or_number
     default = list(parameter.default) if parameter.default == () else parameter.default
     return parameter.replace(annotation=Annotated[kind, info], default=default)
+
+
+def _flag(parameter: Parameter, info: OptionInfo) -> str:
+    """Return the name of an option: that of its long flag, if it says one."""
+    flags = [info.default, *(info.param_decls or ())]
+    long = [flag for flag in flags if isinstance(flag, str) and flag.startswith("--")]
+    return long[0].partition("/")[0][2:].replace("-", "_") if long else parameter.name
 
 
 def _variables(name: str) -> str | list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from typer import Argument, Context, Exit, Option
 
+from faceren.cli.open import show_open
 from faceren.cli.parameters import Output, given_by
 from faceren.cli.screen import Screen, ScreenOptions, counted
 from faceren.cli.settings import SETTINGS_NAME, settings_for
@@ -19,7 +20,7 @@ from faceren.restoration.options import EVERYDAY, OUTPUT, Preset, RestoreOptions
 NAMED = 5
 """Files left out that are named; how many there are is said, too."""
 NEED_A_FOLDER = {
-    *("report", "report_only", "revert", "verify", "json"),
+    *("report", "report_only", "revert", "verify", "json", "open_page"),
     *(field.name for field in fields(FolderOptions)),
 }
 """Options that say what to do with the photos of a folder, or in one."""
@@ -56,6 +57,14 @@ def restore(
         bool,
         Option("--report/--no-report", help="Write OUT/report.html.", rich_help_panel=OUTPUT),
     ] = True,
+    open_page: Annotated[
+        bool,
+        Option(
+            "--open",
+            help="Open the page in the browser afterwards, as faceren open does.",
+            rich_help_panel=EVERYDAY,
+        ),
+    ] = False,
     report_only: Annotated[
         Path | None,
         Option(
@@ -103,7 +112,10 @@ def restore(
         allowed = {"overwrite", "json"}
         refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER - allowed]
         raise Exit(show_file(inputs[0], output, options, how, screen, refused, folder.overwrite))
-    raise Exit(show_restoration(inputs, output, options, how, folder, screen, with_page=report))
+    status = show_restoration(inputs, output, options, how, folder, screen, with_page=report)
+    if open_page and not folder.dry_run:
+        show_open(output, options, how, screen)
+    raise Exit(status)
 
 
 def _is_one_file(inputs: tuple[Path, ...], output: Path) -> bool:

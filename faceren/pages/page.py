@@ -157,7 +157,7 @@ def _policy(style: str, scripts: Sequence[str], *, connects: bool = False) -> st
     digests = (hashlib.sha256(text.encode()).digest() for text in (style, *scripts))
     look, *code = (f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     allowed = " ".join(code) or "'none'"
-    own = "'self'; connect-src 'self'" if connects else "'self' file: data:"
+    own = "'self' data:; connect-src 'self'" if connects else "'self' file: data:"
     return (
         f"default-src 'none'; img-src {own}; style-src {look}; "
         f"script-src {allowed}; base-uri 'none'; form-action 'none'"

@@ -111,7 +111,8 @@ def review_context(
     used = {key for entry in entries for key in keys_of(entry.line)}
     pictures.keep_only(used, {Path(entry.key).name for entry in entries})
     torn = ["the last line of the manifest is cut off; run restore again for its photo"]
-    notes = torn * is_torn(output / MANIFEST_NAME) + [
+    record = output / MANIFEST_NAME
+    notes = torn * (record.exists() and is_torn(record)) + [
         f"{shown(entry.key)}: {note}" for entry in entries for note in entry.notes
     ]
     context = _context(output, entries, manifest.main_header, notes)

@@ -82,6 +82,13 @@ function faceItem(photo, face, index, redraw) {
     redraw();
   });
   label.hidden = face.reverted || photo.status !== "restored" || photo.faces.length < 2;
+  const only = item.querySelector(".only"); // of a page that acts
+  if (only) {
+    const others = photo.faces.some((other, number) => number !== index && !other.reverted);
+    only.hidden = label.hidden || !others;
+    only.setAttribute("aria-label", `This face only: face ${index + 1} of ${photo.name}`);
+    only.addEventListener("click", () => act(photo, "only", index));
+  }
   return item;
 }
 
@@ -155,7 +162,8 @@ function fillChoices(card, photo, redraw) {
   });
   again.setAttribute("aria-label", `Restore ${photo.name} again`);
   for (const option of [...again.options]) {
-    if (option.value && !page.commands[option.value]) option.remove();
+    const idle = option.value === "stronger" && photo.strength >= 1;
+    if (option.value && (idle || !page.commands[option.value])) option.remove();
   }
   again.value = made.again;
   again.addEventListener("change", () => {
@@ -163,8 +171,15 @@ function fillChoices(card, photo, redraw) {
     decide(photo, { keep: keep.checked, again: again.value });
     redraw();
   });
-  card.querySelector(".choices .tick").hidden = photo.status !== "restored";
-  card.querySelector(".again").hidden = !photo.faces.length || again.options.length < 2;
+  const kept = page.acts && photo.status === "reverted"; // to be unticked
+  card.querySelector(".choices .tick").hidden = photo.status !== "restored" && !kept;
+  const pair = card.querySelector(".pair"); // of a page that acts
+  if (pair) {
+    pair.href = `pair/${photo.key.split("/").map(encodeURIComponent).join("/")}`;
+    pair.setAttribute("aria-label", `Before and after as one picture: ${photo.name}`);
+    pair.hidden = photo.status !== "restored";
+  }
+  card.querySelector(".again").hidden = !photo.faces.length || again.options.length < 2 || kept;
   const open = card.querySelector(".open");
   open.setAttribute("aria-label", `Zoom into ${photo.name}`);
   open.hidden = !photo.before && !photo.after;

@@ -118,7 +118,7 @@ function showLists() {
     section.querySelector(".save").textContent = `Save ${file}`;
     section.querySelector(".save").addEventListener("click", () => {
       saveFile(file, text);
-      say(`${file} is saved where your browser saves files, Downloads as a rule.`);
+      say(`${file} is where your browser saves files, Downloads as a rule.`);
     });
     const area = section.querySelector("textarea");
     section.querySelector(".copy").addEventListener("click", () => copy(text, area, `The list of ${file}`));

@@ -86,7 +86,7 @@ for (const id of ["search", "identity"]) control[id].addEventListener("input", r
 document.getElementById("toolbar").addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("previous").addEventListener("click", () => turnPage(-1));
 document.getElementById("next").addEventListener("click", () => turnPage(1));
-document.getElementById("forget").addEventListener("click", () => {
+document.getElementById("forget")?.addEventListener("click", () => {
   decisions.clear();
   storeDecisions();
   showPage(view.at);
