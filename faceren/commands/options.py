@@ -90,14 +90,14 @@ class FolderOptions:
         Path | None,
         Option(help="Faces that were missed: JSON Lines or CSV.", metavar="FILE"),
     ] = None
-    """See ``restoration.boxes``."""
+    """See ``runs.lists``."""
     save_faces: Annotated[bool, Option(help="Keep the crops as well.")] = False
     """Before and after, in ``faces`` in the output folder."""
     exclude: Exclude = ()
     only: Annotated[
         Path | None, Option(help="File that lists the photos to restore.", metavar="LIST")
     ] = None
-    """By output or input; see ``restoration.lists``."""
+    """By output or input; see ``runs.lists``."""
     keep_times: Annotated[bool, Option(help="Give outputs the times of their originals.")] = False
     overwrite: Overwrite = False
     retry_failed: Annotated[bool, Option(help="Retry what failed.")] = False

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Option
 
 from faceren.checks import Bounds, check_fields
-from faceren.config import Detector, Ensemble
+from faceren.config import Detector, Ensemble, FileFormat
 from faceren.errors import ConfigError
 
 if TYPE_CHECKING:  # the command line reads the fields below before NumPy and OpenCV are loaded
     from faceren.faces.given import GivenFace
 
-Format = Literal["keep", "png", "jpg", "webp", "tiff"]
+HASHED = (
+    *("aligned", "faces", "min_face", "detector", "detection_threshold", "rotate", "strength"),
+    *("min_identity", "working_size", "grain", "ensemble", "mask", "color", "background"),
+    *("scale", "format", "quality"),
+)
+"""Fields that every digest holds. A younger one enters it only where it is not the default, so that
+what was restored before there was such an option is not restored anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ class RestoreOptions:
         Literal["keep", "renovate"], Option(help="keep, or renovate: restore the whole photo.")
     ] = "keep"
     scale: Annotated[Literal[1, 2, 4], Option(help="So many times as many pixels a side.")] = 1
-    format: Annotated[Format, Option(help="File format of the outputs.")] = "keep"
+    format: Annotated[FileFormat, Option(help="File format of the outputs.")] = "keep"
     quality: Annotated[
         int, Bounds(1, 100), Option(help="Of lossy outputs, 1 to 100; good JPEGs keep their own.")
     ] = 95
@@ -111,6 +117,9 @@ class RestoreOptions:
         # what is "auto" now was "all": a run with the default options goes on as it was
         faces = {"auto": "all", "all": "all, doubtful too"}.get(self.faces, self.faces)
         asked = dataclasses.asdict(self) | {"faces": faces}
+        for field in dataclasses.fields(self):
+            if field.name not in HASHED and asked[field.name] == field.default:
+                del asked[field.name]
         fields = json.dumps(asked, sort_keys=True) + computed
         if given:
             fields += repr(tuple(given))
