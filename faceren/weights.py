@@ -44,7 +44,7 @@ class CheckpointInfo:
     images_seen: int = 0
     """Training images drawn so far, repetitions counted."""
     self_ensemble: bool = False
-    """Restore as the mean over a face and its mirror image, see ``networks.mirrored``."""
+    """Restore as the mean over a face and its mirror image (``generator.mirrored_mean``)."""
 
     def __post_init__(self) -> None:
         check_fields(self, label=str)

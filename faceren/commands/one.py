@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 from faceren.commands.options import PIPE, RunOptions
 from faceren.commands.restore import load_pipeline
+from faceren.config import FileFormat
 from faceren.errors import ConfigError, MachineError
 from faceren.files import TEMPORARY
-from faceren.restoration.options import Format, RestoreOptions
+from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult
 from faceren.runs.plan import SUFFIX_OF, Job, resolve_inputs
 
@@ -54,7 +55,7 @@ def restore_file(
     return replace(result, output=target)
 
 
-def _format(source: Path, target: Path, options: RestoreOptions) -> Format:
+def _format(source: Path, target: Path, options: RestoreOptions) -> FileFormat:
     """Return the format that a file's name asks for."""
     kind, own = (KINDS.get(path.suffix.lower(), path.suffix.lower()) for path in (target, source))
     if options.format not in ("keep", kind):

@@ -156,7 +156,7 @@ class FolderOptions:
             rich_help_panel=FACES,
         ),
     ] = None
-    """See ``restoration.boxes``."""
+    """See ``runs.lists``."""
     save_faces: Annotated[
         bool, Option(help="Keep the crops as well, in OUT/faces.", rich_help_panel=OUTPUT)
     ] = False
@@ -177,7 +177,7 @@ class FolderOptions:
             rich_help_panel=REDO,
         ),
     ] = None
-    """By output or input; see ``restoration.lists``."""
+    """By output or input; see ``runs.lists``."""
     keep_times: Annotated[
         bool, Option(help="Give outputs the times of their originals.", rich_help_panel=OUTPUT)
     ] = False

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Option
 
 from faceren.checks import Bounds, check_fields, check_value
-from faceren.config import Detector, Ensemble
+from faceren.config import Detector, Ensemble, FileFormat
 from faceren.errors import ConfigError
 
 if TYPE_CHECKING:  # the command line reads the fields below before NumPy and OpenCV are loaded
     from faceren.faces.given import GivenFace
 
-Format = Literal["keep", "png", "jpg", "webp", "tiff"]
 Preset = Literal["gentle", "normal", "strong"]
 PRESETS: "dict[Preset, dict[str, object]]" = {
     "gentle": {"strength": 0.6, "max_identity_distance": 0.4},
@@ -28,6 +27,13 @@ FACES = "Faces"
 OUTPUT = "Output"
 EVERYDAY = "Everyday"
 """Groups of the help."""
+HASHED = (
+    *("aligned", "faces", "min_face", "detector", "detection_threshold", "rotate", "strength"),
+    *("max_identity_distance", "working_size", "grain", "ensemble", "mask", "color", "background"),
+    *("scale", "format", "quality"),
+)
+"""Fields that every digest holds. A younger one enters it only where it is not the default, so that
+what was restored before there was such an option is not restored anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +130,7 @@ class RestoreOptions:
         Option(help="So many times as many pixels a side.", rich_help_panel=EVERYDAY),
     ] = 1
     format: Annotated[
-        Format, Option(help="File format of the outputs.", rich_help_panel=OUTPUT)
+        FileFormat, Option(help="File format of the outputs.", rich_help_panel=OUTPUT)
     ] = "keep"
     quality: Annotated[
         int,
@@ -158,6 +164,9 @@ class RestoreOptions:
         # what is "auto" now was "all": a run with the default options goes on as it was
         faces = {"auto": "all", "all": "all, doubtful too"}.get(self.faces, self.faces)
         asked = dataclasses.asdict(self) | {"faces": faces}
+        for field in dataclasses.fields(self):
+            if field.name not in HASHED and asked[field.name] == field.default:
+                del asked[field.name]
         asked["min_identity"] = asked.pop("max_identity_distance")  # its name in earlier versions
         fields = json.dumps(asked, sort_keys=True) + computed
         if given:

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from faceren.assets import samples_dir
 from faceren.checks import did_you_mean
+from faceren.config import FileFormat
 from faceren.errors import ConfigError, MachineError, NothingToDoError
-from faceren.images import FileFormat, count_files, find_images
+from faceren.images import count_files, find_images
 
 SUFFIX_OF: dict[FileFormat, str] = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """What an output is called when its format is chosen."""

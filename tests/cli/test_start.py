@@ -44,7 +44,7 @@ def clean(tmp_path):
 
 
 def test_help_and_version_load_nothing_heavy():
-    commands = ("restore", "degrade", "train", "evaluate", "benchmark", "export", "models")
+    commands = ("restore", "degrade", "train", "evaluate", "benchmark", "export", "models", "open")
     helps = [(["--help"], 0), (["--version"], 0), *(([name, "--help"], 0) for name in commands)]
     start(helps, {"torch", "cv2", "numpy", "torchvision", "rich"})
 
