@@ -1,10 +1,9 @@
 """The shape of a generator, as checkpoints and recipes state it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from faceren.checks import Bounds, check_fields
-from faceren.checks import nearest as nearest
 from faceren.errors import ConfigError
 
 Variant = Literal["hifacegan", "lipspade", "spade"]
@@ -30,13 +29,6 @@ MOST = {
 """No network is larger: a file may claim any size, and building it would take all memory."""
 MOST_CHANNELS = 4096
 """Of the coarsest map: four times those of the published network."""
-
-
-def check_choice(name: str, value: str, choices: object) -> None:
-    """Raise ConfigError unless ``value`` is one of the strings of the Literal ``choices``."""
-    known = get_args(choices)
-    if value not in known:
-        raise ConfigError(f"{name}: unknown value {value!r}{nearest(str(value), known)}")
 
 
 @dataclass(frozen=True, kw_only=True)

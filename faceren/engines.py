@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Rgb
 from faceren.checks import check_value
-from faceren.config import Engine, Ensemble, Precision, check_choice
+from faceren.config import Engine, Ensemble, Precision
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError, not_installed
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
 from faceren.graphs.session import Session, session_of, usable_cores
@@ -186,7 +186,7 @@ def load_engine(
         MachineError: If the device, a library or the weights are not there.
     """
     check_value("--engine", engine, Engine)
-    check_choice("--ensemble", ensemble, Ensemble)
+    check_value("--ensemble", ensemble, Ensemble)
     against = _needs_torch(weights, device, precision)
     if engine == "onnx" and against:
         raise ConfigError(f"--engine onnx: {against} needs --engine torch, or auto")

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
-from faceren.config import Ensemble, check_choice
+from faceren.checks import check_value
+from faceren.config import Ensemble
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.generator import mirrored_mean
 
@@ -219,7 +220,7 @@ def load_restorer(
         ConfigError: If an option is unknown or the weights do not fit their configuration.
         MachineError: If the device or the weights are not there.
     """
-    check_choice("--ensemble", ensemble, Ensemble)
+    check_value("--ensemble", ensemble, Ensemble)
     place = pick_device(device)
     dtype = pick_dtype(precision, place)
     checkpoint = load_checkpoint(weights)

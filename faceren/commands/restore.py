@@ -109,11 +109,11 @@ def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
     """
     from faceren.assets import model_path
     from faceren.engines import load_engine
-    from faceren.faces.tools import settled_mask
+    from faceren.faces.tools import resolve_mask
     from faceren.restoration.photo import tools_for
     from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
 
-    options = replace(options, mask=settled_mask(options.mask, how.weights_dir))
+    options = replace(options, mask=resolve_mask(options.mask, how.weights_dir))
     restorer = load_engine(
         model_path(how.model),
         engine=how.engine,

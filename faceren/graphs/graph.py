@@ -8,6 +8,7 @@ small photo takes. Field numbers: ``onnx.proto`` (IR version 8, opset 18).
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,9 @@ class Graph:
             value: An array, whole numbers, or one float.
             name: Default: a number of its own.
         """
+        array: NDArray[Any]
         if isinstance(value, np.ndarray):
-            array: Weight = np.ascontiguousarray(value)
+            array = np.ascontiguousarray(value)
         else:
             array = np.array(value, np.float32 if isinstance(value, float) else np.int64)
         name = name or f"constant_{len(self.weights)}"

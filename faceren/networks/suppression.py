@@ -38,8 +38,27 @@ class AdaptiveSuppression(nn.Module):
             nn.Conv2d(channels, kernel_dim, 1), nn.ReLU(), nn.Conv2d(kernel_dim, kernel_dim, 1)
         )
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         self.activation = activation
+        if not self.weight.is_meta:
+            self.initialise()
+
+    def initialise(self) -> None:
+        """Draw weights that neither let features fade nor make all gates alike.
+
+        The features are rectified, so that their mean square is half their variance's; He's gain
+        of 2 (arXiv:1502.01852) makes up for gates whose mean square is about a half. A feature
+        meets itself in D products: G is made weaker by the fourth root of D, which divides phi's
+        argument by the root of D, as attention does (arXiv:1706.03762, section 3.2.1), or the
+        gates would all be shut or open, and learn nothing.
+        """
+        first, _, last = self.embed
+        for weight in (self.weight, first.weight):
+            nn.init.kaiming_normal_(weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(last.weight, nonlinearity="linear")
+        with torch.no_grad():
+            last.weight.mul_(last.out_channels**-0.25)
+        for bias in (first.bias, last.bias):
+            nn.init.zeros_(bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the filtered map, (N, C, h, w), of ``features`` (N, C, H, W)."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from faceren.config import nearest
+from faceren.checks import nearest
 from faceren.errors import ConfigError, ImageError
 from faceren.files import sha256_of
 from faceren.images import read_rgb, shown, write_png

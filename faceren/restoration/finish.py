@@ -95,10 +95,7 @@ def finish(
         )
         if save_faces:
             _save(job, faces)
-        try:
-            written = sha256_of(job.output)
-        except OSError as error:  # our own file: the disk fails, and would for the others
-            raise MachineError(f"cannot read what was written: {told(error)}") from error
+        written = _hash_of_output(job)
     result = PhotoResult(
         source=job.source,
         output=job.output,
@@ -114,6 +111,14 @@ def finish(
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _hash_of_output(job: Job) -> str:
+    """Return the SHA-256 of what was written; a disk that fails here would for all photos."""
+    try:
+        return sha256_of(job.output)
+    except OSError as error:
+        raise MachineError(f"cannot read what was written: {told(error)}") from error
 
 
 def _no_face(prepared: Prepared) -> str:
