@@ -11,6 +11,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"bench"},  # runs the other commands as a user would, and measures them
+    {"server"},  # a page that runs the commands
     {"commands"},
     {"restoration", "training", "pages"},
     {"engines"},

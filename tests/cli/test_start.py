@@ -44,7 +44,7 @@ def clean(tmp_path):
 
 
 def test_help_and_version_load_nothing_heavy():
-    commands = ("restore", "degrade", "train", "evaluate", "benchmark", "export")
+    commands = ("restore", "degrade", "train", "evaluate", "benchmark", "export", "models", "open")
     helps = [(["--help"], 0), (["--version"], 0), *(([name, "--help"], 0) for name in commands)]
     start(helps, {"torch", "cv2", "numpy", "torchvision", "rich"})
 
@@ -86,7 +86,7 @@ def test_restoring_on_a_cpu_needs_no_torch(tmp_path):
         ["restore", photos, "-o", out, "--dry-run", *cpu],
         ["restore", photos, "-o", out, *cpu],
         ["restore", photos, "-o", out, *cpu],
-        ["restore", photos, "-o", out, *cpu, "--overwrite", "--min-identity", "0.01"],
+        ["restore", photos, "-o", out, *cpu, "--overwrite", "--max-identity-distance", "0.01"],
         ["restore", "--verify", out],
         ["restore", "--report-only", out],
         ["restore", "-o", out, "--only", pipe, "--strength", "0.5", *cpu],
