@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from typer import Option
 from typer.models import OptionInfo, ParameterInfo
 
-from faceren.checks import hints_of
+from faceren.checks import hints_of, whole_number
 
 PREFIX = "FACEREN_"
 """How the names of environment variables begin; the option's in capitals follows."""
@@ -90,4 +90,5 @@ def _for_typer(parameter: Parameter) -> Parameter:
 
 def word_or_number(text: str | int) -> str | int:
     """Return a text of digits as a number, another as it is: ``auto`` or 16."""
-    return int(text) if str(text).isdecimal() else text
+    number = whole_number(str(text))
+    return text if number is None else number
