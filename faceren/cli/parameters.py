@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from typer import Context, Option
 from typer.models import OptionInfo, ParameterInfo
 
-from faceren.checks import HUGE, Bounds, hints_of
+from faceren.checks import HUGE, Bounds, hints_of, whole_number
 from faceren.commands.options import starting_with
 
 PREFIX = "FACEREN_"
@@ -147,4 +147,5 @@ def _metavar(hint: Any) -> str | None:
 
 def word_or_number(text: str | int) -> str | int:
     """Return a text of digits as a number, another as it is: ``auto`` or 16."""
-    return int(text) if str(text).isdecimal() else text
+    number = whole_number(str(text))
+    return text if number is None else number

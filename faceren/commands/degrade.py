@@ -83,9 +83,9 @@ def degrade(
             compat=tuple(sorted(options.compat)),
         )
         jobs, warning = plan_draws(found, target, settings, copies), ""
+    check_places(target)
     recorded = earlier_run(target, COMMAND)
     check_replaced(jobs, target, recorded.items, [item.path for item in found])
-    check_places(target)
     earlier = {} if options.overwrite else recorded.items
     jobs = [replace(job, max_pixels=options.max_pixels or DEFAULT_MAX_PIXELS) for job in jobs]
     # a process takes seconds to start: automatically, each must have something to do

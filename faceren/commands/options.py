@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from typer import Option
 
 from faceren.assets import DEFAULT_MODEL, shipped_models
-from faceren.checks import Bounds, check_fields
+from faceren.checks import Bounds, check_fields, whole_number
 from faceren.config import Engine, Precision
 from faceren.errors import ConfigError
 from faceren.metrics.names import METRICS, Protocol
@@ -137,10 +137,10 @@ class RunOptions:
     def memory(self) -> int:
         """``max_memory`` in bytes."""
         number, unit = self.max_memory[:-1], self.max_memory[-1:].upper()
-        if unit in UNITS and number.isdigit() and int(number) > 0:
-            return int(number) * UNITS[unit]
+        if unit in UNITS and (count := whole_number(number)):
+            return count * UNITS[unit]
         raise ConfigError(
-            f"--max-memory: expected a size such as 500M or 3G, got {self.max_memory!r}"
+            f"--max-memory: expected a size such as 500M or 3G, got {self.max_memory!r:.80}"
         )
 
 

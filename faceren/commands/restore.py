@@ -17,7 +17,7 @@ from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
-from faceren.runs.folder import check_places, check_replaced, forget_plan, writing
+from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, writing
 from faceren.runs.lists import Choice, given_faces, listed, photos_only, read_boxes, read_list
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
@@ -78,9 +78,11 @@ def restore(
     jobs, shipped = _jobs(inputs, output, options, folder, only)
     others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
     given = given_faces(jobs, boxes)
+    check_places(output)
+    if watcher is not None:
+        check_page(output)
     recorded = earlier_run(output, "restore")
     check_replaced(jobs, output, recorded.items)
-    check_places(output)
     manifest = Manifest() if folder.overwrite else recorded
     if only is not None:
         jobs = listed(jobs, only)

@@ -19,7 +19,7 @@ from faceren.pages.review import Review, write_review
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult
 from faceren.restoration.revert import reverted
-from faceren.runs.folder import check_places, check_replaced, inside, writing
+from faceren.runs.folder import check_page, check_places, check_replaced, inside, writing
 from faceren.runs.lists import Choice, resolved
 from faceren.runs.manifest import (
     MANIFEST_NAME,
@@ -72,6 +72,7 @@ def review(
     """
     manifest = read_run(output, "restore")
     check_places(output)
+    check_page(output)
     return write_review(
         output,
         manifest,
