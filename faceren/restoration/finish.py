@@ -90,12 +90,7 @@ def finish(
         written = prepared.sha256
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
-        said = note if changed else None
-        if said is not None:
-            said = replace(said, strength=options.strength, original_sha256=prepared.sha256)
-        warnings = write_photo(
-            job.output, photo, format=options.format, quality=options.quality, note=said
-        )
+        warnings = _write(prepared, photo, options, note if changed else None)
         if save_faces:
             _save(job, faces)
         written = _hash_of_output(job)
@@ -115,6 +110,17 @@ def finish(
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _write(
+    prepared: Prepared, photo: Photo, options: RestoreOptions, note: Restoration | None
+) -> tuple[str, ...]:
+    """Write a photo with what is to be said of its restoration; return what it does not hold."""
+    if note is not None:
+        note = replace(note, strength=options.strength, original_sha256=prepared.sha256)
+    return write_photo(
+        prepared.job.output, photo, format=options.format, quality=options.quality, note=note
+    )
 
 
 def _size(photo: Photo) -> tuple[int, int]:
