@@ -90,10 +90,9 @@ def finish(
         written = prepared.sha256
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
-        warnings = _write(prepared, photo, options, note if changed else None)
+        warnings, written = _write(prepared, photo, options, note if changed else None)
         if save_faces:
             _save(job, faces)
-        written = _hash_of_output(job)
     result = PhotoResult(
         source=job.source,
         output=job.output,
@@ -114,13 +113,13 @@ def finish(
 
 def _write(
     prepared: Prepared, photo: Photo, options: RestoreOptions, note: Restoration | None
-) -> tuple[str, ...]:
-    """Write a photo with what is to be said of its restoration; return what it does not hold."""
+) -> tuple[tuple[str, ...], str]:
+    """Write a photo, saying that it was restored; return what it does not hold, and its hash."""
     if note is not None:
         note = replace(note, strength=options.strength, original_sha256=prepared.sha256)
-    return write_photo(
-        prepared.job.output, photo, format=options.format, quality=options.quality, note=note
-    )
+    output, quality = prepared.job.output, options.quality
+    warnings = write_photo(output, photo, format=options.format, quality=quality, note=note)
+    return warnings, _hash_of_output(prepared.job)
 
 
 def _size(photo: Photo) -> tuple[int, int]:
