@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from faceren.checks import check_fields, nearest
-from faceren.config import GeneratorConfig
+from faceren.config import DetectorConfig, GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 
@@ -23,7 +23,7 @@ METADATA_KEY = "faceren"
 FORMAT_VERSION = 1
 PICKLES = (".pth", ".pt")
 """Suffixes of state dicts that others have published, which torch alone reads."""
-Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig)
+Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig, DetectorConfig)
 SHOWN = 4
 """Keys that an error names before it counts the rest."""
 Stored = NDArray[np.float16] | NDArray[np.float32]
@@ -62,6 +62,18 @@ class StoredWeights:
     """SHA-256 of the file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredDetector:
+    """A file with a detector of marks as it is."""
+
+    config: DetectorConfig
+    info: CheckpointInfo
+    arrays: dict[str, Stored]
+    """By the keys of the state dict, float16 or float32."""
+    sha256: str
+    """SHA-256 of the file."""
+
+
 def _in_place_of_weights(path: Path) -> str:
     """Return what a download has left in place of weights, and what to do; or nothing."""
     with path.open("rb") as file:
@@ -78,8 +90,41 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
 
     Raises:
         MachineError: If the file is not there or is no ``.safetensors`` file.
-        ConfigError: If it is no checkpoint of ours, or of another format version.
+        ConfigError: If it is no checkpoint of ours, of another format version, or of a detector.
     """
+    header = _header(path)
+    if "detector" in header:
+        raise ConfigError(
+            f"{path.name}: expected a network that restores faces, got a detector of marks"
+        )
+    return (
+        _from_fields(path, GeneratorConfig, header.get("config")),
+        _from_fields(path, CheckpointInfo, header.get("info")),
+    )
+
+
+def read_detector(path: Path) -> StoredDetector:
+    """Read a file with a detector of marks.
+
+    Raises:
+        MachineError: If the file is not there or is damaged.
+        ConfigError: If it is no checkpoint of ours, of another format version, or of a generator.
+    """
+    check_weights_file(path)
+    header = _header(path)
+    fields = header.get("detector")
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path.name}: expected a detector of marks, got another network")
+    lists = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    return StoredDetector(
+        config=_from_fields(path, DetectorConfig, lists),
+        info=_from_fields(path, CheckpointInfo, header.get("info")),
+        arrays=_read_arrays(path),
+        sha256=sha256_of(path),
+    )
+
+
+def _header(path: Path) -> dict[str, object]:
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -96,10 +141,7 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
             f"{path.name}: expected format version {FORMAT_VERSION}, got {version!r:.40}; "
             f"update faceren"
         )
-    return (
-        _from_fields(path, GeneratorConfig, header.get("config")),
-        _from_fields(path, CheckpointInfo, header.get("info")),
-    )
+    return header
 
 
 def check_weights_file(path: Path) -> None:
@@ -119,12 +161,17 @@ def read_weights(path: Path) -> StoredWeights:
     """
     check_weights_file(path)
     config, info = read_header(path)
+    return StoredWeights(
+        config=config, info=info, arrays=_read_arrays(path), sha256=sha256_of(path)
+    )
+
+
+def _read_arrays(path: Path) -> dict[str, Stored]:
     try:
         with safe_open(path, framework="np") as file:
-            arrays = {key: _float(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+            return {key: _float(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise MachineError(f"{path} cannot be read ({error}); it is damaged") from error
-    return StoredWeights(config=config, info=info, arrays=arrays, sha256=sha256_of(path))
 
 
 def _float(array: NDArray[Any]) -> Stored:
