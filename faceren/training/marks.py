@@ -26,8 +26,8 @@ def target_of(marks: NDArray[np.uint8]) -> Rgb8:
     """
     marked = ((marks != Mark.NONE) & (marks != NEITHER)).astype(np.uint8)
     square = np.ones((WIDE, WIDE), np.uint8)
-    wide = cv2.morphologyEx(marked, cv2.MORPH_OPEN, square, borderValue=1)
-    wide = cv2.dilate(wide, np.ones((5, 5), np.uint8))
+    core = cv2.erode(marked, square, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    wide = cv2.dilate(core, np.ones((WIDE + 4, WIDE + 4), np.uint8))
     counted = ((marks != NEITHER) & (wide == 0)).astype(np.uint8)
     return np.stack([marked * 255, counted * 255, marks], -1)
 
