@@ -98,6 +98,11 @@ class FolderOptions:
         Path | None, Option(help="File that lists the photos to restore.", metavar="LIST")
     ] = None
     """By output or input; see ``restoration.lists``."""
+    repair_mask: Annotated[
+        Path | None,
+        Option(help="Folder of masks to fill by, as OUT/masks names them.", metavar="DIR"),
+    ] = None
+    """What is not black in them is filled, whatever ``--repair`` says."""
     keep_times: Annotated[bool, Option(help="Give outputs the times of their originals.")] = False
     overwrite: Overwrite = False
     retry_failed: Annotated[bool, Option(help="Retry what failed.")] = False

@@ -25,6 +25,7 @@ from faceren.runs.resume import check_originals, earlier_run, set_aside
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
     from faceren.restoration.pipeline import Pipeline
+    from faceren.restoration.repair.repair import Repairer
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class RestoreRun:
     left_out: tuple[Path, ...] = ()
     """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
-    """Lines of the folder's manifest that are damaged and were left out."""
+    """Lines of the folder's manifest that are damaged and were left out, and masks of no photo."""
 
 
 def restore(
@@ -86,13 +87,45 @@ def restore(
         if not inputs:
             check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
-    pipeline = load_pipeline(options, how)
-    pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watcher=watcher)
+    repairer = repairer_of(options, folder.repair_mask)
+    pipeline = replace(
+        load_pipeline(options, how),
+        given=given,
+        repairer=repairer,
+        save_faces=folder.save_faces,
+        watcher=watcher,
+    )
     header = header_of(pipeline, how.model)
     mark = {} if only is None else {"chosen": True}  # what was chosen stays in runs over everything
     results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header, mark)
     left_out = tuple(found.path for found in others)
-    return RestoreRun(len(jobs), shipped, results, left_out, tuple(recorded.problems))
+    problems = [*recorded.problems]
+    if repairer is not None:
+        problems += repairer.strays([job.key for job in jobs])
+    return RestoreRun(len(jobs), shipped, results, left_out, tuple(problems))
+
+
+def repairer_of(options: RestoreOptions, masks: Path | None = None) -> "Repairer | None":
+    """Return what looks for marks on prints, its weights loaded; None if nothing is to.
+
+    Args:
+        options: What to do with each photo.
+        masks: Folder of masks to fill by.
+
+    Raises:
+        ConfigError: If that is no folder.
+        MachineError: If weights or ONNX Runtime are missing.
+    """
+    from faceren.restoration.repair.repair import Repairer
+
+    if masks is not None and not masks.is_dir():
+        raise ConfigError(f"--repair-mask: expected a folder of masks, {masks} is none")
+    if options.repair == "off" and masks is None:
+        return None
+    repairer = Repairer(options.repair, masks)
+    if options.repair != "off":
+        _ = repairer.finder
+    return repairer
 
 
 def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
@@ -255,7 +288,7 @@ def restore_stream(
         ConfigError: If an option makes no sense.
         MachineError: If weights or device are not there, or a stream breaks.
     """
-    pipeline = load_pipeline(options, how)
+    pipeline = replace(load_pipeline(options, how), repairer=repairer_of(options))
     with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
         path = source
         if source == PIPE:

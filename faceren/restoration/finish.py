@@ -1,6 +1,7 @@
 """One photo after the network: paste its faces, write it, say what was done."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -17,8 +18,10 @@ from faceren.restoration.network import RestoredOrError, without_errors
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
+from faceren.restoration.repair.mask import write_mask
+from faceren.restoration.repair.repair import mask_key
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
-from faceren.runs.folder import FACES_DIR, inside
+from faceren.runs.folder import FACES_DIR, MASKS_DIR, inside
 from faceren.runs.plan import Job
 
 Pasted = tuple[FaceCrop, Rgb]
@@ -78,18 +81,21 @@ def finish(
         edits = faces.edits()
     else:
         faces, edits = _edited(prepared, restored, options)
-    before = watcher.look(photo, edits, prepared.left) if watcher else None
+    before = watcher.look(prepared.original or photo, edits, prepared.left) if watcher else None
     applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
     status: Status = "restored" if edits and applied else "no_face"
     reason = "" if status == "restored" else LEFT_ALONE if edits else _no_face(prepared)
+    status = "restored" if prepared.is_repaired else status
     changed = status == "restored" or options.background == "renovate"
+    _write_masks(prepared)
     warnings: tuple[str, ...] = ()
     if not changed and not options.writes_anew:
         copy_photo(job.output, photo)
         written = prepared.sha256
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
-        said = note if changed else None
+        filled = "; ".join(page.in_words() for page in prepared.repairs if page.filled)
+        said = replace(note, repaired=filled) if changed else None
         warnings = write_photo(
             job.output, photo, format=options.format, quality=options.quality, note=said
         )
@@ -109,11 +115,21 @@ def finish(
         output_sha256=written,
         faces=edits,
         left=prepared.left,
-        warnings=warnings,
+        warnings=(*(page.note for page in prepared.repairs if page.note), *warnings),
+        repairs=prepared.repairs,
     )
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _write_masks(prepared: Prepared) -> None:
+    """Write what was found on the print below ``masks/`` of the output folder."""
+    key = prepared.job.key
+    root = prepared.job.output.parents[len(PurePosixPath(key).parts) - 1]
+    for number, page in enumerate(prepared.repairs):
+        if not page.given:
+            write_mask(inside(root / MASKS_DIR, mask_key(key, number)), page.kinds)
 
 
 def _no_face(prepared: Prepared) -> str:

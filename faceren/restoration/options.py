@@ -80,6 +80,14 @@ class RestoreOptions:
         Literal["keep", "renovate"], Option(help="keep, or renovate: restore the whole photo.")
     ] = "keep"
     scale: Annotated[Literal[1, 2, 4], Option(help="So many times as many pixels a side.")] = 1
+    repair: Annotated[
+        Literal["off", "suggest", "auto", "strong"],
+        Option(
+            help="Scratches, dust and creases: suggest shows them in OUT/masks, auto fills them, "
+            "strong fills doubtful ones, too."
+        ),
+    ] = "off"
+    """Of the whole photo, before its faces; see ``restoration.repair``."""
     format: Annotated[Format, Option(help="File format of the outputs.")] = "keep"
     quality: Annotated[
         int, Bounds(1, 100), Option(help="Of lossy outputs, 1 to 100; good JPEGs keep their own.")
@@ -111,6 +119,8 @@ class RestoreOptions:
         # what is "auto" now was "all": a run with the default options goes on as it was
         faces = {"auto": "all", "all": "all, doubtful too"}.get(self.faces, self.faces)
         asked = dataclasses.asdict(self) | {"faces": faces}
+        if self.repair == "off":
+            del asked["repair"]  # as before there was any
         fields = json.dumps(asked, sort_keys=True) + computed
         if given:
             fields += repr(tuple(given))

@@ -24,6 +24,8 @@ PICTURES_DIR = "report"
 """The pictures of the review page."""
 FACES_DIR = "faces"
 """Crops before and after, of ``--save-faces``."""
+MASKS_DIR = "masks"
+"""What ``--repair`` has found of each photo."""
 STALE_DIR = ".stale"
 """Outputs of earlier runs that no longer are current."""
 LOCK_NAME = ".faceren-lock"
@@ -66,7 +68,7 @@ def own_place(folder: Path, name: str) -> Path:
 
 def check_places(folder: Path) -> None:
     """Raise ConfigError if a link lies in the place of anything that a run keeps beside photos."""
-    for name in (PAGE_NAME, PICTURES_DIR, FACES_DIR, STALE_DIR, MANIFEST_NAME):
+    for name in (PAGE_NAME, PICTURES_DIR, FACES_DIR, MASKS_DIR, STALE_DIR, MANIFEST_NAME):
         own_place(folder, name)
 
 

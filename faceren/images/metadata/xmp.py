@@ -19,7 +19,7 @@ from faceren.errors import ImageError
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 IPTC_NAMESPACE = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 OUR_NAMESPACE = "urn:faceren:xmp:1"
-FIELDS = ("RestoredBy", "WeightsName", "WeightsSHA256")
+FIELDS = ("RestoredBy", "WeightsName", "WeightsSHA256", "Repaired")
 RDF_NAMESPACE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NOTE_NAMESPACE = "http://ns.adobe.com/xmp/note/"
 EXIF_NAMESPACE = "http://ns.adobe.com/exif/1.0/"
@@ -72,6 +72,8 @@ class Restoration:
     weights_sha256: str
     """Hash of the weights file, 64 hexadecimal digits."""
     software: str = f"faceren {__version__}"
+    repaired: str = ""
+    """What was repaired of the print, in words; nothing if nothing was."""
 
 
 @dataclass(slots=True)
@@ -256,7 +258,8 @@ def _with_description(known: Packet, cuts: list[Cut], description: bytes) -> byt
 
 
 def _description(known: Packet, note: Restoration) -> bytes:
-    values = zip(FIELDS, (note.software, note.model, note.weights_sha256), strict=True)
+    said = (note.software, note.model, note.weights_sha256, note.repaired)
+    values = [(name, value) for name, value in zip(FIELDS, said, strict=True) if value]
     ours = "".join(f"<faceren:{name}>{escape(v)}</faceren:{name}>\n" for name, v in values)
     rdf, declared, subject = _names(known)
     return (
