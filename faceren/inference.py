@@ -14,7 +14,8 @@ from torch import Tensor
 
 from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
-from faceren.config import Ensemble, check_choice
+from faceren.checks import check_value, whole_number
+from faceren.config import Ensemble
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.generator import mirrored_mean
 
@@ -35,9 +36,10 @@ def pick_device(device: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
-        raise ConfigError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {device!r}")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+    number = whole_number(index or "0")
+    if kind not in ("cpu", "cuda", "mps") or number is None:
+        raise ConfigError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {device!r:.80}")
+    if kind == "cuda" and number >= torch.cuda.device_count():
         raise MachineError(
             f"--device {device}: torch sees {torch.cuda.device_count()} CUDA devices here; "
             f"use --device cpu or auto"
@@ -219,7 +221,7 @@ def load_restorer(
         ConfigError: If an option is unknown or the weights do not fit their configuration.
         MachineError: If the device or the weights are not there.
     """
-    check_choice("--ensemble", ensemble, Ensemble)
+    check_value("--ensemble", ensemble, Ensemble)
     place = pick_device(device)
     dtype = pick_dtype(precision, place)
     checkpoint = load_checkpoint(weights)

@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from faceren.config import GeneratorConfig, check_choice
+from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError
 
 
@@ -59,9 +59,3 @@ def test_configurations_that_cannot_be_built_are_named(fields, message):
 
 def test_parsing_maps_fit_spade():
     assert GeneratorConfig(variant="spade", guidance_channels=19).guidance_channels == 19
-
-
-def test_check_choice_accepts_what_is_known():
-    from faceren.config import Head
-
-    assert check_choice("head", "tanh", Head) is None

@@ -80,7 +80,9 @@ def test_a_self_ensemble_is_the_mean_of_both_views_as_the_weights_or_the_user_sa
 
 
 def test_an_unknown_ensemble_says_what_there_is(weights):
-    with pytest.raises(ConfigError, match="--ensemble: unknown value 'both'; known: auto, on, off"):
+    with pytest.raises(
+        ConfigError, match="--ensemble: expected one of 'auto', 'on', 'off', got 'both'"
+    ):
         load_restorer(weights, device="cpu", ensemble="both")
 
 

@@ -29,7 +29,7 @@ class FaceTools:
     """None: masks are ellipses."""
 
 
-def settled_mask(mask: MaskKind, folder: Path | None) -> Literal["ellipse", "parsing"]:
+def resolve_mask(mask: MaskKind, folder: Path | None) -> Literal["ellipse", "parsing"]:
     """Return what ``auto`` means here: ``parsing`` if facexlib and its weights are there."""
     if mask != "auto":
         return mask

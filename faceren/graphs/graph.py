@@ -8,6 +8,7 @@ small photo takes. Field numbers: ``onnx.proto`` (IR version 8, opset 18).
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,13 +45,26 @@ class Graph:
             value: An array, whole numbers, or one float.
             name: Default: a number of its own.
         """
+        array: NDArray[Any]
         if isinstance(value, np.ndarray):
-            array: Weight = np.ascontiguousarray(value)
+            array = np.ascontiguousarray(value)
         else:
             array = np.array(value, np.float32 if isinstance(value, float) else np.int64)
         name = name or f"constant_{len(self.weights)}"
         self.weights[name] = array
         return name
+
+    def numbers(self, *values: int) -> str:
+        """Return the name of whole numbers."""
+        return self.once("numbers_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def number(self, value: float) -> str:
+        """Return the name of a number."""
+        return self.once(f"number_{value}", np.array(value, np.float32))
+
+    def once(self, name: str, value: Weight) -> str:
+        """Keep a constant that several nodes share; return its name."""
+        return name if name in self.weights else self.constant(value, name)
 
     def node(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
         """Add an operation with one output; return the output's name."""

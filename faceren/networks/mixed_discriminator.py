@@ -20,10 +20,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 from faceren.errors import ShapeError
 from faceren.networks.discriminator import Scores
 from faceren.networks.efficientnet import CHANNELS, EfficientNetLite1
-from faceren.networks.projected import PixelDiscriminator
+from faceren.networks.projected import MapDiscriminator, PixelDiscriminator
 
 MIXED = (32, 64, 96, 128)
 """Channels after mixing, from stride 4 to stride 32: the coarser, the more it has to say."""
+SHRINK = ((4, 2), (4, 2), (3, 1), (3, 1))
+"""Kernel and stride of each map's first layer: the two finest maps are halved, which costs less."""
 EACH = 1 + len(MIXED)
 """Tensors that show a batch: its pixels and the mixed maps."""
 SEED = 20211101
@@ -73,29 +75,6 @@ class MixedFeatures(nn.Module):
         return maps
 
 
-class ScaleDiscriminator(nn.Module):
-    """Scores for places of one mixed map, given that of the damaged image.
-
-    Args:
-        channels: C of each of the two maps.
-        width: Channels of the layers between.
-        stride: 2 halves the sides first, 1 does not.
-    """
-
-    def __init__(self, channels: int, width: int, *, stride: int) -> None:
-        super().__init__()
-        kernel = 4 if stride == 2 else 3
-        self.mix = spectral_norm(nn.Conv2d(2 * channels, width, kernel, stride=stride, padding=1))
-        self.look = spectral_norm(nn.Conv2d(width, width, 3, padding=1))
-        self.score = nn.Conv2d(width, 1, 3, padding=1)
-
-    def forward(self, damaged: Tensor, images: Tensor) -> list[Tensor]:
-        """Return the maps of (N, C, h, w) features and, last, the scores."""
-        mixed = F.leaky_relu(self.mix(torch.cat([damaged, images], dim=1)), 0.2)
-        looked = F.leaky_relu(self.look(mixed), 0.2)
-        return [mixed, looked, self.score(looked)]
-
-
 class MixedRegionDiscriminator(nn.Module):
     """A discriminator of the pixels of a region, and one of each of the four mixed maps of it.
 
@@ -107,8 +86,11 @@ class MixedRegionDiscriminator(nn.Module):
         super().__init__()
         self.pixels = PixelDiscriminator(width)
         self.scales = nn.ModuleList(
-            ScaleDiscriminator(channels, width, stride=2 if index < 2 else 1)
-            for index, channels in enumerate(MIXED)
+            MapDiscriminator(
+                spectral_norm(nn.Conv2d(2 * channels, width, kernel, stride=stride, padding=1)),
+                width,
+            )
+            for channels, (kernel, stride) in zip(MIXED, SHRINK, strict=True)
         )
 
     def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Scores:

@@ -58,13 +58,13 @@ class MapDiscriminator(nn.Module):
     """Scores for every place of one feature map, given that of the damaged image.
 
     Args:
-        channels: C of each of the two maps.
+        mix: Makes ``width`` channels of the two maps, (N, 2C, H, W).
         width: Channels of the layers between.
     """
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, mix: nn.Module, width: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(2 * channels, width, 1)
+        self.mix = mix
         self.look = spectral_norm(nn.Conv2d(width, width, 3, padding=1))
         self.score = nn.Conv2d(width, 1, 3, padding=1)
 
@@ -85,7 +85,9 @@ class RegionDiscriminator(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.pixels = PixelDiscriminator(width)
-        self.maps = nn.ModuleList(MapDiscriminator(channels, width) for channels in CHANNELS)
+        self.maps = nn.ModuleList(
+            MapDiscriminator(nn.Conv2d(2 * channels, width, 1), width) for channels in CHANNELS
+        )
 
     def forward(self, damaged: Sequence[Tensor], images: Sequence[Tensor]) -> Scores:
         """Return six lists of maps and scores, of images and their maps."""

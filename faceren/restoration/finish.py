@@ -27,7 +27,7 @@ from faceren.runs.plan import Job
 Pasted = tuple[FaceCrop, Rgb]
 """A face as it was cut, and what is added to it, (S, S, 3)."""
 NO_TOOLS = FaceTools()
-LEFT_ALONE = "every face was left as it was: --min-identity"
+LEFT_ALONE = "every face was left as it was: --max-identity-distance"
 
 
 class Watcher(Protocol):
@@ -82,7 +82,7 @@ def finish(
     else:
         faces, edits = _edited(prepared, restored, options)
     before = watcher.look(prepared.original or photo, edits, prepared.left) if watcher else None
-    applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
+    applied = any(edit.strength > 0 for edit in edits) or options.max_identity_distance is None
     status: Status = "restored" if edits and applied else "no_face"
     reason = "" if status == "restored" else LEFT_ALONE if edits else _no_face(prepared)
     status = "restored" if prepared.is_repaired else status
@@ -94,17 +94,17 @@ def finish(
         written = prepared.sha256
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
-        filled = "; ".join(page.in_words() for page in prepared.repairs if page.filled)
-        said = replace(note, repaired=filled) if changed else None
+        said = note if changed else None
+        if said is not None:
+            filled = "; ".join(page.in_words() for page in prepared.repairs if page.filled)
+            said = replace(said, strength=options.strength, original_sha256=prepared.sha256)
+            said = replace(said, repaired=filled)
         warnings = write_photo(
             job.output, photo, format=options.format, quality=options.quality, note=said
         )
         if save_faces:
             _save(job, faces)
-        try:
-            written = sha256_of(job.output)
-        except OSError as error:  # our own file: the disk fails, and would for the others
-            raise MachineError(f"cannot read what was written: {told(error)}") from error
+        written = _hash_of_output(job)
     result = PhotoResult(
         source=job.source,
         output=job.output,
@@ -116,6 +116,7 @@ def finish(
         faces=edits,
         left=prepared.left,
         warnings=(*(page.note for page in prepared.repairs if page.note), *warnings),
+        size=_size(prepared.photo),
         repairs=prepared.repairs,
     )
     if watcher:
@@ -130,6 +131,20 @@ def _write_masks(prepared: Prepared) -> None:
     for number, page in enumerate(prepared.repairs):
         if not page.given:
             write_mask(inside(root / MASKS_DIR, mask_key(key, number)), page.kinds)
+
+
+def _size(photo: Photo) -> tuple[int, int]:
+    """Return width and height of a photo's first page, upright, before it was enlarged."""
+    height, width = photo.pages[0].upright_shape[:2]
+    return width // photo.scale, height // photo.scale
+
+
+def _hash_of_output(job: Job) -> str:
+    """Return the SHA-256 of what was written; a disk that fails here would for all photos."""
+    try:
+        return sha256_of(job.output)
+    except OSError as error:
+        raise MachineError(f"cannot read what was written: {told(error)}") from error
 
 
 def _no_face(prepared: Prepared) -> str:

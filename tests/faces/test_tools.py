@@ -9,7 +9,7 @@ import torch
 
 from faceren.errors import MachineError
 from faceren.faces import facexlib_networks, tiny, tools, weights
-from faceren.faces.tools import load_tools, settled_mask
+from faceren.faces.tools import load_tools, resolve_mask
 
 needs_facexlib = pytest.mark.skipif(
     importlib.util.find_spec("facexlib") is None, reason="facexlib is not installed"
@@ -40,11 +40,11 @@ def test_the_shipped_detector_needs_no_folder(tmp_path):
 
 
 def test_auto_parses_only_where_weights_are(tmp_path):
-    assert settled_mask("auto", tmp_path) == "ellipse"
-    assert settled_mask("parsing", tmp_path) == "parsing"
+    assert resolve_mask("auto", tmp_path) == "ellipse"
+    assert resolve_mask("parsing", tmp_path) == "parsing"
     (tmp_path / weights.PARSENET.name).touch()
     known = importlib.util.find_spec("facexlib") is not None
-    assert settled_mask("auto", tmp_path) == ("parsing" if known else "ellipse")
+    assert resolve_mask("auto", tmp_path) == ("parsing" if known else "ellipse")
 
 
 def test_without_facexlib_nothing_is_fetched(monkeypatch, tmp_path):
