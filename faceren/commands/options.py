@@ -260,6 +260,10 @@ class EvaluateOptions:
     references."""
     protocol: Annotated[Protocol, Option(help="standard, or paper for its Table 1.")] = "standard"
     limit: Annotated[int | None, Bounds(1), Option(help="The first so many only.")] = None
+    with_input: Annotated[
+        bool, Option(help="Score the damaged inputs, too, and show their figures beside.")
+    ] = False
+    """Takes twice the time; metrics of pairs only, and inputs that a manifest names."""
     save_stats: Annotated[Path | None, Option(help="Save FID statistics (.npz).")] = None
     max_pixels: MaxPixels = None
     device: Device = "auto"

@@ -5,8 +5,10 @@ import sys
 import pytest
 
 from faceren.errors import ConfigError, MachineError
+from faceren.pages.page import write_page
 from faceren.runs.folder import (
     PLANNED_NAME,
+    check_page,
     check_places,
     check_replaced,
     inside,
@@ -125,5 +127,5 @@ def test_a_page_of_somebody_else_is_not_replaced(places):
     (output / "report.html").write_text("<!doctype html><title>Our family</title>")
     with pytest.raises(ConfigError, match="report.html is there already, and faceren did not"):
         check_page(output)
-    write_page(output / "report.html", "evaluation.html.j2", {"title": "ours"})
+    write_page(output / "report.html", "base.html.j2", {"title": "ours", "subtitle": ""})
     check_page(output)

@@ -118,6 +118,16 @@ def test_originals_come_back_at_once_and_undo_takes_that_back(served, output, tm
     assert (status, told) == (422, {"error": "there is nothing to undo"})
 
 
+def test_what_somebody_else_has_changed_is_not_undone(served, output):
+    served.post("act", {"act": "keep", "key": TWO})
+    served.done()
+    (output / TWO).write_bytes(b"mine")
+    served.post("undo", {})
+    state = served.done()
+    assert (state.problem, state.undoable) == (f"{TWO} has changed since; it is not undone", 0)
+    assert (output / TWO).read_bytes() == b"mine"
+
+
 def test_one_face_or_all_but_one_is_taken_back(served, output, tmp_path):
     def pixels(path):
         with Image.open(path) as image:
