@@ -127,6 +127,33 @@ def samples_dir() -> Path:
     return _data_dir("sample_photos")
 
 
+def shipped_models() -> list[str]:
+    """Return the names of the models that ship with faceren, as ``--model`` takes them."""
+    return sorted(name.removeprefix(PREFIX) for name in ASSETS if name.startswith(PREFIX))
+
+
+def recipe_path(recipe: Path) -> Path:
+    """Return the file of a recipe: as written, or one that ships with faceren by its name.
+
+    Args:
+        recipe: A path, or a name such as ``compact`` or ``models/compact.yaml``.
+
+    Raises:
+        ConfigError: If it is neither a file nor the name of one that ships.
+    """
+    shipped = {path.stem: path for path in models_dir().glob("*.yaml")}
+    if recipe.exists():
+        return recipe
+    if recipe.suffix in ("", ".yaml") and recipe.parent in (Path(), Path("models")):
+        if recipe.stem in shipped:
+            return shipped[recipe.stem]
+        raise ConfigError(
+            f"recipe {recipe}: no such file, and none of that name ships with faceren"
+            f"{nearest(recipe.stem, sorted(shipped))}"
+        )
+    raise ConfigError(f"recipe {recipe}: no such file")
+
+
 @cache
 def asset(name: str) -> Path:
     """Return the path of a named file after checking its SHA-256 (once a process).
@@ -169,7 +196,7 @@ def model_path(model: str) -> Path:
         ConfigError: If it is neither.
         MachineError: If the file is not there, or is damaged.
     """
-    shipped = sorted(name.removeprefix(PREFIX) for name in ASSETS if name.startswith(PREFIX))
+    shipped = shipped_models()
     if model in shipped:
         return asset(PREFIX + model)
     path = Path(model)

@@ -104,8 +104,8 @@ def load_checkpoint(
 
     Raises:
         MachineError: If the file is not there or is damaged.
-        ConfigError: If its format version is unknown, or keys or shapes do not fit; the message
-            names them.
+        ConfigError: If its format version is unknown, keys or shapes do not fit, or a weight is not
+            finite; the message names them.
     """
     check_weights_file(path)
     read = _read_published if path.suffix in PICKLES else _read_safetensors
@@ -149,7 +149,7 @@ def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[s
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from error
     info = CheckpointInfo(
-        name=path.stem,
+        name="".join(c if c.isprintable() else "?" for c in path.stem),
         training_data="unknown: a published state dict",
         licence="unknown: the terms of whoever published the file",
     )
@@ -163,5 +163,8 @@ def _assemble(path: Path, config: GeneratorConfig, tensors: Mapping[str, Tensor]
     wanted = network.state_dict()
     shapes = {key: value.shape for key, value in tensors.items()}
     check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes)
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise ConfigError(f"{path.name}: {key!r:.80} has values that are not finite")
     network.load_state_dict(tensors, assign=True)
     return network.eval()

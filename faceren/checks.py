@@ -21,6 +21,8 @@ Json = dict[str, Any]
 HUGE = float(2**53)
 """Bound of numbers that have none: beyond it doubles no longer hold every integer."""
 
+MOST_DIGITS = 9
+"""Of a whole number in a word of a command line."""
 LARGEST = sys.float_info.max
 
 
@@ -68,6 +70,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the closest of ``known``, or all of them if none is."""
     names = list(known)
     return did_you_mean(word, names) or f"; known: {', '.join(names)}"
+
+
+def whole_number(word: str) -> int | None:
+    """Return a word of up to MOST_DIGITS decimal digits as the number that it is, else None."""
+    return int(word) if word.isdecimal() and len(word) <= MOST_DIGITS else None
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,8 @@ Ensemble = Literal["auto", "on", "off"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Engine = Literal["auto", "onnx", "torch"]
 """What computes a restoration; ``auto``: ONNX Runtime on a CPU in float32, otherwise torch."""
+FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
+"""What outputs are written as; ``jpg`` is the kind ``jpeg`` of ``images.checks``."""
 Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 
 Count = Annotated[int, Bounds(1)]
@@ -29,6 +31,10 @@ MOST = {
 """No network is larger: a file may claim any size, and building it would take all memory."""
 MOST_CHANNELS = 4096
 """Of the coarsest map: four times those of the published network."""
+MOST_FINE_CHANNELS = 128
+"""Channels a pixel: twice those of the published network, whose maps fill some GiB."""
+MOST_STRIDE = 512
+"""Pixels: a face is extended to twice that, and no crop is larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,16 @@ class GeneratorConfig:
             raise ConfigError(
                 f"width: expected at most {MOST_CHANNELS} channels at the coarsest scale, "
                 f"got {self.channels(self.depth)}"
+            )
+        if self.width > MOST_FINE_CHANNELS * self.stem_stride**2:
+            raise ConfigError(
+                f"width: expected at most {MOST_FINE_CHANNELS} channels a pixel, "
+                f"got {self.width} for {self.stem_stride} x {self.stem_stride} pixels"
+            )
+        if self.stride > MOST_STRIDE:
+            raise ConfigError(
+                f"depth, stem_stride: expected sides that are multiples of at most {MOST_STRIDE} "
+                f"pixels, got {self.stride}"
             )
         self._check_octaves()
         if self.guidance_channels != 3 and self.variant != "spade":

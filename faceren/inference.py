@@ -14,7 +14,7 @@ from torch import Tensor
 
 from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
-from faceren.checks import check_value
+from faceren.checks import check_value, whole_number
 from faceren.config import Ensemble
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.generator import mirrored_mean
@@ -36,9 +36,10 @@ def pick_device(device: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
-        raise ConfigError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {device!r}")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+    number = whole_number(index or "0")
+    if kind not in ("cpu", "cuda", "mps") or number is None:
+        raise ConfigError(f"--device: expected auto, cpu, cuda, cuda:N or mps, got {device!r:.80}")
+    if kind == "cuda" and number >= torch.cuda.device_count():
         raise MachineError(
             f"--device {device}: torch sees {torch.cuda.device_count()} CUDA devices here; "
             f"use --device cpu or auto"

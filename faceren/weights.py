@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,13 @@ PICKLES = (".pth", ".pt")
 Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig)
 SHOWN = 4
 """Keys that an error names before it counts the rest."""
+LARGEST_HEADER = 2**23
+"""Bytes of a file's table; those of our files have some thousand."""
+LONGEST_TEXT = 10_000
+"""Characters of what a file says of its weights."""
+LONGEST_NAME = 255
+KINDS = ("F16", "F32")
+"""Types of our tensors, as safetensors names them."""
 Stored = NDArray[np.float16] | NDArray[np.float32]
 
 
@@ -44,10 +51,19 @@ class CheckpointInfo:
     images_seen: int = 0
     """Training images drawn so far, repetitions counted."""
     self_ensemble: bool = False
-    """Restore as the mean over a face and its mirror image, see ``networks.mirrored``."""
+    """Restore as the mean over a face and its mirror image (``generator.mirrored_mean``)."""
 
     def __post_init__(self) -> None:
         check_fields(self, label=str)
+        if not self.name.isprintable() or len(self.name) > LONGEST_NAME:
+            raise ConfigError(f"name: expected a short printable text, got {self.name!r:.80}")
+        for label in ("recipe_sha256", "training_data", "licence"):
+            text = getattr(self, label)
+            if len(text) > LONGEST_TEXT or any("\ud800" <= c <= "\udfff" for c in text):
+                raise ConfigError(
+                    f"{label}: expected a text of at most {LONGEST_TEXT:,} characters, "
+                    f"got {text!r:.80}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +96,14 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
 
     Raises:
         MachineError: If the file is not there or is no ``.safetensors`` file.
-        ConfigError: If it is no checkpoint of ours, or of another format version.
+        ConfigError: If it is no checkpoint of ours, or of another format version, or its tensors
+            are of another type than ours.
     """
     try:
+        _check_header_size(path)
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
+            kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise MachineError(
             f"{path} cannot be read as a safetensors file ({error}); it is damaged or another kind"
@@ -98,10 +117,27 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
             f"{path.name}: expected format version {FORMAT_VERSION}, got {version!r:.40}; "
             f"update faceren"
         )
+    for key, kind in kinds.items():
+        if kind not in KINDS:
+            raise ConfigError(
+                f"{path.name}: expected tensors of type {' or '.join(KINDS)}, "
+                f"got {key!r:.80} of {kind}"
+            )
     return (
         _from_fields(path, GeneratorConfig, header.get("config")),
         _from_fields(path, CheckpointInfo, header.get("info")),
     )
+
+
+def _check_header_size(path: Path) -> None:
+    """Raise MachineError if a file's table is too large to be one of ours: it would be unfolded."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > LARGEST_HEADER:
+        raise MachineError(
+            f"{path} cannot be read as a safetensors file (expected a header of at most "
+            f"{LARGEST_HEADER:,} bytes, got {size:,}); it is damaged or another kind"
+        )
 
 
 def check_weights_file(path: Path) -> None:
@@ -117,21 +153,20 @@ def read_weights(path: Path) -> StoredWeights:
 
     Raises:
         MachineError: If the file is not there or is damaged.
-        ConfigError: If it is no checkpoint of ours, or of another format version.
+        ConfigError: If it is no checkpoint of ours, or of another format version, or a weight is
+            not finite.
     """
     check_weights_file(path)
     config, info = read_header(path)
     try:
         with safe_open(path, framework="np") as file:
-            arrays = {key: _float(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise MachineError(f"{path} cannot be read ({error}); it is damaged") from error
+    for key, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ConfigError(f"{path.name}: {key!r:.80} has values that are not finite")
     return StoredWeights(config=config, info=info, arrays=arrays, sha256=sha256_of(path))
-
-
-def _float(array: NDArray[Any]) -> Stored:
-    """Return what is no number of half precision in single precision."""
-    return array if array.dtype == np.float16 else np.asarray(array, np.float32)
 
 
 def check_fit(

@@ -13,6 +13,7 @@ import numpy as np
 from faceren.config import GeneratorConfig, gain_channels
 from faceren.errors import ConfigError
 from faceren.graphs.graph import Attribute, Graph, Weight
+from faceren.graphs.spectral import folded, is_spectral
 from faceren.weights import Stored
 
 FACES, RESTORED = "faces", "restored"
@@ -52,6 +53,8 @@ class GeneratorGraph(Graph):
         super().__init__("generator", {FACES: SIDES})
         self.config = config
         self.arrays = arrays
+        self.fits = True
+        """Whether all weights so far were there; once one is not, none is kept."""
         self.shapes = self._unused()
         """Shapes of the state dict that the network has, by key."""
 
@@ -92,10 +95,21 @@ class GeneratorGraph(Graph):
     # weights
 
     def stored(self, key: str, shape: tuple[int, ...]) -> Stored:
-        """Return an array of the state dict; zeros if it is not there or has another shape."""
+        """Return an array of the state dict.
+
+        If it is not there or has another shape, return zeros that take no memory: a small file may
+        claim to be of any network.
+        """
         self.shapes[key] = shape
         found = self.arrays.get(key)
-        return found if found is not None and found.shape == shape else np.zeros(shape, np.float32)
+        if found is not None and found.shape == shape:
+            return found
+        self.fits = False
+        return np.broadcast_to(np.float32(0), shape)
+
+    def constant(self, value: Weight | Sequence[int] | float, name: str = "") -> str:
+        """Keep a constant, unless the network cannot be built; return its name."""
+        return super().constant(value if self.fits else [], name)
 
     def kernel(self, name: str, shape: tuple[int, ...], change: Change | None = None) -> str:
         """Keep the kernel of a convolution, spectral normalisation folded; return its name.
@@ -107,11 +121,10 @@ class GeneratorGraph(Graph):
         """
         key = f"{name}.parametrizations.weight"
         if self.config.spectral_norm and is_spectral(name):
-            kernel = self.stored(f"{key}.original", shape).astype(np.float32)
-            left = self.stored(f"{key}.0._u", shape[:1]).astype(np.float32)
-            right = self.stored(f"{key}.0._v", (int(np.prod(shape[1:])),)).astype(np.float32)
-            largest = left @ kernel.reshape(shape[0], -1) @ right
-            array: Stored = np.asarray(kernel / largest, np.float32)
+            array = self.stored(f"{key}.original", shape)
+            left = self.stored(f"{key}.0._u", shape[:1])
+            right = self.stored(f"{key}.0._v", (int(np.prod(shape[1:])),))
+            array = folded(array, left, right) if self.fits else array
         else:
             array = self.stored(f"{name}.weight", shape)
         return self.constant(array if change is None else change(array), f"{name}.kernel")
@@ -119,18 +132,6 @@ class GeneratorGraph(Graph):
     def vector(self, key: str, channels: int) -> str:
         """Keep a vector of the state dict; return its name."""
         return self.constant(self.stored(key, (channels,)), key)
-
-    def numbers(self, *values: int) -> str:
-        """Return the name of whole numbers."""
-        return self.once("numbers_" + "_".join(map(str, values)), np.array(values, np.int64))
-
-    def number(self, value: float) -> str:
-        """Return the name of a number."""
-        return self.once(f"number_{value}", np.array(value, np.float32))
-
-    def once(self, name: str, value: Weight) -> str:
-        """Keep a constant that several nodes share; return its name."""
-        return name if name in self.weights else self.constant(value, name)
 
     # layers
 
@@ -255,6 +256,8 @@ class GeneratorGraph(Graph):
             return self.conv3x3(x, name, channels, channels, bias=False, stride=2)
         if self.config.suppression == "lip":
             return self._pooled_by_importance(x, name, channels)
+        if self.config.suppression != "adaptive":
+            raise ConfigError(f"no graph of the suppression {self.config.suppression!r} is known")
         dim, x = self.config.kernel_dim, self.channels_last(x)
         embedded = self.node("Relu", self.pointwise(x, f"{name}.embed.0", channels, dim, bias=True))
         embedded = self.pointwise(embedded, f"{name}.embed.2", dim, dim, bias=True)
@@ -358,7 +361,9 @@ class GeneratorGraph(Graph):
             return self.node("Tanh", added)
         if config.head == "bands":
             return self.node("Add", self._scaled_octaves(self._gains(x)), added)
-        return self.node("Add", FACES, added)
+        if config.head == "residual":
+            return self.node("Add", FACES, added)
+        raise ConfigError(f"no graph of the head {config.head!r} is known")
 
     def _shuffled(self, x: str, side: int) -> str:
         return self.node("DepthToSpace", x, blocksize=side, mode="CRD") if side > 1 else x
@@ -391,8 +396,3 @@ class GeneratorGraph(Graph):
             here = self.node("Add", more, self.node("Mul", of_colour, band))
             change = self.node("Add", here, self.enlarged(change, "linear")) if change else here
         return self.node("Add", FACES, change)
-
-
-def is_spectral(name: str) -> bool:
-    """Say whether a convolution is one of those that training normalises spectrally."""
-    return name.rpartition(".")[2] in ("conv_0", "conv_1", "conv_s")

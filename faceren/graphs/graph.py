@@ -54,6 +54,18 @@ class Graph:
         self.weights[name] = array
         return name
 
+    def numbers(self, *values: int) -> str:
+        """Return the name of whole numbers."""
+        return self.once("numbers_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def number(self, value: float) -> str:
+        """Return the name of a number."""
+        return self.once(f"number_{value}", np.array(value, np.float32))
+
+    def once(self, name: str, value: Weight) -> str:
+        """Keep a constant that several nodes share; return its name."""
+        return name if name in self.weights else self.constant(value, name)
+
     def node(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
         """Add an operation with one output; return the output's name."""
         return self.split(kind, *inputs, outputs=1, **attributes)[0]

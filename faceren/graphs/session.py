@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceren.checks import whole_number
 from faceren.errors import MachineError
 from faceren.graphs.graph import Graph, Sides
 
@@ -43,8 +44,7 @@ def usable_cores() -> int:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         cores = os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else cores
+    return min(cores, whole_number(os.environ.get("OMP_NUM_THREADS", "")) or cores)
 
 
 class Session:

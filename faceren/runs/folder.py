@@ -28,6 +28,9 @@ STALE_DIR = ".stale"
 """Outputs of earlier runs that no longer are current."""
 LOCK_NAME = ".faceren-lock"
 PLANNED_NAME = ".faceren-planned"
+GENERATOR = b'content="faceren '
+"""How our pages say whose they are, among their first PAGE_HEAD bytes."""
+PAGE_HEAD = 4096
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 """What file systems answer that have no locks, as some network drives."""
 
@@ -64,10 +67,45 @@ def own_place(folder: Path, name: str) -> Path:
     return place
 
 
+def check_ours(folder: Path, files: Collection[str], folders: Collection[str] = ()) -> None:
+    """Look at what a run keeps under fixed names, before any of it is opened.
+
+    Args:
+        folder: Of the run.
+        files: Names of files.
+        folders: Names of folders.
+
+    Raises:
+        ConfigError: If something else lies in one of their places: through a link it would be
+            written elsewhere, and a pipe has no end.
+    """
+    for name in (*files, *folders):
+        place = own_place(folder, name)
+        as_expected = place.is_file() if name in files else place.is_dir()
+        if place.exists() and not as_expected:
+            expected = "a file" if name in files else "a folder"
+            raise ConfigError(f"{place}: expected {expected}, this is none; move it away")
+
+
 def check_places(folder: Path) -> None:
-    """Raise ConfigError if a link lies in the place of anything that a run keeps beside photos."""
-    for name in (PAGE_NAME, PICTURES_DIR, FACES_DIR, STALE_DIR, MANIFEST_NAME):
-        own_place(folder, name)
+    """Do so for a folder of outputs.
+
+    Raises:
+        ConfigError: See ``check_ours``.
+    """
+    files = (PAGE_NAME, MANIFEST_NAME, LOCK_NAME, PLANNED_NAME)
+    check_ours(folder, files, (PICTURES_DIR, FACES_DIR, STALE_DIR))
+
+
+def check_page(folder: Path) -> None:
+    """Raise ConfigError if the place of the review page holds a page that is not ours."""
+    page = folder / PAGE_NAME
+    with suppress(FileNotFoundError), page.open("rb") as file:
+        if GENERATOR not in file.read(PAGE_HEAD):
+            raise ConfigError(
+                f"{page} is there already, and faceren did not write it; move it away or choose "
+                f"another folder"
+            )
 
 
 def check_replaced(
@@ -154,7 +192,10 @@ def locked(output: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
-            raise MachineError(f"{output} cannot be written ({error.strerror})") from error
+            raise MachineError(
+                f"{own_place(output, LOCK_NAME)} cannot be written ({error.strerror}); it keeps "
+                f"other runs out of that folder"
+            ) from error
     except NotImplementedError:
         pass  # no locks here: the user has to see to it
     try:

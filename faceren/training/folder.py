@@ -13,12 +13,15 @@ from pathlib import Path
 from faceren.assets import model_path
 from faceren.errors import ConfigError
 from faceren.files import TEMPORARY, atomic_write, remove_leftovers, sha256_of
+from faceren.runs.folder import LOCK_NAME, check_ours
 from faceren.training.data import Images
+from faceren.training.log import LOG_NAME
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe
 
 Inputs = dict[str, str]
 """What was found, by recipe key."""
+SHEETS = "sheets"
 DIGITS = 16
 """Digits of a hash: enough to tell files apart, short enough for a message."""
 
@@ -56,7 +59,7 @@ class RunFolder:
 
     def sheet(self, step: int) -> Path:
         """Return where the validation sheet of a step goes."""
-        return self.path / "sheets" / f"step_{step:08d}.png"
+        return self.path / SHEETS / f"step_{step:08d}.png"
 
     def check(self, recipe: Recipe, *, allow_change: bool) -> None:
         """Raise ConfigError if the folder holds something else, or a run of another recipe.
@@ -67,6 +70,8 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"expected a run folder, but {self.path} is a file")
+        written = (self.recipe, self.state, self.best, self.last, self.curves)
+        check_ours(self.path, [*(file.name for file in written), LOG_NAME, LOCK_NAME], [SHEETS])
         if not self.recipe.exists():
             # a run that was killed while it wrote the recipe has left no more than that file
             files = self.path.iterdir() if self.path.exists() else ()

@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 
 from faceren.bench.output.report import read_report
 from faceren.checkpoint import load_checkpoint, save_checkpoint
+from faceren.commands.export import export
 from faceren.commands.review import _commands, open_to_change
 from faceren.commands.verify import verify
 from faceren.degradation.planning import plan_replay
 from faceren.errors import ConfigError, FacerenError
+from faceren.graphs.generator import generator_graph
 from faceren.images import Found
 from faceren.metrics.inception import load_statistics
 from faceren.metrics.pairing import pair_up
@@ -39,7 +41,7 @@ from faceren.runs.plan import Job
 from faceren.training.folder import RunFolder
 from faceren.training.log import read_log
 from faceren.training.recipe_file import dump_recipe, load_recipe
-from faceren.weights import CheckpointInfo
+from faceren.weights import CheckpointInfo, check_fit, read_weights
 from tests.training.tiny import CONFIG, MODEL
 
 
@@ -198,14 +200,36 @@ def tiny_checkpoint() -> bytes:
         return path.read_bytes()
 
 
-def with_header(header: Any) -> bytes:
-    """Return that checkpoint with another description of itself."""
+def with_table(change: Callable[[dict[str, Any]], None]) -> bytes:
+    """Return that checkpoint after a change of its table of tensors."""
     data = tiny_checkpoint()
     size = int.from_bytes(data[:8], "little")
     table = json.loads(data[8 : 8 + size])
-    table["__metadata__"]["faceren"] = json.dumps(header)
+    change(table)
     text = json.dumps(table).encode()
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
+
+
+def with_header(header: Any) -> bytes:
+    """Return that checkpoint with another description of itself."""
+    return with_table(lambda table: table["__metadata__"].update(faceren=json.dumps(header)))
+
+
+TENSOR = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+DTYPES = ("F64", "BF16", "F8_E4M3", "F4", "C64", "I64", "BOOL", "F16")
+kinds = st.sampled_from([TENSOR | {"dtype": kind} for kind in DTYPES])
+tensors = st.tuples(st.integers(0, 40), st.one_of(objects(TENSOR), kinds)).map(
+    lambda made: with_table(lambda t: t.update({[*t][made[0] % len(t)]: made[1]}))
+)
+
+
+def weights_alone(path: Path) -> None:
+    """What a restoration and ``export`` do with weights, without torch."""
+    stored = read_weights(path)
+    graph = generator_graph(stored.config, stored.arrays)
+    check_fit(path, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
+    assert all(array.size == 0 or graph.fits for array in graph.weights.values())
+    export(str(path), path.with_suffix(".onnx"))
 
 
 @cache
@@ -306,6 +330,10 @@ TARGETS = {
     "checkpoint": Target(
         reader("c.safetensors", load_checkpoint),
         st.one_of(headers.map(with_header), changed(tiny_checkpoint)),
+    ),
+    "weights": Target(
+        reader("c.safetensors", weights_alone),
+        st.one_of(headers.map(with_header), changed(tiny_checkpoint), tensors),
     ),
     "pth": Target(reader("p.pth", load_checkpoint), changed(tiny_pickle)),
     "npz": Target(

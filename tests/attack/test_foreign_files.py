@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.attack.targets import tiny_pickle, with_header
+from faceren.checkpoint import load_checkpoint
+from faceren.config import GeneratorConfig
+from faceren.errors import ConfigError, MachineError
+from faceren.graphs.generator import generator_graph
+from tests.attack.targets import tiny_pickle, with_header, with_table
 from tests.training.tiny import MODEL
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "hostile"
@@ -44,6 +49,32 @@ def config(**values):
     return with_header({"format_version": 1, "config": {**MODEL, **values}, "info": {}})
 
 
+def described(**values):
+    info = {"name": "c", **values}
+    return with_header({"format_version": 1, "config": MODEL, "info": info})
+
+
+def first_tensor(**values):
+    return with_table(lambda table: next(v for k, v in table.items() if k[0] != "_").update(values))
+
+
+def filled(value):
+    """All weights of a network of the right shape are this value."""
+
+    def change(table):
+        for key, tensor in table.items():
+            if key != "__metadata__":
+                tensor["dtype"] = "F32"
+                start = sizes[-1]
+                sizes.append(start + 4 * int(np.prod(tensor["shape"])))
+                tensor["data_offsets"] = [start, sizes[-1]]
+
+    sizes = [0]
+    head = with_table(change)
+    size = 8 + int.from_bytes(head[:8], "little")
+    return head[:size] + np.full(sizes[-1] // 4, value, np.float32).tobytes()
+
+
 def packed():
     """A state dict of zeros, compressed as torch never does it."""
     source, file = zipfile.ZipFile(io.BytesIO(tiny_pickle())), io.BytesIO()
@@ -64,6 +95,8 @@ def running_code():
 
 
 MU, SIGMA = np.zeros(3), np.eye(3)
+LARGE = {"width": 1024, "max_multiplier": 4, "depth": 7, "stem_stride": 4, "middle_blocks": 64}
+LARGE |= {"spectral_norm": True, "hidden": 1024}
 FILES = {
     "boxes_deep.jsonl": b"[" * 200_000,
     "boxes_long.jsonl": b'{"photo": "a.png", "box": [' + b"9" * 5000 + b", 1, 1, 1]}",
@@ -88,6 +121,21 @@ FILES = {
     "ckpt_info.safetensors": with_header(
         {"format_version": 1, "config": MODEL, "info": {"name": ["a"], "images_seen": {}}}
     ),
+    "ckpt_eight.safetensors": first_tensor(dtype="F8_E4M3"),
+    "ckpt_complex.safetensors": first_tensor(dtype="C64"),
+    "ckpt_overlap.safetensors": first_tensor(data_offsets=[2, 10]),
+    "ckpt_offset.safetensors": first_tensor(data_offsets=[2**63, 2**63 + 4]),
+    "ckpt_shape.safetensors": first_tensor(shape=[2**62, 2**62, 2**62]),
+    "ckpt_header.safetensors": (2**24).to_bytes(8, "little") + b'{"a":' + bytes(2**24),
+    "ckpt_tables.safetensors": (2**63).to_bytes(8, "little") + b"{}",
+    "ckpt_nan.safetensors": filled(np.nan),
+    "ckpt_stride.safetensors": config(stem_stride=64, depth=10),
+    "ckpt_fine.safetensors": config(stem_stride=1, width=512),
+    "ckpt_large.safetensors": config(**LARGE),
+    "ckpt_surrogate.safetensors": described(name="\ud800"),
+    "ckpt_escape.safetensors": described(name="a\x1b]0;owned\x07\0"),
+    "ckpt_chatty.safetensors": described(name="x" * 1_000_000),
+    "ckpt_licence.safetensors": described(licence="\ud800"),
     "ckpt_packed.pth": packed(),
     "ckpt_code.pth": running_code(),
     "npz_strings.npz": npz(mu=np.array(["a", "b"]), sigma=SIGMA),
@@ -154,8 +202,61 @@ def test_what_cannot_be_used_is_said_in_words(place, run):
     assert "expected no aliases" in said("recipe_laughs.yaml")
     assert "width: expected at most 1024, got 1e+09" in said("ckpt_width.safetensors")
     assert "holds code, which is never run" in said("ckpt_code.pth")
+    assert "expected tensors of type F16 or F32, got" in said("ckpt_eight.safetensors")
+    assert "has values that are not finite" in said("ckpt_nan.safetensors")
+    assert "multiples of at most 512 pixels, got 65536" in said("ckpt_stride.safetensors")
+    assert "at most 128 channels a pixel, got 512 for 1 x 1" in said("ckpt_fine.safetensors")
+    assert "header of at most 8,388,608 bytes, got 16,777,216" in said("ckpt_header.safetensors")
     assert "1,073,742,368 bytes are packed into it" in said("npz_bomb.npz")
     assert "line 1: box: expected 4 numbers, got [1000" in said("boxes_huge.jsonl")
+
+
+WEIGHTS = [name for name in FILES if name.endswith(".safetensors")]
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_hostile_weights_are_refused_by_torch_and_by_export_too(name, place, run):
+    path = place / name
+    path.write_bytes(FILES[name] or deep_header())
+    with pytest.raises((ConfigError, MachineError), match=name):
+        load_checkpoint(path)
+    status, stdout, stderr = run("export", path, "-o", place / "x.onnx")
+    assert status in STATUSES["ckpt"], stderr
+    assert stderr.startswith("error: ")
+    assert stderr.count("\n") == 1
+    assert stdout == ""
+    assert not (place / "x.onnx").exists()
+
+
+def test_a_network_that_is_only_claimed_takes_no_memory():
+    """One of its kernels alone has 151 million numbers."""
+    tracemalloc.start()
+    try:
+        graph = generator_graph(GeneratorConfig(**{**MODEL, **LARGE}), {})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(int(np.prod(shape)) for shape in graph.shapes.values()) > 10**9
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("--max-memory", "²G"),
+        ("--max-memory", "9" * 5000 + "G"),
+        ("--device", "cuda:²"),
+        ("--device", "cuda:" + "9" * 5000),
+        ("--batch-size", "9" * 5000),
+        ("--engine", "tensorflow"),
+    ],
+)
+def test_a_number_that_is_none_is_one_line(option, word, place, run):
+    status, _, stderr = run("restore", "in", "-o", "out", option, word)
+    assert status == 2
+    assert stderr.startswith(f"error: {option}: expected ")
+    assert stderr.count("\n") == 1
+    assert len(stderr) < 300
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/cases")

@@ -5,8 +5,10 @@ import sys
 import pytest
 
 from faceren.errors import ConfigError, MachineError
+from faceren.pages.page import write_page
 from faceren.runs.folder import (
     PLANNED_NAME,
+    check_page,
     check_places,
     check_replaced,
     inside,
@@ -99,9 +101,31 @@ def test_one_run_at_a_time(places):
     assert subprocess.run(command, check=False).returncode == 0  # the lock went with its owner
 
 
-@pytest.mark.parametrize("name", ["report", "report.html", "faces", ".stale", "manifest.jsonl"])
+FIXED = ["report", "report.html", "faces", ".stale", "manifest.jsonl"]
+FIXED += [".faceren-lock", ".faceren-planned"]
+
+
+@pytest.mark.parametrize("name", FIXED)
 def test_links_at_fixed_names_are_refused(places, name):
     originals, output = places
     (output / name).symlink_to(originals)
     with pytest.raises(ConfigError, match=f"{name} is a link to"):
         check_places(output)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("name", FIXED)
+def test_what_is_no_file_of_ours_at_fixed_names_is_refused_not_opened(places, name):
+    _, output = places
+    os.mkfifo(output / name)
+    with pytest.raises(ConfigError, match=f"{name}: expected a fi?o?l.*, this is none"):
+        check_places(output)
+
+
+def test_a_page_of_somebody_else_is_not_replaced(places):
+    _, output = places
+    (output / "report.html").write_text("<!doctype html><title>Our family</title>")
+    with pytest.raises(ConfigError, match="report.html is there already, and faceren did not"):
+        check_page(output)
+    write_page(output / "report.html", "base.html.j2", {"title": "ours", "subtitle": ""})
+    check_page(output)

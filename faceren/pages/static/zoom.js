@@ -15,6 +15,7 @@ const zoom = {
   step: () => {},
 };
 const MOST = 40;
+const AROUND = 1.8; // what is shown of a face's surroundings, in its own widths
 const fingers = new Map();
 
 function clamped(value, low, high) {
@@ -79,6 +80,24 @@ function openZoom(photo, x = 0.5, y = 0.5, times = 1) {
   show(zoom.after, photo.result, photo.after ?? photo.before, "restored photo");
   look(times, x, y);
   zoom.panes.focus();
+}
+
+// Show a face as large as the panes hold it with something around it. Where the size of the photo is not recorded, that
+// of the original tells where the face is, once it is there.
+function openFace(photo, face) {
+  openZoom(photo);
+  const goThere = () => {
+    const [width, height] = photo.size ?? [zoom.before.naturalWidth, zoom.before.naturalHeight];
+    const [left, top, right, bottom] = face.box;
+    if (zoom.photo !== photo || !width) return;
+    const fit = fitted();
+    const across = fit.pane.width / (fit.width * (right - left) / width);
+    const down = fit.pane.height / (fit.height * (bottom - top) / height);
+    look(Math.min(across, down) / AROUND, (left + right) / 2 / width, (top + bottom) / 2 / height);
+  };
+  if (!face.box || face.page > 1) return; // the first page is what is shown
+  if (photo.size || zoom.before.complete) goThere();
+  else zoom.before.addEventListener("load", goThere, { once: true });
 }
 
 const zoomActions = {
