@@ -178,6 +178,15 @@ class FolderOptions:
         ),
     ] = None
     """By output or input; see ``runs.lists``."""
+    repair_mask: Annotated[
+        Path | None,
+        Option(
+            help="Folder of masks to fill by, named as in OUT/masks.",
+            metavar="DIR",
+            rich_help_panel=REDO,
+        ),
+    ] = None
+    """What is not black in them is filled, whatever ``--repair`` says."""
     keep_times: Annotated[
         bool, Option(help="Give outputs the times of their originals.", rich_help_panel=OUTPUT)
     ] = False
