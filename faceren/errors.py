@@ -12,6 +12,9 @@ FacerenError                exit status 1: one item failed, the others go on
 
 import logging
 
+EXTRAS = {"torch": "torch", "scipy": "torch", "lightning_fabric": "train"}
+"""Libraries that restoring on a CPU does without, and the extras that bring them."""
+
 
 class FacerenError(Exception):
     """Base of all expected errors; the message says what was expected, what came, what to do."""
@@ -32,6 +35,12 @@ def unforeseen(error: Exception) -> FacerenError:
         found = FacerenError(f"{type(error).__name__}: {text}; not foreseen, --debug tells where")
     found.__cause__ = error
     return found
+
+
+def not_installed(module: str) -> str:
+    """Return what to say of one of the EXTRAS that is missing, and what to do."""
+    extra = EXTRAS[module]
+    return f"{module}, which is not installed; install it: pip install 'faceren[{extra}]'"
 
 
 def told(error: BaseException) -> str:

@@ -51,7 +51,7 @@ class CheckpointInfo:
     images_seen: int = 0
     """Training images drawn so far, repetitions counted."""
     self_ensemble: bool = False
-    """Restore as the mean over a face and its mirror image, see ``networks.mirrored``."""
+    """Restore as the mean over a face and its mirror image (``generator.mirrored_mean``)."""
 
     def __post_init__(self) -> None:
         check_fields(self, label=str)
@@ -80,6 +80,8 @@ class StoredWeights:
 
 def _in_place_of_weights(path: Path) -> str:
     """Return what a download has left in place of weights, and what to do; or nothing."""
+    if path.suffix.lower() == ".onnx":
+        return "an exported network, for other programs: name the file it was exported from"
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
     if start.startswith(b"version https://git-lfs"):

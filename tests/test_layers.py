@@ -1,6 +1,7 @@
 """Imports go down the layers only; heavy libraries stay where they belong."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"bench"},  # runs the other commands as a user would, and measures them
+    {"server"},  # a page that runs the commands
     {"commands"},
     {"restoration", "training", "pages"},
     {"engines"},
@@ -99,3 +101,14 @@ def test_what_needs_no_network_loads_no_torch():
 
 def room_files(room):
     return sorted((PACKAGE / room).rglob("*.py"))
+
+
+def test_the_readme_shows_the_rooms_in_this_order_and_no_file_that_is_not_there():
+    text = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## Architecture") : text.index("## Development")]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    shown = [{name.strip("`/").removesuffix(".py") for name in row.split(", ")} for row in rows]
+    assert shown == [layer for layer in LAYERS if layer != {"__main__"}]
+    named = set(re.findall(r"`([a-z_/]+\.py)`", section)) - {"tests/test_layers.py"}
+    files = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
+    assert {n for n in named if not any(f"/{f}".endswith(f"/{n}") for f in files)} == set()

@@ -38,7 +38,17 @@ def test_the_two_set_up_commands_are_shown():
 
 
 def test_every_command_in_prose_is_a_command():
-    known = {"restore", "degrade", "train", "evaluate", "benchmark", "export", "COMMAND"}
+    known = {
+        "restore",
+        "degrade",
+        "train",
+        "evaluate",
+        "benchmark",
+        "export",
+        "models",
+        "open",
+        "COMMAND",
+    }
     used = set(re.findall(r"`faceren (\w+)", README.read_text(encoding="utf-8")))
     assert used <= known
 

@@ -1,24 +1,59 @@
 """Command line: a module for each command with its options, its call and what it shows."""
 
 import logging
+import os
 import sys
 import threading
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from typer import Exit, Option, Typer, echo
+from typer import Context, Exit, Option, Typer, echo
 
 import faceren
+from faceren.checks import did_you_mean
 from faceren.cli.benchmark import benchmark
 from faceren.cli.degrade import degrade
 from faceren.cli.evaluate import evaluate
 from faceren.cli.export import export
-from faceren.cli.parameters import with_options
+from faceren.cli.help import WIDEST, Command
+from faceren.cli.models import models
+from faceren.cli.open import open_page
+from faceren.cli.parameters import PREFIX, RENAMED, with_options
 from faceren.cli.restore import restore
-from faceren.cli.screen import Screen
+from faceren.cli.screen import Screen, end_log
 from faceren.cli.train import train
-from faceren.errors import FacerenError, MachineError, may_pass, told
+from faceren.errors import EXTRAS, FacerenError, MachineError, may_pass, not_installed, told
 
 INTERRUPTED = 130
+QUIET = logging.NullHandler()
+"""Takes what libraries log, which would else go to stderr."""
+EXAMPLES: dict[Callable[..., None], str] = {
+    restore: """\
+faceren restore old_photos/ -o out/
+faceren restore old_photos/ -o out/ --preset gentle --dry-run""",
+    open_page: """\
+faceren open out/
+faceren open out/ --no-browser --port 8765""",
+    degrade: """\
+faceren degrade faces/ --task full -o damaged/
+faceren degrade faces/ --sheet sheet.png""",
+    train: """\
+faceren train compact -O data.train=faces/ -o runs/compact
+faceren train my_recipe.yaml -O train.lr=1e-4""",
+    evaluate: """\
+faceren evaluate renewed/ --metrics psnr,ssim,lpips
+faceren evaluate renewed/ --reference faces/ --html scores.html""",
+    benchmark: """\
+faceren benchmark --suite speed
+faceren benchmark faces/ --suite quality --tasks full,denoise""",
+    export: """\
+faceren export base -o base.onnx
+faceren export runs/compact/best.safetensors -o mine.onnx""",
+    models: """\
+faceren models
+faceren models --json""",
+}
+"""Two of each command, which its help shows."""
 
 app = Typer(
     name="faceren",
@@ -26,7 +61,7 @@ app = Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: it loads in half the time, and reads well in a pipe
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
 )
 
 
@@ -38,6 +73,8 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    context: Context,
+    *,
     version: Annotated[
         bool, Option("--version", "-V", callback=_show_version, is_eager=True, help="Show version.")
     ] = False,
@@ -49,22 +86,52 @@ def _root(
     """Restore faces in old photographs; degrade, train, evaluate, compare."""
     if debug:
         handler = logging.StreamHandler()  # to stderr
-        logging.getLogger("faceren").addHandler(handler)
+        for name in ("faceren", "py.warnings"):
+            logging.getLogger(name).addHandler(handler)
         logging.getLogger("faceren").setLevel(logging.DEBUG)
+    for problem in unknown_variables(context.command):
+        Screen().say(f"warning: {problem}")
 
 
-for command in (restore, degrade, train, evaluate, benchmark, export):
-    app.command()(with_options(command))
+for command, examples in EXAMPLES.items():
+    name = command.__name__.removesuffix("_page")
+    app.command(name, cls=Command, epilog=examples)(with_options(command))
+
+
+def unknown_variables(group: Any) -> list[str]:
+    """Return what is wrong with the environment variables whose names begin like ours.
+
+    Args:
+        group: The commands, as Typer made them.
+    """
+    options = [option for command in group.commands.values() for option in command.params]
+    known = set()
+    for option in (*options, *group.params):
+        names = [option.envvar] if isinstance(option.envvar, str) else option.envvar
+        known |= set(names or ())
+    found = [n for n in os.environ if n.startswith(PREFIX) and not n.startswith(f"{PREFIX}TEST_")]
+    return [
+        f"the variable {name} is no option of any command{did_you_mean(name, sorted(known))}"
+        for name in sorted(set(found) - known)
+    ]
 
 
 def main() -> None:
     """Run the app; an expected error is one line and an exit status, a bug keeps its traceback."""
     threading.excepthook = _thread_ended
+    logging.captureWarnings(capture=True)  # a library's warnings are for --debug
+    logging.getLogger().addHandler(QUIET)
     try:
         app([hyphens(argument) for argument in sys.argv[1:]], prog_name="faceren")
     except FacerenError as error:
         Screen().error(str(error))
         raise SystemExit(error.exit_status) from None
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        Screen().error(f"this needs {not_installed(module)}")
+        raise SystemExit(MachineError.exit_status) from None
     except (OSError, MemoryError) as error:
         if not may_pass(error):
             raise
@@ -75,6 +142,8 @@ def main() -> None:
         if exit_.code == INTERRUPTED:
             Screen().error("interrupted; the same command goes on where it stopped")
         raise
+    finally:
+        end_log()
 
 
 def _thread_ended(found: threading.ExceptHookArgs) -> None:
@@ -86,8 +155,9 @@ def _thread_ended(found: threading.ExceptHookArgs) -> None:
 
 
 def hyphens(argument: str) -> str:
-    """Accept the peers' underscores: ``--batch_size=4`` is ``--batch-size=4``."""
+    """Accept the peers' underscores, ``--batch_size=4``, and the names of earlier versions."""
     if not argument.startswith("--"):
         return argument
-    name, equals, value = argument.partition("=")
-    return name.replace("_", "-") + equals + value
+    name, equals, value = argument[2:].partition("=")
+    name = name.replace("_", "-")
+    return f"--{RENAMED.get(name, name)}{equals}{value}"

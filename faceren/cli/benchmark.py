@@ -1,12 +1,12 @@
 """``faceren benchmark``: figures as they are measured, and what changed since another time."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Exit, Option
 
 from faceren.bench.request import Request
-from faceren.cli.parameters import Quiet
-from faceren.cli.screen import Screen, write_json
+from faceren.cli.screen import Screen, ScreenOptions, write_json
 from faceren.files import remove_leftovers
 
 if TYPE_CHECKING:
@@ -19,16 +19,15 @@ def benchmark(
     fail_on_regression: Annotated[
         bool, Option(help="Exit with 1 if --compare finds anything worse.")
     ] = False,
-    json: Annotated[
-        str | None, Option(help="Write the figures there; - is stdout.", metavar="FILE")
-    ] = None,
-    quiet: Quiet = False,
+    json_file: Annotated[Path | None, Option(help="Write the figures there, too.")] = None,
+    shown: ScreenOptions,
 ) -> None:
     """Measure quality on degraded clean faces, and speed, on this machine."""
-    screen = Screen(quiet=quiet)
+    screen = shown.screen()
     report = show_benchmark(request, screen)
-    if json is not None:
-        write_json(json, report.to_json())
+    screen.item(report.to_json())
+    if json_file is not None:
+        write_json(json_file, report.to_json())
     worse = show_comparison(request, report, screen)
     raise Exit(int(report.failed or (worse and fail_on_regression)))
 

@@ -6,10 +6,29 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option
 
-from faceren.cli.parameters import Json, Quiet
-from faceren.cli.screen import Screen
+from faceren.cli.screen import Screen, ScreenOptions, counted
 from faceren.commands.options import DegradeOptions
 from faceren.errors import MachineError
+
+LIST = "list"
+"""In place of a name: show all of them."""
+TASK_WORDS = {
+    "sr4x": "shrunk to a quarter and enlarged (paper)",
+    "hallucination": "shrunk to an eighth and enlarged (paper)",
+    "denoise": "noise (paper)",
+    "deblur": "blur (paper)",
+    "jpeg": "JPEG of low quality (paper)",
+    "full": "all of these, one after the other (paper)",
+    "small": "noise and JPEG in a small picture that was enlarged afterwards",
+    "historic": "any kind of old photograph",
+    "daguerreotype-1850": "a tarnished plate",
+    "cabinet-card-1880": "an albumen print, faded and stained",
+    "newsprint-1920": "a halftone on newspaper",
+    "snapshot-1940": "a small gelatin print",
+    "faded-colour-1970": "a colour print whose dyes have gone",
+    "mixed": "what training draws: from almost clean to full",
+}
+"""Of ``--task``."""
 
 if TYPE_CHECKING:
     from faceren.commands.degrade import DegradeRun
@@ -18,22 +37,36 @@ if TYPE_CHECKING:
 def degrade(
     *,
     inputs: Annotated[
-        tuple[Path, ...], Argument(help="Clean photos and folders.", metavar="INPUT...")
-    ],
-    output: Annotated[Path | None, Option("--output", "-o", help="Default INPUT_TASK.")] = None,
+        tuple[Path, ...],
+        Argument(help="Clean photos and folders.", metavar="INPUT...", show_default=False),
+    ] = (),
+    output: Annotated[
+        Path | None,
+        Option("--output", "-o", help="Default INPUT_TASK in the current folder.", metavar="OUT"),
+    ] = None,
     options: DegradeOptions,
     sheet: Annotated[Path | None, Option(help="Only write a PNG that shows all tasks.")] = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    shown: ScreenOptions,
 ) -> None:
     """Make damaged twins of clean photos, with a manifest of every drawn parameter."""
     from faceren.commands import degrade as command
 
-    screen = Screen(quiet=quiet, as_json=json)
+    screen = shown.screen()
+    if options.task == LIST:
+        raise Exit(show_tasks(screen))
     if sheet is not None:
         screen.say(f"wrote {command.sheet(inputs, sheet, seed=options.seed)}")
         raise Exit
     raise Exit(show_degradation(command.degrade(inputs, output, options), screen))
+
+
+def show_tasks(screen: Screen) -> int:
+    """List the tasks by name; return the exit status."""
+    for name, words in TASK_WORDS.items():
+        screen.item({"task": name, "does": words})
+        if not screen.as_json:
+            screen.show([f"{name:<20}{words}"])
+    return 0
 
 
 def show_degradation(run: "DegradeRun", screen: Screen) -> int:
@@ -50,8 +83,8 @@ def show_degradation(run: "DegradeRun", screen: Screen) -> int:
                 screen.error(twin.reason)
     except (MachineError, OSError):
         done = counts["degraded"] + counts["skipped"]
-        screen.say(f"{done:,} of {len(run):,} photos are done; the same command goes on")
+        screen.say(f"{done:,} of {len(run):,} photos done; the same command goes on")
         raise
     parts = [f"{counts[status]} {status}" for status in ("degraded", "skipped", "failed")]
-    screen.say(f"{len(run)} photos: {', '.join(parts)}; in {run.output}")
+    screen.say(f"{counted(len(run), 'photo')}: {', '.join(parts)}; in {run.output}")
     return 1 if counts["failed"] or counts["different"] else 0

@@ -5,14 +5,28 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option
 
-from faceren.cli.parameters import Quiet
-from faceren.cli.screen import Screen, write_json
+from faceren.cli.parameters import Verbose
+from faceren.cli.screen import Screen, ScreenOptions, write_json
 from faceren.commands.options import EvaluateOptions
 from faceren.files import remove_leftovers
 
 if TYPE_CHECKING:
     from faceren.metrics.results import Evaluation
 
+LIST = "list"
+"""In place of a name: show all of them."""
+METRIC_WORDS = {
+    "psnr": "decibels between result and reference",
+    "ssim": "structural similarity to the reference",
+    "ms-ssim": "the same at five sizes",
+    "fed": "distance of dlib's face embeddings from the reference's",
+    "lle": "pixels between landmarks of result and reference",
+    "fid": "distance of two sets of images, as Inception sees them",
+    "lpips": "perceptual distance from the reference",
+    "niqe": "how unnatural an image looks by itself",
+    "kid": "as FID, without bias among few images",
+    "identity": "distance of the face from its input's, as the manifest has it",
+}
 FACES = {"fed", "lle"}
 """Metrics that leave out an image in which dlib finds no face."""
 NAMED = 5
@@ -23,30 +37,46 @@ def evaluate(
     *,
     results: Annotated[Path, Argument(help="Folder of results.")] = Path("out"),
     options: EvaluateOptions,
-    json: Annotated[
-        str | None, Option(help="Write the scores there; - is stdout.", metavar="FILE")
-    ] = None,
+    json_file: Annotated[Path | None, Option(help="Write the scores there.")] = None,
     csv: Annotated[Path | None, Option(help="Write a row an image there.")] = None,
     html: Annotated[Path | None, Option(help="Write a page of it all there.")] = None,
     worst: Annotated[int, Option(min=0, help="Sheet of the so many worst images.")] = 0,
     worst_by: Annotated[str | None, Option(help="By which metric; default the first.")] = None,
-    quiet: Quiet = False,
+    verbose: Verbose = False,
+    shown: ScreenOptions,
 ) -> None:
     """Score a folder of results against the clean originals."""
     from faceren.pages.evaluation_page import write_worst
 
-    screen = Screen(quiet=quiet)
+    screen = shown.screen()
+    if options.metrics == (LIST,):
+        raise Exit(show_metrics(screen))
     evaluation = show_progress(results, options, screen)
-    show_evaluation(evaluation, screen)
+    show_evaluation(evaluation, screen, verbose=verbose)
+    screen.item(evaluation.to_json())
     if options.save_stats is not None:
         stats = options.save_stats.with_suffix(".npz")
         screen.say(f"wrote {stats}, the FID statistics of {results}")
-    write_files(evaluation, json, csv, html)
+    write_files(evaluation, json_file, csv, html)
     if worst:
         sheet = (results if results.is_dir() else results.parent) / "worst.png"
         by = write_worst(evaluation, sheet, count=worst, by=worst_by)
         screen.say(f"wrote {sheet}, the worst by {by}")
     raise Exit(evaluation.exit_status)
+
+
+def show_metrics(screen: Screen) -> int:
+    """List the metrics by name; return the exit status."""
+    from faceren.metrics.names import METRICS, PAIRED, PAPER_METRICS
+    from faceren.pages.tables import arrow
+
+    for name in METRICS:
+        needs, paper = name in PAIRED, name in PAPER_METRICS
+        screen.item({"metric": name, "needs_references": needs, "paper": paper})
+        if not screen.as_json:
+            said = f"{name:<9}{arrow(name)}  {METRIC_WORDS[name]}"
+            screen.show([said + ("; needs references" if needs else "")])
+    return 0
 
 
 def show_progress(results: Path, options: EvaluateOptions, screen: Screen) -> "Evaluation":
@@ -62,13 +92,15 @@ def show_progress(results: Path, options: EvaluateOptions, screen: Screen) -> "E
     return evaluation
 
 
-def show_evaluation(evaluation: "Evaluation", screen: Screen) -> None:
+def show_evaluation(evaluation: "Evaluation", screen: Screen, *, verbose: bool = False) -> None:
     """Show the figures of an evaluation, and everything that kept it from being whole."""
     from faceren.pages.tables import metrics_table
 
     scores = evaluation.scores
     if not screen.quiet and (scores.metrics or scores.not_computed):
-        screen.console.print(metrics_table(evaluation))
+        screen.table(metrics_table(evaluation))
+    for metric, result in scores.metrics.items() if verbose else ():
+        screen.say(f"{metric}: {result.by}")
     for warning in scores.warnings:
         screen.say(f"warning: {warning}")
     for metric in sorted(FACES & scores.metrics.keys()):
@@ -90,14 +122,13 @@ def show_evaluation(evaluation: "Evaluation", screen: Screen) -> None:
 
 
 def write_files(
-    evaluation: "Evaluation", json: str | None, csv: Path | None, html: Path | None
+    evaluation: "Evaluation", json: Path | None, csv: Path | None, html: Path | None
 ) -> None:
     """Write the scores to the files that were asked for."""
     from faceren.pages.evaluation_page import write_evaluation
     from faceren.pages.tables import write_csv
 
-    targets = [csv, html, None if json in (None, "-") else Path(str(json))]
-    for folder in {target.parent for target in targets if target is not None}:
+    for folder in {target.parent for target in (csv, html, json) if target is not None}:
         remove_leftovers(folder, below=False)
     if json is not None:
         write_json(json, evaluation.to_json())

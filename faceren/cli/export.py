@@ -5,18 +5,16 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from faceren.cli.parameters import Quiet
-from faceren.cli.screen import Screen
+from faceren.cli.screen import ScreenOptions
 
 
 def export(
     *,
     model: Annotated[str, Argument(help="Shipped model or a checkpoint.", metavar="MODEL")],
     output: Annotated[Path, Option("--output", "-o", help="The .onnx file.", metavar="FILE")],
-    quiet: Quiet = False,
+    shown: ScreenOptions,
 ) -> None:
     """Write a network as an ONNX file, for other programs."""
     from faceren.commands import export as command
 
-    screen = Screen(quiet=quiet)
-    screen.say(f"wrote {command.export(model, output)}")
+    shown.screen().say(f"wrote {command.export(model, output)}")

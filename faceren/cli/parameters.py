@@ -8,17 +8,25 @@ from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from typer import Option
+from typer import Context, Option
 from typer.models import OptionInfo, ParameterInfo
 
-from faceren.checks import hints_of, whole_number
+from faceren.checks import HUGE, Bounds, hints_of, whole_number
+from faceren.commands.options import starting_with
 
 PREFIX = "FACEREN_"
 """How the names of environment variables begin; the option's in capitals follows."""
+RENAMED = {"min-identity": "max-identity-distance"}
+"""Options by the names of earlier versions, which are still understood; so are their variables."""
+METAVARS = {Path: "PATH", int: "N", float: "NUMBER", str: "TEXT"}
+"""What help calls a value of which the option says nothing."""
 
-Quiet = Annotated[bool, Option("--quiet", "-q", help="Errors only.")]
-Json = Annotated[bool, Option(help="One JSON object a photo (or event) on stdout.")]
-Output = Annotated[Path | None, Option("--output", "-o", help="Output folder.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Errors only.", rich_help_panel="Output")]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Say all that there is to say.")]
+Output = Annotated[
+    Path | None,
+    Option("--output", "-o", help="Output folder.", metavar="OUT", rich_help_panel="Everyday"),
+]
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -51,6 +59,21 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def given_by(context: Context) -> dict[str, str]:
+    """Return the parameters that somebody gave and that are not off, with their flags.
+
+    Args:
+        context: Of the command.
+    """
+    given = {}
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT" and context.params[name]:
+            given[name] = option.opts[0]
+    return given
+
+
 def _options(parameter: Parameter) -> Iterator[Parameter]:
     """Yield what Typer is to ask for one parameter: the fields of a dataclass one by one."""
     record: Any = parameter.annotation
@@ -71,21 +94,55 @@ def _for_typer(parameter: Parameter) -> Parameter:
     info = next((copy(extra) for extra in extras if isinstance(extra, ParameterInfo)), None)
     if info is None:  # Typer's own context
         return parameter
+    values = get_args(kind)
     if isinstance(info, OptionInfo):
-        info.envvar = None if parameter.name == "json" else PREFIX + parameter.name.upper()
+        info.envvar = None if parameter.name == "json" else _variables(_flag(parameter, info))
+        info.show_envvar = False  # the help says once how they are called
+        info.metavar = info.metavar or _metavar(parameter.annotation)
         if kind is bool and info.default is ...:
             info.default = "--" + parameter.name.replace("_", "-")  # and no --no-…
-    values = get_args(kind)
+        if get_origin(kind) is Literal and info.autocompletion is None:
+            info.autocompletion = starting_with(map(str, values))
     if info.parser is not None:
         kind = str
     elif get_origin(kind) is Literal:
-        kind, info.metavar = type(values[0]), f"[{'|'.join(map(str, values))}]"
+        kind = type(values[0])
     elif get_origin(kind) is tuple:
         kind = list[values[0]]  # type: ignore[valid-type]
     elif get_origin(kind) in (Union, types.UnionType) and type(None) not in values:
         kind, info.parser = str, word_or_number
     default = list(parameter.default) if parameter.default == () else parameter.default
     return parameter.replace(annotation=Annotated[kind, info], default=default)
+
+
+def _flag(parameter: Parameter, info: OptionInfo) -> str:
+    """Return the name of an option: that of its long flag, if it says one."""
+    flags = [info.default, *(info.param_decls or ())]
+    long = [flag for flag in flags if isinstance(flag, str) and flag.startswith("--")]
+    return long[0].partition("/")[0][2:].replace("-", "_") if long else parameter.name
+
+
+def _variables(name: str) -> str | list[str]:
+    """Return the variable of an option, with that of its earlier name if it had one."""
+    names = [name, *(old for old, new in RENAMED.items() if new == name.replace("_", "-"))]
+    variables = [PREFIX + known.replace("-", "_").upper() for known in names]
+    return variables if len(variables) > 1 else variables[0]
+
+
+def _metavar(hint: Any) -> str | None:
+    """Return what help calls the value of an option: its words, its range, or its kind."""
+    kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    for bounds in extras:
+        if isinstance(bounds, Bounds) and bounds.high != HUGE:
+            return f"{bounds.low:g}..{bounds.high:g}"
+    parts = get_args(kind)
+    if get_origin(kind) is Literal:
+        words = "|".join(map(str, parts))
+        return f"[{words}]" if len(parts) > 1 else words
+    if get_origin(kind) in (Union, types.UnionType):
+        known = [_metavar(part) for part in parts if part is not type(None)]
+        return "|".join(filter(None, known))
+    return METAVARS.get(parts[0] if get_origin(kind) is tuple else kind)
 
 
 def word_or_number(text: str | int) -> str | int:

@@ -1,4 +1,4 @@
-"""``faceren restore``: photos, a pipe, the review page, reverts."""
+"""``faceren restore``: a folder of photos, one photo, a pipe."""
 
 import sys
 from collections import Counter
@@ -8,16 +8,19 @@ from typing import Annotated
 
 from typer import Argument, Context, Exit, Option
 
-from faceren.cli.parameters import Json, Output, Quiet
-from faceren.cli.screen import Screen
-from faceren.commands.options import PIPE, FolderOptions, RunOptions
+from faceren.cli.open import show_open
+from faceren.cli.parameters import Output, given_by
+from faceren.cli.screen import Screen, ScreenOptions, counted
+from faceren.cli.settings import SETTINGS_NAME, settings_for
+from faceren.cli.undo import show_page, show_revert, show_verification
+from faceren.commands.options import MACHINE, PIPE, REDO, FolderOptions, RunOptions
 from faceren.errors import ConfigError, MachineError
-from faceren.restoration.options import RestoreOptions
+from faceren.restoration.options import EVERYDAY, OUTPUT, Preset, RestoreOptions
 
 NAMED = 5
 """Files left out that are named; how many there are is said, too."""
 NEED_A_FOLDER = {
-    *("report", "report_only", "revert", "verify", "json"),
+    *("report", "report_only", "revert", "verify", "json", "open_page"),
     *(field.name for field in fields(FolderOptions)),
 }
 """Options that say what to do with the photos of a folder, or in one."""
@@ -31,50 +34,104 @@ def restore(
         Argument(help="Photos and folders.", metavar="INPUT...", show_default=False),
     ] = (),
     output: Output = None,
+    preset: Annotated[
+        Preset,
+        Option(
+            help="gentle: --strength 0.6 --max-identity-distance 0.4; strong: --faces all "
+            "--grain off. What is given beside it counts.",
+            rich_help_panel=EVERYDAY,
+        ),
+    ] = "normal",
     options: RestoreOptions,
     how: RunOptions,
     folder: FolderOptions,
-    report: Annotated[bool, Option("--report/--no-report", help="Write OUT/report.html.")] = True,
+    config: Annotated[
+        Path | None,
+        Option(
+            help=f"Options in a TOML file; a {SETTINGS_NAME} beside the inputs is found by itself.",
+            metavar="FILE",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    report: Annotated[
+        bool,
+        Option("--report/--no-report", help="Write OUT/report.html.", rich_help_panel=OUTPUT),
+    ] = True,
+    open_page: Annotated[
+        bool,
+        Option(
+            "--open",
+            help="Open the page in the browser afterwards, as faceren open does.",
+            rich_help_panel=EVERYDAY,
+        ),
+    ] = False,
     report_only: Annotated[
-        Path | None, Option(help="Write that page anew, do nothing else.", metavar="OUT")
+        Path | None,
+        Option(
+            help="Write that page anew, do nothing else.", metavar="OUT", rich_help_panel=OUTPUT
+        ),
     ] = None,
     revert: Annotated[
-        Path | None, Option(help="File that lists photos and faces to take back.", metavar="LIST")
+        Path | None,
+        Option(
+            help="File that lists photos and faces to take back; - reads it from stdin.",
+            metavar="LIST",
+            rich_help_panel=REDO,
+        ),
     ] = None,
     verify: Annotated[
         Path | None,
         Option(
-            help="Compare all files with the hashes recorded there; write nothing.", metavar="OUT"
+            help="Compare all files with the hashes recorded there; write nothing.",
+            metavar="OUT",
+            rich_help_panel=REDO,
         ),
     ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    shown: ScreenOptions,
 ) -> None:
     """Restore the faces in photos; everything else stays as it is."""
-    screen = Screen(quiet=quiet, as_json=json)
+    screen = shown.screen()
+    given = given_by(context)
+    settings = settings_for(inputs, config, preset if "preset" in given else None, given)
+    options, how = settings.over(options), settings.over(how)
+    folder = settings.over(folder)
+    if settings.said:
+        screen.say(f"settings of {settings.said}")
     if PIPE in (*inputs, output):
-        refused = _given(context, NEED_A_FOLDER)
+        refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER]
         raise Exit(show_stream(inputs, output, options, how, screen, refused))
     if verify is not None:
         raise Exit(show_verification(verify, screen))
     if report_only is not None:
         raise Exit(show_page(report_only, how, screen))
     if output is None:
-        raise ConfigError("expected an output folder, got none: add -o OUT")
+        raise ConfigError(_no_output(inputs))
     if revert is not None:
         raise Exit(show_revert(revert, output, how, screen, with_page=report))
-    raise Exit(show_restoration(inputs, output, options, how, folder, screen, with_page=report))
+    if _is_one_file(inputs, output):
+        allowed = {"overwrite", "json"}
+        refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER - allowed]
+        raise Exit(show_file(inputs[0], output, options, how, screen, refused, folder.overwrite))
+    status = show_restoration(inputs, output, options, how, folder, screen, with_page=report)
+    if open_page and not folder.dry_run:
+        show_open(output, options, how, screen)
+    raise Exit(status)
 
 
-def _given(context: Context, names: set[str]) -> list[str]:
-    """Return the options among ``names`` that were given and are not off, as they are spelt."""
-    given = []
-    for option in context.command.params:
-        source = context.get_parameter_source(option.name or "")
-        is_given = source is not None and source.name != "DEFAULT"
-        if option.name in names and is_given and context.params[option.name]:
-            given.append(option.opts[0])
-    return given
+def _is_one_file(inputs: tuple[Path, ...], output: Path) -> bool:
+    """Say whether one photo is to become one file, not a file in a folder."""
+    from faceren.images.find import SUFFIXES  # loads NumPy, which --help does without
+
+    one = len(inputs) == 1 and not inputs[0].is_dir()
+    return one and output.suffix.lower() in SUFFIXES and not output.is_dir()
+
+
+def _no_output(inputs: tuple[Path, ...]) -> str:
+    """Return what to do where no output folder was named."""
+    said = "expected an output folder, got none: add -o OUT"
+    if len(inputs) > 1 and (inputs[-1].is_dir() or not inputs[-1].exists()):
+        return f"{said}; if {inputs[-1]} is to be that folder, write -o {inputs[-1]}"
+    return said
 
 
 def show_stream(
@@ -86,73 +143,43 @@ def show_stream(
     refused: list[str],
 ) -> int:
     """Restore one photo between pipes; return the exit status."""
-    from faceren.commands.restore import check_stream, restore_stream
+    from faceren.commands.one import check_stream, restore_stream
 
     check_stream(inputs, output, terminal=sys.stdout.isatty(), refused=refused)
     photo = restore_stream(inputs[0], sys.stdin.buffer, sys.stdout.buffer, options, how)
     if photo.status == "failed":
         screen.error(photo.reason)
         return 1
-    screen.say(f"{photo.status.replace('_', ' ')}: {len(photo.faces)} faces")
+    screen.say(f"{photo.status.replace('_', ' ')}: {counted(len(photo.faces), 'face')}")
     return 0
 
 
-def show_page(output: Path, how: RunOptions, screen: Screen) -> int:
-    """Write the review page of a run and say what is gone; return the exit status."""
-    from faceren.commands.review import review
-
-    written = review(output, max_pixels=how.max_pixels, workers=how.workers)
-    for note in written.notes:
-        screen.say(f"warning: {note}")
-    screen.say(f"{written.photos} photos; wrote {written.page}")
-    return 0
-
-
-def show_verification(output: Path, screen: Screen) -> int:
-    """Say what of a run is not as it was recorded; return the exit status."""
-    from faceren.commands.verify import verify
-
-    found = verify(output)
-    for problem in found.problems:
-        screen.error(problem)
-    differences, states = 0, Counter[str]()
-    for photo in screen.progress(found.results, found.total, "photos"):
-        screen.item(photo.to_json())
-        differences += len(photo.differences)
-        states[photo.input] += 1
-        for difference in photo.differences:
-            screen.error(difference)
-    gone = f", {states['gone']:,} originals are not there" if states["gone"] else ""
-    damaged = f", {len(found.problems):,} lines are damaged" if found.problems else ""
-    count = "all is as recorded" if not differences else f"{differences:,} files differ"
-    screen.say(f"{found.total:,} photos: {count}{gone}{damaged}; in {output}")
-    return 1 if differences or found.problems else 0
-
-
-def show_revert(
-    choices: Path, output: Path, how: RunOptions, screen: Screen, *, with_page: bool
+def show_file(
+    source: Path,
+    target: Path,
+    options: RestoreOptions,
+    how: RunOptions,
+    screen: Screen,
+    refused: list[str],
+    overwrite: bool,
 ) -> int:
-    """Put originals back, and say so as it goes on; return the exit status."""
-    from faceren.commands.review import revert, review
-    from faceren.runs.lists import read_list
+    """Restore one photo into one file; return the exit status."""
+    from faceren.commands.one import restore_file
 
-    listed = read_list(choices, "--revert")
-    run = revert(output, listed, max_pixels=how.max_pixels, workers=how.workers)
-    counts: Counter[str] = Counter()
-    for taken in screen.progress(run.results, run.total, "photos"):
-        counts[taken.status] += 1
-        screen.item(taken.line)
-        if taken.status == "failed":
-            screen.error(taken.reason)
-        elif taken.reason:
-            screen.say(taken.reason)
-    parts = [f"the original is back in {counts['reverted']}"]
-    parts += [f"{counts['unchanged']} had it already"] * bool(counts["unchanged"])
-    parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
-    screen.say(f"{run.total} photos: {', '.join(parts)}; in {output}")
-    if with_page:
-        screen.say(f"wrote {review(output, check='there').page}")
-    return 1 if counts["failed"] else 0
+    if refused:
+        needs = "needs" if len(refused) == 1 else "need"
+        raise ConfigError(f"{', '.join(refused)} {needs} an output folder, got -o {target}")
+    with screen.loading():
+        photo = restore_file(source, target, options, how, overwrite=overwrite)
+    screen.item(photo.to_json())
+    if photo.status == "failed":
+        screen.error(photo.reason)
+        return 1
+    for warning in photo.warnings:
+        screen.say(f"warning: {photo.source}: {warning}")
+    said = f"{photo.status.replace('_', ' ')}: {counted(len(photo.faces), 'face')}"
+    screen.say(f"{said}; wrote {target}")
+    return 0
 
 
 def show_restoration(
@@ -168,13 +195,18 @@ def show_restoration(
     """Restore photos, say so as it goes on, and write the page; return the exit status."""
     from faceren.commands.restore import restore
     from faceren.commands.review import PagePictures, review
+    from faceren.engines import unused_gpu
     from faceren.pages.review import pictures_of
+    from faceren.runs.folder import PAGE_NAME
 
     with_page = with_page and not folder.dry_run
     watcher = PagePictures(pictures_of(output)) if with_page else None
-    run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
+    with screen.loading():
+        run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
     if run.shipped_samples:
         screen.say("sample_photos is not here: restoring the samples that ship with faceren")
+    if how.engine == "auto" and (note := unused_gpu(how.device)):
+        screen.say(note)
     for problem in run.problems:
         screen.say(f"warning: {problem}")
     counts: Counter[str] = Counter()
@@ -193,30 +225,38 @@ def show_restoration(
                 screen.say(f"warning: {photo.source}: {warning}")
     except (MachineError, OSError):
         done = counts.total() - counts["unchanged"]
-        screen.say(f"{done:,} of {run.total:,} photos are done; the same command goes on")
+        are = "is" if done == 1 else "are"
+        screen.say(
+            f"{done:,} of {counted(run.total, 'photo')} {are} done; the same command goes on"
+        )
         raise
     if with_page:
         review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
-    screen.say(_summary(run.total, counts, faces, output))
-    if run.left_out:
-        names = ", ".join(path.name for path in run.left_out[:NAMED])
-        names += ", …" if len(run.left_out) > NAMED else ""
-        files = "file is" if len(run.left_out) == 1 else "files are"
-        screen.say(f"{len(run.left_out):,} {files} of no kind that is restored: {names}")
-        screen.item({"left_out": [str(path) for path in run.left_out]})
+    left_out = [path for path in run.left_out if path.name != SETTINGS_NAME]
+    if left_out:
+        names = ", ".join(path.name for path in left_out[:NAMED])
+        names += ", …" if len(left_out) > NAMED else ""
+        files = counted(len(left_out), "file is", "files are")
+        screen.say(f"{files} of no kind that is restored: {names}")
+        screen.item({"left_out": [str(path) for path in left_out]})
+    screen.say(_summary(run.total, counts, faces, output, dry=folder.dry_run))
+    if with_page:
+        screen.say(f"look at {output / PAGE_NAME}")
     return 1 if counts["failed"] else 0
 
 
-def _summary(total: int, counts: Counter[str], faces: int, output: Path) -> str:
-    if counts["planned"]:
-        return f"{counts['planned']} of {total} photos would be restored, nothing was done"
+def _summary(total: int, counts: Counter[str], faces: int, output: Path, *, dry: bool) -> str:
+    photos = counted(total, "photo")
+    if dry:
+        same = f"; {counts['unchanged']:,} unchanged since the last run" * bool(counts["unchanged"])
+        return f"{counts['planned']:,} of {photos} would be restored{same}; nothing was done"
     parts = [f"{counts['restored']} restored"]
     parts += [f"{counts['no_face']} without a face"] * bool(counts["no_face"])
     parts += [f"{counts['reverted']} kept as it was"] * bool(counts["reverted"])
     parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
-    text = f"{total} photos: {', '.join(parts)}"
+    text = f"{photos}: {', '.join(parts)}"
     if counts["unchanged"] == total:
         return f"{text}; nothing has changed since the last run, nothing was recomputed"
     if counts["unchanged"]:
         text += f"; {counts['unchanged']} unchanged since the last run"
-    return f"{text}; {faces} faces now, in {output}"
+    return f"{text}; {counted(faces, 'face')} now, in {output}"

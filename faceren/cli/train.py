@@ -8,21 +8,23 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option
 
-from faceren.cli.parameters import Json, Quiet
-from faceren.cli.screen import Screen
+from faceren.cli.parameters import Verbose
+from faceren.cli.screen import Screen, ScreenOptions, counted
 from faceren.commands.options import Device
 from faceren.training.events import Event, Finished, Progress, Reading, Saved, Started, Validated
 
 
 def train(
     *,
-    recipe: Annotated[Path, Argument(help="Recipe, a YAML file.")],
+    recipe: Annotated[
+        Path, Argument(help="Recipe: a YAML file, or the name of one that ships with faceren.")
+    ],
     output: Annotated[Path | None, Option("--output", "-o", help="Default runs/NAME.")] = None,
     override: Annotated[tuple[str, ...], Option("--override", "-O", help="As train.lr=1e-4.")] = (),
     allow_change: Annotated[bool, Option(help="Resume though inputs changed.")] = False,
     device: Device = "auto",
-    json: Json = False,
-    quiet: Quiet = False,
+    verbose: Verbose = False,
+    shown: ScreenOptions,
 ) -> None:
     """Train a network as a recipe says; the same command resumes."""
     from faceren.commands import train as command
@@ -30,10 +32,10 @@ def train(
     events = command.train(
         recipe, overrides=override, output=output, device=device, allow_change=allow_change
     )
-    raise Exit(show_training(events, Screen(quiet=quiet, as_json=json)))
+    raise Exit(show_training(events, shown.screen(), verbose=verbose))
 
 
-def show_training(events: Iterator[Event], screen: Screen) -> int:
+def show_training(events: Iterator[Event], screen: Screen, *, verbose: bool = False) -> int:
     """Show a training run as it goes on; return the exit status."""
     with screen.bar("images read") as on_progress:
         for first in events:
@@ -49,7 +51,7 @@ def show_training(events: Iterator[Event], screen: Screen) -> int:
                 on_progress(event.images_seen, _images_in_all(event, started))
             if not isinstance(event, Progress) or event.logged:
                 screen.item({"event": type(event).__name__} | dataclasses.asdict(event))
-            for line in _lines_of(event):
+            for line in _lines_of(event, verbose=verbose):
                 screen.say(line)
             if isinstance(event, Finished) and event.interrupted:
                 status = 130
@@ -66,30 +68,44 @@ def _images_in_all(event: Progress, started: Started) -> int:
     return round(event.images_seen / done)
 
 
-def _lines_of(event: Event) -> Iterator[str]:
+def _lines_of(event: Event, *, verbose: bool) -> Iterator[str]:
+    """Yield what is said of an event, in lines of 80 columns unless ``verbose``."""
     if isinstance(event, Started):
         yield (
-            f"{event.parameters:,} parameters, {event.images} images, {event.device} "
-            f"{event.precision}, from step {event.step}; run folder {event.folder}"
+            f"{event.parameters:,} parameters, {counted(event.images, 'image')}, {event.device} "
+            f"{event.precision}, from step {event.step}"
         )
+        yield f"run folder {event.folder}"
         yield from event.notes
         yield from (f"skipped: {reason}" for reason in event.skipped)
     elif isinstance(event, Progress) and event.logged:
-        parts = "  ".join(f"{name} {value:.4f}" for name, value in event.parts.items())
         yield (
-            f"step {event.step}  {event.images_seen} images  {parts}  lr {event.lr:.2g}  "
-            f"{event.images_per_second:.1f} images/s  data {event.data_share:.0%}  "
+            f"step {event.step}  loss {event.loss:.4f}  {event.images_per_second:.1f} images/s  "
             f"{event.eta_seconds / 60:.0f} min left"
         )
+        if verbose:
+            parts = "  ".join(f"{name} {value:.4f}" for name, value in event.parts.items())
+            yield (
+                f"  {event.images_seen} images  {parts}  lr {event.lr:.2g}  "
+                f"data {event.data_share:.0%}"
+            )
     elif isinstance(event, Validated):
+        yield f"validation{', best so far' if event.best else ''}; the input's in parentheses:"
         for task, scores in event.scores.items():
             before = event.input_scores[task]
             pairs = (
-                f"{name} {value:.4f} (input {before[name]:.4f})" for name, value in scores.items()
+                f"{name} {figure(name, value)} ({figure(name, before[name])})"
+                for name, value in scores.items()
             )
-            yield f"validation, {task}: {', '.join(pairs)}{', best so far' if event.best else ''}"
+            yield f"  {task}: {'  '.join(pairs)}"
     elif isinstance(event, Saved):
         yield f"saved {event.path}"
     elif isinstance(event, Finished):
         state = "interrupted" if event.interrupted else "finished"
-        yield f"{state} at step {event.step}, {event.images_seen} images: {event.weights}"
+        images = counted(event.images_seen, "image")
+        yield f"{state} at step {event.step}, {images}: {event.weights}"
+
+
+def figure(metric: str, value: float) -> str:
+    """Return a figure short enough for four of a line."""
+    return f"{value:.{2 if metric == 'psnr' else 3}f}"

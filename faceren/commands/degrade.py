@@ -50,7 +50,8 @@ def degrade(
 
     Args:
         inputs: Clean photos and folders; sub-folders are mirrored.
-        output: Folder of the outputs; by default the first input's name with the task appended.
+        output: Folder of the outputs; by default one in the current folder, with the first input's
+            name and the task appended.
         options: What to do.
 
     Raises:
@@ -141,9 +142,9 @@ def sheet(
 
 
 def default_output(inputs: Sequence[Path], task: str) -> Path:
-    """Return the folder beside the first input, named after it and the task."""
+    """Return a folder in the current one, named after the first input and the task."""
     first = inputs[0].resolve()
-    return first.with_name(f"{first.stem if first.is_file() else first.name}_{task}")
+    return Path(f"{first.stem if first.is_file() else first.name}_{task}")
 
 
 def _recorded(

@@ -4,29 +4,81 @@ A field is the one place of an option, see ``cli.parameters``; a field without `
 callers in Python alone.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Option
 
-from faceren.assets import DEFAULT_MODEL
+from faceren.assets import DEFAULT_MODEL, shipped_models
 from faceren.checks import Bounds, check_fields, whole_number
 from faceren.config import Engine, Precision
 from faceren.errors import ConfigError
-from faceren.metrics.names import Protocol
-from faceren.restoration.options import flag_of
+from faceren.metrics.names import METRICS, Protocol
+from faceren.restoration.options import EVERYDAY, FACES, OUTPUT, flag_of
 
-Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
-Model = Annotated[str, Option("--model", "-m", help="Shipped model or a checkpoint.")]
-ComputedIn = Annotated[Precision, Option(help="What the network computes in.")]
+MACHINE = "Machine"
+REDO = "Undo and redo"
+"""Groups of the help, beside those of ``restoration.options``."""
+
+
+def starting_with(words: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return what a shell asks to complete a word: those of ``words`` that begin with it."""
+    known = list(words)
+    return lambda incomplete: [word for word in known if word.startswith(incomplete)]
+
+
+def _tasks(incomplete: str) -> list[str]:
+    from faceren.degradation import TASKS  # loads NumPy, which --help does without
+
+    return starting_with(TASKS)(incomplete)
+
+
+def _metrics(incomplete: str) -> list[str]:
+    done, comma, last = incomplete.rpartition(",")
+    return [done + comma + name for name in starting_with(METRICS)(last)]
+
+
+Device = Annotated[
+    str,
+    Option(
+        help="auto, cpu, cuda, cuda:N or mps.",
+        metavar="DEVICE",
+        rich_help_panel=MACHINE,
+        autocompletion=starting_with(("auto", "cpu", "cuda", "mps")),
+    ),
+]
+Model = Annotated[
+    str,
+    Option(
+        "--model",
+        "-m",
+        help="Shipped model (faceren models lists them) or a checkpoint.",
+        metavar="MODEL",
+        rich_help_panel=EVERYDAY,
+        autocompletion=starting_with(shipped_models()),
+    ),
+]
+ComputedIn = Annotated[
+    Precision, Option(help="What the network computes in.", rich_help_panel=MACHINE)
+]
 Seed = Annotated[int, Bounds(0), Option(help="Seed of what is drawn at random.")]
 Workers = Annotated[
-    int, Bounds(0), Option(help="Threads or processes beside the network; 0: automatic.")
+    int,
+    Bounds(0),
+    Option(help="Threads or processes beside the network; 0: automatic.", rich_help_panel=MACHINE),
 ]
-MaxPixels = Annotated[int | None, Bounds(1), Option(help="Refuse images of more pixels.")]
-Exclude = Annotated[tuple[str, ...], Option(help="Glob of paths to leave out.", metavar="GLOB")]
-Overwrite = Annotated[bool, Option(help="Do everything anew.")]
+MaxPixels = Annotated[
+    int | None,
+    Bounds(1),
+    Option(help="Refuse images of more pixels.", rich_help_panel=MACHINE),
+]
+Exclude = Annotated[
+    tuple[str, ...],
+    Option(help="Glob of paths to leave out.", metavar="GLOB", rich_help_panel=OUTPUT),
+]
+Overwrite = Annotated[bool, Option(help="Do everything anew.", rich_help_panel=REDO)]
 
 PIPE = Path("-")
 """Stands for stdin among the inputs of a restoration, and for stdout as its output."""
@@ -47,25 +99,35 @@ class RunOptions:
     device: Device = "auto"
     precision: ComputedIn = "auto"
     engine: Annotated[
-        Engine, Option(help="What computes: ONNX Runtime (on a CPU in fp32), or torch.")
+        Engine,
+        Option(
+            help="What computes: ONNX Runtime (on a CPU in fp32), or torch.",
+            rich_help_panel=MACHINE,
+        ),
     ] = "auto"
     """See ``faceren.engines``."""
     batch_size: Annotated[
         Literal["auto"] | Annotated[int, Bounds(1)],
-        Option(help="Faces a pass, or auto.", metavar="N"),
+        Option(help="Faces a pass.", metavar="auto|N", rich_help_panel=MACHINE),
     ] = "auto"
     workers: Workers = 0
     max_pixels: MaxPixels = None
     """Larger outputs are refused, too; default DEFAULT_MAX_PIXELS."""
     max_memory: Annotated[
-        str, Option(help="For photos being worked on, as 500M or 3G.", metavar="SIZE")
+        str,
+        Option(
+            help="For photos being worked on, as 500M or 3G.",
+            metavar="SIZE",
+            rich_help_panel=MACHINE,
+        ),
     ] = "2G"
     """Beside the program itself; one photo always may be worked on."""
     weights_dir: Annotated[
-        Path | None, Option(help="Folder of facexlib's weights.", metavar="DIR")
+        Path | None,
+        Option(help="Folder of facexlib's weights.", metavar="DIR", rich_help_panel=MACHINE),
     ] = None
     """Default ``faces.weights.default_folder()``."""
-    offline: Annotated[bool, Option(help="Download nothing.")] = False
+    offline: Annotated[bool, Option(help="Download nothing.", rich_help_panel=MACHINE)] = False
 
     def __post_init__(self) -> None:
         check_fields(self, flag_of)
@@ -88,30 +150,63 @@ class FolderOptions:
 
     boxes: Annotated[
         Path | None,
-        Option(help="Faces that were missed: JSON Lines or CSV.", metavar="FILE"),
+        Option(
+            help="Faces that were missed: JSON Lines or CSV.",
+            metavar="FILE",
+            rich_help_panel=FACES,
+        ),
     ] = None
-    """See ``restoration.boxes``."""
-    save_faces: Annotated[bool, Option(help="Keep the crops as well.")] = False
-    """Before and after, in ``faces`` in the output folder."""
+    """See ``runs.lists``."""
+    save_faces: Annotated[
+        bool, Option(help="Keep the crops as well, in OUT/faces.", rich_help_panel=OUTPUT)
+    ] = False
+    """Before and after."""
+    suffix: Annotated[
+        str,
+        Option(
+            help="Added to the names of outputs: _restored makes a_restored.jpg of a.jpg.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = ""
     exclude: Exclude = ()
     only: Annotated[
-        Path | None, Option(help="File that lists the photos to restore.", metavar="LIST")
+        Path | None,
+        Option(
+            help="File that lists the photos to restore; - reads it from stdin.",
+            metavar="LIST",
+            rich_help_panel=REDO,
+        ),
     ] = None
-    """By output or input; see ``restoration.lists``."""
-    keep_times: Annotated[bool, Option(help="Give outputs the times of their originals.")] = False
+    """By output or input; see ``runs.lists``."""
+    keep_times: Annotated[
+        bool, Option(help="Give outputs the times of their originals.", rich_help_panel=OUTPUT)
+    ] = False
     overwrite: Overwrite = False
-    retry_failed: Annotated[bool, Option(help="Retry what failed.")] = False
-    dry_run: Annotated[bool, Option(help="Say what would be done.")] = False
+    retry_failed: Annotated[bool, Option(help="Retry what failed.", rich_help_panel=REDO)] = False
+    dry_run: Annotated[
+        bool, Option(help="Say what would be done, do nothing.", rich_help_panel=EVERYDAY)
+    ] = False
 
     def __post_init__(self) -> None:
         check_fields(self, flag_of)
+        if not self.suffix.isprintable() or set(self.suffix) & set("/\\"):
+            raise ConfigError(
+                f"--suffix: expected a piece of a name, as _restored, got {self.suffix!r:.60}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DegradeOptions:
     """What is done to clean photos."""
 
-    task: Annotated[str | None, Option(help="full, historic, sr4x, hallucination, …")] = None
+    task: Annotated[
+        str | None,
+        Option(
+            help="full, historic, sr4x, …; list shows them all.",
+            metavar="TASK",
+            autocompletion=_tasks,
+        ),
+    ] = None
     """One of ``faceren.degradation.TASKS``; not with ``replay``."""
     size: Annotated[
         Literal["keep"] | Annotated[int, Bounds(64)],
@@ -145,7 +240,12 @@ class EvaluateOptions:
     the results are one; or saved statistics, for FID alone. If only fid, kid, niqe or identity are
     asked for, the folder is a set without pairs."""
     metrics: Annotated[
-        tuple[str, ...], Option(help="psnr,ssim,ms-ssim,fed,lle,fid,lpips,niqe,kid,…")
+        tuple[str, ...],
+        Option(
+            help="psnr,ssim,ms-ssim,fed,lle,fid,lpips,niqe,kid,…; list shows them all.",
+            metavar="NAMES",
+            autocompletion=_metrics,
+        ),
     ] = ()
     """Names (see ``METRICS``); default: the paper's eight, or niqe and identity if there are no
     references."""

@@ -1,17 +1,18 @@
-"""Restore photos: a whole run, from inputs to manifest, or one photo between pipes."""
+"""Restore photos: a whole run, from inputs to manifest."""
 
-import shutil
-import tempfile
+import platform
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import faceren
 from faceren.checks import Json
-from faceren.commands.options import PIPE, FolderOptions, RunOptions
+from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
-from faceren.errors import ConfigError, MachineError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
@@ -74,7 +75,7 @@ def restore(
     boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
     if only is None and boxes and not inputs:
         only = [Choice(line.photo, place=line.place) for line in boxes]
-    jobs, shipped = _jobs(inputs, output, options, folder.exclude, only)
+    jobs, shipped = _jobs(inputs, output, options, folder, only)
     others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
     given = given_faces(jobs, boxes)
     check_places(output)
@@ -138,17 +139,23 @@ def _jobs(
     inputs: Sequence[Path],
     output: Path,
     options: RestoreOptions,
-    exclude: Sequence[str],
+    folder: FolderOptions,
     only: Sequence[Choice] | None,
 ) -> tuple[list[Job], bool]:
     """Return the photos of the run, and whether the shipped samples are part of them."""
     if only is not None and not inputs:
         jobs, shipped = recorded_jobs(output), False
-        check_output([job.source for job in jobs], output, exclude)
+        check_output([job.source for job in jobs], output, folder.exclude)
     else:
         sources, shipped = resolve_inputs(inputs)
-        check_output(sources, output, exclude)
-        jobs = make_plan(sources, output, file_format=options.format, exclude=exclude)
+        check_output(sources, output, folder.exclude)
+        jobs = make_plan(
+            sources,
+            output,
+            file_format=options.format,
+            exclude=folder.exclude,
+            suffix=folder.suffix,
+        )
     return jobs, shipped
 
 
@@ -203,81 +210,27 @@ def header_of(pipeline: "Pipeline", model: str) -> Json:
         "model_option": model,
         "weights_sha256": checkpoint.sha256,
         "engine": pipeline.restorer.computed,
+        "machine": machine_of(pipeline.restorer.computed),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "self_ensemble": pipeline.restorer.self_ensemble,
         "options": asdict(pipeline.options),
     }
 
 
-def check_stream(
-    inputs: Sequence[Path], output: Path | None, *, terminal: bool, refused: Sequence[str]
-) -> None:
-    """Refuse what cannot be done without an output folder.
+def machine_of(computed: str) -> Json:
+    """Return on what a run computes: what may decide the last digits of its pixels.
 
     Args:
-        inputs: What the user named.
-        output: What the user named, if anything.
-        terminal: Whether stdout is one.
-        refused: The options that were given and need an output folder.
-
-    Raises:
-        ConfigError: If the request makes no sense.
+        computed: Engine, device and number type, as a ``Restorer`` says them.
     """
-    if output != PIPE:
-        got = "no -o" if output is None else f"-o {output}"
-        raise ConfigError(f"- reads one photo from stdin and needs -o -, got {got}")
-    if refused:
-        needs = "needs" if len(refused) == 1 else "need"
-        raise ConfigError(f"{', '.join(refused)} {needs} an output folder, got -o -")
-    if len(inputs) != 1:
-        raise ConfigError(f"-o - writes one photo to stdout, got {len(inputs)} inputs")
-    if inputs[0] != PIPE and inputs[0].is_dir():
-        raise ConfigError(f"-o - writes one photo to stdout, {inputs[0]} is a folder")
-    if terminal:
-        raise ConfigError("-o - writes a photo to stdout, which is a terminal here; add > FILE")
-
-
-def restore_stream(
-    source: Path,
-    stdin: BinaryIO,
-    stdout: BinaryIO,
-    options: RestoreOptions,
-    how: RunOptions,
-) -> PhotoResult:
-    """Restore one photo and write it to a stream; there is no manifest.
-
-    Args:
-        source: A file, or PIPE for ``stdin``.
-        stdin: Where PIPE is read from, to its end.
-        stdout: Gets the whole output, or nothing if the photo failed.
-        options: What to do with the photo.
-        how: With what it is done. A single photo may take what memory it needs, and is decoded by
-            one worker.
-
-    Raises:
-        ConfigError: If an option makes no sense.
-        MachineError: If weights or device are not there, or a stream breaks.
-    """
-    pipeline = load_pipeline(options, how)
-    with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
-        path = source
-        if source == PIPE:
-            path = Path(folder) / "stdin"
-            try:
-                with path.open("wb") as file:
-                    shutil.copyfileobj(stdin, file)
-            except OSError as error:
-                raise MachineError(f"stdin cannot be kept in {folder}: {error.strerror}") from error
-        job = Job(path, Path(folder) / "out" / path.name, path.name)
-        (result,) = pipeline.run([job])
-        if result.status != "failed":
-            try:
-                with job.output.open("rb") as file:
-                    shutil.copyfileobj(file, stdout)
-                stdout.flush()
-            except OSError as error:
-                raise MachineError(
-                    f"stdout was closed before the photo was through: {error}"
-                ) from error
-    if source != PIPE:
-        return result
-    return replace(result, source=PIPE, reason=result.reason.replace(str(path), "stdin"))
+    engine, device, precision = computed.split(" ")
+    library = {"onnx": "onnxruntime"}.get(engine, engine)
+    with suppress(PackageNotFoundError):  # some builds go by another name
+        library = f"{library} {version(library)}"
+    return {
+        "device": device,
+        "precision": precision,
+        "library": library,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }

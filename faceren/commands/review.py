@@ -30,6 +30,8 @@ from faceren.runs.manifest import (
 )
 from faceren.runs.plan import Job
 
+RENAMED_OPTIONS = {"min_identity": "max_identity_distance"}
+"""Fields of headers of earlier versions."""
 WEAKER, STRONGER = 0.6, 1.5
 """What the page proposes to multiply the strength with."""
 
@@ -111,11 +113,24 @@ class PagePictures:
         draw(self.pictures, result.to_json(), before, after)
 
 
+def options_of(header: Json) -> RestoreOptions:
+    """Return the options of a run, as far as its header holds what they take.
+
+    A header is data, whoever wrote it: what is no option of ours is left out.
+    """
+    hints = hints_of(RestoreOptions)
+    written = header.get("options") or {}
+    named = {RENAMED_OPTIONS.get(name, name): value for name, value in written.items()}
+    known = {n: v for n, v in named.items() if n in hints and fits(v, hints[n])}
+    return RestoreOptions(**known)
+
+
 def _commands(output: Path, header: Json) -> dict[str, str]:
     """Return what to run with each exported list, with the options that most photos had."""
     start = f"faceren restore -o {shlex.quote(str(output))}"
     commands = {"keep": f"{start} --revert keep-original.txt"}
-    options = header.get("options") or {}
+    written = header.get("options") or {}
+    options = {RENAMED_OPTIONS.get(name, name): value for name, value in written.items()}
     defaults = asdict(RestoreOptions(mask="ellipse"))  # of a header, which has no auto mask
     model = str(header.get("model_option", "compact"))
     flags = [f"--model {shlex.quote(model)}"] * (model != DEFAULT_MODEL)

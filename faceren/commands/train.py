@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import cv2
 
+from faceren.assets import recipe_path
 from faceren.files import atomic_write
 from faceren.pages.curves import can_draw, draw_curves
 from faceren.runs.folder import locked
@@ -51,7 +52,7 @@ def train(
     validation leaves a sheet and, if matplotlib is installed, ``curves.png`` in the run folder.
 
     Args:
-        recipe: YAML file.
+        recipe: YAML file, or the name of a recipe that ships with faceren.
         overrides: ``section.key=value`` each, in place of what the recipe says.
         output: Run folder; default ``runs/NAME`` with the recipe's name. If a checkpoint is in
             it, the run goes on from there.
@@ -71,7 +72,7 @@ def train(
             writing into the folder.
         FacerenError: If too many steps in a row had gradients that are not finite.
     """
-    plan = load_recipe(recipe, overrides)
+    plan = load_recipe(recipe_path(recipe), overrides)
     folder = RunFolder(output or RUNS / plan.name)
     folder.check(plan, allow_change=allow_change)
     generator, teacher = initial_generator(plan), teacher_of(plan)

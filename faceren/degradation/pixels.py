@@ -22,7 +22,7 @@ Seed = Annotated[int, Bounds(0, 2**64 - 1)]
 
 SHORTEST, LONGEST = 0.05, 100_000.0
 Length = Annotated[float, Bounds(SHORTEST, LONGEST)]
-"""Rgb8, the unit of every length that is not a share of the image."""
+"""Pixels, the unit of every length that is not a share of the image."""
 
 
 def saturate(values: NDArray[np.float32]) -> Rgb8:
@@ -105,7 +105,7 @@ def smooth_noise(height: int, width: int, *, period: float, octaves: int, seed: 
     Args:
         height: H.
         width: W.
-        period: Rgb8 between the largest bumps.
+        period: Pixels between the largest bumps.
         octaves: How many sizes of bumps, at least 1.
         seed: Seed of the field.
     """

@@ -20,7 +20,7 @@ OCTAVES = (
 """Ranges of the shrinking, equally likely: nearly even in the logarithm up to 8, beyond it rare,
 because of a face of 256 pixels less than 32 would be left."""
 LEAST_LEFT = 16
-"""Rgb8 of the shorter side that the shrinking leaves at least."""
+"""Pixels of the shorter side that the shrinking leaves at least."""
 
 
 def draw_small(sampler: Sampler, size: int) -> list[Operation]:

@@ -113,7 +113,7 @@ class UnevenExposure:
     strength: Share
     """Largest relative change."""
     period: Length
-    """Rgb8 between bright and bright."""
+    """Pixels between bright and bright."""
     seed: Seed
 
     def __call__(self, image: Rgb8) -> Rgb8:

@@ -4,11 +4,13 @@ Whose it is are the 128 numbers of the embedding: below a distance of about 0.4 
 the same person, above 0.6 two persons.
 """
 
+import platform
 import threading
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,16 @@ _TURN = threading.RLock()
 """dlib's objects keep state while they work: threads take turns."""
 
 
+AVX = 10
+"""OpenCV's number of the instructions that the packaged dlib is made of."""
+
+
 def _dlib() -> Any:
+    if platform.machine() in ("x86_64", "AMD64") and not cv2.checkHardwareSupport(AVX):
+        raise MachineError(
+            "this processor has no AVX, which dlib (fed, lle and the identity distance) needs; "
+            "use a machine with a processor of 2011 or later"
+        )
     try:
         import dlib
     except ImportError as error:

@@ -256,6 +256,8 @@ class GeneratorGraph(Graph):
             return self.conv3x3(x, name, channels, channels, bias=False, stride=2)
         if self.config.suppression == "lip":
             return self._pooled_by_importance(x, name, channels)
+        if self.config.suppression != "adaptive":
+            raise ConfigError(f"no graph of the suppression {self.config.suppression!r} is known")
         dim, x = self.config.kernel_dim, self.channels_last(x)
         embedded = self.node("Relu", self.pointwise(x, f"{name}.embed.0", channels, dim, bias=True))
         embedded = self.pointwise(embedded, f"{name}.embed.2", dim, dim, bias=True)
@@ -359,7 +361,9 @@ class GeneratorGraph(Graph):
             return self.node("Tanh", added)
         if config.head == "bands":
             return self.node("Add", self._scaled_octaves(self._gains(x)), added)
-        return self.node("Add", FACES, added)
+        if config.head == "residual":
+            return self.node("Add", FACES, added)
+        raise ConfigError(f"no graph of the head {config.head!r} is known")
 
     def _shuffled(self, x: str, side: int) -> str:
         return self.node("DepthToSpace", x, blocksize=side, mode="CRD") if side > 1 else x

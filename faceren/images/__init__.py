@@ -7,14 +7,13 @@ from faceren.images.headers import decoded_bytes
 from faceren.images.metadata.xmp import Restoration
 from faceren.images.orientation import Box
 from faceren.images.photo import Photo, read_photo, read_rgb
-from faceren.images.targets import FileFormat, check_target
+from faceren.images.targets import check_target
 from faceren.images.tensors import to_tensor, to_uint8
 from faceren.images.write import copy_photo, keep_times, write_photo, write_png
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "Box",
-    "FileFormat",
     "Found",
     "Photo",
     "Restoration",

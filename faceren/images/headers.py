@@ -19,6 +19,8 @@ from faceren.images.containers.webp import webp_header
 
 PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 """Channels by colour type; a palette is spread over as many as it may have."""
+PILLOWS = {"bmp": BmpImageFile, "gif": GifImageFile}
+"""Formats whose headers Pillow reads."""
 HEAD = 1 << 20
 """Bytes of the beginning of a PNG or WebP that are read to learn its size."""
 
@@ -65,7 +67,9 @@ def header_of(kind: str, data: bytes) -> Header:
     if kind == "jp2":
         stream = jp2.header_of(jp2.codestream_of(data))
         return Header(stream.width, stream.height, stream.components, stream.bits)
-    return _by_pillow(kind, data)
+    if kind in PILLOWS:
+        return _by_pillow(kind, data)
+    raise ImageError(f"no headers of {kind!r} files are known")
 
 
 def _by_pillow(kind: str, data: bytes) -> Header:
@@ -76,7 +80,7 @@ def _by_pillow(kind: str, data: bytes) -> Header:
 
 
 def _opened(kind: str, data: bytes) -> Header:
-    with warnings_off(), (BmpImageFile if kind == "bmp" else GifImageFile)(BytesIO(data)) as image:
+    with warnings_off(), PILLOWS[kind](BytesIO(data)) as image:
         channels = 4 if image.mode == "P" else len(image.getbands())
         return Header(*image.size, channels, frames=getattr(image, "n_frames", 1))
 

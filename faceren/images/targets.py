@@ -1,14 +1,12 @@
 """What a format can hold, said before any work is done."""
 
-from typing import Literal
-
 import numpy as np
 
+from faceren.config import FileFormat
 from faceren.errors import ImageError
 from faceren.images.checks import shown
 from faceren.images.photo import Photo
 
-FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
 KINDS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
 LONGEST_SIDE = {"webp": 16_383, "jpeg": 65_500, "avif": 65_535, "heif": 16_384, "png": 2**31 - 1}
 """Pixels a side that a format, or its only encoder, can have."""

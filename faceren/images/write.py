@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from faceren.arrays import Rgb8
+from faceren.config import FileFormat
 from faceren.errors import ImageError, MachineError, ShapeError
 from faceren.files import atomic_path
 from faceren.images import encode
@@ -23,7 +24,7 @@ from faceren.images.metadata.exif import oriented
 from faceren.images.metadata.xmp import Restoration, annotated
 from faceren.images.page import Page
 from faceren.images.photo import Photo
-from faceren.images.targets import FileFormat, check_target, kind_of_target
+from faceren.images.targets import check_target, kind_of_target
 from faceren.images.tiff.document import new_document, write_pages
 from faceren.images.tiff.read import metadata_of_tiff
 from faceren.images.verify import check_written
@@ -189,6 +190,8 @@ def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, 
     if kind == "png":
         parts, gone = fields.png_parts(known)
         return png.joined_png(encode.encode_png(page), parts, packet), _said(lost, gone)
+    if kind != "webp":
+        raise ImageError(f"no photo can be changed into a {kind!r} file")
     pixels = encode.encode_webp(page, quality=quality, lossless=False)
     parts, gone = fields.webp_parts(known)
     return webp.joined_webp(pixels, _size(page), parts, packet), _said(lost, gone)
@@ -247,6 +250,8 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         chunks, gone = thumbnails.parts_renewed(list(webp.riff_chunks(data)), page)
         made = _kept_webp(chunks, page, quality, edit, scale, webp.unannounced(data))
         return made, _said(lost, gone)
+    if kind != "bmp":
+        raise ImageError(f"no {kind!r} file can be written")
     raster = page.raster
     if raster.shape[2] == 2:
         raster = encode.with_colour(raster, "gray")

@@ -17,7 +17,7 @@ from faceren.errors import ConfigError, ShapeError
 from faceren.networks.bands import gains_of, scaled_octaves
 from faceren.networks.convolution import conv3x3
 from faceren.networks.spade import SpadeResBlock, normalise
-from faceren.networks.suppression import build_suppression
+from faceren.networks.suppression import AdaptiveSuppression, build_suppression
 
 
 class Encoder(nn.Module):
@@ -190,23 +190,31 @@ def initialise(network: Generator) -> None:
 
     The published network draws every convolution from Xavier's normal with gain 0.02 and so
     starts out black; the other heads start with zeros, so an untrained network returns its input.
+    What halves the maps is drawn so that their variance stays, whatever the head: what follows it
+    normalises nothing smaller than 1e-5, and five such gains would leave 1e-9 of the features. What
+    was released, ``lip``, takes means and needs nothing of the kind.
     Weights without memory (``meta``) stay: drawing them takes seconds, and a checkpoint follows.
     """
     if network.to_rgb.weight.is_meta:
         return
-    if network.config.head != "tanh":
+    if network.config.head == "tanh":
+        for name, parameter in network.named_parameters():
+            if parameter.ndim == 4:
+                nn.init.xavier_normal_(parameter, gain=0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+    else:
         for parameter in network.encoder.parameters() if network.encoder else ():
             if parameter.ndim == 4:  # without normalisation the features must not fade
                 nn.init.kaiming_normal_(parameter, nonlinearity="relu")
         for last in filter(None, (network.to_rgb, network.to_gains)):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
-        return
-    for name, parameter in network.named_parameters():
-        if parameter.ndim == 4:
-            nn.init.xavier_normal_(parameter, gain=0.02)
-        elif name.endswith("bias"):
-            nn.init.zeros_(parameter)
+    for suppress in network.encoder.suppress if network.encoder else ():
+        if isinstance(suppress, AdaptiveSuppression):
+            suppress.initialise()
+        elif isinstance(suppress, nn.Conv2d):
+            nn.init.kaiming_normal_(suppress.weight, nonlinearity="linear")
 
 
 def unused_parameters(network: Generator) -> list[str]:

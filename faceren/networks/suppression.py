@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.config import Activation
+from faceren.errors import ConfigError
 from faceren.networks.convolution import activated, conv3x3, pointwise
 
 
@@ -34,12 +35,30 @@ class AdaptiveSuppression(nn.Module):
         self, channels: int, *, kernel_dim: int = 16, activation: Activation = "sigmoid"
     ) -> None:
         super().__init__()
-        self.embed = nn.Sequential(
-            nn.Conv2d(channels, kernel_dim, 1), nn.ReLU(), nn.Conv2d(kernel_dim, kernel_dim, 1)
-        )
+        first, last = nn.Conv2d(channels, kernel_dim, 1), nn.Conv2d(kernel_dim, kernel_dim, 1)
+        self.embed = nn.Sequential(first, nn.ReLU(), last)
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         self.activation = activation
+        if not self.weight.is_meta:
+            self.initialise()
+
+    def initialise(self) -> None:
+        """Draw weights that neither let features fade nor make all gates alike.
+
+        The features are rectified, so that their mean square is half their variance's; He's gain
+        of 2 (arXiv:1502.01852) makes up for gates whose mean square is about a half. A feature
+        meets itself in D products: G is made weaker by the fourth root of D, which divides phi's
+        argument by the root of D, as attention does (arXiv:1706.03762, section 3.2.1), or the
+        gates would all be shut or open, and learn nothing.
+        """
+        first, last = (self.embed.get_parameter(f"{index}.weight") for index in (0, 2))
+        for weight in (self.weight, first):
+            nn.init.kaiming_normal_(weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(last, nonlinearity="linear")
+        with torch.no_grad():
+            last.mul_(len(last) ** -0.25)
+        for index in (0, 2):
+            nn.init.zeros_(self.embed.get_parameter(f"{index}.bias"))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the filtered map, (N, C, h, w), of ``features`` (N, C, H, W)."""
@@ -110,4 +129,6 @@ def build_suppression(
         return AdaptiveSuppression(channels, kernel_dim=kernel_dim, activation=activation)
     if kind == "lip":
         return LipPooling(channels)
-    return nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False)
+    if kind == "fixed":
+        return nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False)
+    raise ConfigError(f"no suppression {kind!r} is known")

@@ -173,6 +173,7 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
                 "reverted": bool(face.get("reverted")),
                 "strength": face.get("strength"),
                 "reason": shown(str(face.get("reason") or "")),
+                "box": face.get("box"),
             }
         )
     left = [
@@ -196,6 +197,7 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
         "after": after and _picture_url(pictures, after.name),
         "width": size.width if size else 0,
         "height": size.height if size else 0,
+        "size": line.get("size"),
         "original": _url(entry.original, output),
         "result": _url(entry.result, output),
         "notes": list(entry.notes),

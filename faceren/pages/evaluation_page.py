@@ -44,7 +44,7 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, count: int = 12) -> 
             ("References", shown(str(evaluation.reference or "none"))),
             ("Images", f"{len(scores.images):,}"),
         ],
-        "headers": ["Metric", "Mean", "95 % interval", "N", "By"],
+        "headers": ["Metric", "Mean", "95 % interval", "N", "Computed by"],
         "rows": [
             (f"{name} {arrow(name)}", figure(name, row.mean), interval(name, row), row.n, row.by)
             for name, row in scores.metrics.items()

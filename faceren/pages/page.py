@@ -62,20 +62,42 @@ def render(
     Raises:
         jinja2.UndefinedError: If the template needs a name that the context lacks.
     """
+    return rendered(template, context, styles=styles, scripts=scripts)[0]
+
+
+def rendered(
+    template: str,
+    context: Mapping[str, object],
+    *,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    connects: bool = False,
+) -> tuple[str, str]:
+    """Return a page and its policy; see ``render``.
+
+    Args:
+        template: As of ``render``.
+        context: As of ``render``.
+        styles: As of ``render``.
+        scripts: As of ``render``.
+        connects: Whether the scripts may ask the server that the page came from.
+    """
     static = HERE / "static"
     style = "".join((static / name).read_text(encoding="utf-8") for name in (STYLE, *styles))
     code = [(static / name).read_text(encoding="utf-8") for name in scripts]
-    return (
+    policy = _policy(style, code, connects=connects)
+    text = (
         _environment()
         .get_template(template)
         .render(
             context,
-            policy=_policy(style, code),
+            policy=policy,
             style=Markup(style),  # our own file
             scripts=[Markup(text) for text in code],
             version=faceren.__version__,
         )
     )
+    return text, policy
 
 
 def write_page(
@@ -131,11 +153,12 @@ def _environment() -> Environment:
     return environment
 
 
-def _policy(style: str, scripts: Sequence[str]) -> str:
+def _policy(style: str, scripts: Sequence[str], *, connects: bool = False) -> str:
     digests = (hashlib.sha256(text.encode()).digest() for text in (style, *scripts))
     look, *code = (f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     allowed = " ".join(code) or "'none'"
+    own = "'self' data:; connect-src 'self'" if connects else "'self' file: data:"
     return (
-        f"default-src 'none'; img-src 'self' file: data:; style-src {look}; "
+        f"default-src 'none'; img-src {own}; style-src {look}; "
         f"script-src {allowed}; base-uri 'none'; form-action 'none'"
     )

@@ -16,7 +16,7 @@ from faceren.checks import Json
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import FULL_CHANGE, keys_of, left_in
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
-from faceren.pages.page import write_page
+from faceren.pages.page import rendered, write_page
 from faceren.pages.pictures import Pictures
 from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, is_torn
@@ -29,8 +29,27 @@ STATUSES = {
     "failed": "failed",
     "reverted": "original kept",
 }
+WORDS = {
+    "aligned": "Aligned crops",
+    "faces": "Which faces",
+    "min_face": "Narrowest face, pixels",
+    "detector": "Found by",
+    "detection_threshold": "Least confidence",
+    "rotate": "Turned faces",
+    "max_identity_distance": "Largest identity distance",
+    "min_identity": "Largest identity distance",
+    "working_size": "Faces seen at, pixels",
+    "grain": "Grain of the photo",
+    "ensemble": "Mirror image, too",
+    "mask": "What is pasted",
+    "color": "Chroma",
+    "scale": "Enlarged",
+}
+"""What options are called on the page, where their own name says too little."""
 STYLES = ("review.css",)
 SCRIPTS = ("compare.js", "zoom.js", "decisions.js", "cards.js", "review.js")
+ACTING_SCRIPTS = ("compare.js", "zoom.js", "acting.js", "cards.js", "review.js", "drop.js")
+"""Of the page that a server shows: what is ticked is done at once."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,19 @@ def write_review(
     Raises:
         MachineError: If the disk is full.
     """
+    context = review_context(output, manifest, check=check, max_pixels=max_pixels, threads=threads)
+    context["commands"] = dict(commands or {})
+    write_page(output / PAGE_NAME, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
+    return Review(output / PAGE_NAME, len(context["photos"]), tuple(context["notes"]))
+
+
+def review_context(
+    output: Path, manifest: Manifest, *, check: Check, max_pixels: int, threads: int
+) -> dict[str, Any]:
+    """Return what the review page shows, and write the pictures that are not there yet.
+
+    See ``write_review``.
+    """
     pictures = pictures_of(output)
     with ThreadPoolExecutor(threads) as pool:
         entries = entries_of(output, manifest, check, pool)
@@ -79,14 +111,25 @@ def write_review(
     used = {key for entry in entries for key in keys_of(entry.line)}
     pictures.keep_only(used, {Path(entry.key).name for entry in entries})
     torn = ["the last line of the manifest is cut off; run restore again for its photo"]
-    notes = torn * is_torn(output / MANIFEST_NAME) + [
+    record = output / MANIFEST_NAME
+    notes = torn * (record.exists() and is_torn(record)) + [
         f"{shown(entry.key)}: {note}" for entry in entries for note in entry.notes
     ]
     context = _context(output, entries, manifest.main_header, notes)
     context["photos"] = [to_page(entry, pictures, output) for entry in entries]
-    context["commands"] = dict(commands or {})
-    write_page(output / PAGE_NAME, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
-    return Review(output / PAGE_NAME, len(entries), tuple(notes))
+    return context
+
+
+def acting_page(context: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the page whose ticks act at once, as a server shows it, and its policy.
+
+    Args:
+        context: From ``review_context``.
+    """
+    # what may be asked for: the page offers nothing else
+    commands = dict.fromkeys(("keep", "again", "weaker", "stronger", "faces"), "yes")
+    filled = {**context, "commands": commands, "acts": True}
+    return rendered("review.html.j2", filled, styles=STYLES, scripts=ACTING_SCRIPTS, connects=True)
 
 
 def _context(
@@ -118,6 +161,7 @@ def _context(
         "notes": notes,
         "same_person": SAME_PERSON,
         "full_change": f"{FULL_CHANGE:.0%}",
+        "acts": False,
     }
 
 
@@ -131,8 +175,11 @@ def _settings(header: Json) -> list[tuple[str, str]]:
     settings = []
     for name, value in known:
         words = name.replace("_", " ").capitalize() if name.islower() else name
+        words = WORDS.get(name, words)
         text = "–" if value is None else str(value)
         if isinstance(value, bool):
             text = "yes" if value else "no"
+        elif name == "scale":
+            text = f"{value} times"
         settings.append((words, shown(text)))
     return settings

@@ -42,7 +42,6 @@ def metrics_table(evaluation: Evaluation) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("metric", "mean", "95 % interval", "N", "missing"):
         table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
-    table.add_column("by", overflow="fold", style="dim")
     for metric, result in evaluation.scores.metrics.items():
         table.add_row(
             f"{metric} {arrow(metric)}",
@@ -50,10 +49,9 @@ def metrics_table(evaluation: Evaluation) -> Table:
             interval(metric, result),
             str(result.n),
             str(result.missing or ""),
-            result.by,
         )
-    for metric, reason in evaluation.scores.not_computed.items():
-        table.add_row(metric, "–", "–", "0", "", reason)
+    for metric in evaluation.scores.not_computed:  # why, is said below
+        table.add_row(metric, "–", "–", "0", "")
     return table
 
 

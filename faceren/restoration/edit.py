@@ -46,7 +46,7 @@ def edit_face(
     difference = scaled(difference, options.strength, luminance_only=crop.luminance_only)
     if options.grain == "auto" and not options.aligned and difference.any():
         difference = with_grain(crop.pixels, crop.pixels + difference) - crop.pixels
-    share, identity, reason = identity_share(crop.pixels, difference, options.min_identity)
+    share, identity, reason = identity_share(crop.pixels, difference, options.max_identity_distance)
     face = scaled_face(crop.face, 1 / scale)
     edit = FaceEdit(
         box=face.box,

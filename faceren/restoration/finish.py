@@ -1,6 +1,7 @@
 """One photo after the network: paste its faces, write it, say what was done."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Protocol
@@ -24,7 +25,7 @@ from faceren.runs.plan import Job
 Pasted = tuple[FaceCrop, Rgb]
 """A face as it was cut, and what is added to it, (S, S, 3)."""
 NO_TOOLS = FaceTools()
-LEFT_ALONE = "every face was left as it was: --min-identity"
+LEFT_ALONE = "every face was left as it was: --max-identity-distance"
 
 
 class Watcher(Protocol):
@@ -79,7 +80,7 @@ def finish(
     else:
         faces, edits = _edited(prepared, restored, options)
     before = watcher.look(photo, edits, prepared.left) if watcher else None
-    applied = any(edit.strength > 0 for edit in edits) or options.min_identity is None
+    applied = any(edit.strength > 0 for edit in edits) or options.max_identity_distance is None
     status: Status = "restored" if edits and applied else "no_face"
     reason = "" if status == "restored" else LEFT_ALONE if edits else _no_face(prepared)
     changed = status == "restored" or options.background == "renovate"
@@ -90,6 +91,8 @@ def finish(
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
         said = note if changed else None
+        if said is not None:
+            said = replace(said, strength=options.strength, original_sha256=prepared.sha256)
         warnings = write_photo(
             job.output, photo, format=options.format, quality=options.quality, note=said
         )
@@ -107,10 +110,17 @@ def finish(
         faces=edits,
         left=prepared.left,
         warnings=warnings,
+        size=_size(prepared.photo),
     )
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _size(photo: Photo) -> tuple[int, int]:
+    """Return width and height of a photo's first page, upright, before it was enlarged."""
+    height, width = photo.pages[0].upright_shape[:2]
+    return width // photo.scale, height // photo.scale
 
 
 def _hash_of_output(job: Job) -> str:

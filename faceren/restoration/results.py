@@ -89,11 +89,18 @@ class PhotoResult:
     """Seen and left alone."""
     warnings: tuple[str, ...] = ()
     """What the output does not hold of its original, and what in it may mislead."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels of the photo as it is seen upright; of the first of several."""
     previous: str = ""
     """Status in the manifest of a photo that is skipped because nothing changed."""
+    recorded: Json | None = None
+    """The manifest's line of such a photo."""
 
     def to_json(self) -> Json:
-        """Return the manifest's line."""
+        """Return the manifest's line; of a skipped photo what the manifest has, faces and all."""
+        if self.recorded is not None:
+            now = {"input": str(self.source), "status": self.status, "previous": self.previous}
+            return {**self.recorded, **now}
         written = self.status in ("restored", "no_face")
         return {
             "key": self.key,
@@ -110,6 +117,8 @@ class PhotoResult:
     def _more(self) -> Json:
         """Return what only some lines have."""
         more: Json = {}
+        if self.size is not None:
+            more["size"] = list(self.size)
         if self.left:
             more["left"] = [face.to_json() for face in self.left]
         if self.warnings:
@@ -144,4 +153,5 @@ def done_before(
         input_sha256=line["input_sha256"],
         output_sha256=line.get("output_sha256") or "",
         settings=settings,
+        recorded=line,
     )

@@ -13,7 +13,9 @@ upright, as in the manifest.
 """
 
 import csv
+import errno
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +32,7 @@ FARTHEST = 1e6
 """Pixels from a photo's corner that a mark may be."""
 LARGEST_LIST = 2**26
 """Bytes: a million photos by long names."""
+STDIN = Path("-")
 MOST_DIGITS = 9
 """Of a face's number."""
 COLUMNS = (5, 15)
@@ -52,14 +55,15 @@ def read_list(path: Path, option: str) -> list[Choice]:
     """Return the lines of a list.
 
     Args:
-        path: A text file in UTF-8.
+        path: A text file in UTF-8; ``-`` is stdin.
         option: The option that named it, for messages.
 
     Raises:
         ConfigError: If it cannot be read or a line makes no sense.
     """
     try:
-        text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
+        data = _stdin() if path == STDIN else read_bounded(path, LARGEST_LIST)
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{option}: expected a text file with one photo a line, {path}: {error}"
@@ -70,6 +74,13 @@ def read_list(path: Path, option: str) -> list[Choice]:
         if line.strip():
             found.append(replace(_choice(line, place), place=place))
     return found
+
+
+def _stdin() -> bytes:
+    data = sys.stdin.buffer.read(LARGEST_LIST + 1)
+    if len(data) > LARGEST_LIST:
+        raise OSError(errno.EFBIG, f"larger than {LARGEST_LIST:,} bytes")
+    return data
 
 
 def _choice(line: str, place: str) -> Choice:

@@ -39,10 +39,13 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "reason": (str, "a text"),
     "command": (str, "a text"),
     "options": (dict, "an object"),
+    "machine": (dict, "an object"),
+    "date": (str, "a text"),
     "libraries": (dict, "an object"),
     "faces": ((dict, None), "a list of objects"),
     "left": ((dict, None), "a list of objects"),
     "warnings": ((str, None), "a list of texts"),
+    "size": (("count", 2), "two whole numbers"),
 }
 """What a line may hold, by name; other names are nobody's concern."""
 FACE_FIELDS: dict[str, tuple[Kind, str]] = {
@@ -75,7 +78,10 @@ class Manifest:
     @property
     def main_header(self) -> Line:
         """The header under which most of the latest lines were written."""
-        texts = {key: json.dumps(header, sort_keys=True) for key, header in self.headers.items()}
+        texts = {
+            key: json.dumps({**header, "date": None}, sort_keys=True)
+            for key, header in self.headers.items()
+        }
         most = Counter(texts.values()).most_common(1)
         return next(
             (self.headers[k] for k, text in texts.items() if text == most[0][0]), self.header

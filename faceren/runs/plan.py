@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from faceren.assets import samples_dir
+from faceren.checks import did_you_mean
+from faceren.config import FileFormat
 from faceren.errors import ConfigError, MachineError, NothingToDoError
-from faceren.images import FileFormat, count_files, find_images
+from faceren.images import count_files, find_images
 
 SUFFIX_OF: dict[FileFormat, str] = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """What an output is called when its format is chosen."""
@@ -41,10 +43,24 @@ def resolve_inputs(inputs: Sequence[Path]) -> tuple[list[Path], bool]:
             resolved.append(samples_dir())
             shipped = True
         else:
-            raise ConfigError(f"input {path}: no such file or folder")
+            raise ConfigError(f"input {path}: no such file or folder{_remedy(path)}")
     if not resolved:
         raise ConfigError("no input given: name photos or folders")
     return resolved, shipped
+
+
+def _remedy(path: Path) -> str:
+    """Return what to do about an input that is not there."""
+    if set(str(path)) & set("*?["):
+        return (
+            "; a pattern in quotes is not filled in: leave out the quotes, or name the folder and "
+            "what to leave out of it, with --exclude"
+        )
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f", nor is there a folder {path.parent}"
+    return did_you_mean(path.name, names)
 
 
 def check_output(inputs: Sequence[Path], output: Path, exclude: Sequence[str]) -> None:
@@ -89,7 +105,12 @@ def _excluded(folder: Path, target: Path, exclude: Sequence[str]) -> bool:
 
 
 def make_plan(
-    inputs: Sequence[Path], output: Path, *, file_format: FileFormat, exclude: Sequence[str] = ()
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    file_format: FileFormat,
+    exclude: Sequence[str] = (),
+    suffix: str = "",
 ) -> list[Job]:
     """Return a job for each image among the inputs, in order of their outputs.
 
@@ -98,6 +119,7 @@ def make_plan(
         output: Folder of the outputs; never searched, though a link among the inputs leads there.
         file_format: ``keep`` keeps each name, another format changes its suffix.
         exclude: Glob patterns of relative paths to leave out.
+        suffix: Added to the names of the outputs, before the dot.
 
     Raises:
         ConfigError: If two inputs would have the same output.
@@ -108,6 +130,8 @@ def make_plan(
         name = found.relative
         if file_format != "keep":
             name = name.with_suffix(SUFFIX_OF[file_format])
+        if suffix:
+            name = name.with_name(f"{name.stem}{suffix}{name.suffix}")
         jobs.append(Job(found.path, output / name, name.as_posix()))
     if not jobs:
         left = " that --exclude leaves" if exclude else ""

@@ -38,7 +38,7 @@ SCENES = {
     "page": Scene("restore in -o out --aligned --model net.safetensors --ensemble off", "out"),
     "degrade": Scene("degrade in -o out --task full --size 64 --workers 1", "out"),
     "evaluate": Scene(
-        "evaluate in --reference in --metrics psnr --json out/a.json --csv out/a.csv", "out"
+        "evaluate in --reference in --metrics psnr --json-file out/a.json --csv out/a.csv", "out"
     ),
     "train": Scene("train tiny.yaml -o out", "out"),
     "benchmark": Scene(

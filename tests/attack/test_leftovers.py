@@ -85,6 +85,6 @@ def test_a_name_that_is_no_text_is_degraded_and_scored(tmp_path, run):
     status, stdout, _ = run("degrade", photos, "-o", out, "--task", "denoise", "--json")
     assert status == 0
     assert json.loads(stdout)["key"] == name
-    files = ("--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv")
+    files = ("--json-file", tmp_path / "a.json", "--csv", tmp_path / "a.csv")
     assert run("evaluate", out, "--metrics", "psnr", *files)[0] == 0
     assert json.loads((tmp_path / "a.json").read_text())["images"][0]["path"] == name

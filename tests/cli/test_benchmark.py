@@ -26,7 +26,7 @@ def benchmark(run, faces, tmp_path):
 
 
 def test_quality_writes_every_file(benchmark, tmp_path):
-    code, out, err = benchmark("--json", "-")
+    code, out, err = benchmark("--json")
     assert code == 0, err
     report = json.loads(out)
     assert report == json.loads((tmp_path / "b" / "benchmark.json").read_text())

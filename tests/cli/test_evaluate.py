@@ -6,6 +6,7 @@ from pathlib import Path
 from faceren.cli.evaluate import show_evaluation
 from faceren.cli.screen import Screen
 from faceren.images import write_png
+from faceren.metrics.names import METRICS
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
 
 
@@ -39,7 +40,7 @@ def test_images_without_a_face_are_named(capsys):
 def test_evaluate_finds_references_through_the_manifest_and_writes_its_report(run, faces, tmp_path):
     run("degrade", faces, "--task", "denoise", "--size", "keep", "-o", "noisy")
     code, out, err = run(
-        *("evaluate", "noisy", "--metrics", "psnr,ssim", "--json", "-", "--csv", "rows.csv"),
+        *("evaluate", "noisy", "--metrics", "psnr,ssim", "--json", "--csv", "rows.csv"),
         *("--worst", "1"),
     )
     assert code == 0, err
@@ -48,3 +49,17 @@ def test_evaluate_finds_references_through_the_manifest_and_writes_its_report(ru
     assert 5 < report["metrics"]["psnr"]["mean"] < 30
     assert (tmp_path / "rows.csv").read_text().splitlines()[0] == "path,psnr,ssim"
     assert (tmp_path / "noisy" / "worst.png").exists()
+
+
+def test_the_list_of_metrics_has_every_metric(run):
+    code, out, _ = run("evaluate", "--metrics", "list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(METRICS)
+
+
+def test_a_table_fits_eighty_columns_and_what_computed_it_is_said_with_v(run, faces, tmp_path):
+    run("degrade", faces, "--task", "denoise", "--size", "keep", "-o", "noisy")
+    _, _, short = run("evaluate", "noisy", "--metrics", "psnr,lpips")
+    assert max(map(len, short.splitlines())) <= 80
+    assert "sha256" not in short
+    assert "lpips: faceren" in run("evaluate", "noisy", "--metrics", "lpips", "-v")[2]

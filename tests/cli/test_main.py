@@ -1,7 +1,10 @@
 """What the command line adds to the commands: parsing, messages, exit statuses, files."""
 
 import errno
+import json
+import re
 import threading
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -43,7 +46,80 @@ def test_every_option_but_json_is_an_environment_variable_of_its_name():
         for option in options:
             (flag,) = (flag for flag in option.opts if flag.startswith("--"))
             variable = "FACEREN_" + flag[2:].replace("-", "_").upper()
-            assert option.envvar == (None if flag == "--json" else variable), (name, flag)
+            wanted = None if flag == "--json" else variable
+            if flag == "--max-identity-distance":
+                wanted = [variable, "FACEREN_MIN_IDENTITY"]
+            assert option.envvar == wanted, (name, flag)
+
+
+def test_a_misspelt_variable_is_named(run, monkeypatch):
+    monkeypatch.setenv("FACEREN_DEVCE", "cpu")
+    _, _, err = run("degrade", "--task", "list")
+    assert err == (
+        "warning: the variable FACEREN_DEVCE is no option of any command; did you mean "
+        "'FACEREN_DEVICE'?\n"
+    )
+
+
+def test_the_old_name_of_an_option_and_its_variable_are_understood(run, monkeypatch):
+    assert cli.hyphens("--min_identity=0.5") == "--max-identity-distance=0.5"
+    assert cli.hyphens("--min-identity") == "--max-identity-distance"
+    monkeypatch.setenv("FACEREN_MIN_IDENTITY", "-1")
+    _, _, err = run("restore", "photos", "-o", "out")
+    assert "--max-identity-distance: expected" in err
+    assert "warning" not in err
+
+
+def test_help_has_groups_examples_and_one_word_of_variables(run):
+    _, out, _ = run("restore", "--help")
+    groups = [line for line in out.splitlines() if line and line[0] != " " and line[-1] == ":"]
+    wanted = ["Arguments", "Everyday", "Output", "Undo and redo", "Faces", "Machine", "Options"]
+    assert groups == [f"{name}:" for name in (*wanted, "Examples")]
+    assert out.count("FACEREN_") == 1
+    assert max(map(len, out.splitlines())) <= 80
+    for name, command in get_command(cli.app).commands.items():
+        examples = command.epilog.splitlines()
+        assert len(examples) == 2
+        assert all(line.startswith(f"faceren {name}") for line in examples)
+
+
+def test_words_are_completed_for_the_shell():
+    options = {p.name: p for p in get_command(cli.app).commands["restore"].params}
+    evaluate = {p.name: p for p in get_command(cli.app).commands["evaluate"].params}
+    degrade = {p.name: p for p in get_command(cli.app).commands["degrade"].params}
+
+    def completed(option, text):
+        return [item.value for item in option.shell_complete(None, text)]
+
+    assert completed(options["model"], "co") == ["compact"]
+    assert completed(options["preset"], "") == ["gentle", "normal", "strong"]
+    assert completed(evaluate["metrics"], "psnr,ms") == ["psnr,ms-ssim"]
+    assert completed(degrade["task"], "snap") == ["snapshot-1940"]
+
+
+def test_what_is_said_is_written_to_the_log_with_its_time(run, tmp_path):
+    assert run("restore", "gone", "-o", "out", "--log", "run.log")[0] == 2
+    assert run("restore", "--verify", "gone", "--log", "run.log", "--quiet")[0] == 2
+    first, second = (tmp_path / "run.log").read_text().splitlines()
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} error: input gone: no such file", first)
+    assert "gone: expected a folder that restore wrote" in second
+
+
+def test_a_log_goes_over_no_other_file(run, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8 a photo")
+    status, _, err = run("restore", "gone", "-o", "out", "--log", "photo.jpg")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "expected a new file or a log of faceren" in err
+    assert (tmp_path / "photo.jpg").read_bytes() == b"\xff\xd8 a photo"
+    assert run("restore", "gone", "-o", "out", "--log", tmp_path / "no" / "a.log")[0] == 4
+
+
+def test_the_shipped_models_are_listed(run):
+    status, out, _ = run("models")
+    assert (status, out.splitlines()[0][:14]) == (0, "base (default)")
+    listed = [json.loads(line) for line in run("models", "--json")[1].splitlines()]
+    assert [model["name"] for model in listed] == ["base", "compact"]
+    assert all(model["size"] == Path(model["path"]).stat().st_size for model in listed)
 
 
 def test_underscores_are_accepted_in_option_names():

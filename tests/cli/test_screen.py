@@ -30,7 +30,7 @@ def test_json_holds_no_raw_control_characters_and_no_bytes_that_are_no_text(caps
     names = ["Zoë 👵.jpg", "caf\udce9.jpg", "\x9b31mred\x7f\n.jpg", "\u202egpj.exe", "\ud800"]
     for name in names:
         print_json({"name": name})
-        write_json(str(tmp_path / "a.json"), {"name": name})
+        write_json(tmp_path / "a.json", {"name": name})
         (line,) = capsys.readouterr().out.splitlines()
         assert line.isprintable()
         assert json.loads(line) == {"name": name}

@@ -44,7 +44,7 @@ def clean(tmp_path):
 
 
 def test_help_and_version_load_nothing_heavy():
-    commands = ("restore", "degrade", "train", "evaluate", "benchmark", "export")
+    commands = ("restore", "degrade", "train", "evaluate", "benchmark", "export", "models", "open")
     helps = [(["--help"], 0), (["--version"], 0), *(([name, "--help"], 0) for name in commands)]
     start(helps, {"torch", "cv2", "numpy", "torchvision", "rich"})
 
@@ -86,7 +86,7 @@ def test_restoring_on_a_cpu_needs_no_torch(tmp_path):
         ["restore", photos, "-o", out, "--dry-run", *cpu],
         ["restore", photos, "-o", out, *cpu],
         ["restore", photos, "-o", out, *cpu],
-        ["restore", photos, "-o", out, *cpu, "--overwrite", "--min-identity", "0.01"],
+        ["restore", photos, "-o", out, *cpu, "--overwrite", "--max-identity-distance", "0.01"],
         ["restore", "--verify", out],
         ["restore", "--report-only", out],
         ["restore", "-o", out, "--only", pipe, "--strength", "0.5", *cpu],
@@ -96,6 +96,28 @@ def test_restoring_on_a_cpu_needs_no_torch(tmp_path):
         start([(arguments, 0)], {"torch", "scipy", "onnx"})
     status = json.loads((out / "manifest.jsonl").read_text().splitlines()[1])["status"]
     assert status == "restored"
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "said"),
+    [
+        ("torch", ["evaluate", "{clean}", "--metrics", "niqe"], "needs torch, {how}[torch]'"),
+        ("torch", ["benchmark", "-o", "{out}"], "needs torch, {how}[torch]'"),
+        ("torch", ["train", "compact.yaml", "-o", "{out}"], "needs torch, {how}[torch]'"),
+        ("torch", ["restore", "{clean}", "-o", "{out}", "--device", "cuda"], "cuda needs torch, "),
+        ("scipy", ["evaluate", "{clean}", "--metrics", "niqe"], "needs scipy, {how}[torch]'"),
+    ],
+)
+def test_what_needs_torch_says_so_in_a_line(clean, tmp_path, missing, arguments, said):
+    """The library is hidden from a process of its own, as where it is not installed."""
+    places = {"clean": clean, "out": tmp_path / "out"}
+    hide = f"import sys; sys.modules[{missing!r}] = None; from faceren import cli; cli.main()"
+    command = [sys.executable, "-c", hide, *(part.format(**places) for part in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    (line,) = done.stderr.splitlines()
+    assert said.format(how="which is not installed; install it: pip install 'faceren") in line
+    assert not any((tmp_path / "out").glob("*"))
 
 
 def test_what_is_refused_is_refused_before_torch_is_loaded(clean, tmp_path):

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from faceren.files import sha256_of
 from faceren.runs.manifest import read_manifest
 from tests.calls import restored, restoring
+from tests.schema import wrong
 
 
 def pixels(path):
@@ -41,7 +43,14 @@ def test_restores_a_folder_and_writes_everything_down(photos, tmp_path, run):
     assert [line["status"] for line in lines] == ["restored", "no_face"]
     manifest = read_manifest(out / "manifest.jsonl")
     assert list(manifest.items.values()) == lines
-    assert manifest.header["weights_sha256"]
+    raw = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert [wrong(line) for line in (*raw, *lines)] == [[]] * 5
+    assert manifest.header["machine"]["precision"] == "fp32"
+    assert manifest.header["date"].endswith("+00:00")
+    written = (out / "box 1" / "portrait.png").read_bytes()
+    original = sha256_of(photos / "box 1" / "portrait.png").encode()
+    assert b"<faceren:Strength>1</faceren:Strength>" in written
+    assert b"<faceren:OriginalSHA256>" + original in written
     (face,) = lines[0]["faces"]
     assert set(face) >= {"box", "landmarks", "score", "crop", "identity", "ms"}
     assert 0 < face["identity"] < 0.6
@@ -87,7 +96,14 @@ def test_the_second_run_computes_nothing_and_the_third_redoes_what_changed(photo
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     status, stdout, _ = run("restore", photos, "-o", out, "--json")
     assert status == 0
-    assert stdout.count('"skipped"') == 2
+    again = [json.loads(line) for line in stdout.splitlines()]
+    assert [wrong(line) for line in again] == [[], []]
+    recorded = read_manifest(out / "manifest.jsonl").items
+    for line in again:  # its faces and all
+        assert line["status"] == "skipped"
+        assert line | {"status": line["previous"]} == recorded[line["key"]] | {
+            "previous": line["previous"]
+        }
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     (out / "rocket.jpg").write_bytes(b"spoiled")
     results = restored([photos], out)

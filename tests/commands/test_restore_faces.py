@@ -87,7 +87,7 @@ def test_a_box_of_no_photo_stops_the_run_before_it_starts(photos, tmp_path):
 def test_a_face_beyond_the_identity_limit_is_pasted_weaker_and_says_so(photos, tmp_path):
     free = by_key(photos, tmp_path / "free")["face.png"].faces[0]
     limit = round(free.identity * 0.7, 3)
-    held = by_key(photos, tmp_path / "held", min_identity=limit)["face.png"].faces[0]
+    held = by_key(photos, tmp_path / "held", max_identity_distance=limit)["face.png"].faces[0]
     assert (free.strength, free.reason) == (1, "")
     assert held.identity <= limit
     assert held.strength < 1
@@ -96,7 +96,7 @@ def test_a_face_beyond_the_identity_limit_is_pasted_weaker_and_says_so(photos, t
 
 
 def test_a_photo_whose_faces_are_all_left_alone_is_copied(photos, tmp_path):
-    result = by_key(photos, tmp_path / "out", min_identity=0.0)["face.png"]
+    result = by_key(photos, tmp_path / "out", max_identity_distance=0.0)["face.png"]
     assert result.status == "no_face"
     assert "every face was left as it was" in result.reason
     assert result.faces[0].strength == 0

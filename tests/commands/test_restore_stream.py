@@ -40,7 +40,7 @@ def test_a_pipe_gets_the_bytes_that_a_folder_gets(portrait, tmp_path, piped):
     status, piped_bytes, stderr = piped(portrait.read_bytes(), "-", "-o", "-")
     assert status == 0
     assert piped_bytes == result.output.read_bytes()
-    assert stderr == "restored: 1 faces\n"
+    assert stderr == "restored: 1 face\n"
 
 
 def test_a_file_can_go_to_stdout(portrait, piped):

@@ -57,7 +57,7 @@ def test_what_the_record_cannot_tell_is_a_difference(output, run):
     assert status == 1
     assert "the output has no hash in the record" in stderr
     assert f"line {len(lines) + 1} is left out" in stderr
-    assert "1 lines are damaged" in stderr
+    assert "1 line is damaged" in stderr
 
 
 def test_a_file_that_cannot_be_read_is_a_difference(output, run):

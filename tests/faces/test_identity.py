@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from faceren.errors import ShapeError
+from faceren.errors import MachineError, ShapeError
 from faceren.faces.alignment import TEMPLATE
 from faceren.faces.identity import (
+    AVX,
+    check,
     check_rgb,
     distance,
     embed_aligned,
@@ -78,3 +80,26 @@ def test_wrong_images_are_named(person):
         embed_aligned(person[:100])
     with pytest.raises(ShapeError, match=r"\(H, W, 3\) uint8, got \(256, 256\)"):
         check_rgb(person[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("machine", "has_avx", "fits"),
+    [
+        ("x86_64", False, False),
+        ("AMD64", False, False),
+        ("x86_64", True, True),
+        ("arm64", False, True),
+    ],
+)
+def test_a_processor_that_dlib_would_crash_on_is_named(monkeypatch, machine, has_avx, fits):
+    monkeypatch.setattr("faceren.faces.identity.platform.machine", lambda: machine)
+    monkeypatch.setattr("faceren.faces.identity.cv2.checkHardwareSupport", lambda _: has_avx)
+    if fits:
+        check()
+        return
+    with pytest.raises(MachineError, match="this processor has no AVX, which dlib"):
+        check()
+
+
+def test_opencv_means_avx_by_that_number():
+    assert cv2.getHardwareFeatureName(AVX) == "AVX"

@@ -1,6 +1,7 @@
 """The generators as graphs against torch's: every kind of layer, and the shipped weights."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -9,7 +10,16 @@ import torch
 
 from faceren.assets import model_path, samples_dir
 from faceren.checkpoint import load_checkpoint, save_checkpoint
-from faceren.config import GeneratorConfig
+from faceren.config import (
+    Activation,
+    GeneratorConfig,
+    Head,
+    Modulation,
+    Normalisation,
+    Shortcut,
+    Suppression,
+    Variant,
+)
 from faceren.errors import ConfigError
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
 from faceren.graphs.session import session_of
@@ -30,6 +40,7 @@ SHAPES = {
     "coarse octaves": replace(SMALL, stem_stride=1, octaves=2, kernel_activation="tanh"),
     "residual": replace(SMALL, head="residual", encoder_normalisation="layer"),
     "fixed": replace(SMALL, suppression="fixed", shortcut="spade"),
+    "without normalisation": replace(SMALL, normalisation="none", encoder_normalisation="none"),
     "published": PUBLISHED,
     "lipspade": replace(PUBLISHED, variant="lipspade"),
     "spade": replace(PUBLISHED, variant="spade", suppression="adaptive"),
@@ -57,6 +68,23 @@ def test_every_shape_of_network_computes_what_torch_computes(tmp_path, config):
     with torch.no_grad():
         expected = exact(torch.from_numpy(faces).double()).numpy()
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4 * abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("field", "known"),
+    [
+        ("variant", Variant),
+        ("suppression", Suppression),
+        ("kernel_activation", Activation),
+        ("normalisation", Normalisation),
+        ("encoder_normalisation", Normalisation),
+        ("modulation", Modulation),
+        ("shortcut", Shortcut),
+        ("head", Head),
+    ],
+)
+def test_every_value_that_a_shape_may_have_is_among_the_shapes(field, known):
+    assert {getattr(shape, field) for shape in SHAPES.values()} == set(get_args(known))
 
 
 def test_a_network_that_needs_more_than_a_face_is_refused():

@@ -1,5 +1,6 @@
 """The review page in a real browser, opened from disk."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -137,6 +138,62 @@ def test_zoom_shows_the_same_spot_in_both(output, opened):
     assert page.locator("#zoom-name").inner_text() == "three.jpg"  # broken.jpg has no picture
     page.keyboard.press("Escape")
     assert not page.locator("#zoom").is_visible()
+
+
+def test_a_click_on_a_face_zooms_both_panes_to_it(output, opened):
+    page = opened(output)
+    card(page, "two.png").get_by_role("button", name="Zoom to face 2 of").click()
+    assert page.locator("#zoom-name").inner_text() == "a b/two.png"
+    before, after = page.locator("#zoom-before"), page.locator("#zoom-after")
+    page.wait_for_function("document.getElementById('zoom-before').naturalWidth === 200")
+    page.wait_for_function("parseFloat(document.getElementById('zoom-before').style.width) > 700")
+    assert place(before) == place(after)
+    left, top, width = place(before)
+    area = page.locator(".pane").first.bounding_box()
+    box = json.loads(page.locator("#data").text_content())["photos"][1]["faces"][1]["box"]
+    middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
+    scale = width / 200  # the photo has 200 pixels a row
+    assert [left + middle[0] * scale, top + middle[1] * scale] == pytest.approx(
+        [area["width"] / 2, area["height"] / 2], abs=1
+    )
+
+
+def test_a_list_and_its_command_are_copied(output, opened):
+    page = opened(output)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    card(page, "one.png").get_by_label("Keep the original of").check()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Copy list").click()
+    page.locator("#copied", has_text="keep-original.txt is copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "a b/one.png\n"
+    page.get_by_role("button", name="Copy command").click()
+    page.locator("#copied", has_text="The command is copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()").endswith("--revert keep-original.txt")
+    assert "Downloads" in page.locator("#lists").inner_text()
+
+
+def test_without_a_clipboard_the_list_is_selected(output, opened):
+    page = opened(output)
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+    card(page, "one.png").get_by_label("Keep the original of").check()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Copy list").click()
+    page.locator("#copied", has_text="is selected: copy it with Ctrl-C").wait_for()
+    selected = "(e => e.value.slice(e.selectionStart, e.selectionEnd))(document.activeElement)"
+    assert page.evaluate(selected) == "a b/one.png\n"
+
+
+def test_cards_of_different_height_leave_no_hole(output, opened):
+    page = opened(output)
+    boxes = [c.bounding_box() for c in page.locator(".card").all()]
+    columns = {}
+    for box in boxes:
+        columns.setdefault(round(box["x"]), []).append(box)
+    assert max(map(len, columns.values())) > 1
+    for column in columns.values():
+        column.sort(key=lambda box: box["y"])
+        for upper, lower in itertools.pairwise(column):
+            assert 16 <= lower["y"] - upper["y"] - upper["height"] <= 36
 
 
 def test_zoom_falls_back_to_the_small_picture(output, opened, tmp_path):

@@ -70,7 +70,7 @@ def test_luminance_only_stays_gray_with_grain(crop, grainy):
 
 def test_the_guard_speaks_of_what_is_pasted(crop):
     restored = np.float32(0.6) * crop.pixels[:, ::-1]
-    _, edit = made(crop, restored, strength=0.8, min_identity=0.2)
+    _, edit = made(crop, restored, strength=0.8, max_identity_distance=0.2)
     assert edit.identity is not None
     assert edit.identity <= 0.2
     assert edit.strength < 0.8

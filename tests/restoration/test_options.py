@@ -12,7 +12,7 @@ from faceren.restoration.options import RestoreOptions, flag_of
     [
         (RestoreOptions(mask="ellipse"), "0" * 64, "b14a1de4d0d6e82b"),
         (
-            RestoreOptions(mask="ellipse", strength=0.5, scale=2, min_identity=0.6),
+            RestoreOptions(mask="ellipse", strength=0.5, scale=2, max_identity_distance=0.6),
             "1" * 64,
             "ad003c0c503f17e6",
         ),
@@ -34,7 +34,7 @@ def test_a_face_marked_by_hand_changes_the_digest():
         ({"grain": "some"}, "--grain: expected one of 'auto', 'off', got 'some'"),
         ({"mask": "square"}, "--mask: "),
         ({"faces": "larges"}, "--faces: .*; did you mean 'largest'"),
-        ({"min_identity": -0.1}, "--min-identity: expected .* 0.*, got -0.1"),
+        ({"max_identity_distance": -0.1}, "--max-identity-distance: expected .* 0.*, got -0.1"),
         ({"strength": 1.5}, "--strength: expected float from 0 to 1, got 1.5"),
         ({"detection_threshold": 0.0}, "--detection-threshold: expected float from 0.01 to 1"),
         ({"quality": 101}, "--quality: expected int from 1 to 100, got 101"),
@@ -48,7 +48,7 @@ def test_options_that_make_no_sense(options, said):
 
 
 def test_a_field_is_called_as_its_flag():
-    assert flag_of("min_identity") == "--min-identity"
+    assert flag_of("max_identity_distance") == "--max-identity-distance"
 
 
 def test_the_digest_changes_with_every_option_and_with_the_weights():

@@ -119,6 +119,19 @@ def test_each_line_knows_the_header_of_its_run(tmp_path):
     assert manifest.header["run"] == "second"
 
 
+def test_runs_that_differ_in_their_date_alone_are_one_to_the_main_header(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    for day, (run, names) in enumerate((("a", "xy"), ("b", "uv"), ("a", "z"))):
+        with ManifestWriter(path, {"run": run, "date": str(day)}) as writer:
+            for name in names:
+                writer.append({"input": name})
+    assert read_manifest(path).main_header["run"] == "a"
+    with ManifestWriter(path, {"run": "b", "date": "3"}) as writer:
+        for name in "wt":
+            writer.append({"input": name})
+    assert read_manifest(path).main_header["run"] == "b"
+
+
 def test_an_input_is_found_beside_a_folder_that_moved(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "moved/photos").mkdir(parents=True)

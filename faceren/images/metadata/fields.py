@@ -71,7 +71,9 @@ def metadata_of(kind: str, data: bytes) -> Metadata:
         return _of_jp2(data)
     if kind == "bmp":
         return _of_bmp(data)
-    return Metadata()
+    if kind == "gif":  # it has no place for any that moves to another format
+        return Metadata()
+    raise ImageError(f"no metadata of {kind!r} files are known")
 
 
 def _of_jpeg(data: bytes) -> Metadata:

@@ -41,6 +41,14 @@ function photoBadges(photo) {
   return badges;
 }
 
+// The picture of a face opens the zoom at the face, in both panes.
+function openAt(item, photo, face, what) {
+  const button = item.querySelector(".spot");
+  button.setAttribute("aria-label", `Zoom to ${what} of ${photo.name}`);
+  button.addEventListener("click", () => openFace(photo, face));
+  if (!face.picture) button.remove();
+}
+
 function faceItem(photo, face, index, redraw) {
   const item = document.getElementById("face").content.cloneNode(true);
   const image = item.querySelector("img");
@@ -51,9 +59,9 @@ function faceItem(photo, face, index, redraw) {
     image.height = face.height;
     image.src = face.picture;
   } else {
-    image.remove();
     item.querySelector(".columns").remove();
   }
+  openAt(item, photo, face, `face ${index + 1}`);
   const badges = item.querySelector(".badges");
   if (photo.faces.length > 1) badges.append(badge(name, "plain"));
   if (face.reverted) badges.append(badge("original kept", "plain"));
@@ -74,6 +82,13 @@ function faceItem(photo, face, index, redraw) {
     redraw();
   });
   label.hidden = face.reverted || photo.status !== "restored" || photo.faces.length < 2;
+  const only = item.querySelector(".only"); // of a page that acts
+  if (only) {
+    const others = photo.faces.some((other, number) => number !== index && !other.reverted);
+    only.hidden = label.hidden || !others;
+    only.setAttribute("aria-label", `This face only: face ${index + 1} of ${photo.name}`);
+    only.addEventListener("click", () => act(photo, "only", index));
+  }
   return item;
 }
 
@@ -86,9 +101,8 @@ function leftItem(photo, face, index, redraw) {
     image.width = face.width;
     image.height = face.height;
     image.src = face.picture;
-  } else {
-    image.remove();
   }
+  openAt(item, photo, face, `face ${index + 1} left alone`);
   item.querySelector(".reason").textContent = face.reason;
   if (face.page > 1) item.querySelector(".badges").append(badge(`page ${face.page}`, "plain"));
   const label = item.querySelector(".tick");
@@ -148,7 +162,8 @@ function fillChoices(card, photo, redraw) {
   });
   again.setAttribute("aria-label", `Restore ${photo.name} again`);
   for (const option of [...again.options]) {
-    if (option.value && !page.commands[option.value]) option.remove();
+    const idle = option.value === "stronger" && photo.strength >= 1;
+    if (option.value && (idle || !page.commands[option.value])) option.remove();
   }
   again.value = made.again;
   again.addEventListener("change", () => {
@@ -156,8 +171,15 @@ function fillChoices(card, photo, redraw) {
     decide(photo, { keep: keep.checked, again: again.value });
     redraw();
   });
-  card.querySelector(".choices .tick").hidden = photo.status !== "restored";
-  card.querySelector(".again").hidden = !photo.faces.length || again.options.length < 2;
+  const kept = page.acts && photo.status === "reverted"; // to be unticked
+  card.querySelector(".choices .tick").hidden = photo.status !== "restored" && !kept;
+  const pair = card.querySelector(".pair"); // of a page that acts
+  if (pair) {
+    pair.href = `pair/${photo.key.split("/").map(encodeURIComponent).join("/")}`;
+    pair.setAttribute("aria-label", `Before and after as one picture: ${photo.name}`);
+    pair.hidden = photo.status !== "restored";
+  }
+  card.querySelector(".again").hidden = !photo.faces.length || again.options.length < 2 || kept;
   const open = card.querySelector(".open");
   open.setAttribute("aria-label", `Zoom into ${photo.name}`);
   open.hidden = !photo.before && !photo.after;

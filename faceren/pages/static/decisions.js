@@ -88,6 +88,24 @@ function saveFile(name, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
+function say(text) {
+  document.getElementById("copied").textContent = text;
+}
+
+// Browsers may keep the clipboard from a page that was opened from disk: what was meant is selected
+// then, for Ctrl-C.
+async function copy(text, element, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(`${what} is copied.`);
+  } catch {
+    if (element.select) element.select();
+    else getSelection().selectAllChildren(element);
+    element.focus?.();
+    say(`${what} is selected: copy it with Ctrl-C.`);
+  }
+}
+
 function showLists() {
   const body = document.getElementById("lists-body");
   const sections = exportedLists().map(([name, lines]) => {
@@ -96,12 +114,21 @@ function showLists() {
     const text = `${lines.join("\n")}\n`;
     section.querySelector("h3").textContent = `${title} (${lines.length})`;
     section.querySelector("textarea").value = text;
-    section.querySelector("button").textContent = `Save ${file}`;
-    section.querySelector("button").addEventListener("click", () => saveFile(file, text));
-    section.querySelector("code").textContent = page.commands[name] ?? "";
+    const command = page.commands[name] ?? "";
+    section.querySelector(".save").textContent = `Save ${file}`;
+    section.querySelector(".save").addEventListener("click", () => {
+      saveFile(file, text);
+      say(`${file} is where your browser saves files, Downloads as a rule.`);
+    });
+    const area = section.querySelector("textarea");
+    section.querySelector(".copy").addEventListener("click", () => copy(text, area, `The list of ${file}`));
+    const code = section.querySelector("code");
+    code.textContent = command;
+    section.querySelector(".copy-command").addEventListener("click", () => copy(command, code, "The command"));
     return section;
   });
   body.replaceChildren(...sections);
+  say("");
   document.getElementById("lists").showModal();
 }
 

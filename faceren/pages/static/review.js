@@ -35,12 +35,24 @@ function pageSize() {
   return Number(control.many.value) || Math.max(1, view.shown.length);
 }
 
+// Each card takes as many of the grid's short rows as it is high, so that none leaves a hole beside it.
+const ROW = 4;
+const heights = new ResizeObserver((changes) => {
+  for (const { target } of changes) {
+    const card = target.parentElement;
+    const gap = parseFloat(getComputedStyle(card.parentElement).columnGap) || 0;
+    card.style.gridRowEnd = `span ${Math.ceil((target.offsetHeight + gap) / ROW)}`;
+  }
+});
+
 function showPage(at) {
   const size = pageSize();
   const pages = Math.max(1, Math.ceil(view.shown.length / size));
   view.at = clamped(at, 0, pages - 1);
   const part = view.shown.slice(view.at * size, (view.at + 1) * size);
+  heights.disconnect();
   document.getElementById("cards").replaceChildren(...part.map(makeCard));
+  for (const article of document.querySelectorAll(".card > article")) heights.observe(article);
   document.getElementById("pager").hidden = pages === 1;
   document.getElementById("where").textContent = `Page ${view.at + 1} of ${pages}`;
   document.getElementById("previous").disabled = view.at === 0;
@@ -74,7 +86,7 @@ for (const id of ["search", "identity"]) control[id].addEventListener("input", r
 document.getElementById("toolbar").addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("previous").addEventListener("click", () => turnPage(-1));
 document.getElementById("next").addEventListener("click", () => turnPage(1));
-document.getElementById("forget").addEventListener("click", () => {
+document.getElementById("forget")?.addEventListener("click", () => {
   decisions.clear();
   storeDecisions();
   showPage(view.at);

@@ -81,6 +81,23 @@ function openZoom(photo, x = 0.5, y = 0.5, times = 1) {
   zoom.panes.focus();
 }
 
+// Show a face with as much around it as it is wide. Where the size of the photo is not recorded, that
+// of the original tells where the face is, once it is there.
+function openFace(photo, face) {
+  openZoom(photo);
+  const goThere = () => {
+    const [width, height] = photo.size ?? [zoom.before.naturalWidth, zoom.before.naturalHeight];
+    const [left, top, right, bottom] = face.box;
+    const share = Math.max((right - left) / width, ((bottom - top) / height));
+    if (zoom.photo === photo) {
+      look(1 / (2 * Math.max(share, 0.01)), (left + right) / 2 / width, (top + bottom) / 2 / height);
+    }
+  };
+  if (!face.box || face.page > 1) return; // the first page is what is shown
+  if (photo.size || zoom.before.complete) goThere();
+  else zoom.before.addEventListener("load", goThere, { once: true });
+}
+
 const zoomActions = {
   in: () => look(zoom.times * 1.5, zoom.x, zoom.y),
   out: () => look(zoom.times / 1.5, zoom.x, zoom.y),

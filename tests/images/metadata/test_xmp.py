@@ -56,6 +56,16 @@ def test_a_second_restoration_replaces_the_note_of_the_first():
     assert values(twice, IPTC_NAMESPACE, "DigitalSourceType") == [SOURCE_TYPE]
 
 
+def test_strength_and_the_hash_of_the_original_are_said_if_they_are_known():
+    note = Restoration("base", "ab" * 32, strength=0.6, original_sha256="ef" * 32)
+    known = annotated(XMP, note)
+    assert values(known, OUR_NAMESPACE, "Strength") == ["0.6"]
+    assert values(known, OUR_NAMESPACE, "OriginalSHA256") == ["ef" * 32]
+    unsaid = annotated(known, NOTE)
+    assert values(unsaid, OUR_NAMESPACE, "Strength") == []
+    assert values(unsaid, OUR_NAMESPACE, "OriginalSHA256") == []
+
+
 def test_the_subject_of_the_packet_is_kept():
     packet = XMP.replace(b'rdf:about=""', b'rdf:about="uuid:7"')
     assert annotated(packet, NOTE).count(b'rdf:about="uuid:7"') == 2

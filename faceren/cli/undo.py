@@ -1,0 +1,69 @@
+"""What ``faceren restore`` does with an earlier run: its page, its check, photos taken back."""
+
+from collections import Counter
+from pathlib import Path
+
+from faceren.cli.screen import Screen, counted
+from faceren.commands.options import RunOptions
+
+
+def show_page(output: Path, how: RunOptions, screen: Screen) -> int:
+    """Write the review page of a run and say what is gone; return the exit status."""
+    from faceren.commands.review import review
+
+    written = review(output, max_pixels=how.max_pixels, workers=how.workers)
+    for note in written.notes:
+        screen.say(f"warning: {note}")
+    screen.say(f"{counted(written.photos, 'photo')}; wrote {written.page}")
+    return 0
+
+
+def show_verification(output: Path, screen: Screen) -> int:
+    """Say what of a run is not as it was recorded; return the exit status."""
+    from faceren.commands.verify import verify
+
+    found = verify(output)
+    for problem in found.problems:
+        screen.error(problem)
+    differences, states = 0, Counter[str]()
+    for photo in screen.progress(found.results, found.total, "photos"):
+        screen.item(photo.to_json())
+        differences += len(photo.differences)
+        states[photo.input] += 1
+        for difference in photo.differences:
+            screen.error(difference)
+    parts = ["all is as recorded"]
+    if differences:
+        parts = [counted(differences, "file differs", "files differ")]
+    if states["gone"]:
+        parts.append(counted(states["gone"], "original is not there", "originals are not there"))
+    if found.problems:
+        parts.append(counted(len(found.problems), "line is damaged", "lines are damaged"))
+    screen.say(f"{counted(found.total, 'photo')}: {', '.join(parts)}; in {output}")
+    return 1 if differences or found.problems else 0
+
+
+def show_revert(
+    choices: Path, output: Path, how: RunOptions, screen: Screen, *, with_page: bool
+) -> int:
+    """Put originals back, and say so as it goes on; return the exit status."""
+    from faceren.commands.review import revert, review
+    from faceren.runs.lists import read_list
+
+    listed = read_list(choices, "--revert")
+    run = revert(output, listed, max_pixels=how.max_pixels, workers=how.workers)
+    counts: Counter[str] = Counter()
+    for taken in screen.progress(run.results, run.total, "photos"):
+        counts[taken.status] += 1
+        screen.item(taken.line)
+        if taken.status == "failed":
+            screen.error(taken.reason)
+        elif taken.reason:
+            screen.say(taken.reason)
+    parts = [f"the original is back in {counts['reverted']}"]
+    parts += [f"{counts['unchanged']} had it already"] * bool(counts["unchanged"])
+    parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
+    screen.say(f"{counted(run.total, 'photo')}: {', '.join(parts)}; in {output}")
+    if with_page:
+        screen.say(f"look at {review(output, check='there').page}")
+    return 1 if counts["failed"] else 0

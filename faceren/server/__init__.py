@@ -1,0 +1,1 @@
+"""The review page as a page that acts, served to this computer alone."""

@@ -1,0 +1,295 @@
+"""What the page asks for is done here, one thing after the other, and can be undone.
+
+Every act goes through the commands, as if a person had typed them: the same refusals, the same
+record. Before an act, the photo's file and its line of the record are put aside; to undo is to put
+them back, and to write that down.
+"""
+
+import json
+import queue
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from faceren.checks import Json
+from faceren.commands.options import FolderOptions, RunOptions
+from faceren.commands.restore import restore
+from faceren.commands.review import (
+    STRONGER,
+    WEAKER,
+    PagePictures,
+    options_of,
+    revert,
+)
+from faceren.errors import ConfigError, FacerenError, unforeseen
+from faceren.files import atomic_path
+from faceren.images import shown
+from faceren.pages.review import pictures_of
+from faceren.restoration.options import RestoreOptions
+from faceren.runs.folder import inside, writing
+from faceren.runs.lists import Choice
+from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_run
+
+Act = Literal["keep", "again", "weaker", "stronger", "face", "only", "left"]
+"""Keep the original; restore anew, as before, weaker or stronger; keep the original of one face, or
+of all but one; restore a face, too, that was left alone."""
+MOST_UNDONE = 100
+"""Acts that can be undone."""
+LEAST_STRENGTH = 0.05
+
+
+@dataclass(frozen=True)
+class State:
+    """What the page shows of the work."""
+
+    busy: bool = False
+    text: str = ""
+    """What is being done, or was done at last."""
+    done: int = 0
+    total: int = 0
+    problem: str = ""
+    """Why the last thing was not done."""
+    finished: int = 0
+    """How many things are done since the start: a page that knows fewer asks for the photos."""
+    undoable: int = 0
+
+    def to_json(self) -> Json:
+        """Return what the page is sent."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Before:
+    """A photo as it was before an act."""
+
+    key: str
+    line: Line
+    header: Line
+    kept: Path | None
+    """A copy of its output; None if it had none."""
+
+
+class Desk:
+    """One thread does what is asked for, in order.
+
+    Args:
+        output: The folder that ``restore`` writes.
+        options: How photos are restored that the folder does not know yet.
+        how: With what.
+    """
+
+    def __init__(self, output: Path, options: RestoreOptions, how: RunOptions) -> None:
+        self.output = output
+        self.options = options
+        self.how = how
+        self._state = State()
+        self._lock = threading.Lock()
+        self._waiting: queue.SimpleQueue[tuple[str, Callable[[], str]] | None] = queue.SimpleQueue()
+        self._undo: list[Before] = []
+        self._aside = tempfile.TemporaryDirectory(
+            prefix="faceren-undo-",
+            ignore_cleanup_errors=True,  # a photo may be worked on yet
+        )
+        self._number = 0
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="faceren-desk", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> State:
+        """What the page shows now."""
+        with self._lock:
+            return self._state
+
+    def act(self, act: str, key: str, index: int | None = None) -> None:
+        """Ask for an act on a photo.
+
+        Args:
+            act: One of ``Act``.
+            key: The photo's name in the record.
+            index: Of a face, from 0, for ``face``, ``only`` and ``left``.
+
+        Raises:
+            ConfigError: If there is no such act, photo or face.
+        """
+        if act not in get_args(Act):
+            raise ConfigError(f"expected one of {', '.join(get_args(Act))}, got {act!r:.40}")
+        line = self._manifest().items.get(key)
+        if line is None:
+            raise ConfigError(f"{key!r:.120} is none of the photos of this folder")
+        if act in ("face", "only", "left"):
+            faces = line.get("left" if act == "left" else "faces") or []
+            if index is None or not 0 <= index < len(faces):
+                raise ConfigError(f"expected a face from 0 to {len(faces) - 1}, got {index!r:.20}")
+        self._ask(f"{shown(key)}: {WORDS[act]}", lambda: self._act(act, key, index or 0))
+
+    def add(self, inputs: Sequence[Path], name: str) -> None:
+        """Ask for photos to be restored into the folder.
+
+        Args:
+            inputs: Photos and folders.
+            name: What they are called while it goes on.
+        """
+        self._ask(f"restoring {shown(name)}", lambda: self._restored(inputs))
+
+    def undo(self) -> None:
+        """Ask for the last act that was done to be undone.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        with self._lock:
+            if not self._undo:
+                raise ConfigError("there is nothing to undo")
+        self._ask("undoing", self._undone)
+
+    def end(self, seconds: float = 30.0) -> None:
+        """Stop after the photo that is being worked on; what was asked for beyond is not done."""
+        self._ending.set()
+        self._waiting.put(None)
+        self._thread.join(seconds)
+        self._aside.cleanup()
+
+    def _ask(self, text: str, job: Callable[[], str]) -> None:
+        with self._lock:
+            self._state = replace(self._state, busy=True, text=f"{text}…", problem="")
+        self._waiting.put((text, job))
+
+    def _work(self) -> None:
+        while (asked := self._waiting.get()) is not None and not self._ending.is_set():
+            text, job = asked
+            self._show(busy=True, text=f"{text}…", done=0, total=0)
+            problem = ""
+            try:
+                text = job() or text
+            except FacerenError as error:
+                problem = str(error)
+            except Exception as error:  # the page stays, whatever happens to one photo
+                problem = str(unforeseen(error))
+            with self._lock:
+                self._state = replace(
+                    self._state,
+                    busy=not self._waiting.empty(),
+                    text="" if problem else text,
+                    problem=shown(problem),
+                    finished=self._state.finished + 1,
+                    undoable=len(self._undo),
+                )
+
+    def _show(self, **changes: Any) -> None:
+        with self._lock:
+            self._state = replace(self._state, **changes)
+
+    def _manifest(self) -> Manifest:
+        return read_run(self.output, "restore")
+
+    def _act(self, act: str, key: str, index: int) -> str:
+        manifest = self._manifest()
+        line, options = manifest.items[key], options_of(manifest.headers[key])
+        before = self._put_aside(manifest, key)
+        if act == "keep":
+            self._taken_back([Choice(key)])
+        elif act == "face":
+            self._taken_back([Choice(key, index)])
+        elif act == "only":
+            others = [n for n, face in enumerate(line["faces"]) if not face.get("reverted")]
+            self._taken_back([Choice(key, n) for n in others if n != index])
+        else:
+            factor = {"weaker": WEAKER, "stronger": STRONGER}.get(act, 1.0)
+            strength = min(1.0, max(LEAST_STRENGTH, round(options.strength * factor, 2)))
+            box = line["left"][index]["box"] if act == "left" else None
+            self._anew(key, replace(options, strength=strength), box)
+        self._undo = [*self._undo, before][-MOST_UNDONE:]
+        return f"{shown(key)}: {DONE[act]}"
+
+    def _taken_back(self, choices: Sequence[Choice]) -> None:
+        for taken in revert(self.output, choices, max_pixels=self.how.max_pixels).results:
+            if taken.status == "failed":
+                raise FacerenError(taken.reason)
+
+    def _anew(self, key: str, options: RestoreOptions, box: Sequence[float] | None) -> None:
+        """Restore one photo anew, and maybe a face of it that was left alone."""
+        folder = Path(self._aside.name)
+        listed = [folder / "only.txt"]
+        _write(listed[0], [json.dumps(key)])
+        if box is not None:
+            listed.append(folder / "boxes.jsonl")
+            _write(listed[1], [json.dumps({"photo": key, "box": list(box)})])
+        asked = FolderOptions(only=listed[0], boxes=None if box is None else listed[1])
+        self._run([], options, asked)
+
+    def _restored(self, inputs: Sequence[Path]) -> str:
+        counts = self._run(inputs, self.options, FolderOptions())
+        return ", ".join(f"{number} {words}" for words, number in counts.items() if number)
+
+    def _run(
+        self, inputs: Sequence[Path], options: RestoreOptions, folder: FolderOptions
+    ) -> dict[str, int]:
+        watcher = PagePictures(pictures_of(self.output))
+        run = restore(inputs, self.output, options, how=self.how, folder=folder, watcher=watcher)
+        counts = dict.fromkeys(("restored", "without a face", "unchanged", "failed"), 0)
+        names = {"no_face": "without a face", "skipped": "unchanged"}
+        problems: list[str] = []
+        for done, photo in enumerate(run.results, start=1):
+            self._show(done=done, total=run.total)
+            counts[names.get(photo.status, photo.status)] += 1
+            if photo.status == "failed":
+                problems.append(photo.reason)
+            if self._ending.is_set():
+                break
+        if problems:
+            more = f" ({len(problems) - 1} more failed)" if problems[1:] else ""
+            raise FacerenError(problems[0] + more)
+        return counts
+
+    def _put_aside(self, manifest: Manifest, key: str) -> Before:
+        line, kept = manifest.items[key], None
+        made = inside(self.output, key)
+        if line.get("output") and made.is_file():
+            self._number += 1
+            kept = Path(self._aside.name) / f"{self._number}{made.suffix}"
+            shutil.copyfile(made, kept)
+        return Before(key, line, manifest.headers[key], kept)
+
+    def _undone(self) -> str:
+        before = self._undo[-1]
+        made = inside(self.output, before.key)
+        header = self._manifest().header
+        with writing(self.output, [before.key]):
+            if before.kept is not None:
+                with atomic_path(made) as temporary:
+                    shutil.copyfile(before.kept, temporary)
+            with ManifestWriter(self.output / MANIFEST_NAME, before.header) as writer:
+                writer.append(before.line)
+            with ManifestWriter(self.output / MANIFEST_NAME, header):
+                pass  # the last header stays that of the last restoration
+        del self._undo[-1]
+        return f"{shown(before.key)}: as it was before"
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+WORDS: dict[str, str] = {
+    "keep": "putting the original back",
+    "again": "restoring",
+    "weaker": "restoring, weaker",
+    "stronger": "restoring, stronger",
+    "face": "putting the original face back",
+    "only": "putting the other faces back",
+    "left": "restoring this face, too",
+}
+DONE: dict[str, str] = {
+    "keep": "the original is back",
+    "again": "restored",
+    "weaker": "restored, weaker",
+    "stronger": "restored, stronger",
+    "face": "the original face is back",
+    "only": "this face alone is restored",
+    "left": "restored with this face",
+}

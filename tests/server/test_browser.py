@@ -1,0 +1,160 @@
+"""The page that acts, in a real browser: from a dropped photo to the picture that is kept."""
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from faceren.images import write_png
+from faceren.runs.manifest import read_manifest
+from tests.pages.browser import AXE, CHROMIUM, needs_chromium, serious
+from tests.runs import make_run
+
+DROP = """async ([data, name]) => {
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, { type: "image/png" }));
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    const told = { bubbles: true, cancelable: true, dataTransfer: transfer };
+    document.body.dispatchEvent(new DragEvent(type, told));
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with needs_chromium()() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Open a served page; nothing may go wrong, and nothing leave this computer meanwhile."""
+    wrong, contexts = [], []
+
+    def open_page(served, expected="nothing", **more):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | more)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: expected in m.text or wrong.append(m.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "request",
+            lambda r: r.url.startswith((served.address, "data:", "blob:")) or wrong.append(r.url),
+        )
+        page.goto(served.address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def said(page, end):
+    """Wait until the page says that something is done, and shows it."""
+    page.locator("#work-text", has_text=re.compile(f"{end}$")).wait_for(timeout=120_000)
+    page.locator("#work-bar").wait_for(state="hidden")
+
+
+def card(page, name):
+    return page.locator(".card").filter(has_text=name)
+
+
+def test_from_drop_to_download(serve, opened, tmp_path, astronaut):
+    import base64
+
+    write_png(tmp_path / "portrait.png", astronaut[:300, 60:360])
+    data = base64.b64encode((tmp_path / "portrait.png").read_bytes()).decode()
+    out = tmp_path / "out"
+    out.mkdir()
+    page = opened(serve(out), expected="422")  # the text is no photo
+    assert page.locator("#found").inner_text() == "0 photos"
+    page.evaluate(DROP, [base64.b64encode(b"a letter").decode(), "letter.png"])
+    page.wait_for_selector("#work-problem:not([hidden])")
+    assert "letter.png" in page.locator("#work-problem").inner_text()
+    page.evaluate(DROP, [data, "portrait.png"])
+    photo = card(page, "portrait.png")
+    photo.wait_for(timeout=120_000)
+    assert "restored" in photo.locator(".badges").first.inner_text()
+    assert (out / "portrait.png").exists()
+
+    photo.get_by_label("Restore portrait.png again").select_option("weaker")
+    said(page, "portrait.png: restored, weaker")
+    (line,) = read_manifest(out / "manifest.jsonl").items.values()
+    assert line["faces"][0]["strength"] == 0.6
+    weaker = (out / "portrait.png").read_bytes()
+
+    card(page, "portrait.png").get_by_label("Keep the original of portrait.png").check()
+    said(page, "is back")
+    assert (out / "portrait.png").read_bytes() == (tmp_path / "portrait.png").read_bytes()
+    page.get_by_role("button", name="Undo").click()
+    said(page, "before")
+    assert (out / "portrait.png").read_bytes() == weaker
+
+    link = card(page, "portrait.png").locator(".pair")
+    link.wait_for()
+    with page.expect_download() as saving:
+        link.click()
+    saving.value.save_as(tmp_path / "pair.jpg")
+    assert saving.value.suggested_filename == "portrait-before-after.jpg"
+    with Image.open(tmp_path / "pair.jpg") as image:
+        assert image.size == (2 * 300 + 3 * 8, image.size[1])
+
+
+def test_it_can_be_used_with_the_keyboard_alone_on_a_phone(serve, opened, tmp_path):
+    out = make_run(tmp_path)
+    page = opened(serve(out), viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    def tab_to(label):
+        for _ in range(120):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.getAttribute('aria-label')") == label:
+                return
+        raise AssertionError(f"{label} is not reached")
+
+    tab_to("Zoom to face 1 of a b/one.png")
+    page.keyboard.press("Enter")
+    assert page.locator("#zoom-name").inner_text() == "a b/one.png"
+    page.keyboard.press("Escape")
+    tab_to("Keep the original of a b/one.png")
+    page.keyboard.press("Space")
+    said(page, "is back")
+    page.locator("#undo:enabled").wait_for()
+    kept = page.get_by_label("Keep the original of a b/one.png")
+    kept.and_(page.locator(":focus:checked")).wait_for()
+    page.locator("#undo").focus()
+    page.keyboard.press("Enter")
+    said(page, "before")
+    line = read_manifest(out / "manifest.jsonl").items["a b/one.png"]
+    assert line["status"] == "restored"
+
+
+def test_a_page_whose_server_has_ended_says_so(serve, opened, tmp_path):
+    served = serve(make_run(tmp_path))
+    page = opened(served, expected="ERR_CONNECTION_REFUSED")
+    served.server.should_exit = True
+    served.thread.join()
+    card(page, "one.png").get_by_label("Keep the original of").check()
+    page.wait_for_selector("#work-problem:not([hidden])")
+    assert "faceren does not answer" in page.locator("#work-problem").inner_text()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_serious(serve, browser, tmp_path, scheme, width):
+    if not Path(AXE).is_file():
+        pytest.skip("needs axe-core (npm; FACEREN_TEST_AXE names its axe.min.js)")
+    served = serve(make_run(tmp_path))
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.goto(served.address)
+    card(page, "two.png").get_by_role(
+        "button", name="This face only: face 1 of a b/two.png"
+    ).click()
+    page.locator("#undo:enabled").wait_for()
+    assert serious(page) == []
+    context.close()
