@@ -53,7 +53,7 @@ ASSETS = {
             name="wear-detector",
             package="faceren",
             path="faceren-wear.safetensors",
-            sha256="103f2e1599804549467f309308a43af1a1f13b468d2aa0f066fadb19a0289026",
+            sha256="26ef4654160818b26c9382205e849c77e22f07b99dbadea1a1f1ead63e4dc51b",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

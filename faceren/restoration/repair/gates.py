@@ -59,8 +59,8 @@ class Thresholds:
     """Somewhere in a component among many."""
 
 
-AUTO = Thresholds(certain=217, likely=128, dense=242)
-STRONG = Thresholds(certain=153, likely=90, dense=217)
+AUTO = Thresholds(certain=253, likely=190, dense=255)
+STRONG = Thresholds(certain=217, likely=128, dense=242)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from faceren.errors import ConfigError
+from faceren.restoration.options import RestoreOptions
+from faceren.restoration.repair.mask import LEVEL
+from tests.calls import restored
+
+
+@pytest.fixture
+def landscape(tmp_path: Path) -> Path:
+    """A smooth picture of nothing, with a bright scratch, in 16 bits."""
+    down, across = np.mgrid[0:320, 0:400]
+    plane = (25_000 + 5000 * np.sin(down / 40) * np.cos(across / 60)).astype(np.uint16)
+    raster = np.repeat(plane[..., None], 3, 2)
+    cv2.line(raster, (60, 40), (250, 120), (64_000,) * 3, 3)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), raster)
+    return folder
+
+
+def read(path: Path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def test_auto_changes_the_mask_alone_in_the_photos_own_depth(landscape, tmp_path) -> None:
+    out = tmp_path / "out"
+    (photo,) = restored([landscape], out, repair="auto")
+    assert (photo.status, photo.faces) == ("restored", ())
+    mask = read(out / "masks" / "a.png.png") > 0
+    before, after = read(landscape / "a.png"), read(out / "a.png")
+    assert after.dtype == np.uint16
+    assert np.array_equal(before[~mask], after[~mask])
+    core = before[..., 0] > 60_000
+    assert mask[core].mean() > 0.9
+    assert after[core & mask].max() < 40_000
+    line = json.loads((out / "manifest.jsonl").read_text().splitlines()[-1])
+    (repair,) = line["repair"]
+    assert repair["filled"]
+    assert repair["share"] == pytest.approx(mask.mean(), abs=1e-5)
+    assert b"pixels filled" in (out / "a.png").read_bytes()
+
+
+def test_suggest_shows_the_mask_and_copies_the_file(landscape, tmp_path) -> None:
+    out = tmp_path / "out"
+    (photo,) = restored([landscape], out, repair="suggest")
+    assert photo.status == "no_face"
+    assert (out / "a.png").read_bytes() == (landscape / "a.png").read_bytes()
+    assert read(out / "masks" / "a.png.png").any()
+    assert not photo.repairs[0].filled
+
+
+def test_an_edited_mask_is_obeyed_and_off_looks_for_nothing(landscape, tmp_path, run) -> None:
+    edited, out = tmp_path / "edited", tmp_path / "out"
+    edited.mkdir()
+    mask = np.zeros((320, 400), np.uint8)
+    mask[200:206, 100:200] = 3 * LEVEL
+    Image.fromarray(mask).save(edited / "a.png.png")
+    assert run("restore", landscape, "-o", out, "--repair-mask", edited, "--no-report")[0] == 0
+    before, after = read(landscape / "a.png"), read(out / "a.png")
+    assert np.array_equal(before[mask == 0], after[mask == 0])
+    assert (before != after).any()
+    assert not (out / "masks").exists()
+    plain = tmp_path / "plain"
+    (photo,) = restored([landscape], plain)
+    assert photo.repairs == ()
+    assert (plain / "a.png").read_bytes() == (landscape / "a.png").read_bytes()
+
+
+def test_a_folder_of_masks_that_is_none_is_refused(landscape, tmp_path) -> None:
+    from faceren.commands.restore import repairer_of
+
+    with pytest.raises(ConfigError, match="--repair-mask: expected a folder of masks, .* is none"):
+        repairer_of(RestoreOptions(), tmp_path / "nowhere")
