@@ -13,15 +13,15 @@ from faceren.cli.parameters import Output, given_by
 from faceren.cli.screen import Screen, ScreenOptions, counted
 from faceren.cli.settings import SETTINGS_NAME, settings_for
 from faceren.cli.undo import show_page, show_revert, show_verification
-from faceren.commands.options import MACHINE, PIPE, REDO, FolderOptions, RunOptions
+from faceren.commands.options import MACHINE, PIPE, FolderOptions, PageOptions, RunOptions
 from faceren.errors import ConfigError, MachineError
-from faceren.restoration.options import EVERYDAY, OUTPUT, Preset, RestoreOptions
+from faceren.restoration.options import EVERYDAY, Preset, RestoreOptions
 
 NAMED = 5
 """Files left out that are named; how many there are is said, too."""
 NEED_A_FOLDER = {
-    *("report", "report_only", "revert", "verify", "json", "open_page"),
-    *(field.name for field in fields(FolderOptions)),
+    "json",
+    *(field.name for kind in (FolderOptions, PageOptions) for field in fields(kind)),
 }
 """Options that say what to do with the photos of a folder, or in one."""
 
@@ -53,40 +53,7 @@ def restore(
             rich_help_panel=MACHINE,
         ),
     ] = None,
-    report: Annotated[
-        bool,
-        Option("--report/--no-report", help="Write OUT/report.html.", rich_help_panel=OUTPUT),
-    ] = True,
-    open_page: Annotated[
-        bool,
-        Option(
-            "--open",
-            help="Open the page in the browser afterwards, as faceren open does.",
-            rich_help_panel=EVERYDAY,
-        ),
-    ] = False,
-    report_only: Annotated[
-        Path | None,
-        Option(
-            help="Write that page anew, do nothing else.", metavar="OUT", rich_help_panel=OUTPUT
-        ),
-    ] = None,
-    revert: Annotated[
-        Path | None,
-        Option(
-            help="File that lists photos and faces to take back; - reads it from stdin.",
-            metavar="LIST",
-            rich_help_panel=REDO,
-        ),
-    ] = None,
-    verify: Annotated[
-        Path | None,
-        Option(
-            help="Compare all files with the hashes recorded there; write nothing.",
-            metavar="OUT",
-            rich_help_panel=REDO,
-        ),
-    ] = None,
+    page: PageOptions,
     shown: ScreenOptions,
 ) -> None:
     """Restore the faces in photos; everything else stays as it is."""
@@ -100,20 +67,20 @@ def restore(
     if PIPE in (*inputs, output):
         refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER]
         raise Exit(show_stream(inputs, output, options, how, screen, refused))
-    if verify is not None:
-        raise Exit(show_verification(verify, screen))
-    if report_only is not None:
-        raise Exit(show_page(report_only, how, screen))
+    if page.verify is not None:
+        raise Exit(show_verification(page.verify, screen))
+    if page.report_only is not None:
+        raise Exit(show_page(page.report_only, how, screen))
     if output is None:
         raise ConfigError(_no_output(inputs))
-    if revert is not None:
-        raise Exit(show_revert(revert, output, how, screen, with_page=report))
+    if page.revert is not None:
+        raise Exit(show_revert(page.revert, output, how, screen, with_page=page.report))
     if _is_one_file(inputs, output):
         allowed = {"overwrite", "json"}
         refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER - allowed]
         raise Exit(show_file(inputs[0], output, options, how, screen, refused, folder.overwrite))
-    status = show_restoration(inputs, output, options, how, folder, screen, with_page=report)
-    if open_page and not folder.dry_run:
+    status = show_restoration(inputs, output, options, how, folder, screen, with_page=page.report)
+    if page.open_page and not folder.dry_run:
         show_open(output, options, how, screen)
     raise Exit(status)
 
@@ -232,17 +199,21 @@ def show_restoration(
         raise
     if with_page:
         review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
-    left_out = [path for path in run.left_out if path.name != SETTINGS_NAME]
-    if left_out:
-        names = ", ".join(path.name for path in left_out[:NAMED])
-        names += ", …" if len(left_out) > NAMED else ""
-        files = counted(len(left_out), "file is", "files are")
-        screen.say(f"{files} of no kind that is restored: {names}")
-        screen.item({"left_out": [str(path) for path in left_out]})
+    show_left_out([path for path in run.left_out if path.name != SETTINGS_NAME], screen)
     screen.say(_summary(run.total, counts, faces, output, dry=folder.dry_run))
     if with_page:
         screen.say(f"look at {output / PAGE_NAME}")
     return 1 if counts["failed"] else 0
+
+
+def show_left_out(files: list[Path], screen: Screen) -> None:
+    """Say which files are of no kind that is restored, if there are any."""
+    if files:
+        names = ", ".join(path.name for path in files[:NAMED])
+        names += ", …" if len(files) > NAMED else ""
+        count = counted(len(files), "file is", "files are")
+        screen.say(f"{count} of no kind that is restored: {names}")
+        screen.item({"left_out": [str(path) for path in files]})
 
 
 def _summary(total: int, counts: Counter[str], faces: int, output: Path, *, dry: bool) -> str:

@@ -205,6 +205,46 @@ class FolderOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """What is done with the results of a restoration, or with those of an earlier one instead."""
+
+    report: Annotated[
+        bool,
+        Option("--report/--no-report", help="Write OUT/report.html.", rich_help_panel=OUTPUT),
+    ] = True
+    open_page: Annotated[
+        bool,
+        Option(
+            "--open",
+            help="Open the page in the browser afterwards, as faceren open does.",
+            rich_help_panel=EVERYDAY,
+        ),
+    ] = False
+    report_only: Annotated[
+        Path | None,
+        Option(
+            help="Write that page anew, do nothing else.", metavar="OUT", rich_help_panel=OUTPUT
+        ),
+    ] = None
+    revert: Annotated[
+        Path | None,
+        Option(
+            help="File that lists photos and faces to take back; - reads it from stdin.",
+            metavar="LIST",
+            rich_help_panel=REDO,
+        ),
+    ] = None
+    verify: Annotated[
+        Path | None,
+        Option(
+            help="Compare all files with the hashes recorded there; write nothing.",
+            metavar="OUT",
+            rich_help_panel=REDO,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DegradeOptions:
     """What is done to clean photos."""
 

@@ -44,7 +44,7 @@ def usable_cores() -> int:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         cores = os.cpu_count() or 1
-    return min(cores, whole_number(os.environ.get("OMP_NUM_THREADS", "")) or cores)
+    return whole_number(os.environ.get("OMP_NUM_THREADS", "")) or cores
 
 
 class Session:

@@ -94,17 +94,9 @@ def finish(
         written = prepared.sha256
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
-        said = note if changed else None
-        if said is not None:
-            filled = "; ".join(page.in_words() for page in prepared.repairs if page.filled)
-            said = replace(said, strength=options.strength, original_sha256=prepared.sha256)
-            said = replace(said, repaired=filled)
-        warnings = write_photo(
-            job.output, photo, format=options.format, quality=options.quality, note=said
-        )
+        warnings, written = _write(prepared, photo, options, note if changed else None)
         if save_faces:
             _save(job, faces)
-        written = _hash_of_output(job)
     result = PhotoResult(
         source=job.source,
         output=job.output,
@@ -122,6 +114,19 @@ def finish(
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _write(
+    prepared: Prepared, photo: Photo, options: RestoreOptions, note: Restoration | None
+) -> tuple[tuple[str, ...], str]:
+    """Write a photo, saying that it was restored; return what it does not hold, and its hash."""
+    if note is not None:
+        filled = "; ".join(page.in_words() for page in prepared.repairs if page.filled)
+        note = replace(note, strength=options.strength, original_sha256=prepared.sha256)
+        note = replace(note, repaired=filled)
+    output, quality = prepared.job.output, options.quality
+    warnings = write_photo(output, photo, format=options.format, quality=quality, note=note)
+    return warnings, _hash_of_output(prepared.job)
 
 
 def _write_masks(prepared: Prepared) -> None:

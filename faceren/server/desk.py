@@ -205,7 +205,8 @@ class Desk:
             strength = min(1.0, max(LEAST_STRENGTH, round(options.strength * factor, 2)))
             box = line["left"][index]["box"] if act == "left" else None
             self._anew(key, replace(options, strength=strength), box)
-        self._undo = [*self._undo, replace(before, after=self._hash(key))][-MOST_UNDONE:]
+        if self._manifest().items[key] != line:  # else nothing has changed that could be undone
+            self._undo = [*self._undo, replace(before, after=self._hash(key))][-MOST_UNDONE:]
         return f"{shown(key)}: {DONE[act]}"
 
     def _taken_back(self, choices: Sequence[Choice]) -> None:

@@ -58,21 +58,20 @@ def first_tensor(**values):
     return with_table(lambda table: next(v for k, v in table.items() if k[0] != "_").update(values))
 
 
-def filled(value):
-    """All weights of a network of the right shape are this value."""
+def filled(value, kind="F32"):
+    """All weights of a network of the right shape are this value, a NumPy scalar, of one kind."""
 
     def change(table):
         for key, tensor in table.items():
             if key != "__metadata__":
-                tensor["dtype"] = "F32"
-                start = sizes[-1]
-                sizes.append(start + 4 * int(np.prod(tensor["shape"])))
-                tensor["data_offsets"] = [start, sizes[-1]]
+                start = places[-1]
+                places.append(start + value.itemsize * int(np.prod(tensor["shape"])))
+                tensor |= {"dtype": kind, "data_offsets": [start, places[-1]]}
 
-    sizes = [0]
-    head = with_table(change)
-    size = 8 + int.from_bytes(head[:8], "little")
-    return head[:size] + np.full(sizes[-1] // 4, value, np.float32).tobytes()
+    places = [0]
+    data = with_table(change)
+    size = 8 + int.from_bytes(data[:8], "little")
+    return data[:size] + value.tobytes() * (places[-1] // value.itemsize)
 
 
 def packed():
@@ -121,14 +120,14 @@ FILES = {
     "ckpt_info.safetensors": with_header(
         {"format_version": 1, "config": MODEL, "info": {"name": ["a"], "images_seen": {}}}
     ),
-    "ckpt_eight.safetensors": first_tensor(dtype="F8_E4M3"),
-    "ckpt_complex.safetensors": first_tensor(dtype="C64"),
+    "ckpt_eight.safetensors": filled(np.uint8(1), "F8_E4M3"),
+    "ckpt_complex.safetensors": filled(np.complex64(1), "C64"),
     "ckpt_overlap.safetensors": first_tensor(data_offsets=[2, 10]),
     "ckpt_offset.safetensors": first_tensor(data_offsets=[2**63, 2**63 + 4]),
     "ckpt_shape.safetensors": first_tensor(shape=[2**62, 2**62, 2**62]),
     "ckpt_header.safetensors": (2**24).to_bytes(8, "little") + b'{"a":' + bytes(2**24),
     "ckpt_tables.safetensors": (2**63).to_bytes(8, "little") + b"{}",
-    "ckpt_nan.safetensors": filled(np.nan),
+    "ckpt_nan.safetensors": filled(np.float32("nan")),
     "ckpt_stride.safetensors": config(stem_stride=64, depth=10),
     "ckpt_fine.safetensors": config(stem_stride=1, width=512),
     "ckpt_large.safetensors": config(**LARGE),

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 from tests.attack.targets import TARGETS
 
-SHORT = {"checkpoint": 25, "pth": 40}
+SHORT = {"checkpoint": 25, "weights": 60, "pth": 40}
 """Executions in the suite of those that are slow; 150 of the others."""
 
 

@@ -301,12 +301,15 @@ def test_a_full_disk_ends_the_run(
         degraded([clean], tmp_path / "out", task="full")
 
 
-def test_a_run_has_a_length_and_a_default_output(clean: Path, tmp_path: Path) -> None:
+def test_a_run_has_a_length_and_a_default_output(
+    clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     planned = degrade([clean], None, DegradeOptions(task="jpeg", workers=1))
     assert len(planned) == 3
-    assert planned.output == tmp_path / "clean_jpeg"
+    assert planned.output == Path("clean_jpeg")
     assert len(list(planned)) == 3
-    assert default_output([clean / "one.png"], "full") == clean / "one_full"
+    assert default_output([clean / "one.png"], "full") == Path("one_full")
 
 
 def test_a_run_that_is_left_half_way_goes_on_later(clean: Path, tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_originals_come_back_at_once_and_undo_takes_that_back(served, output, tm
     before = (output / TWO).read_bytes()
     recorded = line_of(output, TWO)
     assert served.post("act", {"act": "keep", "key": TWO})[0] == 202
+    assert served.post("act", {"act": "keep", "key": TWO})[0] == 202  # which changes nothing
     state = served.done()
     assert (state.text, state.undoable) == (f"{TWO}: the original is back", 1)
     assert (output / TWO).read_bytes() == (tmp_path / "photos" / TWO).read_bytes()
