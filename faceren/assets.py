@@ -50,6 +50,13 @@ ASSETS = {
             source="trained by this project; research and non-commercial use",
         ),
         Asset(
+            name="wear-detector",
+            package="faceren",
+            path="faceren-wear.safetensors",
+            sha256="103f2e1599804549467f309308a43af1a1f13b468d2aa0f066fadb19a0289026",
+            source="trained by this project; research and non-commercial use",
+        ),
+        Asset(
             name="lpips-alexnet",
             package="faceren",
             path="lpips-alexnet.safetensors",

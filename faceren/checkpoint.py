@@ -7,7 +7,8 @@ stored in half precision if asked, vectors always in float32. Its metadata has o
 ``faceren`` (with more, equal weights would not give equal bytes), a JSON object of
 
 * ``format_version``: 1;
-* ``config``: the fields of ``GeneratorConfig``; one that is missing has its default;
+* ``config``: the fields of ``GeneratorConfig``; one that is missing has its default; or, in a
+  file with a detector, ``detector`` with those of ``DetectorConfig``;
 * ``info``: the fields of ``CheckpointInfo``; the same.
 """
 
@@ -26,6 +27,7 @@ from torch.nn.utils import parametrize
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
+from faceren.networks.detector import Detector
 from faceren.networks.generator import Generator
 from faceren.networks.pickled import DAMAGED, UNREADABLE, load_tensors
 from faceren.networks.published import import_published
@@ -54,13 +56,13 @@ class LoadedCheckpoint:
 
 
 def save_checkpoint(
-    path: Path, network: Generator, *, info: CheckpointInfo, half: bool = True
+    path: Path, network: Generator | Detector, *, info: CheckpointInfo, half: bool = True
 ) -> None:
-    """Write a generator to one ``.safetensors`` file, whole or not at all.
+    """Write a network to one ``.safetensors`` file, whole or not at all.
 
     Args:
         path: File to write; its folder is made if needed.
-        network: Generator on any device; it stays as it is.
+        network: Generator or detector on any device; it stays as it is.
         info: What to say about the weights.
         half: Store kernels in float16; otherwise everything in float32.
 
@@ -80,9 +82,10 @@ def save_checkpoint(
                 f"{path.name}: {key!r} has values that are not finite as {kind}; "
                 f"not written (half=False stores larger values)"
             )
+    kind_of_config = "detector" if isinstance(network, Detector) else "config"
     header = {
         "format_version": FORMAT_VERSION,
-        "config": dataclasses.asdict(network.config),
+        kind_of_config: dataclasses.asdict(network.config),
         "info": dataclasses.asdict(info),
     }
     atomic_write(path, save(tensors, metadata={METADATA_KEY: json.dumps(header)}))

@@ -1,6 +1,7 @@
-"""The shape of a generator, as checkpoints and recipes state it."""
+"""The shapes of networks, as checkpoints and recipes state them, and kinds of damage."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Annotated, Literal
 
 from faceren.checks import Bounds, check_fields
@@ -21,6 +22,20 @@ Engine = Literal["auto", "onnx", "torch"]
 FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
 """What outputs are written as; ``jpg`` is the kind ``jpeg`` of ``images.checks``."""
 Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
+
+
+class Mark(IntEnum):
+    """Kinds of damage to the print, as masks and manifests number them."""
+
+    NONE = 0
+    BRIGHT_DUST = 1
+    DARK_DUST = 2
+    LINE = 3
+    """Scratches, hairs, cracks."""
+    CREASE = 4
+    LOSS = 5
+    """Where the emulsion or the paper is gone."""
+
 
 Count = Annotated[int, Bounds(1)]
 MOST = {
@@ -134,3 +149,23 @@ class GeneratorConfig:
 def gain_channels(octave: int, stem_stride: int) -> int:
     """Return the channels, at H / r by W / r, that hold the gains of an octave."""
     return 2 * max(1, stem_stride >> octave) ** 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """Shape of the network that finds marks: a small U-Net on gray."""
+
+    channels: tuple[Annotated[int, Bounds(1, 256)], ...] = (16, 32, 48, 64)
+    """Feature channels at half of the photo's pixels, at a quarter and so on."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, label="detector.{}".format)
+        if not 2 <= len(self.channels) <= 6:
+            raise ConfigError(
+                f"detector.channels: expected 2 to 6 numbers, got {len(self.channels)}"
+            )
+
+    @property
+    def stride(self) -> int:
+        """Sides of the input must be multiples of this many pixels."""
+        return int(2 ** len(self.channels))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from faceren.checks import check_fields, nearest
-from faceren.config import GeneratorConfig
+from faceren.config import DetectorConfig, GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 
@@ -23,7 +23,7 @@ METADATA_KEY = "faceren"
 FORMAT_VERSION = 1
 PICKLES = (".pth", ".pt")
 """Suffixes of state dicts that others have published, which torch alone reads."""
-Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig)
+Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig, DetectorConfig)
 SHOWN = 4
 """Keys that an error names before it counts the rest."""
 LARGEST_HEADER = 2**23
@@ -78,6 +78,18 @@ class StoredWeights:
     """SHA-256 of the file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredDetector:
+    """A file with a detector of marks as it is."""
+
+    config: DetectorConfig
+    info: CheckpointInfo
+    arrays: dict[str, Stored]
+    """By the keys of the state dict, float16 or float32."""
+    sha256: str
+    """SHA-256 of the file."""
+
+
 def _in_place_of_weights(path: Path) -> str:
     """Return what a download has left in place of weights, and what to do; or nothing."""
     if path.suffix.lower() == ".onnx":
@@ -96,9 +108,42 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
 
     Raises:
         MachineError: If the file is not there or is no ``.safetensors`` file.
-        ConfigError: If it is no checkpoint of ours, or of another format version, or its tensors
-            are of another type than ours.
+        ConfigError: If it is no checkpoint of ours, or of another format version, or of a detector,
+            or its tensors are of another type than ours.
     """
+    header = _header(path)
+    if "detector" in header:
+        raise ConfigError(
+            f"{path.name}: expected a network that restores faces, got a detector of marks"
+        )
+    return (
+        _from_fields(path, GeneratorConfig, header.get("config")),
+        _from_fields(path, CheckpointInfo, header.get("info")),
+    )
+
+
+def read_detector(path: Path) -> StoredDetector:
+    """Read a file with a detector of marks.
+
+    Raises:
+        MachineError: If the file is not there or is damaged.
+        ConfigError: If it is no checkpoint of ours, of another format version, or of a generator.
+    """
+    check_weights_file(path)
+    header = _header(path)
+    fields = header.get("detector")
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path.name}: expected a detector of marks, got another network")
+    lists = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    return StoredDetector(
+        config=_from_fields(path, DetectorConfig, lists),
+        info=_from_fields(path, CheckpointInfo, header.get("info")),
+        arrays=_read_arrays(path),
+        sha256=sha256_of(path),
+    )
+
+
+def _header(path: Path) -> dict[str, object]:
     try:
         _check_header_size(path)
         with safe_open(path, framework="np") as file:
@@ -123,10 +168,7 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
                 f"{path.name}: expected tensors of type {' or '.join(KINDS)}, "
                 f"got {key!r:.80} of {kind}"
             )
-    return (
-        _from_fields(path, GeneratorConfig, header.get("config")),
-        _from_fields(path, CheckpointInfo, header.get("info")),
-    )
+    return header
 
 
 def _check_header_size(path: Path) -> None:
@@ -158,6 +200,12 @@ def read_weights(path: Path) -> StoredWeights:
     """
     check_weights_file(path)
     config, info = read_header(path)
+    return StoredWeights(
+        config=config, info=info, arrays=_read_arrays(path), sha256=sha256_of(path)
+    )
+
+
+def _read_arrays(path: Path) -> dict[str, Stored]:
     try:
         with safe_open(path, framework="np") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -166,7 +214,7 @@ def read_weights(path: Path) -> StoredWeights:
     for key, array in arrays.items():
         if not np.isfinite(array).all():
             raise ConfigError(f"{path.name}: {key!r:.80} has values that are not finite")
-    return StoredWeights(config=config, info=info, arrays=arrays, sha256=sha256_of(path))
+    return arrays
 
 
 def check_fit(

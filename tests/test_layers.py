@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "faceren"
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"api"},  # what programs call
     {"bench"},  # runs the other commands as a user would, and measures them
     {"server"},  # a page that runs the commands
     {"commands"},

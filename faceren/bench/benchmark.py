@@ -11,6 +11,7 @@ from faceren.bench.output.report import Report
 from faceren.bench.output.text import markdown, quality_csv
 from faceren.bench.quality.ablation import ablation_suite
 from faceren.bench.quality.crops import PatchRow, crops_suite
+from faceren.bench.quality.repair import repair_suite
 from faceren.bench.quality.suite import Quality, face_set, quality_suite
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
@@ -41,6 +42,8 @@ def benchmark(request: Request, restorer: Restorer) -> Iterator[Row | Scored]:
         yield from speed_suite(request, restorer)
     if whole or request.suite == "quality":
         yield from quality_suite(request)
+    if request.suite == "repair":
+        yield from repair_suite(request)
     if request.suite == "ablation" or (whole and request.train is not None):
         yield from ablation_suite(request)
     elif whole:

@@ -14,7 +14,7 @@ from faceren.errors import ConfigError
 from faceren.metrics.names import PAPER_METRICS, parse_metrics
 from faceren.restoration.options import flag_of
 
-Suite = Literal["quality", "speed", "ablation", "crops", "all"]
+Suite = Literal["quality", "speed", "ablation", "crops", "repair", "all"]
 SAMPLES = Path("sample_photos/clean")
 TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full", "small", "historic")
 """The six of the paper, and ours: small faces and old photographs."""
@@ -28,7 +28,7 @@ class Request:
 
     clean: Annotated[Path, Argument(help="Folder of aligned clean faces.")] = SAMPLES
     suite: Annotated[Suite, Option(help="What to measure.")] = "all"
-    """``all`` is quality and speed; the ablation trains, and must be asked for."""
+    """``all`` is quality and speed; the others must be asked for."""
     tasks: Annotated[
         tuple[str, ...],
         Option(parser=commas, help="Tasks of degrade, split by commas.", metavar="TASKS"),

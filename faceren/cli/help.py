@@ -8,7 +8,7 @@ GROUPS = ("Arguments", "Everyday", "Output", "Undo and redo", "Faces", "Machine"
 """In the order of the help; an option without a group is one of the last."""
 VARIABLES = (
     "Every option but --json is also an environment variable: --min-face is FACEREN_MIN_FACE. "
-    "An option goes before a variable."
+    "An option goes before its variable."
 )
 WIDEST = 120
 """Columns of the help in a terminal that has more."""

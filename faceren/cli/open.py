@@ -49,6 +49,8 @@ def show_open(
 ) -> int:
     """Serve the page until it ends; return the exit status."""
     with screen.loading():
+        from faceren.commands.review import review
+        from faceren.runs.manifest import MANIFEST_NAME
         from faceren.server.serve import serve
 
     def on_open(address: str) -> None:
@@ -58,5 +60,7 @@ def show_open(
             screen.say("no browser was found: open that address in one of this computer")
 
     ended = serve(output, options, how, port=port, idle_minutes=idle, on_open=on_open)
+    if (output / MANIFEST_NAME).exists():
+        review(output, check="there", max_pixels=how.max_pixels)  # the page from disk is current
     screen.say("nobody looked for a while: ended" if ended == "idle" else "ended")
     return 0

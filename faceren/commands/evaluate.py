@@ -1,8 +1,10 @@
 """Evaluate a folder of results: find the references, score each pair, sum up."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from faceren.arrays import Rgb8
 from faceren.commands.options import EvaluateOptions
@@ -26,7 +28,7 @@ from faceren.metrics.names import (
     parse_metrics,
 )
 from faceren.metrics.pairing import Pairing, pair_up
-from faceren.metrics.results import Evaluation, ImageScores
+from faceren.metrics.results import Evaluation, ImageScores, MetricResult
 from faceren.metrics.scoring import Scorer
 
 
@@ -73,6 +75,7 @@ def evaluate(
     """
     place = pick_device(options.device)
     plan = _plan(results, options)
+    rows = inputs_of(plan) if options.with_input else []
     failures = list(plan.pairing.failures)
     todo: list[ImageScores | Path] = [*plan.pairing.rows[: options.limit], *plan.others]
     with Scorer(plan.metrics, options.protocol, place) as scorer:
@@ -93,7 +96,9 @@ def evaluate(
             save_statistics(options.save_stats, scorer.our_statistics())
             if plan.pairing.source is None:
                 scores = replace(scores, not_computed={})  # nothing but the file was asked for
+    inputs = (yield from _inputs_scored(rows, plan.metrics, options, place)) if rows else {}
     yield Evaluation(
+        inputs=inputs,
         protocol=options.protocol,
         results=results,
         reference=plan.pairing.source,
@@ -101,6 +106,48 @@ def evaluate(
         strays=plan.pairing.strays,
         failures=tuple(failures),
     )
+
+
+def _inputs_scored(
+    rows: Sequence[ImageScores], metrics: Sequence[str], options: EvaluateOptions, place: Any
+) -> Generator[Scored, None, dict[str, MetricResult]]:
+    names = tuple(name for name in metrics if name in PAIRED)
+    with Scorer(names, options.protocol, place) as scorer:
+        for done, row in enumerate(rows, start=1):
+            with suppress(ImageError):  # of another size, say: its result counts alone
+                _score(scorer, row, options.max_pixels or DEFAULT_MAX_PIXELS)
+            yield Scored(done, len(rows))
+        return scorer.finish().metrics
+
+
+def inputs_of(plan: _Plan) -> list[ImageScores]:
+    """Return what the results were restored from, as if it were the results.
+
+    Raises:
+        ConfigError: If no manifest names any, or no metric compares pairs.
+    """
+    if not set(plan.metrics) & set(PAIRED):
+        raise ConfigError(f"--with-input: expected one of {', '.join(PAIRED)} among --metrics")
+    rows = [
+        replace(row, result=row.input, values={}, failures={})
+        for row in plan.pairing.rows
+        if row.input is not None and row.reference not in (None, row.input) and is_recorded(row)
+    ]
+    if not rows:
+        raise ConfigError(
+            "--with-input: expected results whose inputs a manifest of restore names, got none"
+        )
+    return rows
+
+
+def is_recorded(row: ImageScores) -> bool:
+    """Say whether an input is the file that was restored: a manifest may name any of the disk."""
+    if row.input_sha256 is None or row.input is None:
+        return row.input is not None
+    try:
+        return sha256_of(row.input) == row.input_sha256
+    except OSError:
+        return False
 
 
 def _plan(results: Path, options: EvaluateOptions) -> _Plan:

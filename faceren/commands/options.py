@@ -178,6 +178,15 @@ class FolderOptions:
         ),
     ] = None
     """By output or input; see ``runs.lists``."""
+    repair_mask: Annotated[
+        Path | None,
+        Option(
+            help="Folder of masks to fill by, named as in OUT/masks.",
+            metavar="DIR",
+            rich_help_panel=REDO,
+        ),
+    ] = None
+    """What is not black in them is filled, whatever ``--repair`` says."""
     keep_times: Annotated[
         bool, Option(help="Give outputs the times of their originals.", rich_help_panel=OUTPUT)
     ] = False
@@ -251,6 +260,10 @@ class EvaluateOptions:
     references."""
     protocol: Annotated[Protocol, Option(help="standard, or paper for its Table 1.")] = "standard"
     limit: Annotated[int | None, Bounds(1), Option(help="The first so many only.")] = None
+    with_input: Annotated[
+        bool, Option(help="Score the damaged inputs, too, and show their figures beside.")
+    ] = False
+    """Takes twice the time; metrics of pairs only, and inputs that a manifest names."""
     save_stats: Annotated[Path | None, Option(help="Save FID statistics (.npz).")] = None
     max_pixels: MaxPixels = None
     device: Device = "auto"

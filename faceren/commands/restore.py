@@ -13,6 +13,7 @@ import faceren
 from faceren.checks import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
+from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
@@ -26,6 +27,7 @@ from faceren.runs.resume import check_originals, earlier_run, set_aside
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
     from faceren.restoration.pipeline import Pipeline
+    from faceren.restoration.repair.repair import Repairer
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class RestoreRun:
     left_out: tuple[Path, ...] = ()
     """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
-    """Lines of the folder's manifest that are damaged and were left out."""
+    """Lines of the folder's manifest that are damaged and were left out, and masks of no photo."""
 
 
 def restore(
@@ -89,13 +91,45 @@ def restore(
         if not inputs:
             check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
-    pipeline = load_pipeline(options, how)
-    pipeline = replace(pipeline, given=given, save_faces=folder.save_faces, watcher=watcher)
+    repairer = repairer_of(options, folder.repair_mask)
+    pipeline = replace(
+        load_pipeline(options, how),
+        given=given,
+        repairer=repairer,
+        save_faces=folder.save_faces,
+        watcher=watcher,
+    )
     header = header_of(pipeline, how.model)
     mark = {} if only is None else {"chosen": True}  # what was chosen stays in runs over everything
     results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header, mark)
     left_out = tuple(found.path for found in others)
-    return RestoreRun(len(jobs), shipped, results, left_out, tuple(recorded.problems))
+    problems = [*recorded.problems]
+    if repairer is not None:
+        problems += repairer.strays([job.key for job in jobs])
+    return RestoreRun(len(jobs), shipped, results, left_out, tuple(problems))
+
+
+def repairer_of(options: RestoreOptions, masks: Path | None = None) -> "Repairer | None":
+    """Return what looks for marks on prints, its weights loaded; None if nothing is to.
+
+    Args:
+        options: What to do with each photo.
+        masks: Folder of masks to fill by.
+
+    Raises:
+        ConfigError: If that is no folder.
+        MachineError: If weights or ONNX Runtime are missing.
+    """
+    from faceren.restoration.repair.repair import Repairer
+
+    if masks is not None and not masks.is_dir():
+        raise ConfigError(f"--repair-mask: expected a folder of masks, {masks} is none")
+    if options.repair == "off" and masks is None:
+        return None
+    repairer = Repairer(options.repair, masks)
+    if options.repair != "off":
+        _ = repairer.finder
+    return repairer
 
 
 def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
@@ -132,6 +166,7 @@ def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
         workers=how.workers or AUTOMATIC_WORKERS,
         max_memory=how.memory,
         tools=tools_for(options, restorer, how.weights_dir, offline=how.offline),
+        repairer=repairer_of(options),
     )
 
 

@@ -23,14 +23,14 @@ from faceren.training.samples import SampleSet
 from faceren.training.setup import (
     ImageSets,
     build_stepper,
+    build_validator,
     check_processes,
-    initial_generator,
+    initial_network,
     notes,
     read_sets,
     teacher_of,
 )
 from faceren.training.step import Stepper
-from faceren.training.validation import Validator, make_cases
 
 Result = TypeVar("Result")
 
@@ -75,7 +75,7 @@ def train(
     plan = load_recipe(recipe_path(recipe), overrides)
     folder = RunFolder(output or RUNS / plan.name)
     folder.check(plan, allow_change=allow_change)
-    generator, teacher = initial_generator(plan), teacher_of(plan)
+    generator, teacher = initial_network(plan), teacher_of(plan)
     cv2.setNumThreads(0)  # its threads would compete with those of torch
     fabric = build_fabric(device, plan.train.precision)
     check_processes(plan, fabric.world_size)
@@ -85,13 +85,13 @@ def train(
     stepper = build_stepper(plan, generator, teacher, fabric)
     with locked(folder.path) if first else nullcontext():
         stepper.state.go_on(folder.state, inputs_of(plan, sets.training), allow_change=allow_change)
-        validator = (
-            Validator(make_cases(sets.validation, plan), plan, fabric.device) if first else None
-        )
+        validator = build_validator(sets.validation, plan, fabric.device) if first else None
         if first:
             folder.begin(plan)
             yield _started(plan, folder, stepper, sets)
-        samples = SampleSet(sets.training, plan.data, plan.seed, plan.train.batch)
+        samples = SampleSet(
+            sets.training, plan.data, plan.seed, plan.train.batch, plan.detector is not None
+        )
         with stop_on_signals() as stop:
             steps = Loop(plan, folder, stepper, samples, validator, stop).run()
             yield from (_with_curves(steps, folder) if first else _silently(steps))

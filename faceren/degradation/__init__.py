@@ -18,17 +18,21 @@ from faceren.degradation.paper import COMPAT
 from faceren.degradation.presets import PRESETS
 from faceren.degradation.resampling import Filter, resize
 from faceren.degradation.sampler import item_seed
+from faceren.degradation.worn import NEITHER, Worn, apply_traced
 
 __all__ = [
     "COMPAT",
     "NATIVE_SIZE",
+    "NEITHER",
     "PAPER_TASKS",
     "PRESETS",
     "TASKS",
     "Degradation",
     "Filter",
     "Pair",
+    "Worn",
     "apply",
+    "apply_traced",
     "check_task",
     "draw",
     "draw_pair",

@@ -18,6 +18,14 @@ from faceren.degradation.noise import (
 )
 from faceren.degradation.resampling import Filter, Jpeg, Mosaic, Sharpen, Shrink, resize
 from faceren.degradation.surface import Halftone, Mirroring, PaperTexture, Tarnish
+from faceren.degradation.tears import (
+    Cracks,
+    Fingerprint,
+    Flaking,
+    Tape,
+    TornCorner,
+    Writing,
+)
 from faceren.degradation.tone import (
     Curve,
     DyeFading,
@@ -61,6 +69,12 @@ PlainOperation = (
     | Hairs
     | WaterStain
     | Foxing
+    | Cracks
+    | TornCorner
+    | Flaking
+    | Tape
+    | Fingerprint
+    | Writing
 )
 """An operation that holds no other operations."""
 

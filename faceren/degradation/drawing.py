@@ -12,11 +12,12 @@ from faceren.degradation.paper import COMPAT
 from faceren.degradation.presets import PRESETS, draw_historic
 from faceren.degradation.sampler import Sampler
 from faceren.degradation.small import draw_small
+from faceren.degradation.worn import draw_worn
 from faceren.errors import ConfigError
 
 PAPER_TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full")
 """The six of the paper."""
-TASKS = (*PAPER_TASKS, "small", "historic", *PRESETS, "mixed")
+TASKS = (*PAPER_TASKS, "small", "historic", *PRESETS, "worn", "mixed")
 """Everything that can be drawn: the paper's, ours, single presets, the mixture for training."""
 
 NATIVE_SIZE = 512
@@ -80,6 +81,8 @@ def draw_pair(
         tone, damage = [], paper.full(sampler, compat)
     elif task == "small":
         tone, damage = [], draw_small(sampler, size)
+    elif task == "worn":
+        tone, damage = draw_worn(sampler, unit)
     else:
         tone, damage = [], [_SINGLE[task](sampler, compat)]
     return Pair(Degradation(task, tuple(tone)), Degradation(task, tuple(damage)))

@@ -1,4 +1,8 @@
-"""What hands and drawers do to a print: scratches, creases, dust, hairs, water, mould."""
+"""What hands and drawers do to a print: scratches, creases, dust, hairs, water, mould.
+
+Every operation here has a ``cover``: how much of each pixel it hides, apart from the relief of a
+crease; and a ``mark``: which kind of damage that is to a repair, if any.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,6 +13,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Plane, Rgb8
 from faceren.checks import Bounds
+from faceren.config import Mark
 from faceren.degradation.pixels import (
     Colour,
     Length,
@@ -26,14 +31,17 @@ Count = Annotated[int, Bounds(0, 2000)]
 Points = NDArray[np.float64]
 
 _SUBPIXEL_BITS = 4
+MIDDLE = 128
+"""Level that parts bright dust from dark."""
 
 
-def _draw_line(mask: NDArray[np.uint8], points: Points, *, level: int, thickness: int) -> None:
+def draw_line(mask: NDArray[np.uint8], points: Points, *, level: int, thickness: int) -> None:
+    """Draw a line through (N, 2) points, in place, pixels and their sixteenths."""
     fixed = np.rint(points * 2**_SUBPIXEL_BITS).astype(np.int32)
     cv2.polylines(mask, [fixed], False, level, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)  # noqa: FBT003
 
 
-def _wander(
+def wander(
     rng: np.random.Generator, start: Points, *, angle: float, length: float, bend: float
 ) -> Points:
     """Return (9, 2) points of a path whose heading changes by up to ``bend`` radians a step."""
@@ -61,13 +69,21 @@ class Scratches:
     """Largest deviation from it, degrees."""
     seed: Seed
 
+    @property
+    def mark(self) -> Mark:
+        """What it is to a repair."""
+        return Mark.LINE
+
     def __call__(self, image: Rgb8) -> Rgb8:
         """Return the scratched image."""
-        height, width = image.shape[:2]
+        return blend(image, self.colour, self.cover(*image.shape[:2]))
+
+    def cover(self, height: int, width: int) -> Plane:
+        """Return how much of each pixel the scratches hide, (H, W) in [0, 1]."""
         rng = generator(self.seed)
         mask = np.zeros((height, width), np.uint8)
         for _ in range(self.count):
-            points = _wander(
+            points = wander(
                 rng,
                 rng.uniform(-0.1, 1.1, 2) * (width, height),
                 angle=np.deg2rad(self.angle + rng.uniform(-self.spread, self.spread)),
@@ -75,11 +91,11 @@ class Scratches:
                 bend=0.06,
             )
             thickness = int(rng.integers(1, self.thickness + 1))
-            _draw_line(mask, points, level=int(rng.integers(90, 256)), thickness=thickness)
+            draw_line(mask, points, level=int(rng.integers(90, 256)), thickness=thickness)
         cover = mask * np.float32(self.opacity / 255)
         period = max(height, width) / 12
         skips = smooth_noise(height, width, period=period, octaves=3, seed=self.seed)
-        return blend(image, self.colour, cover * smoothstep(skips, -0.45, 0.0))
+        return cover * smoothstep(skips, -0.45, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,20 +115,35 @@ class Crease:
     """Colour of the core."""
     seed: Seed
 
+    @property
+    def mark(self) -> Mark:
+        """What it is to a repair."""
+        return Mark.CREASE
+
     def __call__(self, image: Rgb8) -> Rgb8:
         """Return the creased image."""
         height, width = image.shape[:2]
-        across = self._distance(height, width)
-        rough = smooth_noise(height, width, period=10 * self.width, octaves=4, seed=self.seed)
-        across = across + rough * np.float32(self.width)
+        rough = self._rough(height, width)
+        across = self._distance(height, width) + rough * np.float32(self.width)
         reach = np.float32(4 * self.width)
         relief = -np.sin((across / reach).clip(-1, 1) * np.float32(np.pi)) * np.float32(0.16)
-        shaded = scale(image, 1 + relief)
+        return blend(scale(image, 1 + relief), self.paper, self._core(across, rough))
+
+    def cover(self, height: int, width: int) -> Plane:
+        """Return how much the broken core hides, (H, W) in [0, 1]; the relief hides nothing."""
+        rough = self._rough(height, width)
+        return self._core(self._distance(height, width) + rough * np.float32(self.width), rough)
+
+    def _rough(self, height: int, width: int) -> Plane:
+        return smooth_noise(height, width, period=10 * self.width, octaves=4, seed=self.seed)
+
+    def _core(self, across: Plane, rough: Plane) -> Plane:
+        height, width = across.shape
         fine = smooth_noise(height, width, period=5 * self.width, octaves=3, seed=self.seed + 1)
         open_ = smoothstep(fine + rough, 0.5 - 1.2 * self.strength, 0.9 - 1.2 * self.strength)
         half = np.float32(self.width / 2) * (0.35 + open_)
         core = (half + np.float32(0.5) - np.abs(across)).clip(0, 1)
-        return blend(shaded, self.paper, core * (0.35 + 0.6 * open_))
+        return core * (0.35 + 0.6 * open_)
 
     def _distance(self, height: int, width: int) -> Plane:
         """Return the signed distance of each pixel from the line through both ends, pixels."""
@@ -134,9 +165,17 @@ class Dust:
     colour: Colour
     seed: Seed
 
+    @property
+    def mark(self) -> Mark:
+        """What it is to a repair."""
+        return Mark.BRIGHT_DUST if sum(self.colour) > 3 * MIDDLE else Mark.DARK_DUST
+
     def __call__(self, image: Rgb8) -> Rgb8:
         """Return the dusty image."""
-        height, width = image.shape[:2]
+        return blend(image, self.colour, self.cover(*image.shape[:2]))
+
+    def cover(self, height: int, width: int) -> Plane:
+        """Return how much of each pixel the specks hide, (H, W) in [0, 1]."""
         rng = generator(self.seed)
         mask = np.zeros((height, width), np.uint8)
         one = 2**_SUBPIXEL_BITS  # a pixel, in fixed point
@@ -147,7 +186,7 @@ class Dust:
             outline = cv2.ellipse2Poly((0, 0), axes, int(rng.uniform(0, 180)), 0, 360, 45)
             outline = (outline + np.array((round(x * one), round(y * one)))).astype(np.int32)
             cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
-        return blend(image, self.colour, mask * np.float32(self.opacity / 255))
+        return mask * np.float32(self.opacity / 255)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,9 +200,17 @@ class Hairs:
     colour: Colour
     seed: Seed
 
+    @property
+    def mark(self) -> Mark:
+        """What it is to a repair."""
+        return Mark.LINE
+
     def __call__(self, image: Rgb8) -> Rgb8:
         """Return the image with hairs on it."""
-        height, width = image.shape[:2]
+        return blend(image, self.colour, self.cover(*image.shape[:2]))
+
+    def cover(self, height: int, width: int) -> Plane:
+        """Return how much of each pixel the hairs hide, (H, W) in [0, 1]."""
         rng = generator(self.seed)
         mask = np.zeros((height, width), np.uint8)
         for _ in range(self.count):
@@ -172,8 +219,8 @@ class Hairs:
             step = self.length * rng.uniform(0.4, 1.6) * max(height, width) / 12
             steps = np.stack([np.cos(heading), np.sin(heading)], -1) * step
             points = rng.uniform(0, 1, 2) * (width, height) + np.cumsum(steps, 0)
-            _draw_line(mask, points, level=int(rng.integers(140, 256)), thickness=1)
-        return blend(image, self.colour, mask * np.float32(self.opacity / 255))
+            draw_line(mask, points, level=int(rng.integers(140, 256)), thickness=1)
+        return mask * np.float32(self.opacity / 255)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,9 +237,17 @@ class WaterStain:
     colour: Colour
     seed: Seed
 
+    @property
+    def mark(self) -> Mark:
+        """A stain is toned, not lost: no repair of marks."""
+        return Mark.NONE
+
     def __call__(self, image: Rgb8) -> Rgb8:
         """Return the stained image."""
-        height, width = image.shape[:2]
+        return stain(image, self.colour, self.cover(*image.shape[:2]))
+
+    def cover(self, height: int, width: int) -> Plane:
+        """Return how much of its colour lies on each pixel, (H, W) in [0, 1]."""
         radius = self.radius * max(height, width)
         down, across = np.ogrid[:height, :width]
         away = np.hypot(across - self.x * width, down - self.y * height).astype(np.float32)
@@ -200,7 +255,7 @@ class WaterStain:
         inside = 1 - away / np.float32(radius) + 0.45 * rough  # 0 on the tide line
         tide = np.exp(-((inside / 0.035) ** 2)) * 0.8 + np.exp(-inside.clip(0, 9) / 0.12) * 0.35
         mask = np.where(inside > -0.03, tide + 0.18, 0) * np.float32(self.strength)
-        return _stain(image, self.colour, mask)
+        return mask.clip(0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,9 +269,17 @@ class Foxing:
     colour: Colour
     seed: Seed
 
+    @property
+    def mark(self) -> Mark:
+        """A stain is toned, not lost: no repair of marks."""
+        return Mark.NONE
+
     def __call__(self, image: Rgb8) -> Rgb8:
         """Return the foxed image; stains multiply, so black stays black."""
-        height, width = image.shape[:2]
+        return stain(image, self.colour, self.cover(*image.shape[:2]))
+
+    def cover(self, height: int, width: int) -> Plane:
+        """Return how much of its colour lies on each pixel, (H, W) in [0, 1]."""
         rng = generator(self.seed)
         spots = np.zeros((height, width), np.float32)
         for _ in range(self.count):
@@ -224,14 +287,20 @@ class Foxing:
             radius = self.size * (0.2 + 0.8 * rng.uniform() ** 2)
             _add_bell(spots, x, y, radius=radius, peak=rng.uniform(0.4, 1.0))
         ragged = 1 + 0.6 * smooth_noise(height, width, period=self.size, octaves=3, seed=self.seed)
-        return _stain(image, self.colour, (spots * ragged).clip(0, 1) * np.float32(self.opacity))
+        return (spots * ragged).clip(0, 1) * np.float32(self.opacity)
 
 
-def _stain(image: Rgb8, colour: Colour, mask: Plane) -> Rgb8:
-    """Lay a transparent colour over the image: it multiplies."""
+def stain(image: Rgb8, colour: Colour, mask: Plane) -> Rgb8:
+    """Lay a transparent colour over the image: it multiplies.
+
+    Args:
+        image: (H, W, 3) RGB.
+        colour: What white becomes.
+        mask: (H, W), how much of it, in [0, 1].
+    """
     dyed: NDArray[np.float32] = image.astype(np.float32)
     dyed *= np.array(colour, np.float32) / 255
-    return mix(image, dyed, mask.clip(0, 1))
+    return mix(image, dyed, mask)
 
 
 def _add_bell(field: Plane, x: float, y: float, *, radius: float, peak: float) -> None:

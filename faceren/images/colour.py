@@ -24,6 +24,8 @@ LAB_ZERO = np.array([0, 128, 128], np.float32)
 SAME = 1.5 / 255
 """A profile that moves no colour by more is sRGB under another name."""
 REFINEMENTS = 3
+LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
+"""The grays of 8 bits."""
 
 
 @lru_cache(maxsize=2)
@@ -66,6 +68,10 @@ def _forward(values: Values, space: Space, icc: bytes) -> Rgb:
     import imagecodecs  # here: training must run without it
 
     shaped = values[..., 0] if space == "gray" else values
+    if space == "gray" and values.size > LEVELS.size:
+        levels = np.rint(shaped * 255).astype(np.uint8)
+        if (LEVELS[levels] == shaped).all():  # of 8 bits: as much is the work of 256 pixels
+            return np.asarray(_forward(LEVELS[None, :, None], space, icc)[0][levels])
     if space == "cmyk":  # floating-point ink is counted in percent there; 16 bits are plain
         shaped = np.rint(shaped * 65535).astype(np.uint16)
     if space == "lab":
@@ -127,8 +133,7 @@ def to_srgb8(values: NDArray[np.uint8], space: Space, icc: bytes) -> Rgb8:
     if not profile:
         return values if space == "rgb" else np.repeat(values, 3, axis=2)
     if space == "gray":
-        levels = np.arange(256, dtype=np.float32).reshape(1, 256, 1) / np.float32(255)
-        table = np.rint(_forward(levels, "gray", profile)[0] * 255).astype(np.uint8)
+        table = np.rint(_forward(LEVELS[None, :, None], "gray", profile)[0] * 255).astype(np.uint8)
         return np.asarray(table[values[..., 0]])
     import imagecodecs  # here: training must run without it
 

@@ -144,6 +144,8 @@ class Evaluation:
     reference: str | None
     """Folder or file of the references; ``manifest`` if they were found through manifests."""
     scores: Scores
+    inputs: dict[str, MetricResult] = field(default_factory=dict)
+    """Figures of what the results were restored from, by metric, if they were asked for."""
     strays: tuple[str, ...] = ()
     """Results without a reference and references without a result."""
     failures: tuple[tuple[str, str], ...] = ()
@@ -168,7 +170,7 @@ class Evaluation:
             "failures": [{"path": path, "reason": reason} for path, reason in self.failures],
             "not_computed": self.scores.not_computed,
             "warnings": list(self.scores.warnings),
-        }
+        } | ({"inputs": {n: r.to_json() for n, r in self.inputs.items()}} if self.inputs else {})
 
     def worst(self, count: int, by: str) -> list[ImageScores]:
         """Return the ``count`` worst images by a metric, the worst first."""

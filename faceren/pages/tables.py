@@ -40,7 +40,9 @@ def metrics_table(evaluation: Evaluation) -> Table:
     """Return the table that the command shows: a row for each metric."""
     title = Text(f"{evaluation.results} ({evaluation.protocol})")  # a name may have brackets
     table = Table(title=title, title_justify="left")
-    for name in ("metric", "mean", "95 % interval", "N", "missing"):
+    names = ["metric", "mean", "95 % interval", "N", "missing"]
+    names += ["of the input"] * bool(evaluation.inputs)
+    for name in names:
         table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
     for metric, result in evaluation.scores.metrics.items():
         table.add_row(
@@ -49,10 +51,19 @@ def metrics_table(evaluation: Evaluation) -> Table:
             interval(metric, result),
             str(result.n),
             str(result.missing or ""),
+            *_of_input(evaluation, metric),
         )
     for metric in evaluation.scores.not_computed:  # why, is said below
         table.add_row(metric, "–", "–", "0", "")
     return table
+
+
+def _of_input(evaluation: Evaluation, metric: str) -> list[str]:
+    """Return the cell of the input's figure, if there is a column for it."""
+    if not evaluation.inputs:
+        return []
+    known = evaluation.inputs.get(metric)
+    return ["–" if known is None else figure(metric, known.mean)]
 
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

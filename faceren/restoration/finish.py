@@ -18,8 +18,10 @@ from faceren.restoration.network import RestoredOrError, without_errors
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
+from faceren.restoration.repair.mask import write_mask
+from faceren.restoration.repair.repair import mask_key
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
-from faceren.runs.folder import FACES_DIR, inside
+from faceren.runs.folder import FACES_DIR, MASKS_DIR, inside
 from faceren.runs.plan import Job
 
 Pasted = tuple[FaceCrop, Rgb]
@@ -79,11 +81,13 @@ def finish(
         edits = faces.edits()
     else:
         faces, edits = _edited(prepared, restored, options)
-    before = watcher.look(photo, edits, prepared.left) if watcher else None
+    before = watcher.look(prepared.original or photo, edits, prepared.left) if watcher else None
     applied = any(edit.strength > 0 for edit in edits) or options.max_identity_distance is None
     status: Status = "restored" if edits and applied else "no_face"
     reason = "" if status == "restored" else LEFT_ALONE if edits else _no_face(prepared)
+    status = "restored" if prepared.is_repaired else status
     changed = status == "restored" or options.background == "renovate"
+    _write_masks(prepared)
     warnings: tuple[str, ...] = ()
     if not changed and not options.writes_anew:
         copy_photo(job.output, photo)
@@ -92,7 +96,9 @@ def finish(
         photo = merged or _merged(prepared, faces, options, restore, tools)
         said = note if changed else None
         if said is not None:
+            filled = "; ".join(page.in_words() for page in prepared.repairs if page.filled)
             said = replace(said, strength=options.strength, original_sha256=prepared.sha256)
+            said = replace(said, repaired=filled)
         warnings = write_photo(
             job.output, photo, format=options.format, quality=options.quality, note=said
         )
@@ -109,12 +115,22 @@ def finish(
         output_sha256=written,
         faces=edits,
         left=prepared.left,
-        warnings=warnings,
+        warnings=(*(page.note for page in prepared.repairs if page.note), *warnings),
         size=_size(prepared.photo),
+        repairs=prepared.repairs,
     )
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _write_masks(prepared: Prepared) -> None:
+    """Write what was found on the print below ``masks/`` of the output folder."""
+    key = prepared.job.key
+    root = prepared.job.output.parents[len(PurePosixPath(key).parts) - 1]
+    for number, page in enumerate(prepared.repairs):
+        if not page.given:
+            write_mask(inside(root / MASKS_DIR, mask_key(key, number)), page.kinds)
 
 
 def _size(photo: Photo) -> tuple[int, int]:

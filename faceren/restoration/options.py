@@ -132,6 +132,15 @@ class RestoreOptions:
     format: Annotated[
         FileFormat, Option(help="File format of the outputs.", rich_help_panel=OUTPUT)
     ] = "keep"
+    repair: Annotated[
+        Literal["off", "suggest", "auto", "strong"],
+        Option(
+            help="Scratches, dust, creases: suggest shows them in OUT/masks, auto fills them, "
+            "strong fills doubtful ones, too.",
+            rich_help_panel=EVERYDAY,
+        ),
+    ] = "off"
+    """Of the whole photo, before its faces; see ``restoration.repair``."""
     quality: Annotated[
         int,
         Bounds(1, 100),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from faceren.restoration.crops import (
     whole,
 )
 from faceren.restoration.options import RestoreOptions
+from faceren.restoration.repair.repair import PageRepair, Repairer
 from faceren.restoration.results import LeftFace
 from faceren.runs.plan import Job
 
@@ -52,6 +54,15 @@ class Prepared:
     """Faces that were seen and are left alone."""
     waiting: tuple[Place, ...] = ()
     """In place of ``faces`` in a photo of many: each is cut when it is to be pasted."""
+    repairs: tuple[PageRepair, ...] = ()
+    """What was found on the print, page by page, if it was looked for."""
+    original: Photo | None = None
+    """The photo before its marks were filled; None if none was."""
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether pixels of the print were filled."""
+        return self.original is not None
 
 
 def prepare(
@@ -60,8 +71,9 @@ def prepare(
     max_pixels: int,
     tools: FaceTools | None = None,
     given: Sequence[GivenFace] = (),
+    repairer: Repairer | None = None,
 ) -> Prepared:
-    """Decode a photo, find its faces, enlarge it if asked, and cut the faces.
+    """Decode a photo, repair its print, find its faces, enlarge it if asked, and cut the faces.
 
     Faces are looked for in the photo as it was read, and cut from the enlarged one.
 
@@ -71,13 +83,19 @@ def prepare(
         max_pixels: Refuse larger photos and outputs.
         tools: What finds faces; default the shipped detector.
         given: Faces on the first page that a person has marked.
+        repairer: What looks for marks on the print; default nothing does.
 
     Raises:
         FaceError: If a marked face lies outside the photo.
         ImageError: If the file is no readable image, or it or its output is too large.
     """
     search = (tools or FaceTools()).search
-    photo = read_photo(job.source, max_pixels=max_pixels)
+    photo = read = read_photo(job.source, max_pixels=max_pixels)
+    repairs: tuple[PageRepair, ...] = ()
+    if repairer is not None:
+        finds = partial(detect_faces, threshold=options.detection_threshold, search=search)
+        photo, repairs = repairer.repaired(photo, job.key, finds)
+    original = read if any(repair.filled for repair in repairs) else None
     found: list[list[tuple[Face, bool]]] = []
     left: list[LeftFace] = []
     luminance_only = []
@@ -91,9 +109,11 @@ def prepare(
         found.append([(f, _keeps_chroma(print_of(f, prints, image), options)) for f in restored])
         changes = bool(restored) or options.aligned or options.background == "renovate"
         luminance_only.append(changes and _keeps_chroma(image, options))
-    if any(found) or options.aligned or options.background == "renovate" or options.writes_anew:
+    changes = bool(original) or any(found) or options.aligned or options.background == "renovate"
+    if changes or options.writes_anew:
         check_target(photo, options.format, options.scale)  # before the network's work
     photo = enlarged(photo, options.scale, max_pixels=max_pixels)
+    original = original and enlarged(original, options.scale, max_pixels=max_pixels)
     places, crops = [], []
     for page, faces in enumerate(found):
         if options.aligned:
@@ -106,8 +126,9 @@ def prepare(
         places = []
     digest = sha256_of(job.source)
     return Prepared(
-        job, digest, photo, tuple(crops), tuple(luminance_only), tuple(left), tuple(places)
-    )
+        job, digest, photo, tuple(crops), tuple(luminance_only), tuple(left), tuple(places),
+        repairs, original,
+    )  # fmt: skip
 
 
 def tools_for(

@@ -20,6 +20,7 @@ from faceren.restoration.finish import Watcher, finish
 from faceren.restoration.network import RestoredOrError, SharedNetwork
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared, prepare
+from faceren.restoration.repair.repair import Repairer
 from faceren.restoration.results import PhotoResult
 from faceren.restoration.stream import MemoryBudget, PhotoStream, PreparedOrFailed, Stages
 from faceren.runs.plan import Job
@@ -86,6 +87,8 @@ class Pipeline:
     """What finds and outlines faces."""
     given: Mapping[str, tuple[GivenFace, ...]] = field(default_factory=dict)
     """Faces that a person has marked, by the keys of the jobs."""
+    repairer: Repairer | None = None
+    """What looks for marks on prints, if anything does."""
     save_faces: bool = False
     watcher: Watcher | None = None
     """Told of each photo before and after."""
@@ -95,6 +98,8 @@ class Pipeline:
         """Return the digest of what decides the pixels of a photo's output."""
         given = self.given.get(job.key, ())
         sha256, computed = self.restorer.checkpoint.sha256, self.restorer.computed
+        if self.repairer is not None:
+            computed += self.repairer.digest(job.key)
         return self.options.digest(sha256, given, computed)
 
     @cached_property
@@ -141,7 +146,7 @@ class Pipeline:
         try:
             with self.timing.of("prepare"), self.network.beside():
                 given = self.given.get(job.key, ())
-                return prepare(job, self.options, self.max_pixels, self.tools, given)
+                return prepare(job, self.options, self.max_pixels, self.tools, given, self.repairer)
         except FacerenError as error:  # a missing library stops one kind of file, not the run
             return self.failure(job, error)
         except Exception as error:  # nor does a file that no parser has foreseen

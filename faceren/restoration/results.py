@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from faceren.checks import Json
+from faceren.restoration.repair.repair import PageRepair
 from faceren.runs.manifest import Manifest
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
@@ -89,6 +90,8 @@ class PhotoResult:
     """Seen and left alone."""
     warnings: tuple[str, ...] = ()
     """What the output does not hold of its original, and what in it may mislead."""
+    repairs: tuple[PageRepair, ...] = ()
+    """What was found on the print, page by page."""
     size: tuple[int, int] | None = None
     """Width and height in pixels of the photo as it is seen upright; of the first of several."""
     previous: str = ""
@@ -121,6 +124,8 @@ class PhotoResult:
             more["size"] = list(self.size)
         if self.left:
             more["left"] = [face.to_json() for face in self.left]
+        if self.repairs:
+            more["repair"] = [page.to_json() for page in self.repairs]
         if self.warnings:
             more["warnings"] = list(self.warnings)
         return more

@@ -24,6 +24,8 @@ PICTURES_DIR = "report"
 """The pictures of the review page."""
 FACES_DIR = "faces"
 """Crops before and after, of ``--save-faces``."""
+MASKS_DIR = "masks"
+"""What ``--repair`` has found of each photo."""
 STALE_DIR = ".stale"
 """Outputs of earlier runs that no longer are current."""
 LOCK_NAME = ".faceren-lock"
@@ -94,7 +96,7 @@ def check_places(folder: Path) -> None:
         ConfigError: See ``check_ours``.
     """
     files = (PAGE_NAME, MANIFEST_NAME, LOCK_NAME, PLANNED_NAME)
-    check_ours(folder, files, (PICTURES_DIR, FACES_DIR, STALE_DIR))
+    check_ours(folder, files, (PICTURES_DIR, FACES_DIR, MASKS_DIR, STALE_DIR))
 
 
 def check_page(folder: Path) -> None:

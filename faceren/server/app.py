@@ -91,7 +91,7 @@ class Guard:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if host not in self.hosts:
             return "this address is none of faceren's", 421
-        given = request.url.path.split("/")[1]
+        given = request.url.path.lstrip("/").partition("/")[0]
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             return "the address lacks the secret that faceren printed", 403
         changes = request.method not in ("GET", "HEAD")

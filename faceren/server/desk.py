@@ -26,7 +26,7 @@ from faceren.commands.review import (
     revert,
 )
 from faceren.errors import ConfigError, FacerenError, unforeseen
-from faceren.files import atomic_path
+from faceren.files import atomic_path, sha256_of
 from faceren.images import shown
 from faceren.pages.review import pictures_of
 from faceren.restoration.options import RestoreOptions
@@ -71,6 +71,8 @@ class Before:
     header: Line
     kept: Path | None
     """A copy of its output; None if it had none."""
+    after: str = ""
+    """Hash of the output after the act: what has another one by now is somebody else's."""
 
 
 class Desk:
@@ -203,7 +205,8 @@ class Desk:
             strength = min(1.0, max(LEAST_STRENGTH, round(options.strength * factor, 2)))
             box = line["left"][index]["box"] if act == "left" else None
             self._anew(key, replace(options, strength=strength), box)
-        self._undo = [*self._undo, before][-MOST_UNDONE:]
+        if self._manifest().items[key] != line:  # else nothing has changed that could be undone
+            self._undo = [*self._undo, replace(before, after=self._hash(key))][-MOST_UNDONE:]
         return f"{shown(key)}: {DONE[act]}"
 
     def _taken_back(self, choices: Sequence[Choice]) -> None:
@@ -255,10 +258,16 @@ class Desk:
             shutil.copyfile(made, kept)
         return Before(key, line, manifest.headers[key], kept)
 
+    def _hash(self, key: str) -> str:
+        made = inside(self.output, key)
+        return sha256_of(made) if made.is_file() else ""
+
     def _undone(self) -> str:
-        before = self._undo[-1]
+        before = self._undo.pop()
         made = inside(self.output, before.key)
         header = self._manifest().header
+        if self._hash(before.key) != before.after:
+            raise ConfigError(f"{shown(before.key)} has changed since; it is not undone")
         with writing(self.output, [before.key]):
             if before.kept is not None:
                 with atomic_path(made) as temporary:
@@ -267,7 +276,6 @@ class Desk:
                 writer.append(before.line)
             with ManifestWriter(self.output / MANIFEST_NAME, header):
                 pass  # the last header stays that of the last restoration
-        del self._undo[-1]
         return f"{shown(before.key)}: as it was before"
 
 

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from faceren.commands.options import RunOptions
 from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import RestoreOptions
-from faceren.runs.folder import check_places, own_place
+from faceren.runs.folder import check_page, check_places, own_place
 from faceren.runs.manifest import MANIFEST_NAME
 from faceren.runs.resume import earlier_run
 from faceren.server.app import Guard, Site
@@ -91,6 +91,7 @@ def check_folder(output: Path) -> None:
             f"other files"
         )
     check_places(output)
+    check_page(output)  # it is written anew at the end
 
 
 def listening(port: int) -> socket.socket:

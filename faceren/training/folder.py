@@ -70,8 +70,8 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"expected a run folder, but {self.path} is a file")
-        files = (self.recipe, self.state, self.best, self.last, self.curves)
-        check_ours(self.path, [*(file.name for file in files), LOG_NAME, LOCK_NAME], [SHEETS])
+        written = (self.recipe, self.state, self.best, self.last, self.curves)
+        check_ours(self.path, [*(file.name for file in written), LOG_NAME, LOCK_NAME], [SHEETS])
         if not self.recipe.exists():
             # a run that was killed while it wrote the recipe has left no more than that file
             files = self.path.iterdir() if self.path.exists() else ()

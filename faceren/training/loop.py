@@ -17,6 +17,7 @@ from faceren.errors import FacerenError, MachineError
 from faceren.training.events import Event, Finished, Progress, Saved, Validated
 from faceren.training.folder import RunFolder
 from faceren.training.log import RunLog
+from faceren.training.mark_validation import MarkValidator
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import recipe_sha256
 from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float
@@ -115,7 +116,7 @@ class Loop:
         folder: RunFolder,
         stepper: Stepper,
         samples: SampleSet,
-        validator: Validator | None,
+        validator: Validator | MarkValidator | None,
         stop: StopRequest,
     ) -> None:
         self.recipe = recipe
@@ -238,7 +239,7 @@ class Loop:
         every: int = getattr(getattr(self.recipe, section), name)
         return self.counters.step % every == 0
 
-    def _validate(self, validator: Validator, log: RunLog | None) -> Validated:
+    def _validate(self, validator: Validator | MarkValidator, log: RunLog | None) -> Validated:
         """Measure the averaged weights, write the sheet, and keep them if they are the best."""
         step = self.counters.step
         measured = validator.measure(self.stepper.state.average)

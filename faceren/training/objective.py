@@ -29,6 +29,7 @@ from faceren.training.losses import (
     generator_loss,
     perceptual_loss,
 )
+from faceren.training.marks import cross_entropy, dice_loss
 from faceren.training.recipe import LossRecipe
 
 INNER_MARGIN = 50.0
@@ -207,6 +208,10 @@ class Objective(nn.Module):
         """
         parts: Parts = {}
         output, clean, inner = views.all.output, views.all.clean, views.inner
+        if self.recipe.bce:
+            parts["bce"] = cross_entropy(output.images, clean.images)
+        if self.recipe.dice:
+            parts["dice"] = dice_loss(output.images, clean.images)
         if self.recipe.l1:
             parts["l1"] = F.l1_loss(output.images, clean.images)
         if self.lpips is not None and self.recipe.lpips:

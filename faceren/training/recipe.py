@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from faceren.checks import Bounds, check_fields, check_value
-from faceren.config import GeneratorConfig
+from faceren.config import DetectorConfig, GeneratorConfig
 from faceren.degradation import TASKS
 from faceren.errors import ConfigError
 
@@ -12,7 +12,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 OptimiserKind = Literal["adam", "adamw"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
 DiscriminatorKind = Literal["patches", "projected", "mixed"]
-Score = Literal["psnr", "ssim", "lpips"]
+Score = Literal["psnr", "ssim", "lpips", "f1"]
 Share = Annotated[float, Bounds(0, 1)]
 Weight = Annotated[float, Bounds(0)]
 Decay = Annotated[float, Bounds(0, 0.9999999)]
@@ -23,7 +23,9 @@ Count = Annotated[int, Bounds(1)]
 Steps = Annotated[int, Bounds(0)]
 Side = Annotated[int, Bounds(16, 8192)]
 """Pixels."""
-LOSSES = ("l1", "lpips", "inner", "gram", "vgg", "fed", "gan", "features")
+LOSSES = ("l1", "lpips", "inner", "gram", "vgg", "fed", "gan", "features", "bce", "dice")
+DETECTOR_LOSSES = ("bce", "dice")
+"""Losses of a detector, which are none of a generator."""
 LEAST_SIDES = {"lpips": 36, "inner": 96, "gram": 96, "projected": 64, "discriminator_inner": 120}
 """Smallest training images of which AlexNet still has all its maps, pixels, by who asks."""
 
@@ -51,6 +53,10 @@ class LossRecipe:
     """Least-squares adversarial loss (paper, eq. 4)."""
     features: Weight = 0.0
     """Distance of the discriminator's feature maps (paper, eq. 5)."""
+    bce: Weight = 0.0
+    """Binary cross-entropy of a detector's pixels."""
+    dice: Weight = 0.0
+    """1 - Dice coefficient of a detector's pixels (Milletari et al., arXiv:1606.04797)."""
     discriminator: DiscriminatorKind = "patches"
     """``patches`` of pixels at two scales, as the paper; ``projected`` scores AlexNet's maps and
     learns faster (arXiv:2111.01007); ``mixed`` scores EfficientNet's, mixed across channels and
@@ -240,7 +246,8 @@ class ValidationRecipe:
     tasks: tuple[str, ...] = ()
     """Damages to measure; default that of ``data.task``."""
     select: Score = "lpips"
-    """What makes a checkpoint the best: lowest ``lpips``, highest ``psnr`` or ``ssim``."""
+    """What makes a checkpoint the best: lowest ``lpips``, highest ``psnr`` or ``ssim``; of a
+    detector, highest ``f1``."""
     sheet: Annotated[int, Bounds(0, 100)] = 6
     """Images of each task on the sheet (input, output, clean); 0 makes none."""
 
@@ -262,6 +269,9 @@ class Recipe:
     validate: ValidationRecipe = field(default_factory=ValidationRecipe)
     model: GeneratorConfig | None = None
     """Shape of the generator; default that of ``init``."""
+    detector: DetectorConfig | None = None
+    """Shape of a detector of marks: what is trained then, in place of a generator. Its target is
+    which pixels the damage of ``data.task`` has marked."""
     init: str = ""
     """Checkpoint to start from: one of ours, or a published state dict."""
     teacher: str = ""
@@ -281,7 +291,8 @@ class Recipe:
         check_fields(self, label=str)
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"name: expected letters, digits, - and _, got {self.name!r}")
-        if self.model is None and not self.init:
+        self._check_detector()
+        if self.model is None and not self.init and self.detector is None:
             raise ConfigError("model: expected the shape of a generator, or a checkpoint as init")
         if self.widen and not (self.init and self.model):
             raise ConfigError("widen: expected both init, to start from, and model, to grow to")
@@ -291,3 +302,20 @@ class Recipe:
                     f"data.size: expected at least {LEAST_SIDES[what]} for the loss {what}, "
                     f"got {self.data.size}"
                 )
+
+    def _check_detector(self) -> None:
+        detects, losses = self.detector is not None, {k for k in LOSSES if getattr(self.loss, k)}
+        if detects and (self.model or self.init or self.teacher or self.widen):
+            raise ConfigError("detector: expected no model, init, teacher or widen beside it")
+        if detects != bool(losses & set(DETECTOR_LOSSES)) or detects > (
+            losses <= set(DETECTOR_LOSSES)
+        ):
+            raise ConfigError(
+                f"loss: expected {' and '.join(DETECTOR_LOSSES)} with a detector and nowhere else, "
+                f"got {', '.join(sorted(losses))}"
+            )
+        if detects != (self.validate.select == "f1"):
+            raise ConfigError(
+                f"validate.select: expected f1 with a detector and nowhere else, "
+                f"got {self.validate.select}"
+            )

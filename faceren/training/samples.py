@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from faceren.arrays import Rgb8
-from faceren.degradation import apply, draw_pair, item_seed
+from faceren.degradation import apply, apply_traced, draw_pair, item_seed
 from faceren.errors import ImageError
 from faceren.training.data import Images
+from faceren.training.marks import target_of
 from faceren.training.recipe import DataRecipe
 
 SHRINKING = 0.75
@@ -75,6 +76,8 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
     seed: int
     batch: int = 1
     """Indices that each step takes up, though a large one uses fewer."""
+    detects: bool = False
+    """Whether the target is which pixels are marked, rather than the picture without damage."""
 
     def large(self, step: int) -> bool:
         """Return whether the images of a step are large, as its number alone decides."""
@@ -87,7 +90,7 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
         return max(1, round(self.batch / pixels)) if self.large(step) else self.batch
 
     def __getitem__(self, index: int) -> tuple[Rgb8, Rgb8, bool]:
-        """Return the damaged input and the clean target, (S, S, 3), and whether the face is whole.
+        """Return the damaged input and the target, (S, S, 3), and whether the face is whole.
 
         Raises:
             ImageError: If none of the images can be read any more.
@@ -106,6 +109,9 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
         task = "full" if rng.random() < self.recipe.full else self.recipe.task
         pair = draw_pair(task, seed=seed, size=whole)
         target = apply(clean, pair.tone)
+        if self.detects:
+            worn = apply_traced(target, pair.damage)
+            return worn.image, target_of(worn.marks), not crop
         return apply(target, pair.damage), target, not crop
 
     def _pick(self, rng: np.random.Generator, *, crop: bool, large: bool) -> int:

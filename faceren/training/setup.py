@@ -13,16 +13,19 @@ from faceren.checkpoint import load_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.metrics.fed import why_no_fed
+from faceren.networks.detector import build_detector
 from faceren.networks.generator import Generator, build_generator, unused_parameters
 from faceren.networks.widening import widened
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
 from faceren.training.lightning import wastes_bf16
 from faceren.training.log import has_tensorboard
+from faceren.training.mark_validation import MarkValidator, make_mark_cases
 from faceren.training.objective import Objective, build_discriminator
 from faceren.training.recipe import Recipe
-from faceren.training.state import TrainingState, averaged_copy
+from faceren.training.state import Network, TrainingState, averaged_copy
 from faceren.training.step import Stepper, build_optimiser
+from faceren.training.validation import Validator, make_cases
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -36,13 +39,17 @@ class ImageSets:
     validation: Images
 
 
-def initial_generator(recipe: Recipe) -> Generator:
-    """Return the generator before its first step: of ``init``, or drawn from the seed.
+def initial_network(recipe: Recipe) -> Network:
+    """Return what is trained before its first step: of ``init``, or drawn from the seed.
 
     Raises:
         ConfigError: If ``init`` has another shape than ``model``, or sizes do not fit the network.
         MachineError: If ``init`` is missing or damaged.
     """
+    if recipe.detector is not None:
+        detector = build_detector(recipe.detector, recipe.seed)
+        _check_sizes(recipe, detector, "this network")
+        return detector.train()
     if recipe.init:
         generator = _from_checkpoint(recipe)
     else:
@@ -76,15 +83,15 @@ def _weights(key: str, name: str) -> Path:
         raise type(error)(str(error).replace("--model", key)) from error
 
 
-def _check_sizes(recipe: Recipe, generator: Generator, which: str) -> None:
+def _check_sizes(recipe: Recipe, network: Network, which: str) -> None:
     sizes = {"data.size": recipe.data.size, "validate.size": recipe.validate.size}
     if recipe.data.large:
         sizes["data.large_size"] = recipe.data.large_size
     for key, size in sizes.items():
-        if size % generator.stride or size < 2 * generator.stride:
+        if size % network.stride or size < 2 * network.stride:
             raise ConfigError(
-                f"{key}: expected a multiple of {generator.stride}, "
-                f"at least {2 * generator.stride}, for {which}, got {size}"
+                f"{key}: expected a multiple of {network.stride}, "
+                f"at least {2 * network.stride}, for {which}, got {size}"
             )
 
 
@@ -156,12 +163,12 @@ def check_processes(recipe: Recipe, processes: int) -> None:
 
 
 def build_stepper(
-    recipe: Recipe, generator: Generator, teacher: Generator | None, fabric: "Fabric"
+    recipe: Recipe, network: Network, teacher: Generator | None, fabric: "Fabric"
 ) -> Stepper:
     """Put networks and optimisers onto the devices of a run."""
     train = recipe.train
     layout = torch.channels_last if train.channels_last else torch.contiguous_format
-    generator = generator.to(memory_format=layout)
+    generator = network.to(memory_format=layout)
     discriminator = build_discriminator(recipe.loss, recipe.seed)
     objective = Objective(recipe.loss).to(memory_format=layout)
     state = TrainingState(
@@ -192,6 +199,15 @@ def build_stepper(
     )
 
 
+def build_validator(
+    images: Images, recipe: Recipe, device: torch.device
+) -> Validator | MarkValidator:
+    """Return what measures the averaged weights on images that are not trained on."""
+    if recipe.detector is not None:
+        return MarkValidator(make_mark_cases(images, recipe), recipe, device)
+    return Validator(make_cases(images, recipe), recipe, device)
+
+
 def notes(recipe: Recipe, sets: ImageSets, device: torch.device) -> tuple[str, ...]:
     """Return what a reader of the log should know of how this run differs from the paper's."""
     found = []
@@ -203,7 +219,7 @@ def notes(recipe: Recipe, sets: ImageSets, device: torch.device) -> tuple[str, .
         found.append("the images do not fit into data.cache_gib: each is decoded at every use")
     if not recipe.data.validation:
         found.append(f"validated on {len(sets.validation)} images kept from data.train")
-    if reason := why_no_fed():
+    if recipe.detector is None and (reason := why_no_fed()):
         found.append(f"validated without FED: {reason}")
     if not has_tensorboard():
         found.append("tensorboard is not installed: the log is log.jsonl only")

@@ -20,11 +20,14 @@ from torch.optim import Optimizer
 from faceren.checks import check_fields
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
+from faceren.networks.detector import Detector
 from faceren.networks.generator import Generator
 from faceren.networks.pickled import UNREADABLE
 from faceren.training.folder import Inputs, check_inputs
 
 FORMAT_VERSION = "faceren-state-1"
+Network = Generator | Detector
+"""What can be trained."""
 ANEW = "remove the run folder and start anew"
 
 
@@ -50,8 +53,9 @@ class Counters:
 class TrainingState:
     """Networks, optimisers and counters."""
 
-    generator: Generator
-    average: Generator
+    generator: Network
+    """What is trained: a generator, or a detector."""
+    average: Network
     """Moving average of the generator: what is validated and saved."""
     optimiser: Optimizer
     discriminator: nn.Module | None = None
@@ -189,14 +193,14 @@ def _lay_out(optimiser: Optimizer) -> None:
                 values[name] = torch.empty_like(weight).copy_(value)
 
 
-def averaged_copy(generator: Generator) -> Generator:
+def averaged_copy(generator: Network) -> Network:
     """Return a frozen copy in ``eval()`` that can follow the generator."""
     average = copy.deepcopy(generator).eval()
     return average.requires_grad_(requires_grad=False)
 
 
 @torch.no_grad()
-def follow(average: Generator, generator: Generator, *, decay: float, step: int) -> None:
+def follow(average: Network, generator: Network, *, decay: float, step: int) -> None:
     """Move the average towards the generator, in place.
 
     Args:

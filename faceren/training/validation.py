@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from faceren.arrays import Rgb8
 from faceren.assets import asset
@@ -16,7 +17,6 @@ from faceren.degradation import apply, draw_pair, item_seed
 from faceren.images import to_uint8, write_png
 from faceren.metrics.fed import KnownFace, know_face, why_no_fed
 from faceren.metrics.fidelity import psnr, ssim
-from faceren.networks.generator import Generator
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.training.data import Images
 from faceren.training.events import Scores
@@ -86,7 +86,7 @@ class Validator:
         """What doing nothing would score, by task."""
 
     @torch.no_grad()
-    def measure(self, generator: Generator | None) -> Measured:
+    def measure(self, generator: nn.Module | None) -> Measured:
         """Return scores and sheet rows of a generator in ``eval()``, or of the input if None.
 
         One image at a time, in float32, so that neither neighbours nor precision decide.

@@ -70,7 +70,8 @@ def test_the_old_name_of_an_option_and_its_variable_are_understood(run, monkeypa
     assert "warning" not in err
 
 
-def test_help_has_groups_examples_and_one_word_of_variables(run):
+def test_help_has_groups_examples_and_one_word_of_variables(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = run("restore", "--help")
     groups = [line for line in out.splitlines() if line and line[0] != " " and line[-1] == ":"]
     wanted = ["Arguments", "Everyday", "Output", "Undo and redo", "Faces", "Machine", "Options"]

@@ -145,3 +145,24 @@ def test_what_is_refused_is_refused_before_torch_is_loaded(clean, tmp_path):
     ]
     commands = [(["restore", *given, "--dry-run"], status) for given, status in refused]
     start(commands, {"torch"})
+
+
+def test_what_libraries_warn_of_is_for_debug_alone(tmp_path):
+    code = """
+import logging, sys, warnings
+from faceren import cli
+from faceren.commands import verify
+def warns(_):
+    warnings.warn("of a library")
+    logging.getLogger("a.library").warning("of its log")
+    raise SystemExit(0)
+verify.verify = warns
+sys.argv = ["faceren", *sys.argv[1:]]
+cli.main()
+"""
+    for flags, said in (([], ""), (["--debug"], "of a library")):
+        command = [sys.executable, "-c", code, *flags, "restore", "--verify", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert said in done.stderr
+        assert bool(done.stderr) == bool(said)

@@ -276,6 +276,22 @@ def test_the_sheet_shows_input_output_and_reference(tmp_path):
     assert read_rgb(tmp_path / "sheet.png").shape[1] == 8 + 2 * (256 + 8)
 
 
+def test_the_inputs_are_scored_beside_their_results(tmp_path):
+    out = restored(tmp_path)
+    evaluation = evaluated(out, metrics=("psnr", "identity"), with_input=True)
+    direct = evaluated(tmp_path / "bad", metrics=("psnr",))
+    assert evaluation.inputs["psnr"].mean == direct.scores.metrics["psnr"].mean < 50
+    assert evaluation.scores.metrics["psnr"].mean == pytest.approx(100)
+    assert evaluation.to_json()["inputs"]["psnr"]["n"] == 2
+    assert "inputs" not in direct.to_json()
+    (tmp_path / "bad" / "0.png").write_bytes(b"another file")
+    assert evaluated(out, metrics=("psnr",), with_input=True).inputs["psnr"].n == 1
+    with pytest.raises(ConfigError, match="expected results whose inputs a manifest"):
+        evaluated(tmp_path / "bad", metrics=("psnr",), with_input=True)
+    with pytest.raises(ConfigError, match="expected one of psnr"):
+        evaluated(out, metrics=("niqe",), with_input=True)
+
+
 def test_a_sheet_needs_a_figure_for_each_image(results, clean, tmp_path):
     evaluation = evaluated(results, reference=clean, metrics=("fid",))
     assert evaluation.scores.metrics["fid"].ci95 is not None

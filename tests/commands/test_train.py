@@ -145,8 +145,8 @@ def test_learns(tmp_path):
         tmp_path,
         model={"width": 16, "hidden": 16},
         data={"task": "deblur"},
-        train={"steps": 40, "lr": 2e-3, "betas": [0.9, 0.99]},
-        validate={"every": 40},
+        train={"steps": 80, "lr": 2e-3, "betas": [0.9, 0.99]},
+        validate={"every": 80},
     )
     events = run(recipe, tmp_path / "run")
     untrained = run(recipe, tmp_path / "untrained", "train.lr=1e-12")  # sees the same samples

@@ -29,6 +29,15 @@ def test_floating_point_and_bytes_agree(space):
     assert np.abs(whole / 255 - fine).max() < 1.1 / 255
 
 
+@pytest.mark.parametrize("top", [255, 65535])
+def test_grays_of_a_whole_picture_are_those_of_its_rows(top):
+    levels = np.random.default_rng(0).integers(0, top + 1, (20, 30, 1))
+    values = levels.astype(np.float32) / np.float32(top)
+    whole = to_srgb(values, "gray", GAMMA_GRAY)  # those of 8 bits go through a table
+    rows = [to_srgb(row[None], "gray", GAMMA_GRAY)[0] for row in values]  # too few for one
+    np.testing.assert_array_equal(whole, np.stack(rows))
+
+
 def test_gamma_is_undone_as_the_formula_says():
     values = np.linspace(0.1, 1, 10, dtype=np.float32).reshape(1, 10, 1)
     linear = values.astype(np.float64) ** 1.8

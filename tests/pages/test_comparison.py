@@ -117,12 +117,12 @@ def test_pictures_are_made_once_and_named_by_content(tmp_path):
 )
 def test_of_a_face_left_alone_its_surroundings_are_shown(box, shown, tmp_path):
     pixels = picture(1)
-    photo = read_photo(saved(tmp_path / "p.png", pixels))
+    photo = saved(tmp_path / "p.png", pixels)
     x0, y0, x1, y1 = shown
     assert np.array_equal(place_tile(photo, {"box": box}, 1), pixels[y0:y1, x0:x1])
 
 
 def test_a_face_left_alone_outside_the_photo_is_refused(tmp_path):
-    photo = read_photo(saved(tmp_path / "p.png", picture(1)))
+    photo = saved(tmp_path / "p.png", picture(1))
     with pytest.raises(FaceError, match="lies outside the photo"):
         place_tile(photo, {"box": [900, 10, 920, 30]}, 1)

@@ -110,9 +110,9 @@ def test_the_slider_follows_mouse_touch_and_arrow_keys(output, opened):
 
 def test_zoom_shows_the_same_spot_in_both(output, opened):
     page = opened(output)
-    card(page, "two.png").get_by_role("button", name="Zoom").click()
+    card(page, "two.png").get_by_role("button", name="Zoom into").click()
     before, after = page.locator("#zoom-before"), page.locator("#zoom-after")
-    page.wait_for_function("document.getElementById('zoom-after').naturalWidth === 200")
+    page.wait_for_function("() => document.getElementById('zoom-after').naturalWidth === 200")
     assert page.locator("#zoom-name").inner_text() == "a b/two.png"
     assert after.get_attribute("src") == "./a%20b/two.png"
     assert before.get_attribute("src") == "./../photos/a%20b/two.png"
@@ -121,7 +121,7 @@ def test_zoom_shows_the_same_spot_in_both(output, opened):
     page.mouse.move(area["x"] + area["width"] * 0.7, area["y"] + area["height"] / 2)
     page.mouse.wheel(0, -400)
     page.wait_for_function(
-        f"parseFloat(document.getElementById('zoom-before').style.width) > {start[2]}"
+        f"() => parseFloat(document.getElementById('zoom-before').style.width) > {start[2]}"
     )
     assert place(before) == place(after)
     left, _, width = place(before)
@@ -145,8 +145,10 @@ def test_a_click_on_a_face_zooms_both_panes_to_it(output, opened):
     card(page, "two.png").get_by_role("button", name="Zoom to face 2 of").click()
     assert page.locator("#zoom-name").inner_text() == "a b/two.png"
     before, after = page.locator("#zoom-before"), page.locator("#zoom-after")
-    page.wait_for_function("document.getElementById('zoom-before').naturalWidth === 200")
-    page.wait_for_function("parseFloat(document.getElementById('zoom-before').style.width) > 700")
+    page.wait_for_function("() => document.getElementById('zoom-before').naturalWidth === 200")
+    page.wait_for_function(
+        "() => parseFloat(document.getElementById('zoom-before').style.width) > 700"
+    )
     assert place(before) == place(after)
     left, top, width = place(before)
     area = page.locator(".pane").first.bounding_box()
@@ -174,7 +176,7 @@ def test_a_list_and_its_command_are_copied(output, opened):
 
 def test_without_a_clipboard_the_list_is_selected(output, opened):
     page = opened(output)
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()); }")
     card(page, "one.png").get_by_label("Keep the original of").check()
     page.get_by_role("button", name="Export").click()
     page.get_by_role("button", name="Copy list").click()
@@ -199,8 +201,8 @@ def test_cards_of_different_height_leave_no_hole(output, opened):
 def test_zoom_falls_back_to_the_small_picture(output, opened, tmp_path):
     page = opened(output, expected="ERR_FILE_NOT_FOUND")
     (tmp_path / "photos/three.jpg").rename(tmp_path / "photos/moved.jpg")
-    card(page, "three.jpg").get_by_role("button", name="Zoom").click()
-    page.wait_for_function("document.getElementById('zoom-before').naturalWidth === 200")
+    card(page, "three.jpg").get_by_role("button", name="Zoom into").click()
+    page.wait_for_function("() => document.getElementById('zoom-before').naturalWidth === 200")
     assert "./report/" in page.locator("#zoom-before").get_attribute("src")
     assert "of the original cannot be shown from here" in page.locator("#zoom-note").inner_text()
 
@@ -291,8 +293,8 @@ def test_a_hostile_name_is_shown_listed_and_reverted(name, opened, tmp_path):
     shown = name.replace("\t", "\\t").replace("\n", "\\n")
     assert page.locator(".card h2").text_content() == shown
     assert page.locator("img[src='x']").count() == 0
-    page.get_by_role("button", name="Zoom").click()
-    page.wait_for_function("document.getElementById('zoom-after').naturalWidth === 200")
+    page.get_by_role("button", name="Zoom into").click()
+    page.wait_for_function("() => document.getElementById('zoom-after').naturalWidth === 200")
     page.keyboard.press("Escape")
     page.locator(".choices .keep").check()
     page.get_by_role("button", name="Export").click()
@@ -379,4 +381,4 @@ def test_paper_shows_both_pictures_and_no_controls(output, opened):
     )
     assert before["x"] + before["width"] <= after["x"] + 1
     assert not page.locator("#toolbar").is_visible()
-    assert not first.get_by_role("button", name="Zoom").is_visible()
+    assert not first.get_by_role("button", name="Zoom into").is_visible()

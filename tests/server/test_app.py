@@ -106,6 +106,7 @@ def test_originals_come_back_at_once_and_undo_takes_that_back(served, output, tm
     before = (output / TWO).read_bytes()
     recorded = line_of(output, TWO)
     assert served.post("act", {"act": "keep", "key": TWO})[0] == 202
+    assert served.post("act", {"act": "keep", "key": TWO})[0] == 202  # which changes nothing
     state = served.done()
     assert (state.text, state.undoable) == (f"{TWO}: the original is back", 1)
     assert (output / TWO).read_bytes() == (tmp_path / "photos" / TWO).read_bytes()
@@ -116,6 +117,16 @@ def test_originals_come_back_at_once_and_undo_takes_that_back(served, output, tm
     assert line_of(output, TWO) == recorded
     status, told = served.post("undo", {})
     assert (status, told) == (422, {"error": "there is nothing to undo"})
+
+
+def test_what_somebody_else_has_changed_is_not_undone(served, output):
+    served.post("act", {"act": "keep", "key": TWO})
+    served.done()
+    (output / TWO).write_bytes(b"mine")
+    served.post("undo", {})
+    state = served.done()
+    assert (state.problem, state.undoable) == (f"{TWO} has changed since; it is not undone", 0)
+    assert (output / TWO).read_bytes() == b"mine"
 
 
 def test_one_face_or_all_but_one_is_taken_back(served, output, tmp_path):

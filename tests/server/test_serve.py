@@ -39,6 +39,18 @@ def test_ctrl_c_ends_it_and_the_address_is_printed_before(tmp_path):
     ]
 
 
+def test_without_a_browser_the_address_is_to_be_opened_by_hand(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    out = make_run(tmp_path)
+    status, _, said = run("open", out, "--idle", "0.0001")
+    assert status == 0
+    first, second, last = said.splitlines()
+    assert first.startswith(f"{out} is open at http://{HOST}:")
+    assert second == "no browser was found: open that address in one of this computer"
+    assert last == "nobody looked for a while: ended"
+    assert b"one.png" in (out / "report.html").read_bytes()  # as it is now, to be looked at later
+
+
 def test_it_ends_by_itself_when_nobody_looks(tmp_path):
     addresses = []
     assert served(make_run(tmp_path), on_open=addresses.append) == "idle"

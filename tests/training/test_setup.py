@@ -8,7 +8,7 @@ import torch
 from faceren.errors import ConfigError
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import load_recipe
-from faceren.training.setup import ImageSets, check_processes, initial_generator, notes, read_sets
+from faceren.training.setup import ImageSets, check_processes, initial_network, notes, read_sets
 from tests.training.test_samples import make_set
 from tests.training.tiny import write_images, write_recipe
 
@@ -29,7 +29,7 @@ def sets_of(recipe: Recipe) -> ImageSets:
 def test_the_first_weights_come_from_the_seed_alone(tmp_path):
     recipe, before = plan(tmp_path), torch.random.get_rng_state()
     one, same, other = (
-        initial_generator(replace(recipe, seed=seed)).encoder.head.weight for seed in (1, 1, 2)
+        initial_network(replace(recipe, seed=seed)).encoder.head.weight for seed in (1, 1, 2)
     )
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(one, same)
@@ -37,7 +37,7 @@ def test_the_first_weights_come_from_the_seed_alone(tmp_path):
 
 
 def test_what_no_output_depends_on_is_not_trained(tmp_path):
-    network = initial_generator(plan(tmp_path, model={"head": "tanh", "depth": 3}))
+    network = initial_network(plan(tmp_path, model={"head": "tanh", "depth": 3}))
     frozen = [name for name, weight in network.named_parameters() if not weight.requires_grad]
     assert frozen == ["to_rgb_unused.0.weight", "to_rgb_unused.0.bias"]
     assert network.training
@@ -46,7 +46,7 @@ def test_what_no_output_depends_on_is_not_trained(tmp_path):
 def test_large_steps_have_a_side_that_fits_too(tmp_path):
     recipe = plan(tmp_path, data={"large": 0.5, "large_size": 100})
     with pytest.raises(ConfigError, match=r"data\.large_size: expected a multiple of 8, at least"):
-        initial_generator(recipe)
+        initial_network(recipe)
 
 
 def test_images_to_validate_on_come_from_their_folder_or_are_kept_apart(tmp_path):

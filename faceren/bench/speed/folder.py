@@ -15,9 +15,9 @@ from PIL import Image
 
 from faceren.assets import samples_dir
 from faceren.bench.rows import Row
+from faceren.engines import Restorer
 from faceren.errors import ImageError
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb
-from faceren.inference import Restorer
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
 from faceren.restoration.results import PhotoResult

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from faceren.bench.rows import LeftOut, Row
 from faceren.config import GeneratorConfig
+from faceren.engines import OnnxRestorer
 from faceren.inference import Restorer
 from faceren.networks.generator import build_generator
 
@@ -170,50 +171,87 @@ class PeerSpeed(Row):
         )
 
 
-def peer_speed(model: str, restorer: Restorer) -> Iterator[Row]:
+def engine_speed(model: str, restorer: Restorer, onnx: OnnxRestorer) -> Iterator[Row]:
+    """Time a model in ONNX Runtime against the same in torch.
+
+    Args:
+        model: Its name for the rows.
+        restorer: In torch, on the CPU.
+        onnx: In ONNX Runtime.
+    """
+    ours = {f"{model} in ONNX Runtime": _in_onnx(onnx)}
+    theirs = _restoring(restorer)
+    yield from in_turn(ours, theirs, restorer.device, name=f"{model} in torch")
+
+
+def peer_speed(model: str, restorer: Restorer, onnx: OnnxRestorer | None = None) -> Iterator[Row]:
     """Time the model, and the peer with random weights.
 
     Args:
         model: Name of the loaded model for the rows.
         restorer: The loaded model; its device and number type are everyone's.
+        onnx: The same in ONNX Runtime, if that is what restores here: it stands for the model.
     """
     if importlib.util.find_spec("spandrel") is None:
         yield LeftOut(f"speed against {PEER}", "pip install 'faceren[peers]'")
         return
     peer = _peer(restorer)
-    ours = {model: _restoring(restorer)}
+    ours = {model: _restoring(restorer) if onnx is None else _in_onnx(onnx)}
     yield from in_turn(ours, peer, restorer.device)
 
 
 def in_turn(
-    ours: Mapping[str, Pass], peer: Pass, device: torch.device, *, size: int = PEER_SIZE
+    ours: Mapping[str, Pass],
+    peer: Pass,
+    device: torch.device,
+    *,
+    size: int = PEER_SIZE,
+    name: str = PEER,
 ) -> Iterator[PeerSpeed]:
-    """Time everyone's passes in turn; yield a row for each of ours and each batch."""
+    """Time everyone's passes in turn; yield a row for each of ours and each batch.
+
+    Args:
+        ours: By their names.
+        peer: What they are compared with.
+        device: Everyone's.
+        size: Side of the faces in pixels.
+        name: The peer's.
+    """
     for batch in PEER_BATCHES:
         faces = torch.rand(batch, 3, size, size)
-        everyone = {PEER: peer, **ours}
+        everyone = {name: peer, **ours}
         if batch == PEER_BATCHES[0]:
             for run in everyone.values():  # warms up
                 run(faces)
-        times: dict[str, list[float]] = {name: [] for name in everyone}
+        times: dict[str, list[float]] = {each: [] for each in everyone}
         for _ in range(PASSES):
-            for name, run in everyone.items():
+            for each, run in everyone.items():
                 began = time.perf_counter()
                 run(faces)
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
-                times[name].append(time.perf_counter() - began)
-        medians = {name: statistics.median(each) / batch for name, each in times.items()}
-        for name in ours:
+                times[each].append(time.perf_counter() - began)
+        medians = {each: statistics.median(all_) / batch for each, all_ in times.items()}
+        for each in ours:
             yield PeerSpeed(
-                model=name,
-                peer=PEER,
+                model=each,
+                peer=name,
                 size=size,
                 batch=batch,
-                seconds=medians[name],
-                peer_seconds=medians[PEER],
-                times_faster=medians[PEER] / medians[name],
+                seconds=medians[each],
+                peer_seconds=medians[name],
+                times_faster=medians[name] / medians[each],
             )
+
+
+def _in_onnx(restorer: OnnxRestorer) -> Pass:
+    """Return a pass in ONNX Runtime, face by face."""
+
+    def run(faces: Tensor) -> None:
+        for face in faces.numpy():
+            restorer.generate(face[None])
+
+    return run
 
 
 def _restoring(restorer: Restorer) -> Pass:

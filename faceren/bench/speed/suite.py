@@ -16,11 +16,13 @@ import torch
 from faceren.assets import model_path, models_dir, samples_dir
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
+from faceren.bench.speed.commands import command_speed, photo_speed
 from faceren.bench.speed.folder import folder_speed
 from faceren.bench.speed.machine import fresh_process, peak_mb
-from faceren.bench.speed.network import peer_speed, roofline, speed
+from faceren.bench.speed.network import engine_speed, peer_speed, roofline, speed
 from faceren.commands.train import train
 from faceren.degradation import apply, draw, resize
+from faceren.engines import OnnxRestorer, load_engine
 from faceren.images import find_images, read_rgb
 from faceren.inference import Restorer, load_restorer
 from faceren.training.events import Finished, Progress
@@ -54,15 +56,23 @@ def speed_suite(request: Request, restorer: Restorer) -> Iterator[Row]:
         why = f"--seconds {request.seconds:g} is a quick look; they take minutes"
         yield LeftOut("cold start, a folder, training, and other networks", why)
         return
+    used = load_engine(
+        model_path(request.model), device=request.device, precision=request.precision
+    )  # what a user of ``restore`` gets
+    yield from command_speed(request)
     yield from cold_start(request)
-    yield folder_speed(restorer, photos=PHOTOS)
+    yield from photo_speed(used)
+    yield folder_speed(used, photos=PHOTOS)
     yield from training_speed(request)
-    yield from peer_speed(request.model_name, restorer)
+    onnx = used if isinstance(used, OnnxRestorer) else None
+    if onnx is not None:
+        yield from engine_speed(request.model_name, restorer, onnx)
+    yield from peer_speed(request.model_name, restorer, onnx)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cold(Row):
-    """A face of 512 pixels, from nothing."""
+    """A face of 512 pixels in torch, from nothing."""
 
     section: ClassVar[str] = "cold_start"
     model: str
@@ -79,8 +89,8 @@ class Cold(Row):
         """Return the row as it is shown."""
         memory = "" if self.peak_mb is None else f"  peak {self.peak_mb:.0f} MB"
         return (
-            f"{self.model}  {COLD_SIZE} px  first face {self.first_seconds:.1f} s after the start "
-            f"(weights {self.load_seconds:.2f} s), next {self.next_seconds:.2f} s{memory}"
+            f"{self.model} in torch  {COLD_SIZE} px  first face {self.first_seconds:.1f} s after "
+            f"the start (weights {self.load_seconds:.2f} s), next {self.next_seconds:.2f} s{memory}"
         )
 
 

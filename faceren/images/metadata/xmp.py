@@ -19,7 +19,7 @@ from faceren.errors import ImageError
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 IPTC_NAMESPACE = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 OUR_NAMESPACE = "urn:faceren:xmp:1"
-FIELDS = ("RestoredBy", "WeightsName", "WeightsSHA256", "Strength", "OriginalSHA256")
+FIELDS = ("RestoredBy", "WeightsName", "WeightsSHA256", "Strength", "OriginalSHA256", "Repaired")
 RDF_NAMESPACE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 NOTE_NAMESPACE = "http://ns.adobe.com/xmp/note/"
 EXIF_NAMESPACE = "http://ns.adobe.com/exif/1.0/"
@@ -76,6 +76,8 @@ class Restoration:
     """Share of the change that was asked for, in [0, 1]; None is not said."""
     original_sha256: str = ""
     """Hash of the file that was restored; empty is not said."""
+    repaired: str = ""
+    """What was repaired of the print, in words; empty is not said."""
 
 
 @dataclass(slots=True)
@@ -261,7 +263,10 @@ def _with_description(known: Packet, cuts: list[Cut], description: bytes) -> byt
 
 def _description(known: Packet, note: Restoration) -> bytes:
     strength = "" if note.strength is None else f"{note.strength:g}"
-    said = (note.software, note.model, note.weights_sha256, strength, note.original_sha256)
+    said = (
+        note.software, note.model, note.weights_sha256, strength, note.original_sha256,
+        note.repaired,
+    )  # fmt: skip
     values = [(name, text) for name, text in zip(FIELDS, said, strict=True) if text]
     ours = "".join(f"<faceren:{name}>{escape(v)}</faceren:{name}>\n" for name, v in values)
     rdf, declared, subject = _names(known)

@@ -74,11 +74,11 @@ async function watch() {
   try {
     for (;;) {
       const state = await (await fetch("state")).json();
-      showState(state);
       if (state.finished !== known.finished) {
         known.finished = state.finished;
         await showPhotos();
       }
+      showState(state); // last: what is said to be done can be seen
       if (!state.busy) break;
       await new Promise((resolve) => setTimeout(resolve, 300));
     }

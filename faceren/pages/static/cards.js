@@ -180,6 +180,8 @@ function fillChoices(card, photo, redraw) {
     pair.hidden = photo.status !== "restored";
   }
   card.querySelector(".again").hidden = !photo.faces.length || again.options.length < 2 || kept;
+  const choices = card.querySelector(".choices");
+  choices.hidden = [...choices.children].every((choice) => choice.hidden);
   const open = card.querySelector(".open");
   open.setAttribute("aria-label", `Zoom into ${photo.name}`);
   open.hidden = !photo.before && !photo.after;

@@ -15,6 +15,7 @@ const zoom = {
   step: () => {},
 };
 const MOST = 40;
+const AROUND = 1.8; // what is shown of a face's surroundings, in its own widths
 const fingers = new Map();
 
 function clamped(value, low, high) {
@@ -81,17 +82,18 @@ function openZoom(photo, x = 0.5, y = 0.5, times = 1) {
   zoom.panes.focus();
 }
 
-// Show a face with as much around it as it is wide. Where the size of the photo is not recorded, that
+// Show a face as large as the panes hold it with something around it. Where the size of the photo is not recorded, that
 // of the original tells where the face is, once it is there.
 function openFace(photo, face) {
   openZoom(photo);
   const goThere = () => {
     const [width, height] = photo.size ?? [zoom.before.naturalWidth, zoom.before.naturalHeight];
     const [left, top, right, bottom] = face.box;
-    const share = Math.max((right - left) / width, ((bottom - top) / height));
-    if (zoom.photo === photo) {
-      look(1 / (2 * Math.max(share, 0.01)), (left + right) / 2 / width, (top + bottom) / 2 / height);
-    }
+    if (zoom.photo !== photo || !width) return;
+    const fit = fitted();
+    const across = fit.pane.width / (fit.width * (right - left) / width);
+    const down = fit.pane.height / (fit.height * (bottom - top) / height);
+    look(Math.min(across, down) / AROUND, (left + right) / 2 / width, (top + bottom) / 2 / height);
   };
   if (!face.box || face.page > 1) return; // the first page is what is shown
   if (photo.size || zoom.before.complete) goThere();

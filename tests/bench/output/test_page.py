@@ -51,7 +51,7 @@ def test_a_page_holds_everything_and_asks_for_nothing(tmp_path, make_row, make_r
     report = make_report(row, *table_1("full"), LeftOut("speed", "not asked"))
     write_benchmark_page(tmp_path / "b.html", report, [])
     page = (tmp_path / "b.html").read_text(encoding="utf-8")
-    assert "21.00 (20.00 – 22.00)" in page
+    assert "21.00<br><small>20.00 – 22.00</small>" in page
     assert "quoted from the paper, not re-run" in page
     assert "left out: speed (not asked)" in page
     assert "<img src=x>" not in page

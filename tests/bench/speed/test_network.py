@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from faceren.bench.speed import network as module
-from faceren.bench.speed.network import Roofline, gmacs, in_turn, peer_speed, roofline, speed
+from faceren.bench.speed.network import (
+    Roofline,
+    engine_speed,
+    gmacs,
+    in_turn,
+    peer_speed,
+    roofline,
+    speed,
+)
+from faceren.engines import load_engine
 
 BEST = Roofline(side=1024, gmac_per_second=50.0, iqr_percent=0.0)
 
@@ -80,6 +89,14 @@ def test_peers_run_in_turn_and_each_batch_has_a_row(monkeypatch):
     ]
     assert [row.times_faster for row in rows] == [4, 4]
     assert rows[0].line() == "tiny  8 px  batch 1  0.500 s a face, GFPGANv1Clean 2.00 s: 4.0x"
+
+
+def test_one_engine_is_timed_against_the_other(monkeypatch, restorer, tiny_weights):
+    monkeypatch.setattr(module, "PASSES", 1)
+    monkeypatch.setattr(module, "PEER_BATCHES", (2,))
+    (row,) = engine_speed("tiny", restorer, load_engine(tiny_weights, device="cpu"))
+    assert (row.model, row.peer) == ("tiny in ONNX Runtime", "tiny in torch")
+    assert row.times_faster == row.peer_seconds / row.seconds > 0
 
 
 def test_without_spandrel_the_peers_are_left_out_with_the_command(monkeypatch, restorer):

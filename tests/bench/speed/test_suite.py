@@ -30,7 +30,7 @@ def test_a_cold_start_counts_loading_and_two_faces(monkeypatch, tiny_weights):
     assert memory is None or memory > 50
     row = Cold(model="tiny", first_seconds=2.0, load_seconds=0.5, next_seconds=0.1, peak_mb=None)
     assert row.line() == (
-        "tiny  64 px  first face 2.0 s after the start (weights 0.50 s), next 0.10 s"
+        "tiny in torch  64 px  first face 2.0 s after the start (weights 0.50 s), next 0.10 s"
     )
 
 
