@@ -92,21 +92,14 @@ def restore(
             check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
     repairer = repairer_of(options, folder.repair_mask)
-    pipeline = replace(
-        load_pipeline(options, how),
-        given=given,
-        repairer=repairer,
-        save_faces=folder.save_faces,
-        watcher=watcher,
-    )
+    pipeline = replace(load_pipeline(options, how), given=given, repairer=repairer)
+    pipeline = replace(pipeline, save_faces=folder.save_faces, watcher=watcher)
     header = header_of(pipeline, how.model)
     mark = {} if only is None else {"chosen": True}  # what was chosen stays in runs over everything
     results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header, mark)
     left_out = tuple(found.path for found in others)
-    problems = [*recorded.problems]
-    if repairer is not None:
-        problems += repairer.strays([job.key for job in jobs])
-    return RestoreRun(len(jobs), shipped, results, left_out, tuple(problems))
+    strays = repairer.strays([job.key for job in jobs]) if repairer else []
+    return RestoreRun(len(jobs), shipped, results, left_out, (*recorded.problems, *strays))
 
 
 def repairer_of(options: RestoreOptions, masks: Path | None = None) -> "Repairer | None":

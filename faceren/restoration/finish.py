@@ -82,38 +82,51 @@ def finish(
     else:
         faces, edits = _edited(prepared, restored, options)
     before = watcher.look(prepared.original or photo, edits, prepared.left) if watcher else None
-    applied = any(edit.strength > 0 for edit in edits) or options.max_identity_distance is None
-    status: Status = "restored" if edits and applied else "no_face"
-    reason = "" if status == "restored" else LEFT_ALONE if edits else _no_face(prepared)
-    status = "restored" if prepared.is_repaired else status
+    status, reason = _status(prepared, edits, options)
     changed = status == "restored" or options.background == "renovate"
     _write_masks(prepared)
     warnings: tuple[str, ...] = ()
+    written = prepared.sha256
     if not changed and not options.writes_anew:
         copy_photo(job.output, photo)
-        written = prepared.sha256
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
         warnings, written = _write(prepared, photo, options, note if changed else None)
         if save_faces:
             _save(job, faces)
-    result = PhotoResult(
-        source=job.source,
-        output=job.output,
-        key=job.key,
-        status=status,
-        reason=reason,
-        input_sha256=prepared.sha256,
-        output_sha256=written,
-        faces=edits,
-        left=prepared.left,
-        warnings=(*(page.note for page in prepared.repairs if page.note), *warnings),
-        size=_size(prepared.photo),
-        repairs=prepared.repairs,
-    )
+    warnings = (*(page.note for page in prepared.repairs if page.note), *warnings)
+    result = replace(_result(prepared, status, reason), faces=edits, warnings=warnings)
+    result = replace(result, output_sha256=written)
     if watcher:
         watcher.draw(result, before, watcher.look(photo, edits, ()))
     return result
+
+
+def _status(
+    prepared: Prepared, edits: Sequence[FaceEdit], options: RestoreOptions
+) -> tuple[Status, str]:
+    """Return what became of a photo, and why if no face of it changed."""
+    applied = any(edit.strength > 0 for edit in edits) or options.max_identity_distance is None
+    if edits and applied:
+        return "restored", ""
+    seen = len(prepared.left)
+    none = f"no face found but {seen} left alone" if seen else "no face found"
+    return "restored" if prepared.is_repaired else "no_face", LEFT_ALONE if edits else none
+
+
+def _result(prepared: Prepared, status: Status, reason: str) -> PhotoResult:
+    """Return what is said of a photo before its faces and its output are."""
+    return PhotoResult(
+        source=prepared.job.source,
+        output=prepared.job.output,
+        key=prepared.job.key,
+        status=status,
+        reason=reason,
+        input_sha256=prepared.sha256,
+        left=prepared.left,
+        size=_size(prepared.photo),
+        repairs=prepared.repairs,
+    )
 
 
 def _write(
@@ -150,12 +163,6 @@ def _hash_of_output(job: Job) -> str:
         return sha256_of(job.output)
     except OSError as error:
         raise MachineError(f"cannot read what was written: {told(error)}") from error
-
-
-def _no_face(prepared: Prepared) -> str:
-    """Return why a photo has no face to restore."""
-    seen = len(prepared.left)
-    return f"no face found but {seen} left alone" if seen else "no face found"
 
 
 class OneByOne(Sequence[Pasted]):

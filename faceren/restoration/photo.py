@@ -96,19 +96,7 @@ def prepare(
         finds = partial(detect_faces, threshold=options.detection_threshold, search=search)
         photo, repairs = repairer.repaired(photo, job.key, finds)
     original = read if any(repair.filled for repair in repairs) else None
-    found: list[list[tuple[Face, bool]]] = []
-    left: list[LeftFace] = []
-    luminance_only = []
-    for page in range(len(photo.pages)):
-        image = photo.upright_uint8(page)
-        marked = given if page == 0 else ()
-        restored, others = ([], []) if options.aligned else _found(image, options, search, marked)
-        reasons = ((face, reason_to_leave(face, options)) for face in others)
-        left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]
-        prints = prints_on(image) if restored and options.color == "auto" else []
-        found.append([(f, _keeps_chroma(print_of(f, prints, image), options)) for f in restored])
-        changes = bool(restored) or options.aligned or options.background == "renovate"
-        luminance_only.append(changes and _keeps_chroma(image, options))
+    found, left, luminance_only = _faces_of(photo, options, search, given)
     changes = bool(original) or any(found) or options.aligned or options.background == "renovate"
     if changes or options.writes_anew:
         check_target(photo, options.format, options.scale)  # before the network's work
@@ -122,13 +110,42 @@ def prepare(
             grown = scaled_face(face, photo.scale)
             places.append(place_of(photo, page, grown, luminance_only=only))
     if sum(place.bytes for place in places) <= MOST_CROPS:
-        crops += [cut(photo, place, options) for place in places]
-        places = []
-    digest = sha256_of(job.source)
+        crops, places = [*crops, *(cut(photo, place, options) for place in places)], []
+    waiting, kept = tuple(places), tuple(luminance_only)
     return Prepared(
-        job, digest, photo, tuple(crops), tuple(luminance_only), tuple(left), tuple(places),
-        repairs, original,
-    )  # fmt: skip
+        job,
+        sha256_of(job.source),
+        photo,
+        tuple(crops),
+        kept,
+        tuple(left),
+        waiting,
+        repairs,
+        original,
+    )
+
+
+def _faces_of(
+    photo: Photo, options: RestoreOptions, search: Search, given: Sequence[GivenFace]
+) -> tuple[list[list[tuple[Face, bool]]], list[LeftFace], list[bool]]:
+    """Return each page's faces to restore, the faces left alone, and whose pages keep their chroma.
+
+    A face comes with whether its print keeps its own chroma.
+    """
+    found: list[list[tuple[Face, bool]]] = []
+    left: list[LeftFace] = []
+    luminance_only = []
+    for page in range(len(photo.pages)):
+        image = photo.upright_uint8(page)
+        marked = given if page == 0 else ()
+        restored, others = ([], []) if options.aligned else _found(image, options, search, marked)
+        reasons = ((face, reason_to_leave(face, options)) for face in others)
+        left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]
+        prints = prints_on(image) if restored and options.color == "auto" else []
+        found.append([(f, _keeps_chroma(print_of(f, prints, image), options)) for f in restored])
+        changes = bool(restored) or options.aligned or options.background == "renovate"
+        luminance_only.append(changes and _keeps_chroma(image, options))
+    return found, left, luminance_only
 
 
 def tools_for(
