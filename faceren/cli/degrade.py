@@ -26,6 +26,7 @@ TASK_WORDS = {
     "newsprint-1920": "a halftone on newspaper",
     "snapshot-1940": "a small gelatin print",
     "faded-colour-1970": "a colour print whose dyes have gone",
+    "worn": "a print with scratches, cracks, dust, tape and writing",
     "mixed": "what training draws: from almost clean to full",
 }
 """Of ``--task``."""
