@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faceren.arrays import Rgb8
+from faceren.commands.one import check_alone
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.restore import load_pipeline
 from faceren.commands.restore import restore as restore_run
@@ -89,6 +90,7 @@ def restore(
         ConfigError: If an option makes no sense.
         MachineError: If weights, a library or the device are not there.
     """
+    check_alone(options)
     pipeline = _pipeline(options, how)
     with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
         source, output = Path(folder) / "image.png", Path(folder) / "out" / "image.png"

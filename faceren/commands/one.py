@@ -20,6 +20,19 @@ KINDS = {suffix: name for name, suffix in SUFFIX_OF.items()} | {".jpeg": "jpg", 
 """File formats by the suffixes that name them."""
 
 
+def check_alone(options: RestoreOptions) -> None:
+    """Refuse what writes beside an output, where there is no folder for it.
+
+    Raises:
+        ConfigError: If masks are asked for.
+    """
+    if options.repair == "suggest":
+        raise ConfigError(
+            "--repair suggest writes masks into an output folder; name a folder, or give "
+            "--repair auto"
+        )
+
+
 def restore_file(
     source: Path, target: Path, options: RestoreOptions, how: RunOptions, *, overwrite: bool = False
 ) -> PhotoResult:
@@ -37,6 +50,7 @@ def restore_file(
             suffix of no format that is written.
         MachineError: If weights or device are not there, or the file cannot be written.
     """
+    check_alone(options)
     (source,), _ = resolve_inputs([source])
     if target.exists() and target.samefile(source):
         raise ConfigError(f"-o {target} is the photo itself; originals are never written to")
@@ -119,6 +133,7 @@ def restore_stream(
         ConfigError: If an option makes no sense.
         MachineError: If weights or device are not there, or a stream breaks.
     """
+    check_alone(options)
     pipeline = load_pipeline(options, how)
     with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
         path = source

@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -6,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import faceren
+from faceren.commands.one import restore_file, restore_stream
+from faceren.commands.options import RunOptions
 from faceren.errors import ConfigError
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.repair.mask import LEVEL
@@ -71,6 +75,20 @@ def test_an_edited_mask_is_obeyed_and_off_looks_for_nothing(landscape, tmp_path,
     (photo,) = restored([landscape], plain)
     assert photo.repairs == ()
     assert (plain / "a.png").read_bytes() == (landscape / "a.png").read_bytes()
+
+
+def test_without_a_folder_there_is_no_place_for_suggested_masks(landscape, tmp_path) -> None:
+    asked, how = RestoreOptions(repair="suggest"), RunOptions(device="cpu")
+    photo, pipe = landscape / "a.png", io.BytesIO()
+    for attempt in (
+        lambda: restore_file(photo, tmp_path / "b.png", asked, how),
+        lambda: restore_stream(photo, io.BytesIO(), pipe, asked, how),
+        lambda: faceren.restore(read(photo), asked, how=how),
+    ):
+        with pytest.raises(ConfigError, match="--repair suggest writes masks into"):
+            attempt()
+    assert not (tmp_path / "b.png").exists()
+    assert pipe.getvalue() == b""
 
 
 def test_a_folder_of_masks_that_is_none_is_refused(landscape, tmp_path) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.arrays import Plane, Rgb8
+from faceren.arrays import LUMA, Plane, Rgb8
 from faceren.config import Mark
 from faceren.faces.face import Face
 from faceren.images import Box
@@ -223,7 +223,7 @@ def _beyond(
 
 
 def _luma(image: Rgb8, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    return np.asarray(image[rows, columns] @ np.array([0.299, 0.587, 0.114]))
+    return np.asarray(image[rows, columns] @ LUMA, np.float64)
 
 
 def _kind(pixels: NDArray[np.bool_], width: float, contrast: float, short: int) -> Mark:

@@ -11,6 +11,7 @@ from PIL import Image
 from faceren.config import Mark
 from faceren.errors import ImageError, told
 from faceren.files import atomic_path
+from faceren.images.decode import opened
 from faceren.restoration.repair.gates import Component
 
 LEVEL = 51
@@ -58,7 +59,7 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Kinds:
     """Return the kinds of marks that a mask file says, (H, W); what is not black is a mark.
 
     Args:
-        path: A picture of 8 bits, gray or colours; opacity is not looked at.
+        path: A PNG of 8 bits, gray or colours, of any size; opacity is not looked at.
         shape: H and W that it must have.
 
     Raises:
@@ -66,7 +67,7 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Kinds:
     """
     wanted = f"{shape[1]}×{shape[0]} pixels"
     try:
-        with Image.open(path) as file:
+        with opened(path.read_bytes(), "png") as file:
             if (file.height, file.width) != shape:
                 raise ImageError(
                     f"{path}: expected a mask of {wanted}, as its photo is seen, got "
@@ -75,7 +76,7 @@ def read_mask(path: Path, shape: tuple[int, int]) -> Kinds:
             if file.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
                 raise ImageError(f"{path}: expected a mask of 8 bits, got mode {file.mode}")
             gray = np.asarray(file.convert("RGB")).max(-1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise ImageError(f"{path}: expected a mask, a PNG of {wanted}: {told(error)}") from error
     kinds = np.minimum(np.rint(gray / LEVEL), Mark.LOSS).astype(np.uint8)
     return np.asarray(np.where(gray > 0, np.maximum(kinds, 1), 0), np.uint8)

@@ -4,6 +4,7 @@ Only pixels of the mask change. What is wider than lines can bridge, doubtful or
 listed and stays; a photo that seems to be all marks is not touched.
 """
 
+import glob
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -128,10 +129,19 @@ class Repairer:
         ]
 
     def digest(self, key: str) -> str:
-        """Return a hash of what decides which pixels of a photo are filled, and how."""
-        given = self.given_mask(key)
+        """Return a hash of what decides which pixels of a photo are filled, and how.
+
+        Args:
+            key: See ``given_mask``; the masks of all its pages count.
+        """
         weights = self.finder.sha256 if self.mode != "off" else ""
-        return f"|{weights}|{sha256_of(given) if given else ''}"
+        given = self.given_mask(key)
+        hashes = [sha256_of(given) if given else ""]
+        if self.masks is not None:
+            place = self.masks / key
+            further = place.parent.glob(f"{glob.escape(place.name)}.[1-9]*.png")
+            hashes += [f"{path.name} {sha256_of(path)}" for path in sorted(further)]
+        return "|".join(["", weights, *hashes])
 
     def repaired(
         self, photo: Photo, key: str, find_faces: FindFaces
