@@ -209,6 +209,6 @@ def model_path(model: str) -> Path:
     path = Path(model)
     if path.is_file():
         return path
-    if path.suffix in (".safetensors", ".pth", ".pt"):
+    if path.suffix in (".safetensors", ".pth", ".pt", ".h5"):
         raise MachineError(f"--model: the file {model} is not there")
     raise ConfigError(f"--model: unknown model {model!r}{nearest(model, shipped)}")

@@ -1,4 +1,4 @@
-"""Generators on disk: our own ``.safetensors`` and the published HiFaceGAN state dicts.
+"""Generators on disk: our own ``.safetensors`` and published state dicts.
 
 A checkpoint is one ``.safetensors`` file. Its tensors are the generator's state dict as it is
 trained: spectral normalisation stays unfolded (kernel and singular vectors), so that the same
@@ -8,7 +8,8 @@ stored in half precision if asked, vectors always in float32. Its metadata has o
 
 * ``format_version``: 1;
 * ``config``: the fields of ``GeneratorConfig``; one that is missing has its default; or, in a
-  file with a detector, ``detector`` with those of ``DetectorConfig``;
+  file with a detector, ``detector`` with those of ``DetectorConfig``, with another paper's network
+  ``baseline`` with those of ``BaselineConfig``;
 * ``info``: the fields of ``CheckpointInfo``; the same.
 """
 
@@ -24,9 +25,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from faceren.config import GeneratorConfig
+from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
+from faceren.networks.baselines.baseline import Baseline
+from faceren.networks.baselines.published import import_baseline
 from faceren.networks.detector import Detector
 from faceren.networks.generator import Generator
 from faceren.networks.pickled import DAMAGED, UNREADABLE, load_tensors
@@ -41,14 +44,17 @@ from faceren.weights import (
     read_header,
 )
 
+Read = tuple[GeneratorConfig | BaselineConfig, CheckpointInfo, dict[str, Tensor]]
+"""What a file holds: shape, what it says of itself, and the weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedCheckpoint:
     """A generator ready for use, with everything the file says about it."""
 
-    network: Generator
+    network: Generator | Baseline
     """The network in ``eval()``, float32, channels-last."""
-    config: GeneratorConfig
+    config: GeneratorConfig | BaselineConfig
     """As stored; ``network.config`` differs in ``spectral_norm`` once that is folded."""
     info: CheckpointInfo
     sha256: str
@@ -56,13 +62,13 @@ class LoadedCheckpoint:
 
 
 def save_checkpoint(
-    path: Path, network: Generator | Detector, *, info: CheckpointInfo, half: bool = True
+    path: Path, network: Generator | Detector | Baseline, *, info: CheckpointInfo, half: bool = True
 ) -> None:
     """Write a network to one ``.safetensors`` file, whole or not at all.
 
     Args:
         path: File to write; its folder is made if needed.
-        network: Generator or detector on any device; it stays as it is.
+        network: Generator, detector or baseline on any device; it stays as it is.
         info: What to say about the weights.
         half: Store kernels in float16; otherwise everything in float32.
 
@@ -82,7 +88,9 @@ def save_checkpoint(
                 f"{path.name}: {key!r} has values that are not finite as {kind}; "
                 f"not written (half=False stores larger values)"
             )
-    kind_of_config = "detector" if isinstance(network, Detector) else "config"
+    kind_of_config = "config"
+    if not isinstance(network, Generator):
+        kind_of_config = "detector" if isinstance(network, Detector) else "baseline"
     header = {
         "format_version": FORMAT_VERSION,
         kind_of_config: dataclasses.asdict(network.config),
@@ -94,7 +102,9 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, *, device: torch.device | str = "cpu", trainable: bool = False
 ) -> LoadedCheckpoint:
-    """Read a checkpoint of ours, or a published HiFaceGAN generator (``.pth``, ``.pt``).
+    """Read a checkpoint of ours, or a published state dict (``.pth``, ``.pt``, ``.h5``).
+
+    Published are generators of HiFaceGAN, and what ``baselines.published`` knows.
 
     Args:
         path: File to read.
@@ -116,7 +126,8 @@ def load_checkpoint(
     network = _assemble(path, config, tensors)
     if not trainable:
         network.requires_grad_(requires_grad=False)
-        fold_spectral_norm(network)
+        if isinstance(network, Generator):
+            fold_spectral_norm(network)
     network.to(device=device).to(memory_format=torch.channels_last)
     return LoadedCheckpoint(network=network, config=config, info=info, sha256=sha256_of(path))
 
@@ -133,7 +144,7 @@ def fold_spectral_norm(network: Generator) -> None:
     network.config = dataclasses.replace(network.config, spectral_norm=False)
 
 
-def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
+def _read_safetensors(path: Path) -> Read:
     config, info = read_header(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -143,12 +154,13 @@ def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict
     return config, info, tensors
 
 
-def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
+def _read_published(path: Path) -> Read:
     state = load_tensors(path)
     if not isinstance(state, Mapping):
         raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
     try:
-        config, tensors = import_published(state)
+        config: GeneratorConfig | BaselineConfig
+        config, tensors = import_baseline(state) or import_published(state)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from error
     info = CheckpointInfo(
@@ -159,13 +171,16 @@ def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[s
     return config, info, tensors
 
 
-def _assemble(path: Path, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> Generator:
-    """Return the generator of ``config`` with ``tensors`` as its weights, in ``eval()``."""
+def _assemble(
+    path: Path, config: GeneratorConfig | BaselineConfig, tensors: Mapping[str, Tensor]
+) -> Generator | Baseline:
+    """Return the network of ``config`` with ``tensors`` as its weights, in ``eval()``."""
     with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
-        network = Generator(config)
+        network = Baseline(config) if isinstance(config, BaselineConfig) else Generator(config)
     wanted = network.state_dict()
     shapes = {key: value.shape for key, value in tensors.items()}
-    check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes)
+    what = config.architecture if isinstance(config, BaselineConfig) else "its configuration"
+    check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes, what)
     for key, value in tensors.items():
         if not value.isfinite().all():
             raise ConfigError(f"{path.name}: {key!r:.80} has values that are not finite")

@@ -15,7 +15,7 @@ from torch import Tensor
 from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
 from faceren.checks import check_value, whole_number
-from faceren.config import Ensemble
+from faceren.config import BaselineConfig, Ensemble
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.generator import mirrored_mean
 
@@ -225,6 +225,11 @@ def load_restorer(
     place = pick_device(device)
     dtype = pick_dtype(precision, place)
     checkpoint = load_checkpoint(weights)
+    if isinstance(checkpoint.config, BaselineConfig) and checkpoint.config.guided:
+        raise ConfigError(
+            f"{weights.name}: {checkpoint.config.architecture} needs a second image of the same "
+            f"face: faceren benchmark --guides FOLDER"
+        )
     checkpoint.network.to(place)
     both = checkpoint.info.self_ensemble if ensemble == "auto" else ensemble == "on"
     return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH, self_ensemble=both)
