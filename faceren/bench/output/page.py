@@ -79,7 +79,8 @@ def write_benchmark_page(path: Path, report: Report, sheets: Sequence[Figure]) -
         paper = [row for row in report.of(Quoted) if row.table == 2]
         budget = f"Trained here, {trained[0].budget_minutes:g} minutes in all"
         tables = [_table(ablation_table(trained), budget)]
-        tables.append(_table(quoted_table(paper), f"Table 2, {QUOTE}"))
+        if paper:
+            tables.append(_table(quoted_table(paper), f"Table 2, {QUOTE}"))
         notes = [row.note for row in trained]
         sections.append(_Section("Ablation on the 16× task", tables, notes))
     sections += [_Section(title, [_table(t)]) for title, t in other_sections(report).items()]

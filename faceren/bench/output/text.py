@@ -64,9 +64,9 @@ def markdown(report: Report) -> str:
     if trained := report.of(Ablation):
         budget = f"{trained[0].budget_minutes:g} minutes of training in all"
         parts += [f"## Ablation on the 16× task, {budget}"]
-        parts += [markdown_table(*ablation_table(trained)), f"Table 2, {QUOTE}:"]
-        paper = [row for row in report.of(Quoted) if row.table == 2]
-        parts += [markdown_table(*quoted_table(paper))]
+        parts += [markdown_table(*ablation_table(trained))]
+        if paper := [row for row in report.of(Quoted) if row.table == 2]:
+            parts += [f"Table 2, {QUOTE}:", markdown_table(*quoted_table(paper))]
     for title, table in other_sections(report).items():
         parts += [f"## {title}", markdown_table(*table)]
     if report.warnings:

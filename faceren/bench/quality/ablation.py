@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from faceren.assets import models_dir
 from faceren.bench.quality.methods import Network, Untouched, network
-from faceren.bench.quality.quoted import table_2
+from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_2
 from faceren.bench.quality.suite import MethodRow, Quality, TaskRun, face_set
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
@@ -103,7 +103,10 @@ def ablation_suite(request: Request) -> Iterator[Row | Scored]:
             raise
         except FacerenError as error:
             yield LeftOut(f"variant {variant.name}", str(error), failed=True)
-    yield from table_2()
+    if request.protocol == "paper":
+        yield from table_2()
+    else:
+        yield LeftOut("the paper's Table 2", NEEDS_PROTOCOL)
 
 
 def _trained(run: TaskRun, variant: Variant, faces: Path) -> Iterator[Row | Scored]:

@@ -52,8 +52,9 @@ def test_a_row_has_its_budget(make_row, make_report):
     assert "| LIP | 21.00 (20.00 – 22.00) | 5,678 | 6.0 | 1,234 |" in text
 
 
+@pytest.mark.parametrize("protocol", ["paper", "standard"])
 def test_a_trained_variant_is_scored_with_what_its_training_was(
-    faces, photo, tmp_path, monkeypatch
+    protocol, faces, photo, tmp_path, monkeypatch
 ):
     write_png(tmp_path / "others" / "0.png", photo[1:])
     weights, given = model_path("compact").read_bytes(), []
@@ -70,7 +71,7 @@ def test_a_trained_variant_is_scored_with_what_its_training_was(
     monkeypatch.setattr(module, "VARIANTS", VARIANTS[2:3])
     request = Request(
         clean=faces, train=tmp_path / "others", budget=30, metrics=("psnr",), size=64,
-        output=tmp_path / "b", device="cpu", seed=5,
+        output=tmp_path / "b", device="cpu", seed=5, protocol=protocol,
     )  # fmt: skip
     events = list(ablation_suite(request))
     assert [e for e in events if isinstance(e, Scored)] == [Scored(1, 2), Scored(2, 2)]
@@ -83,7 +84,11 @@ def test_a_trained_variant_is_scored_with_what_its_training_was(
     )
     assert "56 images" in row.line()
     assert {"train.minutes=30.0", "seed=5", "model.suppression=lip"} <= set(given[0])
-    assert [line.method for line in quoted] == ["SPADE", "16xFace", "FixConv", "Default", "L1"]
+    if protocol == "paper":
+        assert [line.method for line in quoted] == ["SPADE", "16xFace", "FixConv", "Default", "L1"]
+    else:  # whose figures are none to stand beside the paper's
+        assert [line.what for line in quoted] == ["the paper's Table 2"]
+    assert ("Table 2, quoted" in markdown(Report({}, {}, [row, *quoted]))) == (protocol == "paper")
 
 
 @pytest.mark.slow
@@ -98,6 +103,7 @@ def test_all_variants_are_trained_and_scored_and_not_trained_again(faces, photo,
         metrics=("psnr",),
         output=tmp_path / "b",
         device="cpu",
+        protocol="paper",
     )
     rows = [event for event in ablation_suite(request) if isinstance(event, Row)]
     trained = [row for row in rows if isinstance(row, Ablation)]
