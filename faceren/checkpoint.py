@@ -28,7 +28,7 @@ from torch.nn.utils import parametrize
 from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
-from faceren.networks.baselines.baseline import Baseline
+from faceren.networks.baselines.baseline import Baseline, build_network
 from faceren.networks.baselines.published import import_baseline
 from faceren.networks.detector import Detector
 from faceren.networks.generator import Generator
@@ -132,6 +132,24 @@ def load_checkpoint(
     return LoadedCheckpoint(network=network, config=config, info=info, sha256=sha256_of(path))
 
 
+def recognised(path: Path) -> bool:
+    """Say whether a file says of itself that it holds a network that ``load_checkpoint`` reads.
+
+    Of published state dicts only those of ``baselines.published`` do so, by their keys.
+
+    Raises:
+        MachineError: If the file is damaged.
+    """
+    if path.suffix in PICKLES:
+        state = load_tensors(path)
+        return isinstance(state, Mapping) and import_baseline(state) is not None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return METADATA_KEY in (file.metadata() or {})
+    except UNREADABLE as error:
+        raise MachineError(f"{path} cannot be read ({error}); it is damaged") from error
+
+
 def fold_spectral_norm(network: Generator) -> None:
     """Replace spectrally normalised kernels by plain ones of the same value, in place.
 
@@ -176,7 +194,7 @@ def _assemble(
 ) -> Generator | Baseline:
     """Return the network of ``config`` with ``tensors`` as its weights, in ``eval()``."""
     with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
-        network = Baseline(config) if isinstance(config, BaselineConfig) else Generator(config)
+        network = build_network(config)
     wanted = network.state_dict()
     shapes = {key: value.shape for key, value in tensors.items()}
     what = config.architecture if isinstance(config, BaselineConfig) else "its configuration"

@@ -234,7 +234,13 @@ def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
         if error.name != "torch":
             raise
         raise MachineError(f"{why} needs {not_installed('torch')}") from error
-    return load_restorer(weights, **how)
+    restorer = load_restorer(weights, **how)
+    if restorer.guided:
+        raise ConfigError(
+            f"{weights.name}: this network needs a second image of the same face, which only "
+            f"faceren benchmark --guides FOLDER gives it"
+        )
+    return restorer
 
 
 def has_gpu() -> bool:

@@ -84,6 +84,12 @@ class Restorer:
         return self.checkpoint.network.stride
 
     @property
+    def guided(self) -> bool:
+        """Whether it needs a second image of each face, in channels 3 to 5."""
+        config = self.checkpoint.config
+        return isinstance(config, BaselineConfig) and config.guided
+
+    @property
     def computed(self) -> str:
         """Engine, device and number type: what decides the last bits of an output."""
         names = {kind: name for name, kind in DTYPES.items()}
@@ -145,16 +151,18 @@ class Restorer:
         """Return restored faces, (N, 3, H, W) in [0, 1], on the CPU in float32.
 
         Args:
-            faces: (N, 3, H, W), RGB in [0, 1], at least 16 pixels a side.
+            faces: (N, 3, H, W), RGB in [0, 1], at least 16 pixels a side; (N, 6, H, W) with their
+                guides for a guided network.
 
         Raises:
             ShapeError: If ``faces`` has another shape or is not finite.
             FaceError: If the network's output is not finite.
             MachineError: If even one face does not fit into memory.
         """
-        if faces.ndim != 4 or faces.shape[1] != 3 or min(faces.shape[2:]) < 16:
+        channels = 6 if self.guided else 3
+        if faces.ndim != 4 or faces.shape[1] != channels or min(faces.shape[2:]) < 16:
             raise ShapeError(
-                f"expected (N, 3, H, W) of 16 pixels or more, got {tuple(faces.shape)}"
+                f"expected (N, {channels}, H, W) of 16 pixels or more, got {tuple(faces.shape)}"
             )
         if not bool(torch.isfinite(faces).all()):
             raise ShapeError("expected finite values in [0, 1], got NaN or infinity")
@@ -225,11 +233,6 @@ def load_restorer(
     place = pick_device(device)
     dtype = pick_dtype(precision, place)
     checkpoint = load_checkpoint(weights)
-    if isinstance(checkpoint.config, BaselineConfig) and checkpoint.config.guided:
-        raise ConfigError(
-            f"{weights.name}: {checkpoint.config.architecture} needs a second image of the same "
-            f"face: faceren benchmark --guides FOLDER"
-        )
     checkpoint.network.to(place)
     both = checkpoint.info.self_ensemble if ensemble == "auto" else ensemble == "on"
     return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH, self_ensemble=both)

@@ -79,6 +79,10 @@ class Request:
         Path | None, Option(help="A photo whose small faces are enlarged and restored.")
     ] = None
     """As in section 5.2 of the paper."""
+    guides: Annotated[
+        Path | None, Option(help="Second images of the faces, for guided methods; same names.")
+    ] = None
+    """The paper gave GFRNet the clean faces themselves."""
     compare: Annotated[Path | None, Option(help="An earlier benchmark.json.")] = None
     overwrite: Overwrite = False
     """Degrade, restore and score anew what an earlier run into the same folder did."""

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from faceren.assets import model_path
+from faceren.config import BaselineConfig
 from faceren.errors import ConfigError
 from faceren.files import atomic_write
 from faceren.graphs.generator import RESTORED, SIDES, generator_graph
@@ -42,6 +43,11 @@ def _loaded(path: Path) -> StoredWeights:
     from faceren.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(path)
+    if isinstance(loaded.network.config, BaselineConfig):
+        raise ConfigError(
+            f"{path.name}: expected one of our networks, got {loaded.network.config.architecture}, "
+            f"which runs in torch only"
+        )
     return StoredWeights(
         config=loaded.network.config,
         info=loaded.info,

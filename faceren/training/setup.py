@@ -13,9 +13,9 @@ from faceren.checkpoint import load_checkpoint
 from faceren.config import GeneratorConfig, architecture_name
 from faceren.errors import ConfigError, MachineError
 from faceren.metrics.fed import why_no_fed
-from faceren.networks.baselines.baseline import Baseline, unused_names
+from faceren.networks.baselines.baseline import Baseline, build_network, unused_parameters
 from faceren.networks.detector import build_detector
-from faceren.networks.generator import Generator, build_generator, unused_parameters
+from faceren.networks.generator import Generator
 from faceren.networks.widening import widened
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
@@ -56,15 +56,9 @@ def initial_network(recipe: Recipe) -> Network:
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            generator = (
-                Baseline(recipe.baseline)
-                if recipe.baseline is not None
-                else build_generator(recipe.model or GeneratorConfig())
-            )
+            generator = build_network(recipe.baseline or recipe.model or GeneratorConfig())
     _check_sizes(recipe, generator, "this network")
-    for name in (
-        unused_names(generator) if isinstance(generator, Baseline) else unused_parameters(generator)
-    ):
+    for name in unused_parameters(generator):
         generator.get_parameter(name).requires_grad = False
     return generator.train()
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from faceren.config import BaselineConfig
+from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.errors import ShapeError
 from faceren.networks.baselines.arcnn import ArCnn
 from faceren.networks.baselines.deblurgan import DeblurGan
@@ -20,6 +20,8 @@ from faceren.networks.baselines.srresnet import SrResNet
 from faceren.networks.baselines.superfan import SuperFan
 from faceren.networks.baselines.vdnet import Vdn
 from faceren.networks.baselines.wavelet_sr import WaveletSr
+from faceren.networks.generator import Generator, build_generator
+from faceren.networks.generator import unused_parameters as unused_of_generator
 
 
 class Baseline(nn.Module):
@@ -65,6 +67,13 @@ class Baseline(nn.Module):
         return restored
 
 
+def build_network(config: GeneratorConfig | BaselineConfig) -> Generator | Baseline:
+    """Return an untrained network of the given shape, ours or another paper's."""
+    if isinstance(config, BaselineConfig):
+        return Baseline(config)
+    return build_generator(config)
+
+
 def architecture(config: BaselineConfig) -> nn.Module:
     """Return the network of another paper, without weights that mean anything."""
     width, blocks, scale = config.width, config.blocks, config.scale
@@ -93,11 +102,13 @@ def architecture(config: BaselineConfig) -> nn.Module:
             return GfrNet(width, blocks)
 
 
-def unused_names(network: Baseline) -> list[str]:
+def unused_parameters(network: Generator | Baseline) -> list[str]:
     """Return the names of parameters that no output depends on; published weights have them."""
+    if isinstance(network, Generator):
+        return unused_of_generator(network)
     unused = network.body.UNUSED if isinstance(network.body, Vdn) else ()
     prefixes = tuple(f"body.{name}" for name in unused)
-    return [name for name, _ in network.named_parameters() if name.startswith(prefixes or ("-",))]
+    return [name for name, _ in network.named_parameters() if name.startswith(prefixes)]
 
 
 def with_guide(network: nn.Module, damaged: Tensor, clean: Tensor) -> Tensor:

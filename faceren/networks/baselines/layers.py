@@ -32,9 +32,8 @@ class MeanShift(nn.Module):
 
     def forward(self, levels: Tensor) -> Tensor:
         """Return colours (N, 3, h, w), shifted."""
-        with torch.autocast(
-            levels.device.type, enabled=False
-        ):  # half has too few digits for levels
+        # half precision has too few digits for levels
+        with torch.autocast(levels.device.type, enabled=False):
             return F.conv2d(levels.float(), self.weight, self.bias)
 
 

@@ -1,7 +1,8 @@
 """RIDNet: enhancement attention modules around a long skip.
 
 Source: Anwar and Barnes, Real Image Denoising with Feature Attention, ICCV 2019 (arXiv:1904.07396),
-sections 3.1 to 3.3. With 64 channels and 4 modules it has 1,499,347 parameters, published as 1,499 K.
+sections 3.1 to 3.3. With 64 channels and 4 modules it has 1,499,347 parameters, published as
+1,499 K.
 
 Shape letters: N batch, C channels, H and W pixels.
 """

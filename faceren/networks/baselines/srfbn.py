@@ -19,9 +19,9 @@ SLOPE = 0.2
 """Of every PReLU at first."""
 
 
-def _kernel(scale: int) -> dict[str, int]:
+def _kernel(scale: int) -> tuple[int, int, int]:
     """Return kernel, stride and padding of a convolution between the scales (section 3.2)."""
-    return {"kernel_size": scale + 4, "stride": scale, "padding": 2}
+    return scale + 4, scale, 2
 
 
 def _mix(channels_in: int, channels_out: int, kernel: int = 1) -> nn.Sequential:
@@ -30,12 +30,12 @@ def _mix(channels_in: int, channels_out: int, kernel: int = 1) -> nn.Sequential:
 
 
 def _up(channels: int, scale: int) -> nn.Sequential:
-    conv = nn.ConvTranspose2d(channels, channels, **_kernel(scale))
+    conv = nn.ConvTranspose2d(channels, channels, *_kernel(scale))
     return nn.Sequential(conv, nn.PReLU(init=SLOPE))
 
 
 def _down(channels: int, scale: int) -> nn.Sequential:
-    conv = nn.Conv2d(channels, channels, **_kernel(scale))
+    conv = nn.Conv2d(channels, channels, *_kernel(scale))
     return nn.Sequential(conv, nn.PReLU(init=SLOPE))
 
 

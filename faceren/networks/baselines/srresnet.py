@@ -1,8 +1,8 @@
 """SRResNet, the generator of SRGAN.
 
 Source: Ledig et al., Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
-Network, CVPR 2017 (arXiv:1609.04802), section 2.1.1 and figure 4. The paper has 16 blocks (1,549,462
-parameters at scale 4). It does not say how the output comes into the range of an image: here by a
+Network, CVPR 2017 (arXiv:1609.04802), section 2.1.1 and figure 4. The paper has 16 blocks, at scale
+4 1,549,462 parameters. It does not say how the output comes into the range of an image: here by a
 hyperbolic tangent, as in the public weights of five blocks (734,219 parameters).
 
 Shape letters: N batch, C channels, h and w pixels of the small image, s the scale.
