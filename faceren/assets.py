@@ -12,6 +12,8 @@ from faceren.files import sha256_of
 PACKAGE = Path(__file__).parent
 PREFIX = "faceren-"
 """Names of shipped models begin with it; users leave it out."""
+BASELINES = Path("models/baselines")
+"""Where the recipes of other papers' networks are."""
 DEFAULT_MODEL = "base"
 """The shipped model that is taken where none is named."""
 
@@ -143,15 +145,16 @@ def recipe_path(recipe: Path) -> Path:
     """Return the file of a recipe: as written, or one that ships with faceren by its name.
 
     Args:
-        recipe: A path, or a name such as ``compact`` or ``models/compact.yaml``.
+        recipe: A path, or a name such as ``compact``, ``models/compact.yaml`` or, for another
+            paper's network, ``edsr``.
 
     Raises:
         ConfigError: If it is neither a file nor the name of one that ships.
     """
-    shipped = {path.stem: path for path in models_dir().glob("*.yaml")}
+    shipped = {path.stem: path for path in models_dir().rglob("*.yaml")}
     if recipe.exists():
         return recipe
-    if recipe.suffix in ("", ".yaml") and recipe.parent in (Path(), Path("models")):
+    if recipe.suffix in ("", ".yaml") and recipe.parent in (Path(), Path("models"), BASELINES):
         if recipe.stem in shipped:
             return shipped[recipe.stem]
         raise ConfigError(

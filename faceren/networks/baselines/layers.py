@@ -34,7 +34,7 @@ class MeanShift(nn.Module):
         """Return colours (N, 3, h, w), shifted."""
         # half precision has too few digits for levels
         with torch.autocast(levels.device.type, enabled=False):
-            return F.conv2d(levels.float(), self.weight, self.bias)
+            return F.conv2d(levels.to(self.bias.dtype), self.weight, self.bias)
 
 
 class NormalisedBlock(nn.Module):

@@ -26,15 +26,17 @@ class Block(nn.Module):
     Args:
         before: Channels that come in.
         after: Channels that go out.
-        groups: Of the convolutions; the first has one if ``mixing``.
+        groups: Of the convolutions; those that see the input have one if ``mixing``.
         mixing: The block mixes all that comes in for all groups.
     """
 
     def __init__(self, before: int, after: int, groups: int = 1, *, mixing: bool = False) -> None:
         super().__init__()
         expand = mixing or before != after
-        self.conv_expand = nn.Conv2d(before, after, 1, bias=False) if expand else nn.Identity()
         first = 1 if mixing else groups
+        self.conv_expand: nn.Module = nn.Identity()
+        if expand:
+            self.conv_expand = nn.Conv2d(before, after, 1, groups=first, bias=False)
         self.conv1 = nn.Conv2d(before, after, 3, padding=1, groups=first, bias=False)
         self.bn1 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, groups=groups, bias=False)
