@@ -72,9 +72,17 @@ class Request:
     """Degraded and restored faces that are there already are not made again."""
     seconds: Annotated[float, Bounds(0), Option(help="Least time for each figure of speed.")] = 3.0
     train: Annotated[Path | None, Option(help="Clean faces to train the ablation on.")] = None
-    budget: Annotated[
-        float, Bounds(0.001), Option(help="Minutes of training for the whole ablation.")
-    ] = 60.0
+    recipe: Annotated[
+        Path,
+        Option(
+            help="What the ablation trains, by name or file: ablation is small, paper the paper's.",
+        ),
+    ] = Path("ablation")
+    steps: Annotated[int, Bounds(1), Option(help="Training steps of each of its variants.")] = 1000
+    """Steps, not minutes: whatever else the machine does, all see the same samples."""
+    seeds: Annotated[
+        int, Bounds(1), Option(help="How many times each is trained, --seed and those after it.")
+    ] = 1
     crops: Annotated[
         Path | None, Option(help="A photo whose small faces are enlarged and restored.")
     ] = None
