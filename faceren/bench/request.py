@@ -38,11 +38,13 @@ class Request:
         tuple[str, ...],
         Option(
             parser=commas,
-            help="Others to compare: checkpoints, yours or ours, or TASK=FILE; split by commas.",
+            help="Others to compare: checkpoints, yours or ours, or TASK=FILE, split by commas; "
+            "all: every network that is here.",
             metavar="MODELS",
         ),
     ] = ()
-    """Names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run on that task only."""
+    """Names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run on that task only;
+    ``all`` are the shipped ones and what the recipes of other papers' networks have trained."""
     results: Annotated[
         tuple[str, ...],
         Option(

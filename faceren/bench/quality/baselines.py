@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from faceren.arrays import Rgb8
-from faceren.assets import model_path
+from faceren.assets import model_path, shipped_models
 from faceren.bench.quality.methods import Kind, Method, each_face, network, stem_of
-from faceren.bench.request import Request, short_name
+from faceren.bench.request import RUNS, TASKS, Request, short_name
 from faceren.checkpoint import load_checkpoint
 from faceren.checks import Json
 from faceren.config import Architecture, BaselineConfig
@@ -18,6 +18,8 @@ from faceren.errors import ConfigError, ImageError
 from faceren.files import sha256_of
 from faceren.images import Found, find_images, read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer, load_restorer
+from faceren.training.folder import RunFolder
+from faceren.training.recipe_file import load_recipe
 
 TITLES: dict[Architecture, str] = {
     "edsr": "EDSR",
@@ -35,6 +37,52 @@ TITLES: dict[Architecture, str] = {
 """The names that the paper's tables have."""
 OF_RUNS = ("best", "last")
 """Names of the weights in every run folder, which tell nothing apart."""
+
+
+EVERY = "all"
+"""Stands for every network that is here, see ``named_models``."""
+
+
+def named_models(request: Request) -> list[str]:
+    """Return what ``--models`` names, with ``all`` spelled out.
+
+    All are the shipped models, and the networks of other papers in the run folders here, each on
+    the task that it was trained for.
+
+    Raises:
+        ConfigError: If the recipe of a run is none.
+        MachineError: If the weights of a run are damaged.
+    """
+    found: list[str] = []
+    for text in request.models:
+        found += _every_model(request.model) if text == EVERY else [text]
+    return found
+
+
+def _every_model(universal: str) -> list[str]:
+    found = [name for name in shipped_models() if name != universal]
+    for best in sorted(RUNS.glob("*/best.safetensors")):
+        folder = RunFolder(best.parent)
+        plan = load_recipe(folder.recipe) if folder.recipe.is_file() else None
+        if plan is not None and plan.baseline is not None:
+            named = plan.data.task if plan.data.task in TASKS else ""
+            found.append(f"{named}={best}" if named else str(best))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """A file that says which network it holds, and does not: its rows say so."""
+
+    name: str
+    reason: str
+    kind: Kind = "peer"
+    note: str = "cannot be read"
+    settings: str = ""
+
+    def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
+        """Raise ConfigError: what is wrong with the file."""
+        raise ConfigError(self.reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +154,7 @@ def checkpoint_method(request: Request, model: str) -> Method:
 
     Args:
         request: Where to run it, and where guides are.
-        model: A shipped model's name, or a file; the weights of a run have its recipe's name.
+        model: A shipped model's name, or a file; the weights of a run are named as its folder.
 
     Raises:
         ConfigError: If it is none, or there is no folder of guides where one is named.
@@ -115,8 +163,8 @@ def checkpoint_method(request: Request, model: str) -> Method:
     path = model_path(model)
     loaded = load_checkpoint(path)
     name = short_name(model)
-    if name in OF_RUNS and Path(loaded.info.name).name == loaded.info.name != "":
-        name = loaded.info.name
+    if name in OF_RUNS:
+        name = path.resolve().parent.name
     ours = network(request, model, name=name)
     if not isinstance(loaded.config, BaselineConfig):
         return ours

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 
 from faceren.assets import model_path
-from faceren.bench.quality.baselines import checkpoint_method
+from faceren.bench.quality.baselines import Unusable, checkpoint_method, named_models
 from faceren.bench.quality.classical import classical
 from faceren.bench.quality.methods import Elsewhere, Kind, Method, Untouched, network
 from faceren.bench.quality.peers import load_peer
@@ -140,17 +140,18 @@ def candidates(request: Request) -> list[Candidate]:
         MachineError: If a file is missing or damaged, or spandrel is not installed.
     """
     found = [Candidate(network(request, request.model))]
-    for text in request.models:
+    for text in named_models(request):
         task, _, model = text.rpartition("=")
         if task and task not in TASKS:
             raise ConfigError(f"--models {text}: expected TASK=FILE, got the task {task!r}")
         path = model_path(model)
         try:
             method: Method = checkpoint_method(request, model)
-        except ConfigError:
-            if recognised(path):  # it would be ours, and is not whole
-                raise
-            method = load_peer(path, device=request.device)
+        except ConfigError as error:
+            if recognised(path):  # what it says of itself is not so
+                method = Unusable(name=path.stem, reason=str(error))
+            else:
+                method = load_peer(path, device=request.device)
         found.append(Candidate(method, task))
     given = {candidate.task for candidate in found}
     for task in request.tasks:
