@@ -29,14 +29,16 @@ from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
 from faceren.networks.baselines.baseline import Baseline, build_network
-from faceren.networks.baselines.published import import_baseline
+from faceren.networks.baselines.published import import_baseline, import_ncnn
 from faceren.networks.detector import Detector
 from faceren.networks.generator import Generator
+from faceren.networks.ncnn import read_convolutions
 from faceren.networks.pickled import DAMAGED, UNREADABLE, load_tensors
 from faceren.networks.published import import_published
 from faceren.weights import (
     FORMAT_VERSION,
     METADATA_KEY,
+    NCNN,
     PICKLES,
     CheckpointInfo,
     check_fit,
@@ -102,9 +104,10 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, *, device: torch.device | str = "cpu", trainable: bool = False
 ) -> LoadedCheckpoint:
-    """Read a checkpoint of ours, or a published state dict (``.pth``, ``.pt``, ``.h5``).
+    """Read a checkpoint of ours, or a published one.
 
-    Published are generators of HiFaceGAN, and what ``baselines.published`` knows.
+    Published are state dicts (``.pth``, ``.pt``, ``.h5``) of HiFaceGAN and of what
+    ``baselines.published`` knows, and files of ncnn (``.bin``, its ``.param`` beside it) of ESRGAN.
 
     Args:
         path: File to read.
@@ -121,7 +124,7 @@ def load_checkpoint(
             finite; the message names them.
     """
     check_weights_file(path)
-    read = _read_published if path.suffix in PICKLES else _read_safetensors
+    read = _read_published if path.suffix in (*PICKLES, NCNN) else _read_safetensors
     config, info, tensors = read(path)
     network = _assemble(path, config, tensors)
     if not trainable:
@@ -140,6 +143,8 @@ def recognised(path: Path) -> bool:
     Raises:
         MachineError: If the file is damaged.
     """
+    if path.suffix == NCNN:
+        return True
     if path.suffix in PICKLES:
         state = load_tensors(path)
         return isinstance(state, Mapping) and import_baseline(state) is not None
@@ -173,12 +178,8 @@ def _read_safetensors(path: Path) -> Read:
 
 
 def _read_published(path: Path) -> Read:
-    state = load_tensors(path)
-    if not isinstance(state, Mapping):
-        raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
     try:
-        config: GeneratorConfig | BaselineConfig
-        config, tensors = import_baseline(state) or import_published(state)
+        config, tensors = _imported(path)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from error
     info = CheckpointInfo(
@@ -187,6 +188,15 @@ def _read_published(path: Path) -> Read:
         licence="unknown: the terms of whoever published the file",
     )
     return config, info, tensors
+
+
+def _imported(path: Path) -> tuple[GeneratorConfig | BaselineConfig, dict[str, Tensor]]:
+    if path.suffix == NCNN:
+        return import_ncnn(read_convolutions(path))
+    state = load_tensors(path)
+    if not isinstance(state, Mapping):
+        raise ConfigError(f"expected a state dict, got a {type(state).__name__}")
+    return import_baseline(state) or import_published(state)
 
 
 def _assemble(

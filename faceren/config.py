@@ -17,6 +17,7 @@ Head = Literal["tanh", "residual", "bands"]
 Architecture = Literal[
     "edsr",
     "srresnet",
+    "esrgan",
     "srfbn",
     "superfan",
     "waveletsr",
@@ -188,6 +189,7 @@ class DetectorConfig:
 PUBLISHED_SHAPES: dict[Architecture, tuple[int, int, int]] = {
     "edsr": (256, 32, 4),
     "srresnet": (64, 16, 4),
+    "esrgan": (64, 23, 4),
     "srfbn": (64, 6, 4),
     "superfan": (64, 12, 4),
     "waveletsr": (64, 2, 4),
@@ -199,7 +201,7 @@ PUBLISHED_SHAPES: dict[Architecture, tuple[int, int, int]] = {
     "gfrnet": (64, 8, 1),
 }
 """Width, blocks and scale of each architecture as its paper has it."""
-LEAST_WIDTHS: dict[Architecture, int] = {"waveletsr": 2, "deblurganv2": 4, "arcnn": 4}
+LEAST_WIDTHS: dict[Architecture, int] = {"waveletsr": 2, "esrgan": 2, "deblurganv2": 4, "arcnn": 4}
 """Where some layers have a part of ``width`` channels; it must be a multiple of these."""
 DEEPEST: dict[Architecture, int] = {"vdnet": 6, "gfrnet": 8}
 """Most halvings where ``blocks`` counts them."""

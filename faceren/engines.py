@@ -28,6 +28,7 @@ from faceren.errors import ConfigError, FaceError, MachineError, ShapeError, not
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
 from faceren.graphs.session import Session, session_of, usable_cores
 from faceren.weights import (
+    NCNN,
     PICKLES,
     CheckpointInfo,
     StoredWeights,
@@ -214,8 +215,8 @@ def load_engine(
 
 def _needs_torch(weights: Path, device: str, precision: str) -> str:
     """Return what of a request ONNX Runtime cannot do, as the user would say it; or nothing."""
-    if weights.suffix in PICKLES:
-        return f"{weights.name}, a published state dict,"
+    if weights.suffix in (*PICKLES, NCNN):
+        return f"{weights.name}, published weights,"
     check_weights_file(weights)
     config, _ = read_header(weights)
     if isinstance(config, BaselineConfig):

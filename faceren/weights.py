@@ -23,6 +23,8 @@ METADATA_KEY = "faceren"
 FORMAT_VERSION = 1
 PICKLES = (".pth", ".pt", ".h5")
 """Suffixes of state dicts that others have published, which torch alone reads."""
+NCNN = ".bin"
+"""Suffix of the weights of ncnn, which torch alone runs here."""
 Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig, BaselineConfig, DetectorConfig)
 SHOWN = 4
 """Keys that an error names before it counts the rest."""

@@ -10,7 +10,7 @@ from faceren.errors import ConfigError
 from faceren.files import atomic_write
 from faceren.graphs.generator import RESTORED, SIDES, generator_graph
 from faceren.graphs.graph import Graph
-from faceren.weights import PICKLES, StoredWeights, check_fit, read_weights
+from faceren.weights import NCNN, PICKLES, StoredWeights, check_fit, read_weights
 
 
 def export(model: str, output: Path) -> Path:
@@ -31,7 +31,7 @@ def export(model: str, output: Path) -> Path:
     if output.suffix.lower() != ".onnx":
         raise ConfigError(f"-o: expected a file name ending in .onnx, got {output.name!r}")
     path = model_path(model)
-    stored = _loaded(path) if path.suffix in PICKLES else read_weights(path)
+    stored = _loaded(path) if path.suffix in (*PICKLES, NCNN) else read_weights(path)
     graph = generator_graph(stored.config, stored.arrays)
     check_fit(path, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
     atomic_write(output, _file(graph, stored))

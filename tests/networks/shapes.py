@@ -10,6 +10,7 @@ TINY = replace(COMPACT, width=4, hidden=4, kernel_dim=3)
 BASELINES = {
     "edsr": {"width": 4, "blocks": 1},
     "srresnet": {"width": 4, "blocks": 1},
+    "esrgan": {"width": 4, "blocks": 1},
     "srfbn": {"width": 4, "blocks": 2},
     "superfan": {"width": 4, "blocks": 2},
     "waveletsr": {"width": 4, "blocks": 1},

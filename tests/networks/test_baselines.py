@@ -54,6 +54,7 @@ def test_every_architecture_has_a_smallest_shape():
     [
         ("edsr", {}, 43_089_923),  # "43 M", EDSR-PyTorch prints it
         ("edsr", {"width": 64, "blocks": 16}, 1_517_571),  # "1.5 M"
+        ("esrgan", {}, 16_697_987),  # "16.7 M"
         ("srresnet", {"blocks": 5}, 734_219),  # README of leftthomas/SRGAN
         ("deblurgan", {}, 11_378_179),  # as its training prints
     ],
@@ -116,7 +117,9 @@ def test_a_few_steps_lower_the_loss_on_one_picture(architecture):
     assert losses[-1] < 0.99 * losses[0]
 
 
-@pytest.mark.parametrize("architecture", ["edsr", "srresnet", "srfbn", "superfan", "waveletsr"])
+@pytest.mark.parametrize(
+    "architecture", ["edsr", "srresnet", "esrgan", "srfbn", "superfan", "waveletsr"]
+)
 def test_those_that_enlarge_see_the_means_of_squares(architecture):
     network = tiny(architecture).eval()
     face = picture()
@@ -128,7 +131,7 @@ def test_those_that_enlarge_see_the_means_of_squares(architecture):
 
 
 @pytest.mark.parametrize("scale", [2, 16])
-@pytest.mark.parametrize("architecture", ["edsr", "srresnet", "superfan", "waveletsr"])
+@pytest.mark.parametrize("architecture", ["edsr", "srresnet", "esrgan", "superfan", "waveletsr"])
 def test_other_scales(architecture, scale):
     shape = BASELINES[architecture] | {"scale": scale}
     network = Baseline(BaselineConfig(architecture=architecture, **shape))

@@ -36,6 +36,15 @@ LISTED = {
         "block8.1.prelu.weight": (1,),
         "block8.2.weight": (3, 64, 9, 9),
     },
+    "esrgan": {
+        "conv_first.weight": (64, 3, 3, 3),
+        "body.0.rdb1.conv1.weight": (32, 64, 3, 3),
+        "body.22.rdb3.conv5.weight": (64, 192, 3, 3),
+        "conv_body.bias": (64,),
+        "conv_up2.weight": (64, 64, 3, 3),
+        "conv_hr.weight": (64, 64, 3, 3),
+        "conv_last.weight": (3, 64, 3, 3),
+    },
     "srfbn": {
         "conv_in.0.weight": (256, 3, 3, 3),
         "feat_in.1.weight": (1,),
@@ -143,6 +152,29 @@ def test_files_of_a_torch_that_counted_no_batches():
 def test_edsr_of_three_times_is_told_by_its_single_step():
     network = Baseline(BaselineConfig(architecture="edsr", width=4, blocks=2, scale=3))
     assert import_baseline(network.body.state_dict())[0] == network.config
+
+
+def test_esrgan_under_its_first_names_is_the_same_network():
+    state = tiny("esrgan").body.state_dict()
+    first = {
+        "body.0.rdb": "RRDB_trunk.0.RDB",
+        "conv_body": "trunk_conv",
+        "conv_up": "upconv",
+        "conv_hr": "HRconv",
+    }
+    older = {}
+    for key, value in state.items():
+        for now, then in first.items():
+            key = key.replace(now, then)
+        older[key] = value
+    config, tensors = import_baseline(older)
+    assert config == tiny("esrgan").config
+    assert set(tensors) == {f"body.{key}" for key in state}
+
+
+def test_esrgan_of_another_input_is_left_to_others():
+    state = tiny("esrgan").body.state_dict()
+    assert import_baseline(state | {"conv_first.weight": torch.zeros(4, 12, 3, 3)}) is None
 
 
 def test_a_file_that_is_not_whole_is_named(tmp_path):

