@@ -187,6 +187,22 @@ def test_a_file_that_is_not_whole_is_named(tmp_path):
     assert recognised(tmp_path / "x.pth")
 
 
+@pytest.mark.parametrize("architecture", LISTED)
+def test_marks_of_another_shape_are_none(architecture):
+    state = tiny(architecture).body.state_dict()
+    for value in (torch.zeros(()), torch.zeros(3), torch.zeros(0)):
+        assert import_baseline(dict.fromkeys(state, value)) is None
+
+
+def test_claimed_sizes_are_bounded():
+    state = {key: torch.zeros(1, 1, 1, 1) for key in tiny("arcnn").body.state_dict()}
+    with pytest.raises(ConfigError, match="expected a multiple of 4 for arcnn, got 1"):
+        import_baseline(state)
+    huge = state | {"base.0.weight": torch.empty(2000, 3, 9, 9, device="meta")}
+    with pytest.raises(ConfigError, match="baseline.width: expected"):
+        import_baseline(huge)
+
+
 def test_other_state_dicts_are_not_taken_for_one_of_these(tmp_path):
     assert import_baseline({"conv.weight": torch.zeros(1)}) is None
     assert import_baseline({}) is None

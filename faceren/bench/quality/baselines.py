@@ -150,6 +150,12 @@ def _guide(path: Path, face: Rgb8) -> Rgb8:
     return resize(guide, height=height, width=width, by="area" if high > height else "cubic")
 
 
+def name_of(model: str) -> str:
+    """Return a short name; of the weights in a run folder, the folder's."""
+    name = short_name(model)
+    return Path(model).resolve().parent.name if name in OF_RUNS else name
+
+
 def checkpoint_method(request: Request, model: str) -> Method:
     """Return a checkpoint that ``load_checkpoint`` reads as a method.
 
@@ -163,9 +169,7 @@ def checkpoint_method(request: Request, model: str) -> Method:
     """
     path = model_path(model)
     loaded = load_checkpoint(path)
-    name = short_name(model)
-    if name in OF_RUNS:
-        name = path.resolve().parent.name
+    name = name_of(model)
     ours = network(request, model, name=name)
     if not isinstance(loaded.config, BaselineConfig):
         return ours

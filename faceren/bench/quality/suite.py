@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 
 from faceren.assets import model_path
-from faceren.bench.quality.baselines import Unusable, checkpoint_method, named_models
+from faceren.bench.quality.baselines import Unusable, checkpoint_method, name_of, named_models
 from faceren.bench.quality.classical import classical
 from faceren.bench.quality.methods import Elsewhere, Kind, Method, Untouched, network
 from faceren.bench.quality.peers import load_peer
@@ -149,7 +149,7 @@ def candidates(request: Request) -> list[Candidate]:
             method: Method = checkpoint_method(request, model)
         except ConfigError as error:
             if recognised(path):  # what it says of itself is not so
-                method = Unusable(name=path.stem, reason=str(error))
+                method = Unusable(name=name_of(model), reason=str(error))
             else:
                 method = load_peer(path, device=request.device)
         found.append(Candidate(method, task))

@@ -24,6 +24,8 @@ OLDER = (
     (r"^HRconv\.", "conv_hr."),
 )
 Shapes = Mapping[str, tuple[int, ...]]
+KERNEL = 4
+"""Dimensions of a kernel, as which the marks must come."""
 OUTSIDE, IN_BLOCK = 6, 15
 """Convolutions of ESRGAN outside its blocks, and in each of them."""
 LEFT_OUT: dict[Architecture, re.Pattern[str]] = {
@@ -48,7 +50,7 @@ def import_baseline(
     tensors = _unwrapped(state)
     shapes = {key: tuple(value.shape) for key, value in tensors.items()}
     for architecture, (marks, read) in KNOWN.items():
-        if all(mark in shapes for mark in marks):
+        if all(len(shapes.get(mark, ())) == KERNEL for mark in marks):
             shape = read(shapes)
             if shape is None:
                 continue
@@ -172,13 +174,16 @@ def _arcnn(shapes: Shapes) -> dict[str, int]:
 
 KNOWN: dict[Architecture, tuple[tuple[str, ...], Callable[[Shapes], dict[str, int] | None]]] = {
     "edsr": (("head.0.weight", "body.0.body.0.weight", "tail.0.0.weight"), _edsr),
-    "srresnet": (("block1.0.weight", "block1.1.weight", "block2.conv1.weight"), _srresnet),
+    "srresnet": (("block1.0.weight", "block2.conv1.weight", "block2.conv2.weight"), _srresnet),
     "esrgan": (("conv_first.weight", "body.0.rdb1.conv1.weight", "conv_up2.weight"), _esrgan),
-    "srfbn": (("block.compress_in.0.weight", "feat_in.0.weight"), _srfbn),
+    "srfbn": (
+        ("block.compress_in.0.weight", "feat_in.0.weight", "block.upBlocks.0.0.weight"),
+        _srfbn,
+    ),
     "ridnet": (("head.body.0.weight", "b1.r1.body1.0.weight", "b1.ca.c1.body.0.weight"), _ridnet),
     "vdnet": (("DNet.down_path.0.block.0.weight", "SNet.conv1.weight"), _vdnet),
     "deblurgan": (("model.1.weight", "model.10.conv_block.6.weight"), _deblurgan),
     "deblurganv2": (("fpn.lateral4.weight", "fpn.features.0.0.weight"), _deblurgan_v2),
     "arcnn": (("base.0.weight", "base.2.weight", "base.4.weight", "last.weight"), _arcnn),
 }
-"""Keys that no other architecture has together, and what shapes and counts say, in this order."""
+"""Kernels that no other architecture has together, and what shapes and counts say."""
