@@ -4,11 +4,14 @@ import dataclasses
 import json
 from pathlib import Path
 
+from safetensors.numpy import save
+
 from faceren.assets import model_path
+from faceren.config import BaselineConfig
 from faceren.errors import ConfigError
 from faceren.files import atomic_write
 from faceren.graphs.generator import RESTORED, SIDES, generator_graph
-from faceren.weights import PICKLES, StoredWeights, check_fit, read_weights
+from faceren.weights import NCNN, PICKLES, StoredWeights, check_fit, read_weights
 
 SPANDREL_TAKES = {
     "variant": "hifacegan",
@@ -46,14 +49,16 @@ def export(model: str, output: Path) -> Path:
             f"-o: expected a file name ending in .onnx or .safetensors, got {output.name!r}"
         )
     path = model_path(model)
-    stored = _loaded(path) if path.suffix in PICKLES else read_weights(path)
+    stored = _loaded(path) if path.suffix in (*PICKLES, NCNN) else read_weights(path)
     graph = generator_graph(stored.config, stored.arrays)
     check_fit(path, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
     if suffix == ".onnx":
         atomic_write(output, graph.to_bytes({RESTORED: SIDES}, _notes(stored)))
     else:
         _check_spandrel(path, stored)
-        atomic_write(output, path.read_bytes())  # tensors by name, as spandrel takes them
+        # tensors by name, as spandrel takes them
+        own = path.suffix == ".safetensors"
+        atomic_write(output, path.read_bytes() if own else save(dict(stored.arrays)))
     return output
 
 
@@ -71,6 +76,11 @@ def _loaded(path: Path) -> StoredWeights:
     from faceren.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(path)
+    if isinstance(loaded.network.config, BaselineConfig):
+        raise ConfigError(
+            f"{path.name}: expected one of our networks, got {loaded.network.config.architecture}, "
+            f"which runs in torch only"
+        )
     return StoredWeights(
         config=loaded.network.config,
         info=loaded.info,

@@ -13,6 +13,7 @@ from faceren.bench.quality.suite import FaceSet, MethodRow, Quality
 from faceren.degradation.files import Resize
 from faceren.images import read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer
+from faceren.networks.generator import Generator
 from faceren.networks.stages import Mode, residual_map, stage_outputs
 from faceren.pages.contact_sheet import Cell, contact_sheet
 
@@ -53,10 +54,11 @@ def figures(report: Report, faces: FaceSet, restorer: Restorer, *, size: int) ->
     pairs = [(row, networks[row.task]) for row in inputs if row.task in networks]
     shown: list[MethodRow] = [*rows, *report.of(Ablation)]
     damaged = next((row for row in inputs if row.task == "full"), inputs[0])
+    network = restorer.checkpoint.network
     return [
         strip(inputs, faces, size),
         *(grid([row for row in shown if row.task == task], faces, size) for task in report.tasks),
-        stages(damaged, restorer),
+        *([stages(damaged, restorer, network)] if isinstance(network, Generator) else []),
         *([residuals(pairs, faces)] if pairs else []),
         systems(
             [damaged, *(row for row in shown if row.task == damaged.task and row != damaged)], faces
@@ -85,7 +87,7 @@ def grid(rows: Sequence[MethodRow], faces: FaceSet, size: int) -> Figure:
     return Figure(f"fig6_{task}", f"Side by side: {task}", caption, sheet)
 
 
-def stages(row: Quality, restorer: Restorer) -> Figure:
+def stages(row: Quality, restorer: Restorer, network: Generator) -> Figure:
     """Return what each stage of a network adds to a degraded face (Fig. 5a).
 
     What passes through of the input is shown by itself, in a third line: no stage has made it.
@@ -96,7 +98,7 @@ def stages(row: Quality, restorer: Restorer) -> Figure:
     modes: tuple[Mode, ...] = ("single", "cumulative")
     for line, mode in zip(lines, modes, strict=True):
         with restorer.autocast():
-            outputs = stage_outputs(restorer.checkpoint.network, damaged, mode=mode)
+            outputs = stage_outputs(network, damaged, mode=mode)
         for stage in outputs:
             caption = stage.guided[-1] if mode == "single" else f"to {stage.guided[-1]}"
             plain = 0.0 if stage.passed is None else 0.5
