@@ -56,7 +56,7 @@ def test_every_architecture_has_a_smallest_shape():
         ("edsr", {"width": 64, "blocks": 16}, 1_517_571),  # "1.5 M"
         ("esrgan", {}, 16_697_987),  # "16.7 M"
         ("srresnet", {"blocks": 5}, 734_219),  # README of leftthomas/SRGAN
-        ("deblurgan", {}, 11_378_179),  # as its training prints
+        ("deblurgan", {}, 11_378_179),  # as the authors' program has
     ],
 )
 def test_published_numbers_of_parameters(architecture, shape, published):
@@ -71,7 +71,7 @@ def test_published_numbers_of_parameters(architecture, shape, published):
         ("srfbn", {"scale": 2}, 2140),
         ("srfbn", {"width": 32, "blocks": 3}, 483),  # SRFBN-S
         ("ridnet", {}, 1499),
-        ("vdnet", {}, 7817),  # "7.82 M"
+        ("vdnet", {}, 7817),  # as the authors' program has
         ("deblurganv2", {}, 2108),  # OpenVINO's conversion: 2.1083 M
     ],
 )

@@ -1,7 +1,7 @@
 """DeblurGAN: a residual network at a quarter of the resolution that adds to the blurred image.
 
 Source: Kupyn et al., DeblurGAN: Blind Motion Deblurring Using Conditional Adversarial Networks,
-CVPR 2018 (arXiv:1711.07064), section 4.1 and figure 3. With 64 channels and 9 blocks it has
+CVPR 2018 (arXiv:1711.07064), section 3.2 and figure 3. With 64 channels and 9 blocks it has
 11,378,179 parameters. Modules have the numbers of the public weights; their dropout is off here.
 
 Shape letters: N batch, C channels, H and W pixels.

@@ -1,10 +1,11 @@
 """GFRNet: a second image of the same person, warped to the damaged face, guides its restoration.
 
 Source: Li et al., Learning Warped Guidance for Blind Face Restoration, ECCV 2018
-(arXiv:1804.04829), section 3.1: two networks of eight halvings on faces of 256 pixels. WarpNet
-gives a flow field by which the guide is sampled, RecNet has skip connections. Channels are those of
-pix2pix, whose code they were built on; normalisation is by image. The authors' weights are
-files of Torch 7, which PyTorch no longer reads. Landmark and total-variation losses are not here.
+(arXiv:1804.04829), section 3.1: WarpNet makes of the damaged face and its guide a flow field, by
+which the guide is sampled; RecNet restores from the face and the warped guide, with skip
+connections. Depth, kernels and channels are those of pix2pix on 256 pixels, of whose program the
+authors' is made; normalisation is by image. Their weights are files of Torch 7, which PyTorch no
+longer reads. Landmark and total-variation losses are not here.
 
 Shape letters: N batch, C channels, H and W pixels.
 """
@@ -67,11 +68,11 @@ class EncoderDecoder(nn.Module):
 
 
 class GfrNet(nn.Module):
-    """WarpNet and RecNet (figure 2).
+    """WarpNet and RecNet.
 
     Args:
         width: C.
-        halvings: 8 in the paper, on faces of 256 pixels.
+        halvings: Of both; 8 bring 256 pixels to one.
     """
 
     def __init__(self, width: int, halvings: int) -> None:

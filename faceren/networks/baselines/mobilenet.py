@@ -23,7 +23,7 @@ def statistics(channels: int) -> nn.InstanceNorm2d:
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel by itself, and narrow again without activation (figure 3b)."""
+    """Expand, filter each channel by itself, and narrow again without activation."""
 
     def __init__(self, before: int, after: int, *, stride: int, expansion: int) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ SLOPE = 0.2
 
 
 def _kernel(scale: int) -> tuple[int, int, int]:
-    """Return kernel, stride and padding of a convolution between the scales (section 3.2)."""
+    """Return kernel, stride and padding of a convolution between the scales (section 4.1)."""
     return scale + 4, scale, 2
 
 

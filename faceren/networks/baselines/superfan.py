@@ -23,7 +23,7 @@ def _doubling(width: int) -> nn.Sequential:
 
 
 class SuperFan(nn.Module):
-    """The network of figure 2, its generator.
+    """The generator.
 
     Args:
         width: C.

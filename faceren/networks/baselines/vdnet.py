@@ -1,10 +1,10 @@
 """VDN, the paper's "VDNet": a U-Net that estimates the clean image, and a network for the noise.
 
 Source: Yue et al., Variational Denoising Network: Toward Blind Noise Modeling and Removal, NeurIPS
-2019 (arXiv:1908.11314), sections 3.3 and 4.1. D-Net gives mean and variance of the clean image,
+2019 (arXiv:1908.11314), section 3. D-Net gives mean and variance of the clean image,
 S-Net the distribution of the noise; the mean is the result. With 64 channels and 4 depths both have
-7,816,780 parameters, published as 7.82 M. S-Net and the variance serve the variational bound
-that the authors train by; here D-Net's mean is trained by the losses of the recipe, and they stay.
+7,816,780 parameters, as in the authors' program. S-Net and the variance serve the variational bound
+that they train by; here D-Net's mean is trained by the losses of the recipe, and S-Net stays.
 
 Shape letters: N batch, C channels, H and W pixels.
 """
