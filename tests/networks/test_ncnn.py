@@ -59,7 +59,8 @@ def test_other_numbers_of_convolutions_are_no_esrgan(tmp_path):
     path = write(tmp_path / "x.bin", of_esrgan()[:-1])
     with pytest.raises(ConfigError, match=r"x.bin: expected the 6 \+ 15·n convolutions of ESRGAN"):
         load_checkpoint(path)
-    path = write(tmp_path / "x.bin", of_esrgan()[::-1])
+    first, second, third, *rest = of_esrgan()
+    path = write(tmp_path / "x.bin", [first, third, second, *rest])
     with pytest.raises(ConfigError, match="the weights do not fit esrgan"):
         load_checkpoint(path)
 
