@@ -24,11 +24,20 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Rgb
 from faceren.checks import check_value
-from faceren.config import Engine, Ensemble, Precision
+from faceren.config import BaselineConfig, Engine, Ensemble, Precision
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError, not_installed
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
 from faceren.graphs.session import Session, onnxruntime, session_of, usable_cores
-from faceren.weights import PICKLES, CheckpointInfo, StoredWeights, check_fit, read_weights
+from faceren.weights import (
+    NCNN,
+    PICKLES,
+    CheckpointInfo,
+    StoredWeights,
+    check_fit,
+    check_weights_file,
+    read_header,
+    read_weights,
+)
 
 LEAST = 16
 """Pixels a side that a picture needs."""
@@ -215,8 +224,12 @@ def load_engine(
 
 def _needs_torch(weights: Path, device: str, precision: str) -> str:
     """Return what of a request ONNX Runtime cannot do, as the user would say it; or nothing."""
-    if weights.suffix in PICKLES:
-        return f"{weights.name}, a published state dict,"
+    if weights.suffix in (*PICKLES, NCNN):
+        return f"{weights.name}, published weights,"
+    check_weights_file(weights)
+    config, _ = read_header(weights)
+    if isinstance(config, BaselineConfig):
+        return f"{weights.name}, {config.architecture},"
     if precision not in ("auto", "fp32"):
         return f"--precision {precision}"
     if device == "auto":
@@ -231,7 +244,13 @@ def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
         if error.name != "torch":
             raise
         raise MachineError(f"{why} needs {not_installed('torch')}") from error
-    return load_restorer(weights, **how)
+    restorer = load_restorer(weights, **how)
+    if restorer.guided:
+        raise ConfigError(
+            f"{weights.name}: this network needs a second image of the same face, which only "
+            f"faceren benchmark --guides FOLDER gives it"
+        )
+    return restorer
 
 
 def has_gpu() -> bool:

@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from faceren.assets import shipped_models
 from faceren.checks import Json
+from faceren.commands.face import restore_face
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.restore import restore
 from faceren.commands.review import (
@@ -34,9 +36,9 @@ from faceren.runs.folder import inside, writing
 from faceren.runs.lists import Choice
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_run
 
-Act = Literal["keep", "again", "weaker", "stronger", "face", "only", "left"]
-"""Keep the original; restore anew, as before, weaker or stronger; keep the original of one face, or
-of all but one; restore a face, too, that was left alone."""
+Act = Literal["keep", "again", "weaker", "stronger", "left"]
+"""Keep the original; restore anew, as the photo was, weaker or stronger; restore a face, too, that
+was left alone. All but the last are for a whole photo or for one face of it."""
 MOST_UNDONE = 100
 """Acts that can be undone."""
 LEAST_STRENGTH = 0.05
@@ -113,7 +115,7 @@ class Desk:
         Args:
             act: One of ``Act``.
             key: The photo's name in the record.
-            index: Of a face, from 0, for ``face``, ``only`` and ``left``.
+            index: Of a face, from 0; None is the whole photo.
 
         Raises:
             ConfigError: If there is no such act, photo or face.
@@ -123,11 +125,15 @@ class Desk:
         line = self._manifest().items.get(key)
         if line is None:
             raise ConfigError(f"{key!r:.120} is none of the photos of this folder")
-        if act in ("face", "only", "left"):
+        if act == "left" or index is not None:
             faces = line.get("left" if act == "left" else "faces") or []
+            if not faces:
+                none = "was left alone" if act == "left" else "was found"
+                raise ConfigError(f"{shown(key)}: no face of it {none}")
             if index is None or not 0 <= index < len(faces):
                 raise ConfigError(f"expected a face from 0 to {len(faces) - 1}, got {index!r:.20}")
-        self._ask(f"{shown(key)}: {WORDS[act]}", lambda: self._act(act, key, index or 0))
+        of = shown(key) if index is None or act == "left" else f"{shown(key)}, face {index + 1}"
+        self._ask(f"{of}: {WORDS[act]}", lambda: f"{of}: {self._act(act, key, index)}")
 
     def add(self, inputs: Sequence[Path], name: str) -> None:
         """Ask for photos to be restored into the folder.
@@ -189,51 +195,63 @@ class Desk:
     def _manifest(self) -> Manifest:
         return read_run(self.output, "restore")
 
-    def _act(self, act: str, key: str, index: int) -> str:
+    def _act(self, act: str, key: str, index: int | None) -> str:
         manifest = self._manifest()
         line, options = manifest.items[key], options_of(manifest.headers[key])
         before = self._put_aside(manifest, key)
         if act == "keep":
-            self._taken_back([Choice(key)])
-        elif act == "face":
             self._taken_back([Choice(key, index)])
-        elif act == "only":
-            others = [n for n, face in enumerate(line["faces"]) if not face.get("reverted")]
-            self._taken_back([Choice(key, n) for n in others if n != index])
+        elif act == "left":
+            box = line["left"][index]["box"]
+            self._anew(before, options, box)
+        elif index is None:
+            self._anew(before, replace(options, strength=changed(options.strength, act)))
         else:
-            factor = {"weaker": WEAKER, "stronger": STRONGER}.get(act, 1.0)
-            strength = min(1.0, max(LEAST_STRENGTH, round(options.strength * factor, 2)))
-            box = line["left"][index]["box"] if act == "left" else None
-            self._anew(key, replace(options, strength=strength), box)
+            face = line["faces"][index]
+            now = options.strength if face.get("reverted") else face.get("strength")
+            strength = options.strength if act == "again" or not now else changed(now, act)
+            how = self._how(before.header)
+            restore_face(self.output, key, index, strength, how)
         if self._manifest().items[key] != line:  # else nothing has changed that could be undone
             self._undo = [*self._undo, replace(before, after=self._hash(key))][-MOST_UNDONE:]
-        return f"{shown(key)}: {DONE[act]}"
+        return DONE[act]
+
+    def _how(self, header: Line) -> RunOptions:
+        """Return with what a photo is restored anew: the shipped model that it was restored by."""
+        model = header.get("model_option")
+        return replace(self.how, model=model) if model in shipped_models() else self.how
 
     def _taken_back(self, choices: Sequence[Choice]) -> None:
         for taken in revert(self.output, choices, max_pixels=self.how.max_pixels).results:
             if taken.status == "failed":
                 raise FacerenError(taken.reason)
 
-    def _anew(self, key: str, options: RestoreOptions, box: Sequence[float] | None) -> None:
+    def _anew(
+        self, before: Before, options: RestoreOptions, box: Sequence[float] | None = None
+    ) -> None:
         """Restore one photo anew, and maybe a face of it that was left alone."""
-        folder = Path(self._aside.name)
+        folder, key = Path(self._aside.name), before.key
         listed = [folder / "only.txt"]
         _write(listed[0], [json.dumps(key)])
         if box is not None:
             listed.append(folder / "boxes.jsonl")
             _write(listed[1], [json.dumps({"photo": key, "box": list(box)})])
         asked = FolderOptions(only=listed[0], boxes=None if box is None else listed[1])
-        self._run([], options, asked)
+        self._run([], options, asked, self._how(before.header))
 
     def _restored(self, inputs: Sequence[Path]) -> str:
-        counts = self._run(inputs, self.options, FolderOptions())
+        counts = self._run(inputs, self.options, FolderOptions(), self.how)
         return ", ".join(f"{number} {words}" for words, number in counts.items() if number)
 
     def _run(
-        self, inputs: Sequence[Path], options: RestoreOptions, folder: FolderOptions
+        self,
+        inputs: Sequence[Path],
+        options: RestoreOptions,
+        folder: FolderOptions,
+        how: RunOptions,
     ) -> dict[str, int]:
         watcher = PagePictures(pictures_of(self.output))
-        run = restore(inputs, self.output, options, how=self.how, folder=folder, watcher=watcher)
+        run = restore(inputs, self.output, options, how=how, folder=folder, watcher=watcher)
         counts = dict.fromkeys(("restored", "without a face", "unchanged", "failed"), 0)
         names = {"no_face": "without a face", "skipped": "unchanged"}
         problems: list[str] = []
@@ -279,6 +297,12 @@ class Desk:
         return f"{shown(before.key)}: as it was before"
 
 
+def changed(strength: float, act: str) -> float:
+    """Return the strength of what is to be restored weaker or stronger, or as it was."""
+    factor = {"weaker": WEAKER, "stronger": STRONGER}.get(act, 1.0)
+    return min(1.0, max(LEAST_STRENGTH, round(strength * factor, 2)))
+
+
 def _write(path: Path, lines: Iterable[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -288,8 +312,6 @@ WORDS: dict[str, str] = {
     "again": "restoring",
     "weaker": "restoring, weaker",
     "stronger": "restoring, stronger",
-    "face": "putting the original face back",
-    "only": "putting the other faces back",
     "left": "restoring this face, too",
 }
 DONE: dict[str, str] = {
@@ -297,7 +319,5 @@ DONE: dict[str, str] = {
     "again": "restored",
     "weaker": "restored, weaker",
     "stronger": "restored, stronger",
-    "face": "the original face is back",
-    "only": "this face alone is restored",
     "left": "restored with this face",
 }
