@@ -75,7 +75,7 @@ def test_published_state_dicts_go_through_torch(tmp_path):
     assert BASE.variant == "hifacegan"
     path = tmp_path / "theirs.pth"
     torch.save({"a": torch.zeros(1)}, path)
-    with pytest.raises(ConfigError, match=r"theirs.pth, a published state dict, needs --engine t"):
+    with pytest.raises(ConfigError, match=r"theirs.pth, published weights, needs --engine torch"):
         load_engine(path, device="cpu", engine="onnx")
     with pytest.raises(ConfigError, match="theirs.pth: "):  # torch's reader says what is wrong
         load_engine(path, device="cpu")
