@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +27,7 @@ from faceren.checks import check_value
 from faceren.config import BaselineConfig, Engine, Ensemble, Precision
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError, not_installed
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
-from faceren.graphs.session import Session, session_of, usable_cores
+from faceren.graphs.session import Session, onnxruntime, session_of, usable_cores
 from faceren.weights import (
     NCNN,
     PICKLES,
@@ -104,7 +105,8 @@ class OnnxRestorer:
 
     checkpoint: StoredWeights
     """Without its arrays: they are in the session."""
-    session: Session
+    session: Future[Session]
+    """The network, which may still be in the making."""
     batch_size: int
     """Has no meaning here."""
     self_ensemble: bool = False
@@ -153,12 +155,16 @@ class OnnxRestorer:
 
         Args:
             faces: In [0, 1], sides multiples of the network's stride.
+
+        Raises:
+            MachineError: If ONNX Runtime refuses the network, or memory is short.
         """
-        (restored,) = self.session.run({FACES: faces})
+        session = self.session.result()
+        (restored,) = session.run({FACES: faces})
         if not self.self_ensemble:
             return restored
         mirrored = np.ascontiguousarray(faces[..., ::-1])
-        (theirs,) = self.session.run({FACES: mirrored})
+        (theirs,) = session.run({FACES: mirrored})
         return np.asarray((restored + theirs[..., ::-1]) / 2, np.float32)
 
 
@@ -207,7 +213,10 @@ def load_engine(
     stored = read_weights(weights)
     graph = generator_graph(stored.config, stored.arrays)
     check_fit(weights, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
-    session = session_of(graph, {RESTORED: SIDES})
+    onnxruntime()  # if it is not there, that is said now
+    maker = ThreadPoolExecutor(1, "faceren-engine")  # beside what comes before the first face
+    session = maker.submit(session_of, graph, {RESTORED: SIDES})
+    maker.shutdown(wait=False)
     both = stored.info.self_ensemble if ensemble == "auto" else ensemble == "on"
     loaded = replace(stored, arrays={})  # the session has them
     return OnnxRestorer(loaded, session, batch_size or 1, self_ensemble=both)

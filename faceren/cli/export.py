@@ -19,7 +19,7 @@ def export(
     ],
     shown: ScreenOptions,
 ) -> None:
-    """Write a network for other programs: ONNX Runtime, or spandrel (ComfyUI)."""
+    """Write a network for ONNX Runtime, or for spandrel (ComfyUI)."""
     from faceren.commands import export as command
 
     shown.screen().say(f"wrote {command.export(model, output)}")

@@ -276,6 +276,7 @@ def test_what_is_dropped_and_no_photo_is_refused_and_leaves_nothing(served, outp
         status, told = served.post(f"drop?name={name}", data)
         assert status == 422
         assert said in told["error"], told
+        assert application.DROPPED_DIR not in told["error"]
     assert list((output / application.DROPPED_DIR).iterdir()) == []
     assert served.desk.state.finished == 0
 
