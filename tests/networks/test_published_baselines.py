@@ -11,7 +11,7 @@ from faceren.errors import ConfigError
 from faceren.networks.baselines.baseline import Baseline
 from faceren.networks.baselines.published import import_baseline
 from tests.networks.shapes import BASELINES
-from tests.networks.test_baselines import picture, tiny
+from tests.networks.test_baselines import SIDES, picture, tiny
 
 LISTED = {
     "edsr": {
@@ -123,7 +123,7 @@ def test_a_published_file_is_told_by_its_keys_and_gives_its_network(architecture
     loaded = load_checkpoint(tmp_path / "theirs.pth")
     assert loaded.config == network.config
     assert loaded.info.name == "theirs"
-    face = picture().double()
+    face = picture(SIDES.get(architecture, 32)).double()
     with torch.no_grad():
         theirs, ours = network.double()(face), loaded.network.double()(face)
     assert torch.allclose(ours, theirs, atol=1e-9)
