@@ -29,6 +29,9 @@ LEAST = 0.3
 """Least confidence of a finding in a look."""
 SAME_TURN = 0.003
 """A face that was found upright stays so unless another turn is surer by this."""
+SURE = 0.99
+"""Confidence at which a face that stands is compared with itself upside down alone: the detector is
+never so sure of one that lies on its side."""
 CLOSE = 0.15
 """Turns in which a place looks nearly as much like a face are compared once more."""
 LEANING = 25.0
@@ -56,6 +59,26 @@ def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) 
     return sorted(seen, key=lambda face: -face.score)
 
 
+def likely_turns(
+    image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool
+) -> list[Face]:
+    """Return what ``turn_scores`` does, of a face that surely stands the two upright turns alone.
+
+    Args:
+        image: (H, W, 3) uint8.
+        place: Where.
+        search: The detector.
+        turns: Quarter turns to compare.
+        standing: The face was found upright.
+    """
+    if standing and place.score >= SURE:
+        ends = [turn for turn in turns if turn % 2 == 0]
+        seen = turn_scores(image, place, search, ends)
+        if seen and quarter(seen[0]) == 0 and seen[0].score >= SURE:
+            return seen
+    return turn_scores(image, place, search, turns)
+
+
 def best_turn(
     image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool = False
 ) -> Face | None:
@@ -68,7 +91,7 @@ def best_turn(
         turns: Quarter turns to compare.
         standing: In doubt the face stands upright.
     """
-    seen = turn_scores(image, place, search, turns)
+    seen = likely_turns(image, place, search, turns, standing=standing)
     rivals = {quarter(face): face for face in reversed(seen) if face.score > seen[0].score - CLOSE}
     if len(rivals) < 2:
         return seen[0] if seen else None

@@ -9,6 +9,7 @@ picture is searched in the other turns, too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,14 +17,16 @@ import numpy as np
 from faceren.arrays import Rgb8
 from faceren.faces import tiny
 from faceren.faces.alignment import inverse, turning
-from faceren.faces.closer import LEANING, SAME_TURN, best_turn, upright_look
+from faceren.faces.closer import LEANING, SAME_TURN, best_turn, likely_turns, upright_look
 from faceren.faces.face import Face, Search
 from faceren.faces.geometry import is_human, quarter, tilt
 from faceren.faces.likeness import likeness
-from faceren.faces.pyramid import search_levels
+from faceren.faces.pyramid import HALF, is_large, search_coarsest, search_levels
 
 HINT = 0.05
 """Least confidence of what is looked at closely."""
+VOICES = 3
+"""So many of the surest findings of a coarse look say in which turn to begin."""
 MOST_HINTS = 24
 """So many of the surest hints are looked at: a noisy scan has hundreds."""
 MOST_PIXELS = 24_000_000
@@ -64,8 +67,9 @@ def detect_faces(
         size = [max(32, round(side * scale)) for side in image.shape[1::-1]]
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     picture = _Picture(image, threshold, search, (0, 1, 2, 3) if rotate else (0,))
-    found = _gathered(picture, 0)
-    if usual := _usual_turn(found):
+    first = _first_turn(picture)
+    found = _gathered(picture, first)
+    if (usual := _usual_turn(found)) != first:
         found = _gathered(picture, usual)
     full = [face.moved(1 / scale, 0, 0) for face in found]
     return sorted(full, key=lambda face: (-face.width * face.height, face.box))
@@ -87,10 +91,59 @@ class _Picture:
         """Return what the detector sees of the picture turned, in pixels of the picture."""
         turn %= 4
         if turn not in self.known:
-            turned = np.ascontiguousarray(np.rot90(self.image, turn))
-            found = _standing(turned, self.threshold, self.search, self.turns)
-            self.known[turn] = [turned_back(face, turn, self.image.shape) for face in found]
+            coarse = self.coarse if turn == 0 else None
+            self.known[turn] = self._searched(turn, _Narrowed(coarse=coarse))
         return self.known[turn]
+
+    def more(self, turn: int, found: Sequence[Face]) -> list[Face]:
+        """Return what is seen in another turn than faces were found in, in pixels of the picture.
+
+        Places where no other finding could be surer are passed over, and levels that only faces
+        much smaller than those found would need.
+        """
+        turn %= 4
+        clear = [face for face in found if not face.doubt]
+        if turn in self.known or not clear:
+            return self.faces(turn)
+        shape = np.rot90(self.image, turn).shape
+        settled = [turned_back(f, -turn % 4, shape) for f in clear if f.score >= 1 - SAME_TURN]
+        smallest = min(min(face.width, face.height) for face in clear)
+        return self._searched(turn, _Narrowed(settled=settled, smallest=smallest))
+
+    @cached_property
+    def coarse(self) -> list[Face]:
+        """What the detector sees in the coarsest level of the picture as it stands."""
+        return search_coarsest(self.image, min(HINT, self.threshold), self.search)
+
+    def _searched(self, turn: int, narrowed: "_Narrowed") -> list[Face]:
+        turned = np.ascontiguousarray(np.rot90(self.image, turn))
+        found = _standing(turned, self.threshold, self.search, self.turns, narrowed)
+        return [turned_back(face, turn, self.image.shape) for face in found]
+
+
+@dataclass(frozen=True)
+class _Narrowed:
+    """What a search need not do again."""
+
+    coarse: list[Face] | None = None
+    """See ``search_levels``."""
+    settled: Sequence[Face] = ()
+    """Faces that stay as they are."""
+    smallest: float = 0.0
+    """See ``search_levels``."""
+
+
+def _first_turn(picture: _Picture) -> int:
+    """Return the turn to begin with: that in which the surest of a coarse look stand."""
+    if len(picture.turns) < 2:
+        return 0
+    turns = set()
+    for face in sorted(picture.coarse, key=lambda face: -face.score)[:VOICES]:
+        stands = quarter(face) == 0
+        looks = likely_turns(picture.image, face, picture.search, picture.turns, standing=stands)
+        if looks and looks[0].score >= picture.threshold:
+            turns.add(quarter(looks[0]))
+    return turns.pop() if len(turns) == 1 else 0
 
 
 def _gathered(picture: _Picture, first: int) -> list[Face]:
@@ -110,7 +163,7 @@ def _gathered(picture: _Picture, first: int) -> list[Face]:
             turn for turn in turns if (turn + first - usual) % 4 in {side % 4 for side in sides}
         ]
     for turn in turns:
-        found = _with(found, picture.faces(first + turn))
+        found = _with(found, picture.more(first + turn, found))
     return found
 
 
@@ -128,9 +181,13 @@ def _usual_turn(faces: Sequence[Face]) -> int:
     )
 
 
-def _standing(image: Rgb8, threshold: float, search: Search, turns: Sequence[int]) -> list[Face]:
+def _standing(
+    image: Rgb8, threshold: float, search: Search, turns: Sequence[int], narrowed: _Narrowed
+) -> list[Face]:
     """Return the faces of a picture of which the detector sees anything as it stands."""
-    seen = search_levels(image, min(HINT, threshold), search)
+    coarse, smallest = narrowed.coarse, narrowed.smallest
+    seen = search_levels(image, min(HINT, threshold), search, coarse=coarse, smallest=smallest)
+    seen = [face for face in seen if not any(face.is_same(known) for known in narrowed.settled)]
     sure = [face for face in seen if face.score >= threshold]
     hints = [face for face in seen if face.score < threshold][:MOST_HINTS]
     found: list[Face] = []
@@ -175,7 +232,8 @@ def _checked(
     """Return a face the right way up; as it was found if that is how it stands."""
     best = best_turn(image, face, search, turns, standing=quarter(face) == 0)
     if quarter(best or face) == 0 == quarter(face) and abs(tilt(face)) < LEANING:
-        finer = upright_look(image, face, search) if face.width < SMALL else None
+        small = SMALL / HALF if is_large(image) else SMALL
+        finer = upright_look(image, face, search) if face.width < small else None
         sure = finer is not None and finer.score >= threshold and quarter(finer) == 0
         return replace(face, landmarks=finer.landmarks) if finer and sure else face
     return _measured(image, best, threshold, search) or replace(face, doubt=NOT_SEEN_CLOSELY)

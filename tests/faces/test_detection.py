@@ -200,3 +200,33 @@ def test_given_scans_have_all_their_faces(name, faces):
 @needs_cases
 def test_the_given_cat_has_no_face():
     assert clear(read_case("cat.png")) == []
+
+
+def test_small_faces_of_a_large_picture_are_found_though_its_finest_level_is_not_searched():
+    page = np.full((2000, 2500, 3), 90, np.uint8)
+    portrait = cv2.resize(data.astronaut(), (130, 130), interpolation=cv2.INTER_AREA)
+    places = [(200 + 500 * n, 150 + 330 * n) for n in range(5)]
+    for x, y in places:
+        page[y : y + 130, x : x + 130] = portrait
+    found = clear(page)
+    assert len(found) == 5
+    assert max(face.width for face in found) < 32
+    noses = sorted(tuple(face.landmarks[2]) for face in found)
+    steps = np.diff(noses, axis=0)
+    np.testing.assert_allclose(steps, np.tile([500.0, 330.0], (4, 1)), atol=1.5)
+
+
+def test_an_upside_down_picture_is_searched_upside_down_alone():
+    shown = []
+
+    def search(part, threshold):
+        shown.append(part.shape[0] * part.shape[1])
+        return tiny.search(part, threshold)
+
+    image, _ = sample("group_of_seven.jpg")
+    upright = detect_faces(image, search=search)
+    cost = sum(shown)
+    shown.clear()
+    turned = detect_faces(np.ascontiguousarray(np.rot90(image, 2)), search=search)
+    assert len(upright) == len(turned) == 7
+    assert sum(shown) < 1.3 * cost
