@@ -14,7 +14,7 @@ from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
-from faceren.images import DEFAULT_MAX_PIXELS, find_others, keep_times
+from faceren.images import DEFAULT_MAX_PIXELS, OF_A_RUN, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, writing
@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be r
     from faceren.restoration.finish import Watcher
     from faceren.restoration.pipeline import Pipeline
     from faceren.restoration.repair.repair import Repairer
+
+OURS = OF_A_RUN | {"faceren.toml"}
+"""Files among the photos that are faceren's own."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def restore(
     header = header_of(pipeline, how.model)
     mark = {} if only is None else {"chosen": True}  # what was chosen stays in runs over everything
     results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header, mark)
-    left_out = tuple(found.path for found in others)
+    left_out = tuple(found.path for found in others if found.path.name not in OURS)
     strays = repairer.strays([job.key for job in jobs]) if repairer else []
     return RestoreRun(len(jobs), shipped, results, left_out, (*recorded.problems, *strays))
 

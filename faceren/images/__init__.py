@@ -2,7 +2,7 @@
 
 from faceren.images.checks import DEFAULT_MAX_PIXELS, shown
 from faceren.images.enlarge import enlarged
-from faceren.images.find import Found, count_files, find_images, find_others, same_name
+from faceren.images.find import OF_A_RUN, Found, count_files, find_images, find_others, same_name
 from faceren.images.headers import decoded_bytes
 from faceren.images.metadata.xmp import Restoration
 from faceren.images.orientation import Box
@@ -13,6 +13,7 @@ from faceren.images.write import copy_photo, keep_times, write_photo, write_png
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
+    "OF_A_RUN",
     "Box",
     "Found",
     "Photo",

@@ -12,7 +12,7 @@ SUFFIXES = (
 )
 """Suffixes, in lower case, of the files that a folder is searched for."""
 
-OF_A_RUN = {"manifest.jsonl", "report.html"}
+OF_A_RUN = frozenset({"manifest.jsonl", "report.html"})
 """A folder with these files is that of a run, and ``report`` in it holds its page's pictures."""
 
 

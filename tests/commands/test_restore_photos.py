@@ -349,6 +349,8 @@ def test_files_of_no_known_kind_are_counted_and_named(tmp_path, run):
     (tmp_path / "in").mkdir()
     Image.new("L", (40, 40)).save(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "a.png.xmp").write_text("sidecar")
+    for name in ("manifest.jsonl", "faceren.toml"):  # which are faceren's own
+        (tmp_path / "in" / name).touch()
     status, stdout, stderr = run("restore", tmp_path / "in", "-o", tmp_path / "out", "--json")
     assert status == 0
     assert "1 file is of no kind that is restored: a.png.xmp" in stderr
