@@ -47,7 +47,7 @@ def benchmark(request: Request, restorer: Restorer) -> Iterator[Row | Scored]:
     if request.suite == "ablation" or (whole and request.train is not None):
         yield from ablation_suite(request)
     elif whole:
-        yield LeftOut("the ablation", "it trains: give --train FOLDER, and --budget MINUTES")
+        yield LeftOut("the ablation", "it trains: give --train FOLDER, --steps and --seeds")
     if request.suite == "crops" or (whole and request.crops is not None):
         yield from crops_suite(request, restorer)
     elif whole:

@@ -11,7 +11,7 @@ from faceren.bench.rows import plain
 from faceren.checks import Bounds, Json, check_fields
 from faceren.commands.options import ComputedIn, Device, Model, Overwrite, Seed, commas
 from faceren.errors import ConfigError
-from faceren.metrics.names import PAPER_METRICS, parse_metrics
+from faceren.metrics.names import PAPER_METRICS, Protocol, parse_metrics
 from faceren.restoration.options import flag_of
 
 Suite = Literal["quality", "speed", "ablation", "crops", "repair", "all"]
@@ -43,10 +43,25 @@ class Request:
         ),
     ] = ()
     """Names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run on that task only."""
+    results: Annotated[
+        tuple[str, ...],
+        Option(
+            parser=commas,
+            help="What other programs made of the same degraded faces: NAME=FOLDER, split by "
+            "commas; FOLDER/TASK if there are several tasks.",
+            metavar="RESULTS",
+        ),
+    ] = ()
+    """The degraded faces are those of ``faceren degrade`` with the same task, seed and size."""
     metrics: Annotated[
         tuple[str, ...],
         Option(parser=commas, help="Metrics of evaluate, split by commas.", metavar="METRICS"),
     ] = PAPER_METRICS
+    protocol: Annotated[
+        Protocol, Option(help="standard, or paper, whose own figures are then quoted beside.")
+    ] = "standard"
+    """How the metrics are computed, as in ``evaluate``. The paper's figures stand beside ours only
+    where both are of one protocol: of the same faces NIQE is 5 by one and 14 by the other."""
     size: Annotated[
         int, Bounds(64), Option(help="Shorter side of the faces in pixels; the paper's is 512.")
     ] = 512
@@ -57,9 +72,17 @@ class Request:
     """Degraded and restored faces that are there already are not made again."""
     seconds: Annotated[float, Bounds(0), Option(help="Least time for each figure of speed.")] = 3.0
     train: Annotated[Path | None, Option(help="Clean faces to train the ablation on.")] = None
-    budget: Annotated[
-        float, Bounds(0.001), Option(help="Minutes of training for the whole ablation.")
-    ] = 60.0
+    recipe: Annotated[
+        Path,
+        Option(
+            help="What the ablation trains, by name or file: ablation is small, paper the paper's.",
+        ),
+    ] = Path("ablation")
+    steps: Annotated[int, Bounds(1), Option(help="Training steps of each of its variants.")] = 1000
+    """Steps, not minutes: whatever else the machine does, all see the same samples."""
+    seeds: Annotated[
+        int, Bounds(1), Option(help="How many times each is trained, --seed and those after it.")
+    ] = 1
     crops: Annotated[
         Path | None, Option(help="A photo whose small faces are enlarged and restored.")
     ] = None

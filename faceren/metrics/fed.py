@@ -44,7 +44,7 @@ def see_face(rgb: Rgb8) -> SeenFace | None:
 def fed(face: SeenFace, reference: SeenFace) -> float:
     """Return the face embedding distance of two faces; lower is better, 0.6 is another person.
 
-    HiFaceGAN, section 4: dlib's 128 numbers, not normalised.
+    HiFaceGAN, section 3.3: dlib's 128 numbers, not normalised.
     """
     return identity.distance(face.embedding, reference.embedding)
 

@@ -1,7 +1,7 @@
 """The discriminator of the training: it scores patches at several scales, given the damaged image.
 
 Shape letters: N batch, H and W pixels, h and w those of a feature map. Sources: pix2pixHD
-(arXiv:1711.11585) section 3.2; HiFaceGAN (arXiv:2005.05005) section 3.4.
+(arXiv:1711.11585) section 3.2; HiFaceGAN (arXiv:2005.05005) section 4.2.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Shape letters: N batch, C_l channels after l halvings, H and W pixels of the image, r the stem's
 pixel-unshuffle factor. Level l has H / (r 2^l) by W / (r 2^l) pixels; level ``depth`` is the
-coarsest. Source: HiFaceGAN (arXiv:2005.05005) section 3.
+coarsest. Source: HiFaceGAN (arXiv:2005.05005) section 4.
 """
 
 from collections.abc import Callable, Mapping

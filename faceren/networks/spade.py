@@ -1,7 +1,7 @@
 """Spatially-adaptive (de)normalisation and the residual block built of it.
 
 Shape letters: N batch, C channels of the normalised map, S channels of the guidance, H and W
-pixels. Sources: SPADE (arXiv:1903.07291); HiFaceGAN (arXiv:2005.05005) section 3.3.
+pixels. Sources: SPADE (arXiv:1903.07291); HiFaceGAN (arXiv:2005.05005) section 4.1.
 """
 
 from collections.abc import Sequence

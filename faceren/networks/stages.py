@@ -1,4 +1,4 @@
-"""What each stage of a generator contributes, and what it changed (HiFaceGAN, section 3.5, Fig. 5).
+"""What each stage of a generator contributes, and what it changed (HiFaceGAN, section 4.3, Fig. 5).
 
 Shape letters: N batch, H and W pixels.
 """

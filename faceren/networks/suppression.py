@@ -1,7 +1,7 @@
 """Content-adaptive suppression: halve a feature map while attenuating degradation in it.
 
 Shape letters: N batch, C channels, D kernel dimension, H and W pixels of the input map;
-h = ceil(H/2) and w = ceil(W/2). Sources: HiFaceGAN (arXiv:2005.05005) section 3.2, eq. 2-3;
+h = ceil(H/2) and w = ceil(W/2). Sources: HiFaceGAN (arXiv:2005.05005) section 4.1, eq. 2-3;
 local importance pooling, LIP (arXiv:1908.04156), for what was released.
 """
 

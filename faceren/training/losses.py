@@ -1,6 +1,6 @@
 """The losses that are no plain distance: the paper's (HiFaceGAN, arXiv:2005.05005), and FED's.
 
-Where the paper (section 3.4) and its published code differ, the code holds, because the published
+Where the paper (section 4.2) and its published code differ, the code holds, because the published
 figures come from it:
 
 * eq. 4 prints a logarithm inside the least-squares loss; the code has none, nor has LSGAN

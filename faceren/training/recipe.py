@@ -44,7 +44,7 @@ class LossRecipe:
     """Distance of the Gram matrices of AlexNet's first two maps of eyes, nose and mouth: their
     texture, wherever it lies (Gatys et al., arXiv:1508.06576)."""
     vgg: Weight = 0.0
-    """VGG-19 feature distance (paper, eq. 6); needs ``vgg_weights``."""
+    """VGG-19 feature distance (paper, eq. 5); needs ``vgg_weights``."""
     vgg_weights: str = ""
     """File of VGG weights."""
     fed: Weight = 0.0

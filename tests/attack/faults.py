@@ -41,7 +41,10 @@ IMPORTED = (
     *("faceren.commands.train", "faceren.commands.degrade", "faceren.bench.benchmark"),
     *("faceren.restoration.pipeline", "faceren.bench.output.page", "faceren.pages.contact_sheet"),
     *("dlib", "imagecodecs", "lightning_fabric", "torch.utils.tensorboard", "torch.utils._sympy"),
-    *("matplotlib.pyplot", "skimage.restoration", "pywt", "rich.progress", "scipy.optimize"),
+    *("matplotlib.backends.backend_agg", "matplotlib.pyplot", "pywt", "scipy.optimize"),
+    *("skimage.color", "skimage.restoration._denoise", "imagecodecs._png", "PIL.PpmImagePlugin"),
+    *("onnxruntime", "pydantic.types", "pydantic.type_adapter", "rich.progress"),
+    *("faceren.pages.evaluation_page", "faceren.bench.output.compare"),
 )
 """What trials need, imported once by the process that they are forked from."""
 

@@ -92,7 +92,11 @@ def trial(
         yield f"not one line: {run.stderr.strip()[-300:]}"
     if originals(root, scene) != expected.originals:
         yield "an original has changed"
-    for name, digest in results(root, scene).items():
+    left = results(root, scene)
+    if fault.kind != "write" and run.status in scene.statuses and left == expected.results:
+        shutil.rmtree(root / scene.output)  # what a run without a fault leaves: nothing to resume
+        return
+    for name, digest in left.items():
         picture = Path(name).suffix in (".png", ".jpg", ".tif") and "/" not in name
         if picture and expected.results.get(name) != digest:
             yield f"{name} is torn"

@@ -7,12 +7,16 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from skimage import data
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 ACROSS, DOWN, SIDE = 20, 15, 640
 GIGABYTE = 10**9
+SCAN = (12_500, 16_000)
+"""Height and width in pixels: 200 megapixels."""
+ROWS = 500
 
 MEASURED = """
 import json, os, resource, sys
@@ -60,6 +64,37 @@ def test_three_hundred_large_faces_take_less_than_three_gigabytes(tmp_path):
     options |= {"working_size": 64}  # what the network takes is nothing here
     faces, (after,) = measured(tmp_path / "crowd.jpg", tmp_path / "out", options, [1])
     assert faces == ACROSS * DOWN
+    assert after["peak"] < 3 * GIGABYTE
+
+
+def write_scan(path, kind):
+    """Write a scan of 200 megapixels, uncompressed, in which a row of faces lies every way up."""
+    face = Image.fromarray(data.astronaut()).crop((120, 10, 330, 220)).resize((ROWS, ROWS))
+    row = np.full((ROWS, SCAN[1], 3), 90, np.uint8)
+    row += np.random.default_rng(0).integers(0, 30, row.shape, np.uint8)
+    plain = row.copy()
+    for number in range(8):
+        left = 500 + number * 2_000
+        row[:, left : left + ROWS] = np.rot90(face, number % 4)
+    scale = np.iinfo(kind).max // 255
+    tifffile.imwrite(
+        path,
+        ((row if y == ROWS else plain).astype(kind) * kind(scale) for y in range(0, SCAN[0], ROWS)),
+        shape=(*SCAN, 3),
+        dtype=kind,
+        photometric="rgb",
+        rowsperstrip=ROWS,
+    )
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_scan_of_200_megapixels_takes_less_than_three_gigabytes(tmp_path, kind):
+    write_scan(tmp_path / "scan.tif", kind)
+    options = {"model": "compact", "max_memory": "2G"}
+    faces, (after,) = measured(tmp_path / "scan.tif", tmp_path / "out", options, [1])
+    assert faces == 8
     assert after["peak"] < 3 * GIGABYTE
 
 

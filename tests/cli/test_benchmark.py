@@ -32,7 +32,8 @@ def test_quality_writes_every_file(benchmark, tmp_path):
     assert report == json.loads((tmp_path / "b" / "benchmark.json").read_text())
     methods = [row["method"] for row in report["quality"]]
     assert methods == ["input", "recompression", "tv", DEFAULT_MODEL]
-    assert report["quoted"][-1]["method"] == "HiFaceGAN"
+    assert "quoted" not in report
+    assert report["left_out"][-1]["what"] == "the paper's own figures"
     assert report["request"]["tasks"] == ["jpeg"]
     assert f"jpeg  {DEFAULT_MODEL}  N 2  psnr" in err
     page = (tmp_path / "b" / "benchmark.html").read_text(encoding="utf-8")

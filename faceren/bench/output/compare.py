@@ -61,7 +61,10 @@ def compare(old: Json, new: Json) -> Comparison:
         new: The later one.
     """
     notes: list[str] = []
-    pairs = list(_figures(old, new))
+    ways = [report.get("request", {}).get("protocol", "standard") for report in (old, new)]
+    pairs = list(_figures(old, new)) if ways[0] == ways[1] else []
+    if ways[0] != ways[1]:
+        notes.append(f"quality: not compared, the protocols are {ways[0]} and {ways[1]}")
     changes = [change for pair in pairs if (change := pair.change()) is not None]
     rates = 0
     before, after = (report.get("machine", {}) for report in (old, new))

@@ -19,12 +19,14 @@ from faceren.bench.output.text import (
     Table,
     ablation_table,
     other_sections,
+    over_seeds_title,
     quality_table,
     quoted_table,
+    trained_as,
 )
-from faceren.bench.quality.ablation import Ablation
+from faceren.bench.quality.ablation import Ablation, OverSeeds
 from faceren.bench.quality.quoted import Quoted
-from faceren.bench.quality.suite import Quality
+from faceren.bench.quality.suite import MethodRow, Quality
 from faceren.bench.rows import LeftOut
 from faceren.metrics.results import MetricResult
 from faceren.pages.page import embedded, jpeg, write_page
@@ -77,11 +79,22 @@ def write_benchmark_page(path: Path, report: Report, sheets: Sequence[Figure]) -
     sections += [_Section(f.title, pictures=[_sheet(f)]) for f in loose]
     if trained := report.of(Ablation):
         paper = [row for row in report.of(Quoted) if row.table == 2]
-        budget = f"Trained here, {trained[0].budget_minutes:g} minutes in all"
-        tables = [_table(ablation_table(trained), budget)]
-        tables.append(_table(quoted_table(paper), f"Table 2, {QUOTE}"))
-        notes = [row.note for row in trained]
-        sections.append(_Section("Ablation on the 16× task", tables, notes))
+        means = report.of(OverSeeds)
+        tables = [_table(ablation_table(trained), f"Trained here: {trained_as(trained[0])}")]
+        if means:
+            tables.append(_table(quality_table(means), over_seeds_title(means)))
+        if paper:
+            tables.append(_table(quoted_table(paper), f"Table 2, {QUOTE}"))
+        notes = [
+            f"{variant}: {note}" for variant, note in {r.variant: r.note for r in trained}.items()
+        ]
+        pictures = []
+        if can_plot():
+            caption = f"95 % intervals over {'seeds' if means else 'faces'}"
+            caption += "; dashed: the paper's default, quoted" * bool(paper)
+            chart = bars(means or trained, paper)
+            pictures = [_plot(chart, "Bars of every metric: ablation", caption)]
+        sections.append(_Section("Ablation on the 16× task", tables, notes, pictures))
     sections += [_Section(title, [_table(t)]) for title, t in other_sections(report).items()]
     context = {
         "title": "faceren benchmark",
@@ -140,7 +153,7 @@ def can_plot() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def bars(rows: Sequence[Quality], paper: Sequence[Quoted]) -> bytes:
+def bars(rows: Sequence[MethodRow], paper: Sequence[Quoted]) -> bytes:
     """Return a PNG with a panel for each metric: a bar a method, with its 95 % interval.
 
     Args:
@@ -151,7 +164,7 @@ def bars(rows: Sequence[Quality], paper: Sequence[Quoted]) -> bytes:
     columns = min(4, len(metrics))
     lines = -(-len(metrics) // columns)
     figure = _figure(2.7 * columns, (0.9 + 0.26 * len(rows)) * lines)
-    ours = next((line for line in paper if line.method == "HiFaceGAN"), None)
+    ours = next((line for line in paper if line.method in ("HiFaceGAN", "Default")), None)
     for index, metric in enumerate(metrics):
         axes = figure.add_subplot(lines, columns, index + 1)
         for place, row in enumerate(rows):

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 
 from faceren.bench.output.report import Report
-from faceren.bench.quality.ablation import Ablation
+from faceren.bench.quality.ablation import Ablation, OverSeeds
 from faceren.bench.quality.quoted import MARK, REAL_NIQE, Quoted
 from faceren.bench.quality.suite import MethodRow, Quality
 from faceren.bench.rows import LeftOut
@@ -62,11 +62,12 @@ def markdown(report: Report) -> str:
         if paper:
             parts += [f"Table 1, {QUOTE}:", markdown_table(*quoted_table(paper))]
     if trained := report.of(Ablation):
-        budget = f"{trained[0].budget_minutes:g} minutes of training in all"
-        parts += [f"## Ablation on the 16× task, {budget}"]
-        parts += [markdown_table(*ablation_table(trained)), f"Table 2, {QUOTE}:"]
-        paper = [row for row in report.of(Quoted) if row.table == 2]
-        parts += [markdown_table(*quoted_table(paper))]
+        parts += [f"## Ablation on the 16× task, {trained_as(trained[0])}"]
+        parts += [markdown_table(*ablation_table(trained))]
+        if means := report.of(OverSeeds):
+            parts += [over_seeds_title(means), markdown_table(*quality_table(means))]
+        if paper := [row for row in report.of(Quoted) if row.table == 2]:
+            parts += [f"Table 2, {QUOTE}:", markdown_table(*quoted_table(paper))]
     for title, table in other_sections(report).items():
         parts += [f"## {title}", markdown_table(*table)]
     if report.warnings:
@@ -81,9 +82,19 @@ def other_sections(report: Report) -> dict[str, Table]:
     """Return a table for each section whose rows have no table of their own, by its title."""
     plain: dict[str, list[Json]] = {}
     for row in report.rows:
-        if not isinstance(row, Quality | Quoted | LeftOut | Ablation):
+        if not isinstance(row, Quality | Quoted | LeftOut | Ablation | OverSeeds):
             plain.setdefault(row.section.replace("_", " "), []).append(row.to_json())
     return {title: plain_table(rows) for title, rows in plain.items()}
+
+
+def trained_as(row: Ablation) -> str:
+    """Return what a variant was trained with, which all others were, too."""
+    return f"recipe {row.recipe}, {row.steps:,} steps each"
+
+
+def over_seeds_title(means: Sequence[OverSeeds]) -> str:
+    """Return what the figures over several seeds are."""
+    return f"Means of {means[0].n} seeds; the 95 % intervals say what another seed may bring"
 
 
 def ablation_table(rows: Sequence[Ablation]) -> Table:

@@ -1,19 +1,24 @@
 """The suite ``ablation``: the variants of the paper's Table 2, trained alike and compared.
 
-Five small networks are trained on the 16x task with one recipe (``models/ablation.yaml``) and equal
-shares of the budget, and scored on the clean faces like any other method. Absolute figures depend
-on the budget, so it is part of every row.
+Five networks are trained on the 16x task with one recipe (``models/ablation.yaml``, unless another
+is asked for), equal steps and equal seeds, and scored on the clean faces like any other method.
+Absolute figures depend on the steps, so they are part of every row; how much they depend on the
+seed is said by the rows over several.
 """
 
 import json
-from collections.abc import Iterator
+import math
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from faceren.assets import models_dir
+from scipy.special import stdtrit
+
+from faceren.assets import recipe_path
 from faceren.bench.quality.methods import Network, Untouched, network
-from faceren.bench.quality.quoted import table_2
+from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_2
 from faceren.bench.quality.suite import MethodRow, Quality, TaskRun, face_set
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
@@ -22,10 +27,10 @@ from faceren.commands.evaluate import Scored
 from faceren.commands.train import train
 from faceren.errors import ConfigError, FacerenError
 from faceren.files import sha256_of
+from faceren.metrics.results import MetricResult
 from faceren.training.events import Finished
 from faceren.training.folder import RunFolder
 
-RECIPE = "ablation.yaml"
 TASK = "hallucination"
 
 
@@ -57,19 +62,30 @@ class Ablation(MethodRow):
     """Scores of one variant, and what it was trained with."""
 
     section: ClassVar[str] = "ablation"
-    budget_minutes: float
-    """Training time of all variants together."""
+    recipe: str
+    """Name of what was trained."""
+    variant: str
+    """Column of the paper's table; ``method`` says the seed, too, if there are several."""
+    seed: int
+    steps: int
     minutes: float
-    """Training time of this variant."""
+    """Training time."""
     images_seen: int
     parameters: int
 
     def line(self) -> str:
         """Return the row as it is shown."""
         return (
-            f"{super().line()}  ({self.parameters:,} parameters, {self.minutes:.1f} minutes, "
-            f"{self.images_seen} images)"
+            f"{super().line()}  ({self.parameters:,} parameters, {self.steps} steps, "
+            f"{self.images_seen} images, {self.minutes:.1f} minutes)"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverSeeds(MethodRow):
+    """Means of a variant over its seeds; ``n`` counts these, and so do the intervals."""
+
+    section: ClassVar[str] = "ablation_over_seeds"
 
 
 def ablation_suite(request: Request) -> Iterator[Row | Scored]:
@@ -97,41 +113,79 @@ def ablation_suite(request: Request) -> Iterator[Row | Scored]:
         yield from run.scores(Untouched())
         yield from run.scores(network(request, request.model))
     for variant in VARIANTS:
-        try:
-            yield from _trained(run, variant, request.train)
-        except ConfigError:
-            raise
-        except FacerenError as error:
-            yield LeftOut(f"variant {variant.name}", str(error), failed=True)
-    yield from table_2()
+        rows: list[Ablation] = []
+        for seed in range(request.seed, request.seed + request.seeds):
+            try:
+                for event in _trained(run, variant, request.train, seed):
+                    rows += [event] if isinstance(event, Ablation) else []
+                    yield event
+            except ConfigError:
+                raise
+            except FacerenError as error:
+                yield LeftOut(f"variant {variant.name}, seed {seed}", str(error), failed=True)
+        if len(rows) > 1:
+            yield over_seeds(rows)
+    if request.protocol == "paper":
+        yield from table_2()
+    else:
+        yield LeftOut("the paper's Table 2", NEEDS_PROTOCOL)
 
 
-def _trained(run: TaskRun, variant: Variant, faces: Path) -> Iterator[Row | Scored]:
+def over_seeds(rows: Sequence[Ablation]) -> OverSeeds:
+    """Return the means of one variant's figures over its seeds.
+
+    The intervals are Student's: mean ± t s/√n, where n are the seeds; they say what another seed
+    may bring, not what other faces may.
+
+    Args:
+        rows: At least two, of one variant.
+    """
+    count = len(rows)
+    found: dict[str, MetricResult] = {}
+    for metric in rows[0].metrics:
+        values = [row.metrics[metric].mean for row in rows if metric in row.metrics]
+        if len(values) == count:
+            mean = statistics.fmean(values)
+            around = stdtrit(count - 1, 0.975) * statistics.stdev(values) / math.sqrt(count)
+            by = f"{rows[0].metrics[metric].by}; Student's t over {count} seeds"
+            interval = float(mean - around), float(mean + around)
+            found[metric] = MetricResult(mean=mean, ci95=interval, n=count, by=by)
+    first = rows[0]
+    return OverSeeds(
+        task=first.task,
+        method=first.variant,
+        kind=first.kind,
+        note=first.note,
+        n=count,
+        folder=first.folder,
+        metrics=found,
+    )
+
+
+def _trained(run: TaskRun, variant: Variant, faces: Path, seed: int) -> Iterator[Row | Scored]:
     """Train a variant on a folder of faces, or go on, and yield its scores."""
     request = run.request
-    minutes = request.budget / len(VARIANTS)
-    place = request.output / "ablation" / variant.name
+    name = f"{variant.name}, seed {seed}" if request.seeds > 1 else variant.name
+    recipe = recipe_path(request.recipe)
+    place = request.output / "ablation" / f"{recipe.stem}-{variant.name}-{seed}"
     overrides = (
         *variant.overrides,
         f"name={variant.name}",
+        f"data.task={TASK}",
         f"data.train=[{json.dumps(str(faces))}]",
-        f"train.minutes={minutes}",
-        f"seed={request.seed}",
+        "train.minutes=null",
+        f"train.steps={request.steps}",
+        f"seed={seed}",
     )
-    events = train(models_dir() / RECIPE, overrides=overrides, output=place, device=request.device)
+    events = train(recipe, overrides=overrides, output=place, device=request.device)
     ended = next((event for event in events if isinstance(event, Finished)), None)
     if ended is None:
         raise ConfigError(f"{place}: the training ended without a word; remove the folder")
     if ended.interrupted:
         raise KeyboardInterrupt
     weights = RunFolder(place).last
-    if not weights.is_file():
-        raise ConfigError(
-            f"--budget {request.budget:g}: {minutes:g} minutes for each variant are too few for "
-            f"a single step here; give more"
-        )
     method = Network(
-        name=variant.name,
+        name=name,
         model=str(weights),
         weights_sha256=sha256_of(weights),
         what=variant.note,
@@ -142,7 +196,10 @@ def _trained(run: TaskRun, variant: Variant, faces: Path) -> Iterator[Row | Scor
         if isinstance(event, Quality):
             yield Ablation(
                 **vars(event),
-                budget_minutes=request.budget,
+                recipe=recipe.stem,
+                variant=variant.name,
+                seed=seed,
+                steps=ended.step,
                 minutes=ended.seconds / 60,
                 images_seen=ended.images_seen,
                 parameters=sum(p.numel() for p in load_checkpoint(weights).network.parameters()),

@@ -1,6 +1,7 @@
 """Ways to restore a folder of degraded faces, all used alike: folder in, folder out."""
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ import faceren
 from faceren.arrays import Rgb8
 from faceren.assets import model_path
 from faceren.bench.request import Request, short_name
+from faceren.checks import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.restore import restore
 from faceren.config import Precision
 from faceren.errors import ImageError
 from faceren.files import sha256_of
-from faceren.images import find_images, read_rgb, write_png
+from faceren.images import Found, find_images, read_rgb, same_name, write_png
 from faceren.restoration.options import RestoreOptions
 from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
 from faceren.runs.plan import Job
@@ -129,34 +131,112 @@ class Filter:
 
     def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
         """Restore every image of a folder, but for those that an earlier run has done."""
-        done = {} if overwrite else earlier_run(output, "restore").items
-        settings = hashlib.sha256(self.settings.encode()).hexdigest()[:16]
-        # as "restore" says it, evaluate finds the way back to the clean faces
-        header = {"tool": f"faceren {faceren.__version__}", "command": "restore"}
-        header |= {"model": self.name, "method": self.settings}
-        with ManifestWriter(output / MANIFEST_NAME, header) as writer:
-            for found in find_images([damaged]):
-                job = Job(found.path, output / found.relative, found.relative.as_posix())
-                if unchanged(job, done.get(job.key), settings):
-                    continue
-                digest, image = sha256_of(job.source), read_rgb(job.source)
-                began = time.perf_counter()
-                renewed = self.function(image)
-                ms = 1000 * (time.perf_counter() - began)
-                write_png(job.output, renewed)
-                writer.append(
-                    {
-                        "key": job.key,
-                        "input": str(job.source),
-                        "input_sha256": digest,
-                        "output": str(job.output),
-                        "settings": settings,
-                        "status": "restored",
-                        "output_sha256": sha256_of(job.output),
-                        "faces": [{"ms": round(ms, 1)}],
-                    }
+
+        def timed(_: Found, image: Rgb8) -> tuple[Rgb8, Json]:
+            began = time.perf_counter()
+            renewed = self.function(image)
+            return renewed, {"ms": round(1000 * (time.perf_counter() - began), 1)}
+
+        return _each(self, damaged, output, timed, overwrite=overwrite)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """What another program made of the degraded faces, found in a folder."""
+
+    name: str
+    results: Path
+    """Folder of the results: the relative paths of the degraded faces, whatever the suffix."""
+    kind: Kind = "peer"
+
+    @property
+    def note(self) -> str:
+        """Return where they were."""
+        return f"made by another program, in {self.results}"
+
+    @property
+    def settings(self) -> str:
+        """Return what decides its pixels: the files."""
+        files = [(key, sha256_of(found.path)) for key, found in self._found().items()]
+        return json.dumps(files)
+
+    def strays(self, damaged: Path) -> list[str]:
+        """Return the paths of results that belong to no degraded face."""
+        known = {_stem(found) for found in find_images([damaged])}
+        return [item.relative.as_posix() for key, item in self._found().items() if key not in known]
+
+    def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
+        """Copy the results as PNG, so that every method's faces lie alike.
+
+        Raises:
+            ImageError: If a face has no result, or one of another size.
+        """
+        theirs = self._found()
+        faces = list(find_images([damaged]))
+        missing = [face.relative.as_posix() for face in faces if _stem(face) not in theirs]
+        if missing:
+            raise ImageError(
+                f"{self.results}: expected a result for each of the {len(faces)} degraded faces, "
+                f"{len(missing)} missing: {', '.join(missing[:3])}{', …' * (len(missing) > 3)}"
+            )
+
+        def found(face: Found, image: Rgb8) -> tuple[Rgb8, Json]:
+            result = theirs[_stem(face)]
+            made = read_rgb(result.path)
+            if made.shape != image.shape:
+                (height, width), (high, wide) = image.shape[:2], made.shape[:2]
+                raise ImageError(
+                    f"{result.path}: expected {width}x{height} pixels like the degraded face, "
+                    f"got {wide}x{high}"
                 )
-        return output
+            return made, {}
+
+        return _each(self, damaged, output, found, overwrite=overwrite)
+
+    def _found(self) -> dict[str, Found]:
+        """Return the results by their paths without suffix."""
+        return {_stem(found): found for found in find_images([self.results])}
+
+
+def _stem(found: Found) -> str:
+    return same_name(found.relative.with_suffix("").as_posix())
+
+
+def _each(
+    method: Method,
+    damaged: Path,
+    output: Path,
+    renewed: Callable[[Found, Rgb8], tuple[Rgb8, Json]],
+    *,
+    overwrite: bool,
+) -> Path:
+    """Write what a method makes of each image, and what it says of it, with a manifest."""
+    done = {} if overwrite else earlier_run(output, "restore").items
+    settings = hashlib.sha256(method.settings.encode()).hexdigest()[:16]
+    # as "restore" says it, evaluate finds the way back to the clean faces
+    header = {"tool": f"faceren {faceren.__version__}", "command": "restore"}
+    header |= {"model": method.name, "method": method.settings}
+    with ManifestWriter(output / MANIFEST_NAME, header) as writer:
+        for found in find_images([damaged]):
+            job = Job(found.path, output / found.relative, found.relative.as_posix())
+            if unchanged(job, done.get(job.key), settings):
+                continue
+            digest, image = sha256_of(job.source), read_rgb(job.source)
+            made, face = renewed(found, image)
+            write_png(job.output, made)
+            writer.append(
+                {
+                    "key": job.key,
+                    "input": str(job.source),
+                    "input_sha256": digest,
+                    "output": str(job.output),
+                    "settings": settings,
+                    "status": "restored",
+                    "output_sha256": sha256_of(job.output),
+                    "faces": [face],
+                }
+            )
+    return output
 
 
 def network(request: Request, model: str, *, name: str = "") -> Network:

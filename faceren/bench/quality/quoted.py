@@ -11,6 +11,7 @@ from faceren.bench.rows import Row
 from faceren.metrics.names import PAPER_METRICS
 
 MARK = "quoted from the paper, not re-run"
+NEEDS_PROTOCOL = "they were measured by the paper's protocol: give --protocol paper"
 
 TABLE_1 = """
 sr4x          EDSR            30.188 0.824 0.961 0.0843 2.003 20.605 0.2475 13.636

@@ -2,7 +2,7 @@
 
 import hashlib
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ import torch
 
 from faceren.assets import model_path
 from faceren.bench.quality.classical import classical
-from faceren.bench.quality.methods import Kind, Method, Untouched, network
+from faceren.bench.quality.methods import Elsewhere, Kind, Method, Untouched, network
 from faceren.bench.quality.peers import load_peer
-from faceren.bench.quality.quoted import table_1
+from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_1
 from faceren.bench.request import RUNS, TASKS, Request
 from faceren.bench.rows import LeftOut, Row, RowStore, key_of
 from faceren.checkpoint import load_checkpoint
@@ -155,11 +155,40 @@ def candidates(request: Request) -> list[Candidate]:
         trained = RunFolder(RUNS / task).best
         if trained.is_file() and task not in given:
             found.append(Candidate(network(request, str(trained), name=f"{task}-run"), task))
-    names = [candidate.method.name for candidate in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"--models: {name!r} is there twice; give the files different names")
+    for text in request.results:
+        found += [Candidate(given, task) for task, given in _elsewhere(text, request.tasks).items()]
+    for task in request.tasks:
+        methods: list[Method] = [Untouched(), *classical(task)[0]]
+        methods += [candidate.method for candidate in found if candidate.task in ("", task)]
+        names = [method.name for method in methods]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ConfigError(
+                f"--models and --results: {twice[0]!r} is there twice; give them different names"
+            )
     return found
+
+
+def _elsewhere(text: str, tasks: Sequence[str]) -> dict[str, Elsewhere]:
+    """Return the results of another program by task, from ``NAME=FOLDER``.
+
+    Raises:
+        ConfigError: If it is no such pair, or the folder has nothing for any of the tasks.
+    """
+    name, _, folder = text.partition("=")
+    if not folder or Path(name).name != name or name in (".", ".."):
+        raise ConfigError(f"--results {text}: expected NAME=FOLDER with a name fit for a folder")
+    place = Path(folder)
+    if not place.is_dir():
+        raise ConfigError(f"--results {text}: there is no folder {place}")
+    found = {task: place / task for task in tasks if (place / task).is_dir()}
+    if not found and len(tasks) == 1:
+        found = {tasks[0]: place}
+    if not found:
+        raise ConfigError(
+            f"--results {text}: expected a folder for each task in it ({place / tasks[0]}), "
+            f"or a single one of --tasks"
+        )
+    return {task: Elsewhere(name=name, results=where) for task, where in found.items()}
 
 
 def quality_suite(request: Request) -> Iterator[Row | Scored]:
@@ -184,8 +213,16 @@ def quality_suite(request: Request) -> Iterator[Row | Scored]:
         ours = [candidate.method for candidate in networks if candidate.task in ("", task)]
         methods: list[Method] = [Untouched(), *filters, *ours]
         for method in methods:
+            if isinstance(method, Elsewhere) and (strays := method.strays(suite.damaged)):
+                yield LeftOut(
+                    f"{len(strays)} results of {method.name} on {task}",
+                    f"no degraded face has such a name: {', '.join(strays[:3])}",
+                )
             yield from suite.scores(method)
-        yield from table_1(task)
+        if request.protocol == "paper":
+            yield from table_1(task)
+    if request.protocol != "paper":
+        yield LeftOut("the paper's own figures", NEEDS_PROTOCOL)
 
 
 @dataclass(frozen=True)
@@ -240,7 +277,11 @@ class TaskRun:
         except FacerenError as error:
             yield LeftOut(f"{method.name} on {self.task}", str(error), failed=True)
             return
-        options = EvaluateOptions(metrics=self.request.metrics, device=self.request.device)
+        options = EvaluateOptions(
+            metrics=self.request.metrics,
+            protocol=self.request.protocol,
+            device=self.request.device,
+        )
         for event in evaluate(folder, options):
             if isinstance(event, Evaluation):
                 row = _row(self.task, method, folder, event)
@@ -259,6 +300,7 @@ class TaskRun:
                 "faces": self.faces.digest,
                 "method": [method.name, method.settings],
                 "metrics": self.request.metrics,
+                "protocol": self.request.protocol,
                 "device": self.request.device,
                 "versions": library_versions() | {"torch": torch.__version__},
             }
@@ -270,7 +312,7 @@ def _row(task: str, method: Method, folder: Path, scores: Evaluation) -> Quality
     missing = [f"{metric}: {reason}" for metric, reason in found.not_computed.items()]
     unread = [f"{path}: {reason}" for path, reason in scores.failures]
     lines = read_manifest(folder / MANIFEST_NAME).items.values()
-    times = [face["ms"] for line in lines for face in line.get("faces") or []]
+    times = [face["ms"] for line in lines for face in line.get("faces") or [] if "ms" in face]
     return Quality(
         task=task,
         method=method.name,

@@ -15,6 +15,14 @@ def test_the_same_report_has_not_changed(make_row, make_report):
     assert (found.changes, found.compared, found.notes) == ((), 1, ())
 
 
+def test_figures_of_two_protocols_are_not_compared(make_row, make_report):
+    old, new = (make_report(make_row([value, value + 1])).to_json() for value in (20.0, 25.0))
+    new["request"]["protocol"] = "paper"
+    found = compare(old, new)
+    assert (found.changes, found.compared) == ((), 0)
+    assert found.notes == ("quality: not compared, the protocols are standard and paper",)
+
+
 @pytest.mark.parametrize(
     ("metric", "step", "verdict"),
     [("psnr", 0.5, "better"), ("psnr", -0.5, "worse"), ("lpips", 0.05, "worse")],

@@ -1,8 +1,11 @@
 """The suite of quality: its rows, that it goes on where it stopped, and that it repeats itself."""
 
 import json
+import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from faceren.assets import DEFAULT_MODEL
 from faceren.bench.quality import suite as module
@@ -11,7 +14,9 @@ from faceren.bench.quality.suite import Quality, candidates, face_set, quality_s
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
 from faceren.commands.evaluate import Scored
+from faceren.degradation import resize
 from faceren.errors import ConfigError, FaceError, MachineError, NothingToDoError
+from faceren.images import find_images, read_rgb
 
 
 @pytest.fixture
@@ -46,7 +51,100 @@ def test_every_method_is_scored_on_the_same_faces(request_for):
     assert figures["wavelet"] > figures["input"] + 3
     assert measured[0].ms is None
     assert all(row.ms > 0 for row in measured[1:])
-    assert [row.method for row in rows if isinstance(row, Quoted)][-1] == "HiFaceGAN"
+    assert not [row for row in rows if isinstance(row, Quoted)]
+    assert [row.why for row in rows if isinstance(row, LeftOut)] == [
+        "they were measured by the paper's protocol: give --protocol paper"
+    ]
+
+
+def test_the_paper_is_quoted_beside_figures_of_its_own_protocol_alone(request_for):
+    ours, *_, last = rows_of(request_for(protocol="paper", limit=1))
+    assert isinstance(last, Quoted)
+    assert last.method == "HiFaceGAN"
+    standard = next(rows_of(request_for(limit=1)))
+    assert ours.metrics["psnr"].by != standard.metrics["psnr"].by
+    # its JPEG halves the chroma, which averages noise away
+    assert ours.metrics["psnr"].mean > standard.metrics["psnr"].mean
+
+
+@pytest.fixture
+def elsewhere(request_for, tmp_path):
+    """A folder of what another program made of the degraded faces: their negatives, as TIFF."""
+    damaged = next(rows_of(request_for())).folder
+    for found in find_images([damaged]):
+        place = tmp_path / "theirs" / "denoise" / found.relative.with_suffix(".tif")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(255 - read_rgb(found.path)).save(place)
+    return tmp_path / "theirs"
+
+
+def test_results_of_another_program_are_scored_like_any_method(request_for, elsewhere, faces):
+    rows = list(rows_of(request_for(results=(f"negative={elsewhere}",))))
+    row = next(row for row in rows if isinstance(row, Quality) and row.method == "negative")
+    damaged = next(path for path in rows[0].folder.glob("a.png"))
+    clean = resize(read_rgb(faces / "a.png"), height=64, width=64, by="area").astype(float)
+    error = np.mean((255.0 - read_rgb(damaged) - clean) ** 2)
+    assert row.images["a.png"]["psnr"] == pytest.approx(10 * np.log10(255**2 / error), abs=0.3)
+    assert (row.n, row.kind, row.ms) == (2, "peer", None)
+    # one task: the folder itself will do, and what an earlier run has kept stays
+    again = rows_of(request_for(results=(f"negative={elsewhere / 'denoise'}",)))
+    assert row.metrics in [r.metrics for r in again if isinstance(r, Quality)]
+
+
+def test_changed_results_are_scored_anew(request_for, elsewhere):
+    asked = request_for(results=(f"x={elsewhere}",))
+    before = next(r for r in rows_of(asked) if getattr(r, "method", "") == "x")
+    Image.new("RGB", (64, 64)).save(elsewhere / "denoise" / "a.tif")
+    after = next(r for r in rows_of(asked) if getattr(r, "method", "") == "x")
+    assert before.images["a.png"] != after.images["a.png"]
+    assert before.images["more/b.png"] == after.images["more/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (lambda f: (f / "more" / "b.tif").unlink(), "each of the 2 degraded faces, 1 missing: mor"),
+        (lambda f: Image.new("RGB", (32, 64)).save(f / "a.tif"), "expected 64x64 .*, got 32x64"),
+        (lambda f: (f / "a.tif").write_bytes(b"no photo"), "a.tif"),
+    ],
+)
+def test_results_that_do_not_fit_are_named_and_the_other_rows_go_on(
+    request_for, elsewhere, harm, why
+):
+    harm(elsewhere / "denoise")
+    rows = list(rows_of(request_for(results=(f"x={elsewhere}",))))
+    (failed,) = [row for row in rows if isinstance(row, LeftOut) and row.failed]
+    assert failed.what == "x on denoise"
+    assert re.search(why, failed.why)
+    assert [row.method for row in rows if isinstance(row, Quality)][-1] == DEFAULT_MODEL
+
+
+def test_a_result_too_many_is_named(request_for, elsewhere):
+    Image.new("RGB", (64, 64)).save(elsewhere / "denoise" / "zebra.png")
+    rows = list(rows_of(request_for(results=(f"x={elsewhere}",))))
+    line = next(row.line() for row in rows if isinstance(row, LeftOut))
+    assert (
+        line == "left out: 1 results of x on denoise (no degraded face has such a name: zebra.png)"
+    )
+    assert [row.n for row in rows if isinstance(row, Quality) and row.method == "x"] == [2]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("theirs", "expected NAME=FOLDER"),
+        ("a/b=theirs", "a name fit for a folder"),
+        ("x=nowhere", "there is no folder nowhere"),
+        ("input=theirs", "'input' is there twice"),
+        ("nlm=theirs", "'nlm' is there twice"),
+    ],
+)
+def test_results_are_checked_before_the_work(request_for, given, message, elsewhere, monkeypatch):
+    monkeypatch.chdir(elsewhere.parent)
+    with pytest.raises(ConfigError, match=message):
+        candidates(request_for(results=(given,)))
+    with pytest.raises(ConfigError, match="expected a folder for each task in it"):
+        candidates(request_for(results=("x=theirs",), tasks=("jpeg", "deblur")))
 
 
 def test_a_second_run_reuses_the_rows_and_a_third_repeats_the_figures(
@@ -112,9 +210,9 @@ def test_a_method_that_fails_is_left_out_and_the_others_go_on(request_for, monke
 
     monkeypatch.setattr("faceren.bench.quality.methods.Filter.renew", fail)
     rows = list(rows_of(request_for()))
-    failed = [row for row in rows if isinstance(row, LeftOut)]
+    failed = [row for row in rows if isinstance(row, LeftOut) and row.failed]
     assert [row.what for row in failed] == ["nlm on denoise", "wavelet on denoise"]
-    assert all(row.failed and row.why == "too large" for row in failed)
+    assert all(row.why == "too large" for row in failed)
     assert [row.method for row in rows if isinstance(row, Quality)] == ["input", DEFAULT_MODEL]
 
 
