@@ -10,7 +10,7 @@ import queue
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -28,15 +28,17 @@ from faceren.commands.review import (
 from faceren.errors import ConfigError, FacerenError, unforeseen
 from faceren.files import atomic_path, sha256_of
 from faceren.images import shown
+from faceren.pages.marks import kept_marks, mark_at
 from faceren.pages.review import pictures_of
 from faceren.restoration.options import RestoreOptions
-from faceren.runs.folder import inside, writing
+from faceren.runs.folder import MASKS_DIR, inside, mask_key, writing
 from faceren.runs.lists import Choice
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_run
 
-Act = Literal["keep", "again", "weaker", "stronger", "face", "only", "left"]
+Act = Literal["keep", "again", "weaker", "stronger", "face", "only", "left", "mark", "fill"]
 """Keep the original; restore anew, as before, weaker or stronger; keep the original of one face, or
-of all but one; restore a face, too, that was left alone."""
+of all but one; restore a face, too, that was left alone; leave a mark on the print as it is, or no
+longer; fill the marks that were only shown."""
 MOST_UNDONE = 100
 """Acts that can be undone."""
 LEAST_STRENGTH = 0.05
@@ -71,6 +73,8 @@ class Before:
     header: Line
     kept: Path | None
     """A copy of its output; None if it had none."""
+    masks: tuple[tuple[Path, Path], ...] = ()
+    """Its masks and a copy of each."""
     after: str = ""
     """Hash of the output after the act: what has another one by now is somebody else's."""
 
@@ -113,10 +117,10 @@ class Desk:
         Args:
             act: One of ``Act``.
             key: The photo's name in the record.
-            index: Of a face, from 0, for ``face``, ``only`` and ``left``.
+            index: Of a face, from 0, for ``face``, ``only`` and ``left``; of a mark for ``mark``.
 
         Raises:
-            ConfigError: If there is no such act, photo or face.
+            ConfigError: If there is no such act, photo, face or mark.
         """
         if act not in get_args(Act):
             raise ConfigError(f"expected one of {', '.join(get_args(Act))}, got {act!r:.40}")
@@ -127,6 +131,8 @@ class Desk:
             faces = line.get("left" if act == "left" else "faces") or []
             if index is None or not 0 <= index < len(faces):
                 raise ConfigError(f"expected a face from 0 to {len(faces) - 1}, got {index!r:.20}")
+        if act == "mark" and (index is None or mark_at(line, index) is None):
+            raise ConfigError(f"expected the number of a mark, got {index!r:.20}")
         self._ask(f"{shown(key)}: {WORDS[act]}", lambda: self._act(act, key, index or 0))
 
     def add(self, inputs: Sequence[Path], name: str) -> None:
@@ -200,11 +206,14 @@ class Desk:
         elif act == "only":
             others = [n for n, face in enumerate(line["faces"]) if not face.get("reverted")]
             self._taken_back([Choice(key, n) for n in others if n != index])
+        elif act in ("mark", "fill"):
+            self._marked(key, line, options, {index} if act == "mark" else set())
         else:
             factor = {"weaker": WEAKER, "stronger": STRONGER}.get(act, 1.0)
             strength = min(1.0, max(LEAST_STRENGTH, round(options.strength * factor, 2)))
             box = line["left"][index]["box"] if act == "left" else None
-            self._anew(key, replace(options, strength=strength), box)
+            boxes = [] if box is None else [json.dumps({"photo": key, "box": list(box)})]
+            self._anew(key, replace(options, strength=strength), line, boxes=boxes)
         if self._manifest().items[key] != line:  # else nothing has changed that could be undone
             self._undo = [*self._undo, replace(before, after=self._hash(key))][-MOST_UNDONE:]
         return f"{shown(key)}: {DONE[act]}"
@@ -214,15 +223,39 @@ class Desk:
             if taken.status == "failed":
                 raise FacerenError(taken.reason)
 
-    def _anew(self, key: str, options: RestoreOptions, box: Sequence[float] | None) -> None:
-        """Restore one photo anew, and maybe a face of it that was left alone."""
+    def _marked(self, key: str, line: Line, options: RestoreOptions, turned: set[int]) -> None:
+        """Restore one photo anew, some of its marks filled that were not, or the other way."""
+        if options.repair == "suggest" and not turned:
+            options = replace(options, repair="auto")
+        self._anew(key, options, line, kept=kept_marks(line) ^ turned)
+
+    def _anew(
+        self,
+        key: str,
+        options: RestoreOptions,
+        line: Line,
+        *,
+        boxes: Sequence[str] = (),
+        kept: Set[int] | None = None,
+    ) -> None:
+        """Restore one photo anew.
+
+        Args:
+            key: The photo.
+            options: How.
+            line: What was recorded of it.
+            boxes: A face of it that was left alone, as a line of ``--boxes``.
+            kept: Its marks that are to stay; None: those that stayed.
+        """
         folder = Path(self._aside.name)
-        listed = [folder / "only.txt"]
-        _write(listed[0], [json.dumps(key)])
-        if box is not None:
-            listed.append(folder / "boxes.jsonl")
-            _write(listed[1], [json.dumps({"photo": key, "box": list(box)})])
-        asked = FolderOptions(only=listed[0], boxes=None if box is None else listed[1])
+        stay = kept_marks(line) if kept is None else kept
+        places = [place for index in sorted(stay) if (place := mark_at(line, index))]
+        marks = [json.dumps({"photo": key, "page": page, "box": box}) for page, box in places]
+        asked = FolderOptions(
+            only=_listed(folder / "only.txt", [json.dumps(key)]),
+            boxes=_listed(folder / "boxes.jsonl", boxes) if boxes else None,
+            repair_keep=_listed(folder / "marks.jsonl", marks) if marks else None,
+        )
         self._run([], options, asked)
 
     def _restored(self, inputs: Sequence[Path]) -> str:
@@ -252,11 +285,17 @@ class Desk:
     def _put_aside(self, manifest: Manifest, key: str) -> Before:
         line, kept = manifest.items[key], None
         made = inside(self.output, key)
+        self._number += 1
         if line.get("output") and made.is_file():
-            self._number += 1
             kept = Path(self._aside.name) / f"{self._number}{made.suffix}"
             shutil.copyfile(made, kept)
-        return Before(key, line, manifest.headers[key], kept)
+        masks = []
+        for number in range(len(line.get("repair") or [])):
+            mask = inside(self.output / MASKS_DIR, mask_key(key, number))
+            if mask.is_file():
+                copy = Path(self._aside.name) / f"{self._number}.{number}.mask"
+                masks.append((mask, Path(shutil.copyfile(mask, copy))))
+        return Before(key, line, manifest.headers[key], kept, tuple(masks))
 
     def _hash(self, key: str) -> str:
         made = inside(self.output, key)
@@ -269,9 +308,10 @@ class Desk:
         if self._hash(before.key) != before.after:
             raise ConfigError(f"{shown(before.key)} has changed since; it is not undone")
         with writing(self.output, [before.key]):
-            if before.kept is not None:
-                with atomic_path(made) as temporary:
-                    shutil.copyfile(before.kept, temporary)
+            kept = [] if before.kept is None else [(made, before.kept)]
+            for place, copy in (*kept, *before.masks):
+                with atomic_path(place) as temporary:
+                    shutil.copyfile(copy, temporary)
             with ManifestWriter(self.output / MANIFEST_NAME, before.header) as writer:
                 writer.append(before.line)
             with ManifestWriter(self.output / MANIFEST_NAME, header):
@@ -279,8 +319,9 @@ class Desk:
         return f"{shown(before.key)}: as it was before"
 
 
-def _write(path: Path, lines: Iterable[str]) -> None:
+def _listed(path: Path, lines: Iterable[str]) -> Path:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
 
 
 WORDS: dict[str, str] = {
@@ -291,6 +332,8 @@ WORDS: dict[str, str] = {
     "face": "putting the original face back",
     "only": "putting the other faces back",
     "left": "restoring this face, too",
+    "mark": "filling other marks",
+    "fill": "filling its marks",
 }
 DONE: dict[str, str] = {
     "keep": "the original is back",
@@ -300,4 +343,6 @@ DONE: dict[str, str] = {
     "face": "the original face is back",
     "only": "this face alone is restored",
     "left": "restored with this face",
+    "mark": "the marks that are ticked are filled",
+    "fill": "its marks are filled",
 }

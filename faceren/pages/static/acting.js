@@ -15,12 +15,13 @@ function counted(number, one, many = `${one}s`) {
 }
 
 function decisionOn(photo) {
-  return { mark: photo.mark, keep: photo.status === "reverted", faces: [], left: [], again: "" };
+  return { mark: photo.mark, keep: photo.status === "reverted", faces: [], left: [], again: "", marks: null, fill: false };
 }
 
-function decide(photo, change) {
+function decide(photo, change, mark) {
   if (change.faces?.length) act(photo, "face", change.faces.at(-1));
   else if (change.left?.length) act(photo, "left", change.left.at(-1));
+  else if (mark !== undefined) act(photo, "mark", mark);
   else if (change.again) act(photo, change.again);
   else if (change.keep) act(photo, "keep");
   else if (change.keep === false) act(photo, "again");

@@ -148,7 +148,7 @@ def no_photo(image: Rgb8) -> str:
     grid = [max(1, length // side) for length in gray.shape[::-1]]
     full = float((cv2.resize(fine, grid, interpolation=cv2.INTER_AREA) > FULL).mean())
     if full > TEXTURE:
-        return f"fine detail all over it ({full:.0%}), as of lace, gravel, foliage or a page of text"
+        return f"fine detail all over ({full:.0%}), as of lace, gravel, foliage or a page of text"
     tones = np.bincount(gray.ravel(), minlength=256) / gray.size
     if full > DRAWING and np.convolve(tones, np.ones(TONE)).max() > ONE_TONE:
         return f"one tone and lines ({full:.0%}), as of a drawing or a page of text"
