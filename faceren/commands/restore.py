@@ -20,7 +20,9 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, writing
 from faceren.runs.lists import (
+    BoxLine,
     Choice,
+    MarkLine,
     given_faces,
     given_marks,
     listed,
@@ -86,7 +88,8 @@ def restore(
     boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
     marks = [] if folder.repair_keep is None else read_marks(folder.repair_keep)
     if only is None and (boxes or marks) and not inputs:
-        only = [Choice(line.photo, place=line.place) for line in (*boxes, *marks)]
+        named: list[BoxLine | MarkLine] = [*boxes, *marks]
+        only = [Choice(line.photo, place=line.place) for line in named]
     jobs, shipped = _jobs(inputs, output, options, folder, only)
     others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
     given, kept = given_faces(jobs, boxes), given_marks(jobs, marks)

@@ -157,6 +157,7 @@ def test_one_face_or_all_but_one_is_taken_back(served, output, tmp_path):
         ({"act": "face", "key": TWO, "face": 2}, "expected a face from 0 to 1, got 2"),
         ({"act": "face", "key": TWO, "face": "0"}, "expected the number of a face"),
         ({"act": "face", "key": TWO}, "expected a face from 0 to 1"),
+        ({"act": "mark", "key": TWO, "face": 0}, "expected the number of a mark, got 0"),
         ([1], "expected a JSON object"),
         (b"{", "expected JSON"),
         (b"[" * 60000, "expected JSON"),

@@ -30,7 +30,8 @@ from faceren.restoration.repair.finder import load_finder
 from faceren.restoration.repair.gates import AUTO, STRONG, zones_of
 from faceren.restoration.repair.mask import mask_of
 from faceren.restoration.repair.repair import DILATION
-from faceren.restoration.repair.sighting import Sighting, no_photo, sighted
+from faceren.restoration.repair.sighting import Sighting, sighted
+from faceren.restoration.repair.texture import no_photo
 
 WIDTHS = (1, 2, 5, 12)
 """Pixels."""

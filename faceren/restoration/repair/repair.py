@@ -26,7 +26,8 @@ from faceren.restoration.repair.fill import filled_bands
 from faceren.restoration.repair.finder import MarkFinder, load_finder
 from faceren.restoration.repair.gates import AUTO, STRONG, Component
 from faceren.restoration.repair.mask import Kinds, mask_of, read_mask
-from faceren.restoration.repair.sighting import no_photo, sighted
+from faceren.restoration.repair.sighting import sighted
+from faceren.restoration.repair.texture import no_photo
 from faceren.runs.folder import mask_key
 
 MOST = 0.15

@@ -1,4 +1,4 @@
-"""What is seen on a page before anything is decided: probabilities, faces, and how busy it is.
+"""What is seen on a page before anything is decided: probabilities and faces.
 
 A page is always looked at in the same one of its eight orientations, whichever way it was scanned:
 upright, and with its light to the lower right. So a turned or mirrored scan gets the turned or
@@ -19,24 +19,6 @@ from faceren.images.orientation import TURNS, stored_box, stored_raster, upright
 from faceren.images.page import Page
 from faceren.restoration.repair.finder import Marked, MarkFinder
 from faceren.restoration.repair.gates import Component, Thresholds, components_of
-
-SIDE = 512
-"""Shorter side in pixels at which it is measured how busy a page is."""
-FINE = 7
-"""Pixels there below which a detail is fine."""
-STANDS_OUT = 25
-"""Levels by which a fine detail differs from what is around."""
-CELLS = 16
-"""Cells along the shorter side."""
-FULL = 0.15
-"""Share of a cell's pixels in fine details from which the cell is full of them."""
-TEXTURE = 0.6
-"""Share of full cells from which a page is all texture: lace, gravel, foliage, a page of text."""
-DRAWING = 0.25
-"""Share of full cells from which a page that is mostly of one tone is a drawing."""
-ONE_TONE = 0.6
-"""Share of the pixels within ``TONE`` levels of one another that makes a page of one tone."""
-TONE = 33
 
 
 @dataclass(frozen=True)
@@ -126,30 +108,3 @@ def _turned(face: Face, way: int, shape: tuple[int, int]) -> Face:
     x, y = points[:, 0], points[:, 1]
     turned = [width - 1 - x if columns else x, height - 1 - y if rows else y]
     return replace(face, landmarks=np.stack(turned, 1))
-
-
-def no_photo(image: Rgb8) -> str:
-    """Return what a picture has that marks cannot be told from; nothing if they can.
-
-    Args:
-        image: (H, W, 3).
-    """
-    scale = SIDE / min(image.shape[:2])
-    if scale < 1:
-        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (FINE, FINE))
-    bright, dark = (
-        cv2.morphologyEx(gray, kind, disc) for kind in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)
-    )
-    fine = (cv2.max(bright, dark) > STANDS_OUT).astype(np.float32)
-    side = max(1, min(gray.shape) // CELLS)
-    grid = [max(1, length // side) for length in gray.shape[::-1]]
-    full = float((cv2.resize(fine, grid, interpolation=cv2.INTER_AREA) > FULL).mean())
-    if full > TEXTURE:
-        return f"fine detail all over ({full:.0%}), as of lace, gravel, foliage or a page of text"
-    tones = np.bincount(gray.ravel(), minlength=256) / gray.size
-    if full > DRAWING and np.convolve(tones, np.ones(TONE)).max() > ONE_TONE:
-        return f"one tone and lines ({full:.0%}), as of a drawing or a page of text"
-    return ""

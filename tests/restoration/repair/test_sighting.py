@@ -8,7 +8,8 @@ from faceren.images.orientation import TURNS, stored_raster, upright_view
 from faceren.images.page import Page
 from faceren.restoration.repair.gates import AUTO
 from faceren.restoration.repair.repair import Repairer
-from faceren.restoration.repair.sighting import no_photo, sighted, way_of
+from faceren.restoration.repair.sighting import sighted, way_of
+from faceren.restoration.repair.texture import no_photo
 from tests.restoration.repair.test_repair import Named, nobody, photo
 
 
