@@ -21,7 +21,14 @@ from faceren.commands.one import check_alone
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.restore import load_pipeline
 from faceren.commands.restore import restore as restore_run
-from faceren.errors import FacerenError, ImageError, ShapeError
+from faceren.errors import (
+    EXTRAS,
+    FacerenError,
+    ImageError,
+    MachineError,
+    ShapeError,
+    not_installed,
+)
 from faceren.metrics.results import ImageScores, MetricResult
 from faceren.restoration.options import RestoreOptions, preset
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
@@ -179,9 +186,14 @@ def evaluate(
         MachineError: If a library or weights are not there: it needs ``faceren[torch]``.
         FacerenError: If a metric could not be computed.
     """
-    from faceren.inference import pick_device
-    from faceren.metrics.names import parse_metrics
-    from faceren.metrics.scoring import Scorer
+    try:
+        from faceren.inference import pick_device
+        from faceren.metrics.names import parse_metrics
+        from faceren.metrics.scoring import Scorer
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        raise MachineError(f"this needs {not_installed(error.name)}") from error
 
     with Scorer(parse_metrics(metrics), "standard", pick_device(device)) as scorer:
         for number, (result, reference) in enumerate(pairs):

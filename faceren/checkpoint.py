@@ -1,4 +1,4 @@
-"""Generators on disk: our own ``.safetensors`` and the published HiFaceGAN state dicts.
+"""Generators on disk: our own ``.safetensors`` and published state dicts.
 
 A checkpoint is one ``.safetensors`` file. Its tensors are the generator's state dict as it is
 trained: spectral normalisation stays unfolded (kernel and singular vectors), so that the same
@@ -8,7 +8,8 @@ stored in half precision if asked, vectors always in float32. Its metadata has o
 
 * ``format_version``: 1;
 * ``config``: the fields of ``GeneratorConfig``; one that is missing has its default; or, in a
-  file with a detector, ``detector`` with those of ``DetectorConfig``;
+  file with a detector, ``detector`` with those of ``DetectorConfig``, with another paper's network
+  ``baseline`` with those of ``BaselineConfig``;
 * ``info``: the fields of ``CheckpointInfo``; the same.
 """
 
@@ -24,16 +25,20 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from faceren.config import GeneratorConfig
+from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write, sha256_of
+from faceren.networks.baselines.baseline import Baseline, build_network
+from faceren.networks.baselines.published import import_baseline, import_ncnn
 from faceren.networks.detector import Detector
 from faceren.networks.generator import Generator
+from faceren.networks.ncnn import read_convolutions
 from faceren.networks.pickled import DAMAGED, UNREADABLE, load_tensors
 from faceren.networks.published import import_published
 from faceren.weights import (
     FORMAT_VERSION,
     METADATA_KEY,
+    NCNN,
     PICKLES,
     CheckpointInfo,
     check_fit,
@@ -41,14 +46,17 @@ from faceren.weights import (
     read_header,
 )
 
+Read = tuple[GeneratorConfig | BaselineConfig, CheckpointInfo, dict[str, Tensor]]
+"""What a file holds: shape, what it says of itself, and the weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedCheckpoint:
     """A generator ready for use, with everything the file says about it."""
 
-    network: Generator
+    network: Generator | Baseline
     """The network in ``eval()``, float32, channels-last."""
-    config: GeneratorConfig
+    config: GeneratorConfig | BaselineConfig
     """As stored; ``network.config`` differs in ``spectral_norm`` once that is folded."""
     info: CheckpointInfo
     sha256: str
@@ -56,13 +64,13 @@ class LoadedCheckpoint:
 
 
 def save_checkpoint(
-    path: Path, network: Generator | Detector, *, info: CheckpointInfo, half: bool = True
+    path: Path, network: Generator | Detector | Baseline, *, info: CheckpointInfo, half: bool = True
 ) -> None:
     """Write a network to one ``.safetensors`` file, whole or not at all.
 
     Args:
         path: File to write; its folder is made if needed.
-        network: Generator or detector on any device; it stays as it is.
+        network: Generator, detector or baseline on any device; it stays as it is.
         info: What to say about the weights.
         half: Store kernels in float16; otherwise everything in float32.
 
@@ -82,7 +90,9 @@ def save_checkpoint(
                 f"{path.name}: {key!r} has values that are not finite as {kind}; "
                 f"not written (half=False stores larger values)"
             )
-    kind_of_config = "detector" if isinstance(network, Detector) else "config"
+    kind_of_config = "config"
+    if not isinstance(network, Generator):
+        kind_of_config = "detector" if isinstance(network, Detector) else "baseline"
     header = {
         "format_version": FORMAT_VERSION,
         kind_of_config: dataclasses.asdict(network.config),
@@ -94,7 +104,10 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, *, device: torch.device | str = "cpu", trainable: bool = False
 ) -> LoadedCheckpoint:
-    """Read a checkpoint of ours, or a published HiFaceGAN generator (``.pth``, ``.pt``).
+    """Read a checkpoint of ours, or a published one.
+
+    Published are state dicts (``.pth``, ``.pt``, ``.h5``) of HiFaceGAN and of what
+    ``baselines.published`` knows, and files of ncnn (``.bin``, its ``.param`` beside it) of ESRGAN.
 
     Args:
         path: File to read.
@@ -111,14 +124,35 @@ def load_checkpoint(
             finite; the message names them.
     """
     check_weights_file(path)
-    read = _read_published if path.suffix in PICKLES else _read_safetensors
+    read = _read_published if path.suffix in (*PICKLES, NCNN) else _read_safetensors
     config, info, tensors = read(path)
     network = _assemble(path, config, tensors)
     if not trainable:
         network.requires_grad_(requires_grad=False)
-        fold_spectral_norm(network)
+        if isinstance(network, Generator):
+            fold_spectral_norm(network)
     network.to(device=device).to(memory_format=torch.channels_last)
     return LoadedCheckpoint(network=network, config=config, info=info, sha256=sha256_of(path))
+
+
+def recognised(path: Path) -> bool:
+    """Say whether a file says of itself that it holds a network that ``load_checkpoint`` reads.
+
+    Of published state dicts only those of ``baselines.published`` do so, by their keys.
+
+    Raises:
+        MachineError: If the file is damaged.
+    """
+    if path.suffix == NCNN:
+        return True
+    if path.suffix in PICKLES:
+        state = load_tensors(path)
+        return isinstance(state, Mapping) and import_baseline(state) is not None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return METADATA_KEY in (file.metadata() or {})
+    except UNREADABLE as error:
+        raise MachineError(f"{path} cannot be read ({error}); it is damaged") from error
 
 
 def fold_spectral_norm(network: Generator) -> None:
@@ -133,7 +167,7 @@ def fold_spectral_norm(network: Generator) -> None:
     network.config = dataclasses.replace(network.config, spectral_norm=False)
 
 
-def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
+def _read_safetensors(path: Path) -> Read:
     config, info = read_header(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -143,12 +177,9 @@ def _read_safetensors(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict
     return config, info, tensors
 
 
-def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[str, Tensor]]:
-    state = load_tensors(path)
-    if not isinstance(state, Mapping):
-        raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
+def _read_published(path: Path) -> Read:
     try:
-        config, tensors = import_published(state)
+        config, tensors = _imported(path)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from error
     info = CheckpointInfo(
@@ -159,13 +190,25 @@ def _read_published(path: Path) -> tuple[GeneratorConfig, CheckpointInfo, dict[s
     return config, info, tensors
 
 
-def _assemble(path: Path, config: GeneratorConfig, tensors: Mapping[str, Tensor]) -> Generator:
-    """Return the generator of ``config`` with ``tensors`` as its weights, in ``eval()``."""
+def _imported(path: Path) -> tuple[GeneratorConfig | BaselineConfig, dict[str, Tensor]]:
+    if path.suffix == NCNN:
+        return import_ncnn(read_convolutions(path))
+    state = load_tensors(path)
+    if not isinstance(state, Mapping):
+        raise ConfigError(f"expected a state dict, got a {type(state).__name__}")
+    return import_baseline(state) or import_published(state)
+
+
+def _assemble(
+    path: Path, config: GeneratorConfig | BaselineConfig, tensors: Mapping[str, Tensor]
+) -> Generator | Baseline:
+    """Return the network of ``config`` with ``tensors`` as its weights, in ``eval()``."""
     with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
-        network = Generator(config)
+        network = build_network(config)
     wanted = network.state_dict()
     shapes = {key: value.shape for key, value in tensors.items()}
-    check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes)
+    what = config.architecture if isinstance(config, BaselineConfig) else "its configuration"
+    check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes, what)
     for key, value in tensors.items():
         if not value.isfinite().all():
             raise ConfigError(f"{path.name}: {key!r:.80} has values that are not finite")

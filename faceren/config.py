@@ -14,6 +14,21 @@ Normalisation = Literal["instance", "layer", "none"]
 Modulation = Literal["plain", "one-plus"]
 Shortcut = Literal["spade", "plain"]
 Head = Literal["tanh", "residual", "bands"]
+Architecture = Literal[
+    "edsr",
+    "srresnet",
+    "esrgan",
+    "srfbn",
+    "superfan",
+    "waveletsr",
+    "ridnet",
+    "vdnet",
+    "deblurgan",
+    "deblurganv2",
+    "arcnn",
+    "gfrnet",
+]
+"""Networks of other papers, see ``networks.baselines``."""
 Ensemble = Literal["auto", "on", "off"]
 """Whether a face's mirror image is restored, too; ``auto``: as the weights say."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -169,3 +184,91 @@ class DetectorConfig:
     def stride(self) -> int:
         """Sides of the input must be multiples of this many pixels."""
         return int(2 ** len(self.channels))
+
+
+PUBLISHED_SHAPES: dict[Architecture, tuple[int, int, int]] = {
+    "edsr": (256, 32, 4),
+    "srresnet": (64, 16, 4),
+    "esrgan": (64, 23, 4),
+    "srfbn": (64, 6, 4),
+    "superfan": (64, 12, 4),
+    "waveletsr": (64, 2, 4),
+    "ridnet": (64, 4, 1),
+    "vdnet": (64, 4, 1),
+    "deblurgan": (64, 9, 1),
+    "deblurganv2": (128, 1, 1),
+    "arcnn": (64, 1, 1),
+    "gfrnet": (64, 8, 1),
+}
+"""Width, blocks and scale of each architecture as its paper has it."""
+LEAST_WIDTHS: dict[Architecture, int] = {"waveletsr": 2, "esrgan": 2, "deblurganv2": 4, "arcnn": 4}
+"""Where some layers have a part of ``width`` channels; it must be a multiple of these."""
+DEEPEST: dict[Architecture, int] = {"vdnet": 6, "gfrnet": 8}
+"""Most halvings where ``blocks`` counts them."""
+LARGEST_SCALE, MOST_BLOCKS = 16, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineConfig:
+    """Shape of a network of another paper, which ours are compared with."""
+
+    architecture: Architecture
+    width: Annotated[int, Bounds(0, 512)] = 0
+    """Feature channels; 0 is the paper's."""
+    blocks: Annotated[int, Bounds(0, MOST_BLOCKS)] = 0
+    """Residual blocks, groups or modules; halvings of ``gfrnet``, scales of ``vdnet``; 0 is the
+    paper's, 1 for an architecture that counts none."""
+    scale: Annotated[int, Bounds(0, LARGEST_SCALE)] = 0
+    """How much it enlarges the image, which is shrunk by that before; 0 is the paper's."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, label="baseline.{}".format)
+        usual = PUBLISHED_SHAPES[self.architecture]
+        for name, value in zip(("width", "blocks", "scale"), usual, strict=True):
+            if not getattr(self, name):
+                object.__setattr__(self, name, value)
+        self._check_scale(enlarges=usual[2] > 1)
+        multiple = LEAST_WIDTHS.get(self.architecture, 1)
+        if self.width % multiple:
+            raise ConfigError(
+                f"baseline.width: expected a multiple of {multiple} for {self.architecture}, "
+                f"got {self.width}"
+            )
+        most = 1 if usual[1] == 1 else DEEPEST.get(self.architecture, MOST_BLOCKS)
+        if self.blocks > most:
+            raise ConfigError(
+                f"baseline.blocks: expected at most {most} for {self.architecture}, "
+                f"got {self.blocks}"
+            )
+
+    def _check_scale(self, *, enlarges: bool) -> None:
+        power = self.scale & (self.scale - 1) == 0 and self.scale > 1
+        others = {"edsr": (3,), "srfbn": (3,)}.get(self.architecture, ())
+        if enlarges and not power and self.scale not in others:
+            raise ConfigError(
+                f"baseline.scale: expected a power of two for {self.architecture}, got {self.scale}"
+            )
+        if not enlarges and self.scale != 1:
+            raise ConfigError(
+                f"baseline.scale: {self.architecture} does not enlarge, got {self.scale}"
+            )
+
+    @property
+    def guided(self) -> bool:
+        """Whether it needs a second image of the same face."""
+        return self.architecture == "gfrnet"
+
+    @property
+    def stride(self) -> int:
+        """Sides of the input must be multiples of this many pixels."""
+        within = {"deblurgan": 4, "deblurganv2": 32}.get(self.architecture, 1)
+        if self.architecture == "vdnet":
+            within = 2 ** (self.blocks - 1)
+        if self.architecture == "gfrnet":
+            within = 2**self.blocks
+        return int(self.scale * within)
+
+
+def architecture_name(config: GeneratorConfig | BaselineConfig) -> str:
+    """Return what kind of network it is, in a word."""
+    return config.architecture if isinstance(config, BaselineConfig) else "a HiFaceGAN"

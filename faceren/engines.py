@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -23,11 +24,20 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Rgb
 from faceren.checks import check_value
-from faceren.config import Engine, Ensemble, Precision
+from faceren.config import BaselineConfig, Engine, Ensemble, Precision
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError, not_installed
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
-from faceren.graphs.session import Session, session_of, usable_cores
-from faceren.weights import PICKLES, CheckpointInfo, StoredWeights, check_fit, read_weights
+from faceren.graphs.session import Session, onnxruntime, session_of, usable_cores
+from faceren.weights import (
+    NCNN,
+    PICKLES,
+    CheckpointInfo,
+    StoredWeights,
+    check_fit,
+    check_weights_file,
+    read_header,
+    read_weights,
+)
 
 LEAST = 16
 """Pixels a side that a picture needs."""
@@ -95,7 +105,8 @@ class OnnxRestorer:
 
     checkpoint: StoredWeights
     """Without its arrays: they are in the session."""
-    session: Session
+    session: Future[Session]
+    """The network, which may still be in the making."""
     batch_size: int
     """Has no meaning here."""
     self_ensemble: bool = False
@@ -144,12 +155,16 @@ class OnnxRestorer:
 
         Args:
             faces: In [0, 1], sides multiples of the network's stride.
+
+        Raises:
+            MachineError: If ONNX Runtime refuses the network, or memory is short.
         """
-        (restored,) = self.session.run({FACES: faces})
+        session = self.session.result()
+        (restored,) = session.run({FACES: faces})
         if not self.self_ensemble:
             return restored
         mirrored = np.ascontiguousarray(faces[..., ::-1])
-        (theirs,) = self.session.run({FACES: mirrored})
+        (theirs,) = session.run({FACES: mirrored})
         return np.asarray((restored + theirs[..., ::-1]) / 2, np.float32)
 
 
@@ -198,7 +213,10 @@ def load_engine(
     stored = read_weights(weights)
     graph = generator_graph(stored.config, stored.arrays)
     check_fit(weights, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
-    session = session_of(graph, {RESTORED: SIDES})
+    onnxruntime()  # if it is not there, that is said now
+    maker = ThreadPoolExecutor(1, "faceren-engine")  # beside what comes before the first face
+    session = maker.submit(session_of, graph, {RESTORED: SIDES})
+    maker.shutdown(wait=False)
     both = stored.info.self_ensemble if ensemble == "auto" else ensemble == "on"
     loaded = replace(stored, arrays={})  # the session has them
     return OnnxRestorer(loaded, session, batch_size or 1, self_ensemble=both)
@@ -206,8 +224,12 @@ def load_engine(
 
 def _needs_torch(weights: Path, device: str, precision: str) -> str:
     """Return what of a request ONNX Runtime cannot do, as the user would say it; or nothing."""
-    if weights.suffix in PICKLES:
-        return f"{weights.name}, a published state dict,"
+    if weights.suffix in (*PICKLES, NCNN):
+        return f"{weights.name}, published weights,"
+    check_weights_file(weights)
+    config, _ = read_header(weights)
+    if isinstance(config, BaselineConfig):
+        return f"{weights.name}, {config.architecture},"
     if precision not in ("auto", "fp32"):
         return f"--precision {precision}"
     if device == "auto":
@@ -222,7 +244,13 @@ def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
         if error.name != "torch":
             raise
         raise MachineError(f"{why} needs {not_installed('torch')}") from error
-    return load_restorer(weights, **how)
+    restorer = load_restorer(weights, **how)
+    if restorer.guided:
+        raise ConfigError(
+            f"{weights.name}: this network needs a second image of the same face, which only "
+            f"faceren benchmark --guides FOLDER gives it"
+        )
+    return restorer
 
 
 def has_gpu() -> bool:

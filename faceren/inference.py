@@ -15,7 +15,7 @@ from torch import Tensor
 from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
 from faceren.checks import check_value, whole_number
-from faceren.config import Ensemble
+from faceren.config import BaselineConfig, Ensemble
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.generator import mirrored_mean
 
@@ -84,6 +84,12 @@ class Restorer:
         return self.checkpoint.network.stride
 
     @property
+    def guided(self) -> bool:
+        """Whether it needs a second image of each face, in channels 3 to 5."""
+        config = self.checkpoint.config
+        return isinstance(config, BaselineConfig) and config.guided
+
+    @property
     def computed(self) -> str:
         """Engine, device and number type: what decides the last bits of an output."""
         names = {kind: name for name, kind in DTYPES.items()}
@@ -145,16 +151,18 @@ class Restorer:
         """Return restored faces, (N, 3, H, W) in [0, 1], on the CPU in float32.
 
         Args:
-            faces: (N, 3, H, W), RGB in [0, 1], at least 16 pixels a side.
+            faces: (N, 3, H, W), RGB in [0, 1], at least 16 pixels a side; (N, 6, H, W) with their
+                guides for a guided network.
 
         Raises:
             ShapeError: If ``faces`` has another shape or is not finite.
             FaceError: If the network's output is not finite.
             MachineError: If even one face does not fit into memory.
         """
-        if faces.ndim != 4 or faces.shape[1] != 3 or min(faces.shape[2:]) < 16:
+        channels = 6 if self.guided else 3
+        if faces.ndim != 4 or faces.shape[1] != channels or min(faces.shape[2:]) < 16:
             raise ShapeError(
-                f"expected (N, 3, H, W) of 16 pixels or more, got {tuple(faces.shape)}"
+                f"expected (N, {channels}, H, W) of 16 pixels or more, got {tuple(faces.shape)}"
             )
         if not bool(torch.isfinite(faces).all()):
             raise ShapeError("expected finite values in [0, 1], got NaN or infinity")

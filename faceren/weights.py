@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from faceren.checks import check_fields, nearest
-from faceren.config import DetectorConfig, GeneratorConfig
+from faceren.config import BaselineConfig, DetectorConfig, GeneratorConfig
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 
 METADATA_KEY = "faceren"
 FORMAT_VERSION = 1
-PICKLES = (".pth", ".pt")
+PICKLES = (".pth", ".pt", ".h5")
 """Suffixes of state dicts that others have published, which torch alone reads."""
-Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig, DetectorConfig)
+NCNN = ".bin"
+"""Suffix of the weights of ncnn, which torch alone runs here."""
+Fields = TypeVar("Fields", "CheckpointInfo", GeneratorConfig, BaselineConfig, DetectorConfig)
 SHOWN = 4
 """Keys that an error names before it counts the rest."""
 LARGEST_HEADER = 2**23
@@ -103,7 +105,7 @@ def _in_place_of_weights(path: Path) -> str:
     return ""
 
 
-def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
+def read_header(path: Path) -> tuple[GeneratorConfig | BaselineConfig, CheckpointInfo]:
     """Return what one of our checkpoints says about itself, without reading its weights.
 
     Raises:
@@ -116,10 +118,12 @@ def read_header(path: Path) -> tuple[GeneratorConfig, CheckpointInfo]:
         raise ConfigError(
             f"{path.name}: expected a network that restores faces, got a detector of marks"
         )
-    return (
-        _from_fields(path, GeneratorConfig, header.get("config")),
-        _from_fields(path, CheckpointInfo, header.get("info")),
-    )
+    config: GeneratorConfig | BaselineConfig
+    if "baseline" in header:
+        config = _from_fields(path, BaselineConfig, header["baseline"])
+    else:
+        config = _from_fields(path, GeneratorConfig, header.get("config"))
+    return config, _from_fields(path, CheckpointInfo, header.get("info"))
 
 
 def read_detector(path: Path) -> StoredDetector:
@@ -195,11 +199,16 @@ def read_weights(path: Path) -> StoredWeights:
 
     Raises:
         MachineError: If the file is not there or is damaged.
-        ConfigError: If it is no checkpoint of ours, or of another format version, or a weight is
-            not finite.
+        ConfigError: If it is no checkpoint of ours, or of another format version, or of another
+            paper's network, or a weight is not finite.
     """
     check_weights_file(path)
     config, info = read_header(path)
+    if isinstance(config, BaselineConfig):
+        raise ConfigError(
+            f"{path.name}: expected one of our networks, got {config.architecture}, which runs in "
+            f"torch only"
+        )
     return StoredWeights(
         config=config, info=info, arrays=_read_arrays(path), sha256=sha256_of(path)
     )
@@ -218,7 +227,10 @@ def _read_arrays(path: Path) -> dict[str, Stored]:
 
 
 def check_fit(
-    path: Path, wanted: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]]
+    path: Path,
+    wanted: Mapping[str, Sequence[int]],
+    found: Mapping[str, Sequence[int]],
+    what: str = "its configuration",
 ) -> None:
     """Check that weights are those of a network.
 
@@ -226,6 +238,7 @@ def check_fit(
         path: Their file, for the message.
         wanted: Shapes that the network has, by key.
         found: Shapes of what the file holds.
+        what: What says how they must be.
 
     Raises:
         ConfigError: If a key or a shape differs; the message names the first ones.
@@ -242,9 +255,7 @@ def check_fit(
         if key not in wanted
     ]
     if wrong:
-        raise ConfigError(
-            f"{path.name}: the weights do not fit its configuration: {summary(wrong)}"
-        )
+        raise ConfigError(f"{path.name}: the weights do not fit {what}: {summary(wrong)}")
 
 
 def summary(lines: Sequence[str]) -> str:

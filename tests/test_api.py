@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import faceren
-from faceren.errors import ConfigError, ShapeError
+from faceren.errors import ConfigError, MachineError, ShapeError
 
 CPU = faceren.RunOptions(device="cpu", model="compact")
 
@@ -124,3 +124,11 @@ def test_the_examples_of_the_readme_do_what_they_say(portrait, tmp_path, monkeyp
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     runner.run(test, out=said.append)
     assert said == []
+
+
+def test_what_is_not_installed_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.delitem(sys.modules, "faceren.inference", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    image = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(MachineError, match=r"needs torch, .*: pip install 'faceren\[torch\]'"):
+        faceren.evaluate([(image, image)], ["psnr"])

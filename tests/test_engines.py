@@ -75,7 +75,7 @@ def test_published_state_dicts_go_through_torch(tmp_path):
     assert BASE.variant == "hifacegan"
     path = tmp_path / "theirs.pth"
     torch.save({"a": torch.zeros(1)}, path)
-    with pytest.raises(ConfigError, match=r"theirs.pth, a published state dict, needs --engine t"):
+    with pytest.raises(ConfigError, match=r"theirs.pth, published weights, needs --engine torch"):
         load_engine(path, device="cpu", engine="onnx")
     with pytest.raises(ConfigError, match="theirs.pth: "):  # torch's reader says what is wrong
         load_engine(path, device="cpu")
@@ -126,6 +126,22 @@ def test_weights_that_do_not_fit_are_named_as_torch_names_them(tmp_path, weights
         said.append(sorted(str(found.value).replace("configuration: ", "; ").split("; ")))
     assert said[0] == said[1]
     assert any("'extra': not part of the network" in part for part in said[0])
+
+
+def test_a_missing_library_is_said_at_once_and_a_refused_network_before_the_first_face(
+    monkeypatch, weights
+):
+    def refused(graph, outputs):
+        raise MachineError("ONNX Runtime 1.19 cannot load the network")
+
+    monkeypatch.setattr("faceren.engines.session_of", refused)
+    restorer = load_engine(weights, device="cpu")
+    for _ in range(2):
+        with pytest.raises(MachineError, match="cannot load the network"):
+            restorer.restore_pictures(pictures((32, 32)))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MachineError, match="cannot be imported"):
+        load_engine(weights, device="cpu")
 
 
 def test_damaged_weights_are_an_error(tmp_path, weights):

@@ -38,11 +38,13 @@ class Request:
         tuple[str, ...],
         Option(
             parser=commas,
-            help="Others to compare: checkpoints, yours or ours, or TASK=FILE; split by commas.",
+            help="Others to compare: checkpoints, yours or ours, or TASK=FILE, split by commas; "
+            "all: every network that is here.",
             metavar="MODELS",
         ),
     ] = ()
-    """Names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run on that task only."""
+    """Names, checkpoints of ours or that spandrel reads; ``TASK=FILE`` is run on that task only;
+    ``all`` are the shipped ones and what the recipes of other papers' networks have trained."""
     results: Annotated[
         tuple[str, ...],
         Option(
@@ -87,6 +89,10 @@ class Request:
         Path | None, Option(help="A photo whose small faces are enlarged and restored.")
     ] = None
     """As in section 5.2 of the paper."""
+    guides: Annotated[
+        Path | None, Option(help="Second images of the faces, for guided methods; same names.")
+    ] = None
+    """The paper gave GFRNet the clean faces themselves."""
     compare: Annotated[Path | None, Option(help="An earlier benchmark.json.")] = None
     overwrite: Overwrite = False
     """Degrade, restore and score anew what an earlier run into the same folder did."""

@@ -22,7 +22,7 @@ def benchmark(
     json_file: Annotated[Path | None, Option(help="Write the figures there, too.")] = None,
     shown: ScreenOptions,
 ) -> None:
-    """Measure quality on degraded clean faces, and speed, on this machine."""
+    """Measure quality on degraded clean faces, and speed."""
     screen = shown.screen()
     report = show_benchmark(request, screen)
     screen.item(report.to_json())

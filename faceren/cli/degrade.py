@@ -49,7 +49,7 @@ def degrade(
     sheet: Annotated[Path | None, Option(help="Only write a PNG that shows all tasks.")] = None,
     shown: ScreenOptions,
 ) -> None:
-    """Make damaged twins of clean photos, with a manifest of every drawn parameter."""
+    """Make damaged twins of clean photos; a manifest says how."""
     from faceren.commands import degrade as command
 
     screen = shown.screen()

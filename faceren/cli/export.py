@@ -1,4 +1,4 @@
-"""``faceren export``: a network as an ONNX file."""
+"""``faceren export``: a network for other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +11,15 @@ from faceren.cli.screen import ScreenOptions
 def export(
     *,
     model: Annotated[str, Argument(help="Shipped model or a checkpoint.", metavar="MODEL")],
-    output: Annotated[Path, Option("--output", "-o", help="The .onnx file.", metavar="FILE")],
+    output: Annotated[
+        Path,
+        Option(
+            "--output", "-o", help="Ends in .onnx, or for spandrel in .safetensors.", metavar="FILE"
+        ),
+    ],
     shown: ScreenOptions,
 ) -> None:
-    """Write a network as an ONNX file, for other programs."""
+    """Write a network for ONNX Runtime, or for spandrel (ComfyUI)."""
     from faceren.commands import export as command
 
     shown.screen().say(f"wrote {command.export(model, output)}")

@@ -29,8 +29,9 @@ def open_page(
     how: RunOptions,
     shown: ScreenOptions,
 ) -> None:
-    """Look at restored photos in the browser; what you tick there is done at once.
+    """Look at restored photos in the browser, and act on them there.
 
+    What you tick there is done at once.
     The page is for this computer alone. Photos that you drop onto it are restored into OUT.
     """
     screen = shown.screen()

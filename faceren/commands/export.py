@@ -1,19 +1,34 @@
-"""Write a network as an ONNX file, for programs that know nothing of faceren."""
+"""Write a network for programs that know nothing of faceren: ONNX Runtime, or spandrel."""
 
 import dataclasses
 import json
 from pathlib import Path
 
+from safetensors.numpy import save
+
 from faceren.assets import model_path
+from faceren.config import BaselineConfig
 from faceren.errors import ConfigError
 from faceren.files import atomic_write
 from faceren.graphs.generator import RESTORED, SIDES, generator_graph
-from faceren.graphs.graph import Graph
-from faceren.weights import PICKLES, StoredWeights, check_fit, read_weights
+from faceren.weights import NCNN, PICKLES, StoredWeights, check_fit, read_weights
+
+SPANDREL_TAKES = {
+    "variant": "hifacegan",
+    "suppression": "adaptive",
+    "normalisation": "layer",
+    "encoder_normalisation": "none",
+    "modulation": "one-plus",
+    "shortcut": "plain",
+    "spectral_norm": False,
+    "head": "bands",
+    "kernel_activation": "sigmoid",
+}
+"""What ``hosts/spandrel_faceren.py`` computes; all else it tells by the weights' shapes."""
 
 
 def export(model: str, output: Path) -> Path:
-    """Write the graph of a model with its weights; return the file.
+    """Write the graph of a model with its weights, or its weights alone; return the file.
 
     One input, ``faces``, and one output, ``restored``: (n, 3, height, width) float32, RGB in
     [0, 1], sides multiples of the metadata's ``side_multiple`` and at least twice that. Faces are
@@ -21,20 +36,39 @@ def export(model: str, output: Path) -> Path:
 
     Args:
         model: A shipped model's name or the path of a checkpoint.
-        output: The file, ``.onnx``.
+        output: The file: ``.onnx``, or ``.safetensors`` for spandrel.
 
     Raises:
-        ConfigError: If the model is unknown, or the file has another suffix.
+        ConfigError: If the model is unknown, the file has another suffix, or spandrel's entry does
+            not know such a network.
         MachineError: If the weights are not there, or the file cannot be written.
     """
-    if output.suffix.lower() != ".onnx":
-        raise ConfigError(f"-o: expected a file name ending in .onnx, got {output.name!r}")
+    suffix = output.suffix.lower()
+    if suffix not in (".onnx", ".safetensors"):
+        raise ConfigError(
+            f"-o: expected a file name ending in .onnx or .safetensors, got {output.name!r}"
+        )
     path = model_path(model)
-    stored = _loaded(path) if path.suffix in PICKLES else read_weights(path)
+    stored = _loaded(path) if path.suffix in (*PICKLES, NCNN) else read_weights(path)
     graph = generator_graph(stored.config, stored.arrays)
     check_fit(path, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
-    atomic_write(output, _file(graph, stored))
+    if suffix == ".onnx":
+        atomic_write(output, graph.to_bytes({RESTORED: SIDES}, _notes(stored)))
+    else:
+        _check_spandrel(path, stored)
+        # tensors by name, as spandrel takes them
+        own = path.suffix == ".safetensors"
+        atomic_write(output, path.read_bytes() if own else save(dict(stored.arrays)))
     return output
+
+
+def _check_spandrel(path: Path, stored: StoredWeights) -> None:
+    for name, taken in SPANDREL_TAKES.items():
+        if (value := getattr(stored.config, name)) != taken:
+            raise ConfigError(
+                f"{path.name}: spandrel's entry takes networks with {name} {taken!r}, this one has "
+                f"{value!r}; export it to .onnx"
+            )
 
 
 def _loaded(path: Path) -> StoredWeights:
@@ -42,6 +76,11 @@ def _loaded(path: Path) -> StoredWeights:
     from faceren.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(path)
+    if isinstance(loaded.network.config, BaselineConfig):
+        raise ConfigError(
+            f"{path.name}: expected one of our networks, got {loaded.network.config.architecture}, "
+            f"which runs in torch only"
+        )
     return StoredWeights(
         config=loaded.network.config,
         info=loaded.info,
@@ -50,8 +89,8 @@ def _loaded(path: Path) -> StoredWeights:
     )
 
 
-def _file(graph: Graph, stored: StoredWeights) -> bytes:
-    notes = {
+def _notes(stored: StoredWeights) -> dict[str, str]:
+    return {
         "name": stored.info.name,
         "licence": stored.info.licence,
         "training_data": stored.info.training_data,
@@ -59,4 +98,3 @@ def _file(graph: Graph, stored: StoredWeights) -> bytes:
         "side_multiple": str(stored.config.stride),
         "config": json.dumps(dataclasses.asdict(stored.config)),
     }
-    return graph.to_bytes({RESTORED: SIDES}, notes)

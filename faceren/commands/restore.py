@@ -1,11 +1,10 @@
 """Restore photos: a whole run, from inputs to manifest."""
 
 import platform
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -273,8 +272,8 @@ def machine_of(computed: str) -> Json:
     """
     engine, device, precision = computed.split(" ")
     library = {"onnx": "onnxruntime"}.get(engine, engine)
-    with suppress(PackageNotFoundError):  # some builds go by another name
-        library = f"{library} {version(library)}"
+    if number := getattr(sys.modules.get(library), "__version__", ""):
+        library = f"{library} {number}"
     return {
         "device": device,
         "precision": precision,

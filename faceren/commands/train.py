@@ -2,7 +2,7 @@
 
 from collections.abc import Generator as Yields
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,12 +97,13 @@ def train(
             yield from (_with_curves(steps, folder) if first else _silently(steps))
 
 
-def _with_curves(events: Iterator[Event], folder: RunFolder) -> Iterator[Event]:
+def _with_curves(events: Yields[Event, None, None], folder: RunFolder) -> Iterator[Event]:
     """Pass the events on; draw the curves anew after each validation, if matplotlib is there."""
-    for event in events:
-        if isinstance(event, Validated) and can_draw():
-            atomic_write(folder.curves, draw_curves(read_log(folder.path / LOG_NAME)))
-        yield event
+    with closing(events):  # which closes the log: on a full disk that fails, too
+        for event in events:
+            if isinstance(event, Validated) and can_draw():
+                atomic_write(folder.curves, draw_curves(read_log(folder.path / LOG_NAME)))
+            yield event
 
 
 def _silently(events: Yields[Any, None, Result]) -> Yields[Any, None, Result]:

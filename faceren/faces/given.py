@@ -1,6 +1,6 @@
 """Faces that a person has marked because the detector missed them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -37,6 +37,8 @@ class GivenFace:
     """x0, y0, x1, y1."""
     landmarks: tuple[tuple[float, float], ...] | None = None
     """Eye, other eye, nose tip, mouth corners, image left before right; None: to be found."""
+    page: int = field(default=0, repr=False)  # a run's digest takes the others in
+    """Of a photo with several."""
 
 
 def locate(given: GivenFace, image: Rgb8, search: Search) -> Face:

@@ -7,7 +7,6 @@ the same person, above 0.6 two persons.
 import platform
 import threading
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import cv2
@@ -18,7 +17,7 @@ from faceren.arrays import Float64, Rgb8
 from faceren.assets import asset
 from faceren.errors import MachineError, ShapeError
 from faceren.graphs.embedding import CHIPS, OUTPUTS, SIDE, embedding_graph, read_embedding
-from faceren.graphs.session import Session, session_of
+from faceren.graphs.session import Session
 
 STAGES = 3
 """Of the embedding network, after which eyes and mouths are known, persons not yet."""
@@ -65,8 +64,12 @@ def _predictor(points: int) -> Any:
 
 @cache
 def _network() -> Session:
-    weights = read_embedding(asset("dlib-embedding"))
-    return session_of(embedding_graph(weights, STAGES), OUTPUTS)
+    return Session(_file_of_network())  # the arrays it was made of are let go before
+
+
+def _file_of_network() -> bytes:
+    graph = embedding_graph(read_embedding(asset("dlib-embedding")), STAGES)
+    return graph.to_bytes(OUTPUTS)
 
 
 def check_rgb(rgb: Rgb8) -> Rgb8:
@@ -169,4 +172,6 @@ def check() -> None:
 
 def dlib_version() -> str:
     """Return the version of the installed package."""
+    from importlib.metadata import version
+
     return version("dlib-bin")

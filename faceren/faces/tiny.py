@@ -3,12 +3,18 @@
 import importlib
 from functools import cache
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from faceren.arrays import Rgb8
+from faceren.arrays import Float64, Rgb8
 from faceren.errors import MachineError
 from faceren.faces.face import Face
 from faceren.graphs.session import Session
+
+Int64 = NDArray[np.int64]
+MEAN = (104, 117, 127)
+"""What the network expects to be subtracted from blue, green and red."""
 
 
 @cache
@@ -35,25 +41,38 @@ def check_detector() -> None:
 def search(image: Rgb8, threshold: float) -> list[Face]:
     """Run the network once over an image as it is; see ``Search``."""
     post = importlib.import_module("retinaface.postprocess")  # the package hides it by a function
-    preprocess = importlib.import_module("retinaface.preprocess").preprocess
-
-    inputs = preprocess(image)
+    blue_first = cv2.dnn.blobFromImage(image, mean=MEAN, swapRB=True)
     height, width = image.shape[:2]
-    boxes, scores, points = (output[0].copy() for output in _session().run({"input": inputs}))
-    start = 0
-    for stride, sizes in zip(post.ANCHOR_STRIDES, post.ANCHOR_SIZES, strict=True):
-        anchors = post.generate_anchors(stride, sizes, width, height, 1)[0]
-        part = slice(start, start + len(anchors))
-        boxes[part] = post.rebuild_boxes(boxes[part], anchors)
-        points[part] = post.rebuild_pts(points[part], anchors)
-        start += len(anchors)
+    boxes, scores, points = (output[0] for output in _session().run({"input": blue_first}))
+    kept = np.flatnonzero(scores[:, 1] > threshold)  # few: only these are worth any arithmetic
+    if not len(kept):
+        return []
+    anchors = _anchors(kept, width, height)
     side = np.array([width, height], dtype=np.float64)
-    kept = post.filter_results(
-        boxes * np.tile(side, 2), scores, points * np.tile(side, 5), score_threshold=threshold
+    found = post.filter_results(
+        post.rebuild_boxes(boxes[kept], anchors) * np.tile(side, 2),
+        scores[kept],
+        post.rebuild_pts(points[kept], anchors) * np.tile(side, 5),
+        score_threshold=threshold,
     )
     return [
         Face((x, y, x + w, y + h), np.asarray(p, np.float64).reshape(5, 2), float(s))
         for (x, y, w, h), s, p in zip(
-            *(np.asarray(k, np.float64).tolist() for k in kept), strict=True
+            *(np.asarray(k, np.float64).tolist() for k in found), strict=True
         )
     ]
+
+
+def _anchors(numbers: Int64, width: int, height: int) -> Float64:
+    """Return some of the boxes that the network starts from, (N, 4): middle and sides, of 1."""
+    post = importlib.import_module("retinaface.postprocess")
+    found, start = [], 0
+    for stride, sizes in zip(post.ANCHOR_STRIDES, post.ANCHOR_SIZES, strict=True):
+        columns, rows = -(-width // stride), -(-height // stride)
+        end = start + columns * rows * len(sizes)
+        cells, size = np.divmod(numbers[(start <= numbers) & (numbers < end)] - start, len(sizes))
+        middles = (np.column_stack([cells % columns, cells // columns]) + 0.5) * stride
+        sides = np.repeat(np.array(sizes)[size, np.newaxis], 2, axis=1)
+        found.append(np.hstack([middles, sides]) / np.tile([width, height], 2))
+        start = end
+    return np.asarray(np.concatenate(found), np.float64)

@@ -1,9 +1,7 @@
 """Weights of other people's face networks: found in a folder, or fetched, and always verified."""
 
 import hashlib
-import http.client
 import os
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -82,6 +80,8 @@ def fetched(weights: Weights, folder: Path, *, offline: bool = False) -> Path:
 
 def _received(answer: BinaryIO, weights: Weights) -> bytes:
     """Return the next part of a file; an error of the network is told from one of the disk."""
+    import http.client
+
     try:
         return answer.read(1 << 20)
     except (OSError, http.client.HTTPException) as error:
@@ -89,6 +89,9 @@ def _received(answer: BinaryIO, weights: Weights) -> bytes:
 
 
 def _download(weights: Weights, path: Path) -> None:
+    import http.client  # here: they would be a fiftieth of every start
+    import urllib.request
+
     digest = hashlib.sha256()
     try:
         with (

@@ -37,6 +37,8 @@ class Graph:
     weights: dict[str, Weight] = field(default_factory=dict)
     """Constant values, by name."""
     nodes: list[bytes] = field(default_factory=list)
+    known: dict[str, Sides] = field(default_factory=dict)
+    """Shapes of values on the way, by name, for those who cannot infer them."""
 
     def constant(self, value: Weight | Sequence[int] | float, name: str = "") -> str:
         """Keep a constant; return its name.
@@ -80,6 +82,15 @@ class Graph:
         self.nodes.append(b"".join(parts))
         return names
 
+    def sized(self, value: str, sides: Sides) -> str:
+        """Say what shape a value has; return its name.
+
+        ONNX Runtime joins an addition with a convolution only where it knows that both of its
+        summands have one shape.
+        """
+        self.known[value] = sides
+        return value
+
     def rename(self, value: str, name: str) -> None:
         """Give a value a second name: that of an output."""
         self.nodes.append(_text(1, value) + _text(2, name) + _text(3, name) + _text(4, "Identity"))
@@ -99,6 +110,7 @@ class Graph:
             graph += _tensor(name, array)
         graph += [_block(11, _value(*item)) for item in self.inputs.items()]
         graph += [_block(12, _value(*item)) for item in outputs.items()]
+        graph += [_block(13, _value(*item)) for item in self.known.items()]
         model: list[bytes | memoryview] = [_number(1, IR_VERSION), _text(2, "faceren")]
         model += [_head(7, sum(map(len, graph))), *graph]
         model.append(_block(8, _text(1, "") + _number(2, OPSET)))

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.arrays import LUMA, Rgb, Rgb8
+from faceren.arrays import LUMA, Rgb, Rgb8, differs
 
 Space = Literal["gray", "rgb", "cmyk", "lab"]
 Values = NDArray[np.float32]
@@ -165,7 +165,11 @@ def changed(values: Values, add: Rgb, space: Space, icc: bytes) -> Values:
     if space == "cmyk":
         return _changed_cmyk(values, target, profile)
     if profile:
-        moved = _backward(target, space, profile) - _backward(seen, space, profile)
+        moved = np.zeros_like(values)
+        where = differs(target, seen)  # elsewhere the two are one
+        if where.any():
+            there, here = (_backward(x[where][None], space, profile)[0] for x in (target, seen))
+            moved[where] = there - here
     elif space == "gray":
         moved = (target - seen) @ LUMA[:, None]
     else:

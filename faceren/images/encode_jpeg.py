@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
+from faceren.arrays import differs
 from faceren.images.checks import warnings_off
 from faceren.images.colour import Space
 from faceren.images.containers.jpeg import is_plain_rgb
@@ -115,7 +116,7 @@ def _differs(before: Image.Image, raster: NDArray[Any]) -> NDArray[np.bool_]:
     for top in range(0, len(raster), BAND):
         bottom = min(top + BAND, len(raster))
         old = np.asarray(before.crop((0, top, raster.shape[1], bottom)))
-        changed[top:bottom] = (old != raster[top:bottom]).any(axis=2)
+        changed[top:bottom] = differs(raster[top:bottom], old)
     return changed
 
 
@@ -131,8 +132,8 @@ def _shared(plane: NDArray[np.uint8], cell: tuple[int, int]) -> NDArray[np.uint8
     even = cv2.copyMakeBorder(
         plane, 0, -height % down, 0, -width % across, cv2.BORDER_REPLICATE
     ).astype(np.float32)
-    means = even.reshape(even.shape[0] // down, down, even.shape[1] // across, across)
-    means = np.ascontiguousarray(means.mean(axis=(1, 3)))
+    total = sum(even[y::down, x::across] for y in range(down) for x in range(across))
+    means = np.ascontiguousarray(total / np.float32(down * across))
     values, kernels = means.copy(), (SMOOTHING, SMOOTHING if down == 2 else ALONE)
     for _ in range(REFINEMENTS):
         smooth = cv2.sepFilter2D(values, -1, *kernels, borderType=cv2.BORDER_REPLICATE)

@@ -12,6 +12,9 @@ SUFFIXES = (
 )
 """Suffixes, in lower case, of the files that a folder is searched for."""
 
+OF_A_RUN = {"manifest.jsonl", "report.html"}
+"""A folder with these files is that of a run, and ``report`` in it holds its page's pictures."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -28,9 +31,10 @@ def find_images(
     """Yield the photos among the inputs, sorted by relative path within each input.
 
     Folders are searched recursively for files with a known suffix; hidden names (``.trash``, the
-    ``._a.jpg`` of other systems) are left out. Linked folders are followed, but no folder is
-    visited twice, so that a loop of links ends. A file given by name is yielded whatever its
-    suffix. A folder that cannot be listed is yielded itself: reading it then tells why.
+    ``._a.jpg`` of other systems) and the pictures of review pages are left out. Linked folders are
+    followed, but no folder is visited twice, so that a loop of links ends. A file given by name is
+    yielded whatever its suffix. A folder that cannot be listed is yielded itself: reading it then
+    tells why.
 
     Args:
         inputs: Files and folders.
@@ -120,10 +124,11 @@ class _Search:
         return True
 
     def _listed(self, relative: PurePosixPath) -> tuple[list[Found], list[PurePosixPath]]:
-        files, folders = [], []
+        files, folders, names = [], [], set()
         with os.scandir(self.root / relative) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 place = relative / entry.name
+                names.add(entry.name)
                 if entry.name.startswith(".") or any(place.match(p) for p in self.exclude):
                     continue
                 if entry.is_dir(follow_symlinks=False):
@@ -132,6 +137,8 @@ class _Search:
                     self.linked.append(place)
                 elif (place.suffix.lower() in SUFFIXES) == self.photos:
                     files.append(Found(self.root / place, place))
+        if names >= OF_A_RUN:
+            folders = [place for place in folders if place.name != "report"]
         return files, folders
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.arrays import Plane, Rgb, Rgb8
+from faceren.arrays import Plane, Rgb, Rgb8, differs
 from faceren.errors import ShapeError
 from faceren.images.colour import CHANNELS, Space, Values, changed, to_srgb, to_srgb8
 from faceren.images.orientation import Box, stored_box, upright_view
@@ -199,7 +199,7 @@ class Page:
         new = 1 - new if self.inverted else new
         if self.is_premultiplied:
             new = new * self._opacity(part)
-        where = (add != 0).any(axis=2, keepdims=True)
+        where = differs(add, 0)[..., None]
         levels = np.rint(new * self._units(part)).astype(part.dtype)
         np.copyto(part[..., : self.channels], levels, where=where)
 

@@ -58,6 +58,10 @@ class Encoder(nn.Module):
         return features
 
 
+START = "start"
+"""Name of the coarsest map of the decoder among what may be constant."""
+
+
 class Generator(nn.Module):
     """Restore faces; every variant and size of the family, as the configuration says.
 
@@ -130,21 +134,40 @@ class Generator(nn.Module):
         Args:
             faces: (N, 3, H, W), RGB in [0, 1], sides multiples of ``stride`` pixels.
             guidance: (N, guidance_channels, H, W) parsing map for ``spade``; default the faces.
-            constant_guidance: Blocks (see ``blocks``) whose guidance is replaced by a constant:
-                what each stage contributes (paper, Fig. 5a).
+            constant_guidance: Blocks (see ``blocks``) whose guidance is replaced by a constant,
+                ``START`` for the map that the first of them begins with: what each stage
+                contributes (paper, Fig. 5a).
 
         Raises:
             ShapeError: If ``faces`` or ``guidance`` have another shape.
             ConfigError: If there is no block of a name in ``constant_guidance``.
         """
+        passed, added = self.parts(faces, guidance, constant_guidance=constant_guidance)
+        return added if passed is None else passed + added
+
+    def parts(
+        self,
+        faces: Tensor,
+        guidance: Tensor | None = None,
+        *,
+        constant_guidance: Mapping[str, float] | None = None,
+    ) -> tuple[Tensor | None, Tensor]:
+        """Return what passes through of the faces, and what the decoder adds; their sum is all.
+
+        Nothing passes through the published network (None), all of the input where the head is
+        ``residual``, and its bands, scaled, where it is ``bands``. Arguments and errors are those
+        of ``forward``.
+        """
         self._check(faces, guidance)
         x, maps = self._start(faces, faces if guidance is None else guidance)
         constants = constant_guidance or {}
         for name in constants:
-            if name not in self.blocks:
+            if name not in (START, *self.blocks):
                 raise ConfigError(
-                    f"constant_guidance: no block {name!r}{nearest(name, self.blocks)}"
+                    f"constant_guidance: no block {name!r}{nearest(name, [START, *self.blocks])}"
                 )
+        if START in constants:
+            x = torch.full_like(x, constants[START])
         for (name, block), features in zip(self.blocks.items(), maps, strict=True):
             if name in constants:
                 features = torch.full_like(features, constants[name])
@@ -153,8 +176,8 @@ class Generator(nn.Module):
         added = F.pixel_shuffle(self.to_rgb(x), r)  # (N, 3, H, W)
         if self.to_gains is not None:
             gains = gains_of(self.to_gains(x), self.config.octaves, r)
-            return scaled_octaves(faces, gains) + added
-        return added.tanh() if self.config.head == "tanh" else faces + added
+            return scaled_octaves(faces, gains), added
+        return (None, added.tanh()) if self.config.head == "tanh" else (faces, added)
 
     def _start(self, faces: Tensor, guidance: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the decoder's coarsest input and the guidance of each block."""

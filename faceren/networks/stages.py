@@ -11,7 +11,7 @@ from torch import Tensor
 
 from faceren.checks import check_value
 from faceren.errors import ShapeError
-from faceren.networks.generator import Generator
+from faceren.networks.generator import START, Generator
 
 Mode = Literal["single", "cumulative", "without"]
 PLAIN = 0.5
@@ -20,33 +20,38 @@ PLAIN = 0.5
 
 @dataclass(frozen=True)
 class Stage:
-    """The output of a generator some of whose blocks had a constant instead of features."""
+    """What a generator made while some of its stages had a constant instead of features."""
 
     guided: tuple[str, ...]
-    """Blocks that kept their guidance, from coarse to fine."""
-    output: Tensor
-    """(N, 3, H, W), not clamped."""
+    """Stages that kept their features, from coarse to fine: the start map and the blocks."""
+    passed: Tensor | None
+    """What passed through of the input, (N, 3, H, W); None where nothing does."""
+    added: Tensor
+    """What the decoder made, (N, 3, H, W), not clamped; the sum of both is the output."""
 
 
 @torch.no_grad()
 def stage_outputs(
     network: Generator, faces: Tensor, *, mode: Mode, constant: float = PLAIN
 ) -> list[Stage]:
-    """Return one output for each block of the generator, from coarse to fine (Fig. 5a).
+    """Return one output for each stage of the generator, from coarse to fine (Fig. 5a).
+
+    The start map is the first of them: it is made of the input, too, and would show it in every
+    other one.
 
     Args:
         network: Any generator; its published figure has the variant ``hifacegan``.
         faces: (N, 3, H, W), RGB in [0, 1].
-        mode: ``single``: only this block is guided (upper row); ``cumulative``: this one and all
-            coarser ones (lower row); ``without``: all but this one.
-        constant: What replaces the guidance of the other blocks.
+        mode: ``single``: only this stage has its features (upper row); ``cumulative``: this one
+            and all coarser ones (lower row); ``without``: all but this one.
+        constant: What replaces the features of the other stages.
 
     Raises:
         ConfigError: If ``mode`` is none of these.
         ShapeError: If ``faces`` has another shape.
     """
     check_value("mode", mode, Mode)
-    names = list(network.blocks)
+    names = [START, *network.blocks]
     stages = []
     for index, name in enumerate(names):
         guided = {
@@ -55,8 +60,8 @@ def stage_outputs(
             "without": [other for other in names if other != name],
         }[mode]
         constants = {other: constant for other in names if other not in guided}
-        output = network(faces, constant_guidance=constants)
-        stages.append(Stage(guided=tuple(guided), output=output))
+        passed, added = network.parts(faces, constant_guidance=constants)
+        stages.append(Stage(tuple(guided), passed, added))
     return stages
 
 

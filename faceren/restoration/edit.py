@@ -19,6 +19,8 @@ STEPS = 6
 """Bisections of the blend's strength."""
 LEAST = 0.1
 """A face that can only keep a smaller share of its restoration is left alone."""
+BAND = 32
+"""Rows from which a cast is taken at a time."""
 LEAST_SIDE = 64
 """Pixels a side that a crop needs for its identity to be measured."""
 
@@ -78,8 +80,12 @@ def without_cast(difference: Rgb) -> Rgb:
     constant = difference.mean((0, 1), dtype=np.float64)
     across = np.einsum("yxc,x->c", difference, ramp) / (side * np.sum(ramp * ramp))
     down = np.einsum("yxc,y->c", difference, ramp) / (side * np.sum(ramp * ramp))
-    plane = constant + ramp[None, :, None] * across + ramp[:, None, None] * down
-    return np.asarray(difference - plane, np.float32)
+    level = np.empty_like(difference)
+    for top in range(0, side, BAND):  # a band's float64 stays in the processor's cache
+        rows = slice(top, top + BAND)
+        plane = constant + ramp[None, :, None] * across + ramp[rows, None, None] * down
+        level[rows] = difference[rows] - plane
+    return level
 
 
 def scaled(difference: Rgb, strength: float, *, luminance_only: bool) -> Rgb:

@@ -82,7 +82,7 @@ def prepare(
         options: See ``RestoreOptions``.
         max_pixels: Refuse larger photos and outputs.
         tools: What finds faces; default the shipped detector.
-        given: Faces on the first page that a person has marked.
+        given: Faces that a person has marked.
         repairer: What looks for marks on the print; default nothing does.
 
     Raises:
@@ -137,7 +137,7 @@ def _faces_of(
     luminance_only = []
     for page in range(len(photo.pages)):
         image = photo.upright_uint8(page)
-        marked = given if page == 0 else ()
+        marked = [face for face in given if face.page == page]
         restored, others = ([], []) if options.aligned else _found(image, options, search, marked)
         reasons = ((face, reason_to_leave(face, options)) for face in others)
         left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]

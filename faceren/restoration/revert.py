@@ -5,7 +5,7 @@ What is taken back is written down: a reverted photo has the status ``reverted``
 ``--overwrite`` or ``--only``.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from faceren.faces.alignment import crop_box, crop_transform
 from faceren.files import sha256_of
 from faceren.images import (
     Box,
+    Photo,
     copy_photo,
     enlarged,
     read_photo,
     shown,
     write_photo,
 )
+from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import across
 from faceren.runs.manifest import Line
 from faceren.runs.plan import SUFFIX_OF
@@ -82,42 +84,100 @@ def _write_without(
     line: Line, source: Path, output: Path, gone: Collection[int], max_pixels: int, quality: int
 ) -> None:
     """Write the restored photo with the original in the places of some faces."""
-    if not output.is_file() or sha256_of(output) != line.get("output_sha256"):
-        raise ImageError(
-            f"{shown(output)}: the restored file is gone or has changed since; restore it again "
-            f"with --overwrite, or take the whole photo back"
-        )
+    after = _as_recorded(line, output, max_pixels)
     before = read_photo(source, max_pixels=max_pixels)
-    after = read_photo(output, max_pixels=max_pixels)
     try:
         scale = after.pages[0].upright_shape[1] // before.pages[0].upright_shape[1]
         before = enlarged(before, max(1, scale), max_pixels=max_pixels)
-        pages = list(after.pages)
-        for index, page in enumerate(pages):
-            faces = enumerate(line["faces"])
-            here = {i: face for i, face in faces if int(face.get("page", 0)) == index}
-            if set(here) & set(gone):
-                shares = original_shares(here, set(gone), page.upright_shape, before.scale)
-                pages[index] = page.mixed(before.pages[index], shares)
+        photo = with_faces_of(after, before, line["faces"], set(gone), before.scale)
     except ShapeError as error:
         raise FaceError(
             f"{shown(output)}: one face cannot be taken back, the file's form differs from its "
             f"original's ({error}); take the whole photo back"
         ) from error
-    write_photo(output, replace(after, pages=tuple(pages)), quality=quality)
+    write_photo(output, photo, quality=quality)
 
 
-def original_shares(
-    faces: Mapping[int, Json], gone: set[int], shape: tuple[int, int], scale: int = 1
+def with_faces_of_file(
+    line: Line,
+    other: Path,
+    output: Path,
+    faces: Collection[int],
+    max_pixels: int,
+    options: RestoreOptions,
+) -> None:
+    """Write a restored photo with some faces as another restoration of it has them.
+
+    Args:
+        line: The photo's line of the manifest.
+        other: The other restoration, with the same options but for its faces and their strength.
+        output: The photo's restored file, to be written.
+        faces: Indices of the faces to take from the other one.
+        max_pixels: Refuse larger photos.
+        options: Of both.
+
+    Raises:
+        FaceError: If the two files differ in more than their pixels.
+        ImageError: If the restored file is gone or has changed.
+        MachineError: If the disk is full.
+    """
+    photo = _as_recorded(line, output, max_pixels)
+    theirs = read_photo(other, max_pixels=max_pixels)
+    try:
+        photo = with_faces_of(photo, theirs, line["faces"], set(faces), options.scale)
+    except ShapeError as error:
+        raise FaceError(
+            f"{shown(output)}: one face cannot be restored alone, the file's form has changed "
+            f"({error}); restore the whole photo"
+        ) from error
+    write_photo(output, photo, quality=options.quality)
+
+
+def _as_recorded(line: Line, output: Path, max_pixels: int) -> Photo:
+    """Return the restored file; ImageError if it has other bytes than were recorded."""
+    if not output.is_file() or sha256_of(output) != line.get("output_sha256"):
+        raise ImageError(
+            f"{shown(output)}: the restored file is gone or has changed since; restore it again "
+            f"with --overwrite, or take the whole photo back"
+        )
+    return read_photo(output, max_pixels=max_pixels)
+
+
+def with_faces_of(
+    photo: Photo, other: Photo, faces: Sequence[Json], chosen: set[int], scale: int
+) -> Photo:
+    """Return a photo that has some of its faces from another one of the same form.
+
+    Args:
+        photo: What the rest is from.
+        other: What the chosen faces are from.
+        faces: All faces, as the manifest has them.
+        chosen: Indices of some.
+        scale: How many times as large as the original both are.
+
+    Raises:
+        ShapeError: If the two differ in more than their pixels.
+    """
+    pages = list(photo.pages)
+    for number, page in enumerate(pages):
+        here = {i: face for i, face in enumerate(faces) if int(face.get("page", 0)) == number}
+        if set(here) & chosen:
+            shares = face_shares(here, chosen, page.upright_shape, scale)
+            pages[number] = page.mixed(other.pages[number], shares)
+    return replace(photo, pages=tuple(pages))
+
+
+def face_shares(
+    faces: Mapping[int, Json], chosen: set[int], shape: tuple[int, int], scale: int = 1
 ) -> Iterator[tuple[Box, Plane]]:
-    """Yield where the original is to be, and its share of each pixel there, (h, w) in [0, 1].
+    """Yield where chosen faces are, and their share of each pixel there, (h, w) in [0, 1].
 
-    A pixel in the crops of reverted faces alone is the original's. Where crops of reverted and
-    other faces overlap, the shares pass smoothly from one to the other.
+    A pixel in the crops of chosen faces alone is all theirs. Where crops of chosen and other faces
+    overlap, the shares pass smoothly from one to the other.
 
     Args:
         faces: The faces of a page, by index.
-        gone: Indices of those to take back.
+        chosen: Indices of some.
         shape: Height and width of the restored page.
         scale: How many times as large it is as the original.
     """
@@ -125,7 +185,7 @@ def original_shares(
         index: crop_transform((np.array(face["landmarks"]) + 0.5) * scale - 0.5, int(face["crop"]))
         for index, face in faces.items()
     }
-    for taken in sorted(gone & set(faces)):
+    for taken in sorted(chosen & set(faces)):
         size = int(faces[taken]["crop"])
         box = crop_box(transforms[taken], size, shape)
         nearness = {
@@ -133,7 +193,7 @@ def original_shares(
             for index, matrix in transforms.items()
         }
         total = sum(nearness.values(), np.zeros((box[3] - box[1], box[2] - box[0]), np.float32))
-        ours = sum((nearness[i] for i in nearness if i in gone), np.zeros_like(total))
+        ours = sum((nearness[i] for i in nearness if i in chosen), np.zeros_like(total))
         yield box, np.divide(ours, total, out=np.zeros_like(total), where=total > 0)
 
 

@@ -22,7 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from faceren.errors import ConfigError, FacerenError
+from faceren.errors import ConfigError, FacerenError, ImageError
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_photo, shown
 from faceren.pages.entries import SEEN_BY_BROWSERS
@@ -245,9 +245,11 @@ class Site:
             if not await received(request, place):
                 return too_large(name)
             await run_in_threadpool(read_photo, place, max_pixels=self.max_pixels)
-        except (FacerenError, OSError, ClientDisconnect):
+        except (FacerenError, OSError, ClientDisconnect) as error:
             with suppress(OSError):
                 place.unlink(missing_ok=True)
+            if isinstance(error, ImageError):  # of a file that is no more
+                raise ImageError(str(error).replace(shown(place), shown(name))) from error
             raise
         self.desk.add([place], name)
         return JSONResponse(self.desk.state.to_json(), 202)

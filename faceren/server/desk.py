@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from faceren.assets import shipped_models
 from faceren.checks import Json
+from faceren.commands.face import restore_face
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.restore import restore
 from faceren.commands.review import (
@@ -35,10 +37,10 @@ from faceren.runs.folder import MASKS_DIR, inside, mask_key, writing
 from faceren.runs.lists import Choice
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_run
 
-Act = Literal["keep", "again", "weaker", "stronger", "face", "only", "left", "mark", "fill"]
-"""Keep the original; restore anew, as before, weaker or stronger; keep the original of one face, or
-of all but one; restore a face, too, that was left alone; leave a mark on the print as it is, or no
-longer; fill the marks that were only shown."""
+Act = Literal["keep", "again", "weaker", "stronger", "left", "mark", "fill"]
+"""Keep the original; restore anew, as the photo was, weaker or stronger; restore a face, too, that
+was left alone; leave a mark on the print as it is, or no longer; fill the marks that were only
+shown. The first four are for a whole photo or for one face of it."""
 MOST_UNDONE = 100
 """Acts that can be undone."""
 LEAST_STRENGTH = 0.05
@@ -117,7 +119,7 @@ class Desk:
         Args:
             act: One of ``Act``.
             key: The photo's name in the record.
-            index: Of a face, from 0, for ``face``, ``only`` and ``left``; of a mark for ``mark``.
+            index: Of a face, from 0, or of a mark for ``mark``; None is the whole photo.
 
         Raises:
             ConfigError: If there is no such act, photo, face or mark.
@@ -127,13 +129,19 @@ class Desk:
         line = self._manifest().items.get(key)
         if line is None:
             raise ConfigError(f"{key!r:.120} is none of the photos of this folder")
-        if act in ("face", "only", "left"):
+        if act == "mark":
+            if index is None or mark_at(line, index) is None:
+                raise ConfigError(f"expected the number of a mark, got {index!r:.20}")
+        elif act == "left" or index is not None:
             faces = line.get("left" if act == "left" else "faces") or []
+            if not faces:
+                none = "was left alone" if act == "left" else "was found"
+                raise ConfigError(f"{shown(key)}: no face of it {none}")
             if index is None or not 0 <= index < len(faces):
                 raise ConfigError(f"expected a face from 0 to {len(faces) - 1}, got {index!r:.20}")
-        if act == "mark" and (index is None or mark_at(line, index) is None):
-            raise ConfigError(f"expected the number of a mark, got {index!r:.20}")
-        self._ask(f"{shown(key)}: {WORDS[act]}", lambda: self._act(act, key, index or 0))
+        face = index is not None and act not in ("left", "mark")
+        of = f"{shown(key)}, face {(index or 0) + 1}" if face else shown(key)
+        self._ask(f"{of}: {WORDS[act]}", lambda: f"{of}: {self._act(act, key, index)}")
 
     def add(self, inputs: Sequence[Path], name: str) -> None:
         """Ask for photos to be restored into the folder.
@@ -195,45 +203,49 @@ class Desk:
     def _manifest(self) -> Manifest:
         return read_run(self.output, "restore")
 
-    def _act(self, act: str, key: str, index: int) -> str:
+    def _act(self, act: str, key: str, index: int | None) -> str:
         manifest = self._manifest()
         line, options = manifest.items[key], options_of(manifest.headers[key])
         before = self._put_aside(manifest, key)
         if act == "keep":
-            self._taken_back([Choice(key)])
-        elif act == "face":
             self._taken_back([Choice(key, index)])
-        elif act == "only":
-            others = [n for n, face in enumerate(line["faces"]) if not face.get("reverted")]
-            self._taken_back([Choice(key, n) for n in others if n != index])
         elif act in ("mark", "fill"):
-            self._marked(key, line, options, {index} if act == "mark" else set())
+            self._marked(before, options, set() if index is None else {index})
+        elif act == "left":
+            box = json.dumps({"photo": key, "box": list(line["left"][index]["box"])})
+            self._anew(before, options, boxes=[box])
+        elif index is None:
+            self._anew(before, replace(options, strength=changed(options.strength, act)))
         else:
-            factor = {"weaker": WEAKER, "stronger": STRONGER}.get(act, 1.0)
-            strength = min(1.0, max(LEAST_STRENGTH, round(options.strength * factor, 2)))
-            box = line["left"][index]["box"] if act == "left" else None
-            boxes = [] if box is None else [json.dumps({"photo": key, "box": list(box)})]
-            self._anew(key, replace(options, strength=strength), line, boxes=boxes)
+            face = line["faces"][index]
+            now = options.strength if face.get("reverted") else face.get("strength")
+            strength = options.strength if act == "again" or not now else changed(now, act)
+            how = self._how(before.header)
+            restore_face(self.output, key, index, strength, how)
         if self._manifest().items[key] != line:  # else nothing has changed that could be undone
             self._undo = [*self._undo, replace(before, after=self._hash(key))][-MOST_UNDONE:]
-        return f"{shown(key)}: {DONE[act]}"
+        return DONE[act]
+
+    def _how(self, header: Line) -> RunOptions:
+        """Return with what a photo is restored anew: the shipped model that it was restored by."""
+        model = header.get("model_option")
+        return replace(self.how, model=model) if model in shipped_models() else self.how
 
     def _taken_back(self, choices: Sequence[Choice]) -> None:
         for taken in revert(self.output, choices, max_pixels=self.how.max_pixels).results:
             if taken.status == "failed":
                 raise FacerenError(taken.reason)
 
-    def _marked(self, key: str, line: Line, options: RestoreOptions, turned: set[int]) -> None:
+    def _marked(self, before: Before, options: RestoreOptions, turned: set[int]) -> None:
         """Restore one photo anew, some of its marks filled that were not, or the other way."""
         if options.repair == "suggest" and not turned:
             options = replace(options, repair="auto")
-        self._anew(key, options, line, kept=kept_marks(line) ^ turned)
+        self._anew(before, options, kept=kept_marks(before.line) ^ turned)
 
     def _anew(
         self,
-        key: str,
+        before: Before,
         options: RestoreOptions,
-        line: Line,
         *,
         boxes: Sequence[str] = (),
         kept: Set[int] | None = None,
@@ -241,13 +253,12 @@ class Desk:
         """Restore one photo anew.
 
         Args:
-            key: The photo.
+            before: The photo.
             options: How.
-            line: What was recorded of it.
             boxes: A face of it that was left alone, as a line of ``--boxes``.
             kept: Its marks that are to stay; None: those that stayed.
         """
-        folder = Path(self._aside.name)
+        folder, key, line = Path(self._aside.name), before.key, before.line
         stay = kept_marks(line) if kept is None else kept
         places = [place for index in sorted(stay) if (place := mark_at(line, index))]
         marks = [json.dumps({"photo": key, "page": page, "box": box}) for page, box in places]
@@ -256,17 +267,21 @@ class Desk:
             boxes=_listed(folder / "boxes.jsonl", boxes) if boxes else None,
             repair_keep=_listed(folder / "marks.jsonl", marks) if marks else None,
         )
-        self._run([], options, asked)
+        self._run([], options, asked, self._how(before.header))
 
     def _restored(self, inputs: Sequence[Path]) -> str:
-        counts = self._run(inputs, self.options, FolderOptions())
+        counts = self._run(inputs, self.options, FolderOptions(), self.how)
         return ", ".join(f"{number} {words}" for words, number in counts.items() if number)
 
     def _run(
-        self, inputs: Sequence[Path], options: RestoreOptions, folder: FolderOptions
+        self,
+        inputs: Sequence[Path],
+        options: RestoreOptions,
+        folder: FolderOptions,
+        how: RunOptions,
     ) -> dict[str, int]:
         watcher = PagePictures(pictures_of(self.output))
-        run = restore(inputs, self.output, options, how=self.how, folder=folder, watcher=watcher)
+        run = restore(inputs, self.output, options, how=how, folder=folder, watcher=watcher)
         counts = dict.fromkeys(("restored", "without a face", "unchanged", "failed"), 0)
         names = {"no_face": "without a face", "skipped": "unchanged"}
         problems: list[str] = []
@@ -319,6 +334,12 @@ class Desk:
         return f"{shown(before.key)}: as it was before"
 
 
+def changed(strength: float, act: str) -> float:
+    """Return the strength of what is to be restored weaker or stronger, or as it was."""
+    factor = {"weaker": WEAKER, "stronger": STRONGER}.get(act, 1.0)
+    return min(1.0, max(LEAST_STRENGTH, round(strength * factor, 2)))
+
+
 def _listed(path: Path, lines: Iterable[str]) -> Path:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
@@ -329,8 +350,6 @@ WORDS: dict[str, str] = {
     "again": "restoring",
     "weaker": "restoring, weaker",
     "stronger": "restoring, stronger",
-    "face": "putting the original face back",
-    "only": "putting the other faces back",
     "left": "restoring this face, too",
     "mark": "filling other marks",
     "fill": "filling its marks",
@@ -340,8 +359,6 @@ DONE: dict[str, str] = {
     "again": "restored",
     "weaker": "restored, weaker",
     "stronger": "restored, stronger",
-    "face": "the original face is back",
-    "only": "this face alone is restored",
     "left": "restored with this face",
     "mark": "the marks that are ticked are filled",
     "fill": "its marks are filled",

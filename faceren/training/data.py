@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from faceren.arrays import Rgb8
-from faceren.errors import ConfigError, ImageError
+from faceren.errors import ConfigError, ImageError, may_pass
 from faceren.images import find_images, read_rgb
 from faceren.training.events import Reading
 
@@ -123,11 +123,24 @@ def read_images(
 def _decode(path: Path, min_side: int, max_side: int) -> Rgb8 | str:
     """Return the pixels, or why there are none."""
     try:
-        pixels = read_limited(path, max_side)
+        pixels = _read_twice(path, max_side)
     except ImageError as error:
         return str(error).removeprefix(f"{path}: ")
     short = min(pixels.shape[:2])
     return pixels if short >= min_side else f"shorter side {short} px, below {min_side}"
+
+
+def _read_twice(path: Path, max_side: int) -> Rgb8:
+    """Return an image; if the machine failed, and not the file, try once more.
+
+    A run that went on without the image could not be resumed with it.
+    """
+    try:
+        return read_limited(path, max_side)
+    except ImageError as error:
+        if not may_pass(error):
+            raise
+    return read_limited(path, max_side)
 
 
 def split_validation(images: Images, count: int) -> tuple[Images, Images]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from faceren.checks import Bounds, check_fields, check_value
-from faceren.config import DetectorConfig, GeneratorConfig
+from faceren.config import BaselineConfig, DetectorConfig, GeneratorConfig
 from faceren.degradation import TASKS
 from faceren.errors import ConfigError
 
@@ -277,6 +277,8 @@ class Recipe:
     detector: DetectorConfig | None = None
     """Shape of a detector of marks: what is trained then, in place of a generator. Its target is
     which pixels the damage of ``data.task`` has marked."""
+    baseline: BaselineConfig | None = None
+    """Network of another paper, to compare with: what is trained then, in place of a generator."""
     init: str = ""
     """Checkpoint to start from: one of ours, or a published state dict."""
     teacher: str = ""
@@ -297,7 +299,9 @@ class Recipe:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"name: expected letters, digits, - and _, got {self.name!r}")
         self._check_detector()
-        if self.model is None and not self.init and self.detector is None:
+        if self.baseline and (self.model or self.detector or self.widen):
+            raise ConfigError("baseline: expected no model, detector or widen beside it")
+        if not (self.model or self.init or self.detector or self.baseline):
             raise ConfigError("model: expected the shape of a generator, or a checkpoint as init")
         if self.widen and not (self.init and self.model):
             raise ConfigError("widen: expected both init, to start from, and model, to grow to")

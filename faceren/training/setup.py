@@ -10,11 +10,12 @@ import torch
 
 from faceren.assets import model_path
 from faceren.checkpoint import load_checkpoint
-from faceren.config import GeneratorConfig
+from faceren.config import GeneratorConfig, architecture_name
 from faceren.errors import ConfigError, MachineError
 from faceren.metrics.fed import why_no_fed
+from faceren.networks.baselines.baseline import Baseline, build_network, unused_parameters
 from faceren.networks.detector import build_detector
-from faceren.networks.generator import Generator, build_generator, unused_parameters
+from faceren.networks.generator import Generator
 from faceren.networks.widening import widened
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
@@ -55,14 +56,14 @@ def initial_network(recipe: Recipe) -> Network:
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            generator = build_generator(recipe.model or GeneratorConfig())
+            generator = build_network(recipe.baseline or recipe.model or GeneratorConfig())
     _check_sizes(recipe, generator, "this network")
     for name in unused_parameters(generator):
         generator.get_parameter(name).requires_grad = False
     return generator.train()
 
 
-def teacher_of(recipe: Recipe) -> Generator | None:
+def teacher_of(recipe: Recipe) -> Generator | Baseline | None:
     """Return the network to learn from, if there is one.
 
     Raises:
@@ -95,16 +96,27 @@ def _check_sizes(recipe: Recipe, network: Network, which: str) -> None:
             )
 
 
-def _from_checkpoint(recipe: Recipe) -> Generator:
+def _from_checkpoint(recipe: Recipe) -> Generator | Baseline:
     loaded = load_checkpoint(_weights("init", recipe.init), trainable=True)
-    if recipe.widen and recipe.model is not None:
-        return widened(loaded.network, recipe.model, seed=recipe.seed)
-    if recipe.model is not None and recipe.model != loaded.config:
-        theirs, ours = dataclasses.asdict(loaded.config), dataclasses.asdict(recipe.model)
-        different = [f"{k} {theirs[k]!r}, not {ours[k]!r}" for k in ours if ours[k] != theirs[k]]
+    wanted = recipe.baseline or recipe.model
+    if wanted is None:
+        return loaded.network
+    section = "model" if recipe.baseline is None else "baseline"
+    theirs, ours = loaded.config, wanted
+    if type(theirs) is not type(ours) or architecture_name(theirs) != architecture_name(ours):
         raise ConfigError(
-            f"init: {recipe.init} has another shape than model: {', '.join(different)}; "
-            f"remove the section model to take the checkpoint's, or set widen to grow to it"
+            f"init: {recipe.init} holds {architecture_name(theirs)}, "
+            f"the section {section} asks for {architecture_name(ours)}"
+        )
+    if recipe.widen and isinstance(loaded.network, Generator) and recipe.model is not None:
+        return widened(loaded.network, recipe.model, seed=recipe.seed)
+    if theirs != ours:
+        old, new = dataclasses.asdict(theirs), dataclasses.asdict(ours)
+        different = [f"{k} {old[k]!r}, not {new[k]!r}" for k in new if new[k] != old[k]]
+        grow = ", or set widen to grow to it" if section == "model" else ""
+        raise ConfigError(
+            f"init: {recipe.init} has another shape than {section}: {', '.join(different)}; "
+            f"remove the section {section} to take the checkpoint's{grow}"
         )
     return loaded.network
 
@@ -163,7 +175,7 @@ def check_processes(recipe: Recipe, processes: int) -> None:
 
 
 def build_stepper(
-    recipe: Recipe, network: Network, teacher: Generator | None, fabric: "Fabric"
+    recipe: Recipe, network: Network, teacher: Generator | Baseline | None, fabric: "Fabric"
 ) -> Stepper:
     """Put networks and optimisers onto the devices of a run."""
     train = recipe.train

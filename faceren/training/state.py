@@ -20,13 +20,14 @@ from torch.optim import Optimizer
 from faceren.checks import check_fields
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
+from faceren.networks.baselines.baseline import Baseline
 from faceren.networks.detector import Detector
 from faceren.networks.generator import Generator
 from faceren.networks.pickled import UNREADABLE
 from faceren.training.folder import Inputs, check_inputs
 
 FORMAT_VERSION = "faceren-state-1"
-Network = Generator | Detector
+Network = Generator | Detector | Baseline
 """What can be trained."""
 ANEW = "remove the run folder and start anew"
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from faceren.errors import MachineError
+from faceren.networks.baselines.baseline import Baseline, with_guide
 from faceren.networks.generator import Generator, mirrored_mean
 from faceren.training.objective import Objective, Views
 from faceren.training.recipe import Recipe, TrainRecipe
@@ -50,7 +51,7 @@ class Stepper:
     optimiser: "_FabricOptimizer"
     discriminator: "_FabricModule | None"
     discriminator_optimiser: "_FabricOptimizer | None"
-    teacher: Generator | None = None
+    teacher: Generator | Baseline | None = None
     """Whose restorations are the target, if there is one."""
 
     def take(
@@ -82,7 +83,7 @@ class Stepper:
     def _generator_step(
         self, damaged: Tensor, clean: Tensor, whole: Tensor | None, lr: float
     ) -> tuple[Views, StepResult]:
-        output = self._restored(damaged)
+        output = self._restored(with_guide(self.state.generator, damaged, clean))
         with self.fabric.autocast():
             step = self.state.counters.step
             views = self.objective.views(output, damaged, clean, whole=whole, step=step)

@@ -17,6 +17,7 @@ from faceren.degradation import apply, draw_pair, item_seed
 from faceren.images import to_uint8, write_png
 from faceren.metrics.fed import KnownFace, know_face, why_no_fed
 from faceren.metrics.fidelity import psnr, ssim
+from faceren.networks.baselines.baseline import with_guide
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.training.data import Images
 from faceren.training.events import Scores
@@ -96,7 +97,9 @@ class Validator:
         for case in self.cases:
             pair = torch.from_numpy(np.stack([case.damaged, case.clean])).to(self.device)
             damaged, clean = to_float(pair).chunk(2)
-            output = damaged if generator is None else generator(damaged).clamp(0, 1)
+            output = damaged
+            if generator is not None:
+                output = generator(with_guide(generator, damaged, clean)).clamp(0, 1)
             scores = found.setdefault(case.task, [])
             if len(scores) < self.sheet and generator is not None:
                 rows.append((case.damaged, to_uint8(output.nan_to_num()), case.clean))

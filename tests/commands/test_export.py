@@ -1,6 +1,7 @@
 """``faceren export``: the file in ONNX Runtime, as a stranger would run it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -9,11 +10,14 @@ import pytest
 import torch
 
 from faceren.assets import model_path, samples_dir
-from faceren.checkpoint import load_checkpoint
+from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.config import GeneratorConfig
 from faceren.files import sha256_of
 from faceren.images import find_images, read_rgb
+from faceren.networks.generator import build_generator
+from faceren.weights import CheckpointInfo
 from tests.networks.literal import LiteralGenerator, randomise
+from tests.networks.shapes import TINY
 
 
 @pytest.mark.parametrize("model", ["base", "compact"])
@@ -37,7 +41,7 @@ def test_ten_faces_come_out_as_torch_restores_them(model, run, tmp_path):
         (restored,) = session.run(["restored"], {"faces": face})
         with torch.inference_mode():
             expected = network(torch.from_numpy(face)).numpy()
-        assert abs(restored - expected).max() < 0.1 / 255
+        assert abs(restored - expected).max() < 0.01 / 255
 
 
 def test_a_file_is_smaller_than_its_weights_in_single_precision(run, tmp_path):
@@ -46,10 +50,25 @@ def test_a_file_is_smaller_than_its_weights_in_single_precision(run, tmp_path):
     assert size < 1.05 * model_path("compact").stat().st_size
 
 
+def test_weights_for_spandrel_are_weights_that_faceren_takes(run, tmp_path):
+    assert run("export", "compact", "-o", tmp_path / "net.safetensors")[0] == 0
+    assert sha256_of(tmp_path / "net.safetensors") == sha256_of(model_path("compact"))
+
+
+def test_a_network_that_spandrel_would_compute_wrongly_is_refused(run, tmp_path):
+    config = replace(TINY, normalisation="instance")
+    file = tmp_path / "a.safetensors"
+    save_checkpoint(file, build_generator(config), info=CheckpointInfo())
+    status, _, said = run("export", file, "-o", tmp_path / "b.safetensors")
+    assert status == 2
+    assert "takes networks with normalisation 'layer', this one has 'instance'" in said
+    assert not (tmp_path / "b.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["compact", "-o", "net.pth"], 2, "expected a file name ending in .onnx, got 'net.pth'"),
+        (["compact", "-o", "net.pth"], 2, "ending in .onnx or .safetensors, got 'net.pth'"),
         (["compcat", "-o", "net.onnx"], 2, "did you mean 'compact'"),
         (["gone.safetensors", "-o", "net.onnx"], 4, "gone.safetensors is not there"),
     ],

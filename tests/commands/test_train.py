@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from faceren.checkpoint import load_checkpoint, save_checkpoint
+from faceren.commands import train as train_module
 from faceren.commands.train import train
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, FacerenError, MachineError
@@ -22,6 +23,7 @@ from faceren.networks.projected import ProjectedDiscriminator
 from faceren.training import objective as objective_module
 from faceren.training import state as state_module
 from faceren.training.events import Finished, Progress, Reading, Saved, Started, Validated
+from faceren.training.folder import RunFolder
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.step import Stepper
 from faceren.weights import CheckpointInfo
@@ -403,3 +405,21 @@ def test_validation_folder_and_several_tasks(tmp_path):
     validated = next(event for event in events if isinstance(event, Validated))
     assert set(validated.scores) == {"jpeg", "full"}
     assert validated.scores["jpeg"]["lpips"] < validated.scores["full"]["lpips"]
+
+
+def test_a_run_whose_curves_cannot_be_written_is_closed_at_once(tmp_path, monkeypatch):
+    closed = []
+
+    def events():
+        try:
+            yield Validated(step=1, scores={}, input_scores={}, best=True, sheet=None)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(train_module, "can_draw", lambda: True)
+    monkeypatch.setattr(train_module, "draw_curves", lambda lines: b"")
+    (tmp_path / "curves.png").mkdir()
+    steps = events()  # held here, so that no collector closes it
+    with pytest.raises(MachineError, match="curves.png"):
+        next(train_module._with_curves(steps, RunFolder(tmp_path)))
+    assert closed == [True]

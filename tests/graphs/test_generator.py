@@ -1,10 +1,12 @@
 """The generators as graphs against torch's: every kind of layer, and the shipped weights."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -120,3 +122,20 @@ def test_no_number_of_cores_and_no_neighbour_changes_a_bit(model):
             found = together[5 if len(batch) == 8 else len(batch) - 1]
             alone = found if alone is None else alone
             assert (found == alone).all(), (cores, len(batch))
+
+
+def test_maps_of_the_decoder_stay_in_blocks_of_channels(tmp_path):
+    weights = read_weights(model_path("compact"))
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 4
+    file = generator_graph(weights.config, weights.arrays).to_bytes({RESTORED: SIDES})
+    onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    kinds = Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
+    if not kinds["ReorderInput"]:
+        pytest.skip("ONNX Runtime knows no blocks on this processor")
+    assert not kinds["LeakyRelu"]
+    # a normalisation is one copy there and back; beside them, what goes in and the two outputs
+    assert kinds["ReorderInput"] == kinds["LayerNormalization"] + 1
+    assert kinds["ReorderOutput"] == kinds["LayerNormalization"] + 2
+    assert kinds["Add"] == 2 * weights.config.octaves + 1  # all others are part of a convolution

@@ -15,7 +15,7 @@ OUT = {"y": ("n", 2, "h", "w")}
 def graph():
     made = Graph("doubling", {"x": ("n", 1, "h", "w")})
     kernel = made.constant(np.array([2, -0.5], np.float16).reshape(2, 1, 1, 1), "kernel")
-    y = made.node("Conv", "x", kernel, kernel_shape=[1, 1])
+    y = made.sized(made.node("Conv", "x", kernel, kernel_shape=[1, 1]), OUT["y"])
     made.rename(made.node("LeakyRelu", y, alpha=0.25), "y")
     return made
 
@@ -30,6 +30,9 @@ def test_what_is_written_is_what_the_library_reads(graph):
     assert numpy_helper.to_array(kernel).tolist() == [[[[2.0]]], [[[-0.5]]]]
     assert {p.key: p.value for p in model.metadata_props} == {"licence": "CC0"}
     assert onnx.helper.get_node_attr_value(model.graph.node[2], "alpha") == 0.25
+    (known,) = model.graph.value_info
+    assert (known.name, known.type.tensor_type.elem_type) == ("Conv_0", TensorProto.FLOAT)
+    assert [s.dim_param or s.dim_value for s in known.type.tensor_type.shape.dim] == [*OUT["y"]]
     sides = model.graph.input[0].type.tensor_type.shape.dim
     assert [side.dim_param or side.dim_value for side in sides] == ["n", 1, "h", "w"]
 

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from faceren.images.metadata.fields import exif_of_items
 from faceren.images.metadata.xmp import SOURCE_TYPE
 from tests.images.samples import ADOBE_RGB, XMP, exif, full_jpeg, full_tiff, lossless, pil, smooth
 
-NOTE = Restoration("base", "ab" * 32)
+NOTE = Restoration("base", "ab" * 32, strength=0.7, original_sha256="cd" * 32)
 VOLATILE = ("[System]", "[File]", "[ExifTool]", "[XMP-", "[Composite]", "[PNG]", "[RIFF]")
 PLACES = ("StripOffsets", "StripByteCounts", "ApplicationNotes", "Thumbnail")
 CODING = ("MediaData", "CompatibleBrands", "SeqProfile", "ChromaFormat")
@@ -168,6 +169,8 @@ ALLOWED = {
         "[XMP-faceren] RestoredBy": "the note",
         "[XMP-faceren] WeightsName": "the note",
         "[XMP-faceren] WeightsSHA256": "the note",
+        "[XMP-faceren] Strength": "the note",
+        "[XMP-faceren] OriginalSHA256": "the note",
         "[XMP-iptcExt] DigitalSourceType": "the note",
         "[IFD1] ThumbnailImage": "shows the restored photo",
         "[IFD1] ThumbnailLength": "another picture, another length",
@@ -194,6 +197,12 @@ ALLOWED["avif"] = ALLOWED["heic"] | {
     "[QuickTime] SeqProfile": "follows from that",
 }
 """What may differ between a photo and its restoration, of all that exiftool finds, and why."""
+
+
+def test_the_readme_names_all_that_may_differ():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    names = {tag.split()[1] for kind in ALLOWED.values() for tag in kind}
+    assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
 
 
 def everything(path):

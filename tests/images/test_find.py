@@ -101,3 +101,14 @@ def test_an_accent_is_one_name_however_it_is_written():
     composed, decomposed = "Jos\u00e9.jpg", "Jose\u0301.jpg"
     assert composed != decomposed
     assert same_name(decomposed) == same_name(composed) == composed
+
+
+def test_the_pictures_of_a_review_page_are_no_photos_of_somebody(album):
+    for name in ("run/a.jpg", "run/report/b.jpg", "run/report.html", "report/c.jpg"):
+        (album / name).parent.mkdir(exist_ok=True)
+        (album / name).touch()
+    assert "run/report/b.jpg" in names([album])
+    (album / "run/manifest.jsonl").touch()
+    found = names([album])
+    assert {"run/a.jpg", "report/c.jpg"} <= set(found)
+    assert "run/report/b.jpg" not in found

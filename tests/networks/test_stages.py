@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from faceren.networks.stages import residual_map, stage_outputs
 from tests.networks.literal import randomise
 from tests.networks.shapes import TINY
 
-NAMES = ("head_0", "middle_0", "ups_0", "ups_1")
+NAMES = ("start", "head_0", "middle_0", "ups_0", "ups_1")
 
 
 def network():
@@ -22,7 +24,7 @@ def faces():
     ("mode", "guided"),
     [
         ("single", [(name,) for name in NAMES]),
-        ("cumulative", [NAMES[: count + 1] for count in range(4)]),
+        ("cumulative", [NAMES[: count + 1] for count in range(5)]),
         ("without", [tuple(n for n in NAMES if n != name) for name in NAMES]),
     ],
 )
@@ -33,16 +35,40 @@ def test_each_mode_guides_the_right_blocks(mode, guided):
     with torch.no_grad():
         for stage in stages:
             constants = {name: 0.25 for name in NAMES if name not in stage.guided}
-            assert stage.output.equal(generator(x, constant_guidance=constants))
-            assert not stage.output.requires_grad
+            whole = generator(x, constant_guidance=constants)
+            assert whole.equal(stage.added if stage.passed is None else stage.passed + stage.added)
+            assert not stage.added.requires_grad
 
 
-def test_the_last_accumulation_is_the_plain_output():
-    generator, x = network(), faces()
+@pytest.mark.parametrize("head", ["tanh", "residual", "bands"])
+def test_the_last_accumulation_is_the_plain_output(head):
+    generator = randomise(build_generator(replace(TINY, head=head))).eval()
+    x = faces()
     last = stage_outputs(generator, x, mode="cumulative")[-1]
     with torch.no_grad():
-        assert last.output.equal(generator(x))
-    assert not last.output.equal(stage_outputs(generator, x, mode="single")[-1].output)
+        whole = generator(x)
+    if head == "tanh":
+        assert last.passed is None
+        assert last.added.equal(whole)
+    else:
+        assert (last.passed + last.added).equal(whole)
+        assert last.passed.equal(x) == (head == "residual")
+    assert not last.added.equal(stage_outputs(generator, x, mode="single")[-1].added)
+
+
+def test_without_any_features_nothing_of_the_input_is_left():
+    generator = network()
+    constants = dict.fromkeys(NAMES, 0.5)
+    with torch.no_grad():
+        ours, other = (
+            generator.parts(x, constant_guidance=constants)[1] for x in (faces(), 1 - faces())
+        )
+        del constants["start"]  # which is made of the input, too
+        leaking = [
+            generator.parts(x, constant_guidance=constants)[1] for x in (faces(), 1 - faces())
+        ]
+    assert ours.equal(other)
+    assert not leaking[0].equal(leaking[1])
 
 
 def test_unknown_mode_is_named():

@@ -5,7 +5,7 @@ from PIL import Image
 from faceren.errors import FaceError, ImageError
 from faceren.files import sha256_of
 from faceren.images import read_photo
-from faceren.restoration.revert import original_shares, reverted
+from faceren.restoration.revert import face_shares, reverted
 from tests.runs import add_photo, face_at, picture, restored
 
 TWO = [face_at(4, 8, 80), face_at(104, 20, 80)]
@@ -93,14 +93,14 @@ def test_a_face_on_the_second_page_leaves_the_first_alone(tmp_path):
 
 def test_shares_are_whole_where_one_face_is_alone_and_smooth_between():
     faces = dict(enumerate(OVERLAPPING))
-    ((box, share),) = original_shares(faces, {0}, (120, 200))
+    ((box, share),) = face_shares(faces, {0}, (120, 200))
     x0, y0, _, _ = box
     row = share[56 - y0]
     assert row[10 - x0] == 1  # face 0 alone
     assert row[120 - x0] == 0 if box[2] > 120 else True
     assert np.all(np.diff(row[60 - x0 : 99 - x0]) <= 1e-6)
     assert row[80 - x0] == pytest.approx(0.5, abs=0.02)  # half way between
-    ((_, both),) = original_shares({0: faces[0]}, {0}, (120, 200))
+    ((_, both),) = face_shares({0: faces[0]}, {0}, (120, 200))
     inside = both[30 - y0 : 80 - y0, 30 - x0 : 80 - x0]
     assert np.all(inside == 1)
 

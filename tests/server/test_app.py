@@ -2,11 +2,18 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from faceren.commands.options import RunOptions
+from faceren.commands.restore import restore
+from faceren.commands.verify import verify
+from faceren.files import sha256_of
+from faceren.images import write_png
+from faceren.restoration.options import RestoreOptions
 from faceren.runs.manifest import read_manifest
 from faceren.server import app as application
 from tests.runs import make_run
@@ -129,23 +136,91 @@ def test_what_somebody_else_has_changed_is_not_undone(served, output):
     assert (output / TWO).read_bytes() == b"mine"
 
 
-def test_one_face_or_all_but_one_is_taken_back(served, output, tmp_path):
-    def pixels(path):
-        with Image.open(path) as image:
-            return np.asarray(image).astype(int)
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
 
+
+def test_one_face_is_taken_back(served, output, tmp_path):
     original = pixels(tmp_path / "photos" / TWO)
-    served.post("act", {"act": "only", "key": TWO, "face": 0})
-    assert served.done().problem == ""
+    served.post("act", {"act": "keep", "key": TWO, "face": 1})
+    assert served.done().text == f"{TWO}, face 2: the original is back"
     faces = line_of(output, TWO)["faces"]
     assert [bool(face.get("reverted")) for face in faces] == [False, True]
     (x0, y0, x1, y1) = map(int, faces[1]["box"])
     assert (pixels(output / TWO)[y0:y1, x0:x1] == original[y0:y1, x0:x1]).all()
+
+
+@pytest.fixture(scope="module")
+def couple(tmp_path_factory, astronaut):
+    """A photo with two faces, restored, and the same with a strength of 0.6."""
+    root = tmp_path_factory.mktemp("couple")
+    portrait = astronaut[:300, 60:360]
+    write_png(root / "couple.png", np.hstack([portrait, portrait[:, ::-1]]))
+    how = RunOptions(device="cpu", model="compact")
+    for name, strength in (("full", 1.0), ("weak", 0.6)):
+        options = RestoreOptions(strength=strength)
+        list(restore([root / "couple.png"], root / name, options, how=how).results)
+    return root
+
+
+def test_one_face_is_restored_anew_and_all_else_stays(couple, serve, tmp_path):
+    """Left is face 1 or 2; what is taken from the record says which."""
+    output = tmp_path / "out"
+    shutil.copytree(couple / "full", output)
+    full, weak, original = (
+        pixels(path)
+        for path in (output / "couple.png", couple / "weak/couple.png", couple / "couple.png")
+    )
+    first = (output / "couple.png").read_bytes()
+    before = line_of(output, "couple.png")
+    left = next(n for n, face in enumerate(before["faces"]) if face["box"][0] < 300)
+    served, half = serve(output), np.s_[:, :300]
+
+    def asked(act, face=None):
+        index = {} if face is None else {"face": face}
+        assert served.post("act", {"act": act, "key": "couple.png", **index})[0] == 202
+        assert served.done().problem == ""
+        now = pixels(output / "couple.png")
+        assert (now[:, 300:] == (original if face is None else now)[:, 300:]).all()
+        return now
+
+    now = asked("weaker", left)
+    assert served.desk.state.text == f"couple.png, face {left + 1}: restored, weaker"
+    assert (now[:, 300:] == full[:, 300:]).all()
+    assert abs(now[half] - weak[half]).max() <= 1 < abs(full[half] - weak[half]).max()
+    line = line_of(output, "couple.png")
+    assert [face["strength"] for face in line["faces"]] == [0.6 if n == left else 1 for n in (0, 1)]
+    assert line["faces"][1 - left] == before["faces"][1 - left]
+    assert line["output_sha256"] == sha256_of(output / "couple.png")
+    assert line["chosen"]
     served.post("undo", {})
-    served.post("act", {"act": "face", "key": TWO, "face": 0})
-    assert served.done().problem == ""
-    faces = line_of(output, TWO)["faces"]
-    assert [bool(face.get("reverted")) for face in faces] == [True, False]
+    served.done()
+    assert (output / "couple.png").read_bytes() == first
+    assert line_of(output, "couple.png") == before
+
+    asked("keep", left)
+    now = asked("again", left)  # a face whose original was kept
+    assert abs(now - full).max() <= 1
+    assert not any(face.get("reverted") for face in line_of(output, "couple.png")["faces"])
+
+    asked("keep")
+    now = asked("again", left)  # a face of a photo that was the original again
+    assert abs(now[half] - full[half]).max() <= 1
+    assert (now[:, 300:] == original[:, 300:]).all()
+    line = line_of(output, "couple.png")
+    assert line["status"] == "restored"
+    assert [bool(face.get("reverted")) for face in line["faces"]] == [n != left for n in (0, 1)]
+    assert [photo.differences for photo in verify(output).results] == [()]
+
+
+def test_a_face_is_not_restored_with_other_weights_than_its_photo(served, output):
+    before = (output / TWO).read_bytes()
+    served.post("act", {"act": "weaker", "key": TWO, "face": 0})
+    state = served.done()
+    assert "was restored with other weights than those of --model base" in state.problem
+    assert (output / TWO).read_bytes() == before
+    assert state.undoable == 0
 
 
 @pytest.mark.parametrize(
@@ -154,9 +229,9 @@ def test_one_face_or_all_but_one_is_taken_back(served, output, tmp_path):
         ({"act": "delete", "key": ONE}, "expected one of keep, again"),
         ({"act": "keep", "key": "../photos/view.png"}, "none of the photos of this folder"),
         ({"act": "keep"}, "expected an act and a photo"),
-        ({"act": "face", "key": TWO, "face": 2}, "expected a face from 0 to 1, got 2"),
-        ({"act": "face", "key": TWO, "face": "0"}, "expected the number of a face"),
-        ({"act": "face", "key": TWO}, "expected a face from 0 to 1"),
+        ({"act": "keep", "key": TWO, "face": 2}, "expected a face from 0 to 1, got 2"),
+        ({"act": "again", "key": TWO, "face": "0"}, "expected the number of a face"),
+        ({"act": "left", "key": TWO}, "no face of it was left alone"),
         ({"act": "mark", "key": TWO, "face": 0}, "expected the number of a mark, got 0"),
         ([1], "expected a JSON object"),
         (b"{", "expected JSON"),
@@ -202,6 +277,7 @@ def test_what_is_dropped_and_no_photo_is_refused_and_leaves_nothing(served, outp
         status, told = served.post(f"drop?name={name}", data)
         assert status == 422
         assert said in told["error"], told
+        assert application.DROPPED_DIR not in told["error"]
     assert list((output / application.DROPPED_DIR).iterdir()) == []
     assert served.desk.state.finished == 0
 

@@ -1,8 +1,11 @@
+import errno
+
 import cv2
 import numpy as np
 import pytest
 
 from faceren.errors import ConfigError, ImageError
+from faceren.training import data as data_module
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading
 from tests.training.tiny import write_images
@@ -95,3 +98,20 @@ def test_validation_images_are_kept_apart(tmp_path):
     np.testing.assert_array_equal(validation.read(0), images.read(6))
     with pytest.raises(ConfigError, match="expected at least 2 images"):
         split_validation(images.choose([0]), 1)
+
+
+def test_an_image_that_the_disk_gives_at_the_second_try_is_there(tmp_path, monkeypatch):
+    write_images(tmp_path / "in", 3, side=64)
+    failing = [OSError(errno.EIO, "Input/output error")]
+    honest = data_module.read_limited
+
+    def reading(path, side):
+        if path.name == "001.png" and failing:
+            raise ImageError(f"{path}: cannot be read") from failing.pop()
+        return honest(path, side)
+
+    monkeypatch.setattr(data_module, "read_limited", reading)
+    images = read(tmp_path / "in")
+    assert [entry.key for entry in images.entries] == ["000.png", "001.png", "002.png"]
+    assert images.skipped == ()
+    assert failing == []

@@ -9,7 +9,15 @@ import torch
 from faceren.errors import ImageError
 from faceren.training.data import Entry, Images
 from faceren.training.recipe import DataRecipe
-from faceren.training.samples import Framing, SampleSet, Steps, build_loader, frame, to_float, turned
+from faceren.training.samples import (
+    Framing,
+    SampleSet,
+    Steps,
+    build_loader,
+    frame,
+    to_float,
+    turned,
+)
 from tests.training.tiny import write_images
 
 RNG = np.random.default_rng(0)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from faceren.arrays import Rgb8
 from faceren.bench.output.report import Report
 from faceren.bench.quality.ablation import Ablation
@@ -11,6 +13,7 @@ from faceren.bench.quality.suite import FaceSet, MethodRow, Quality
 from faceren.degradation.files import Resize
 from faceren.images import read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer
+from faceren.networks.generator import Generator
 from faceren.networks.stages import Mode, residual_map, stage_outputs
 from faceren.pages.contact_sheet import Cell, contact_sheet
 
@@ -51,11 +54,15 @@ def figures(report: Report, faces: FaceSet, restorer: Restorer, *, size: int) ->
     pairs = [(row, networks[row.task]) for row in inputs if row.task in networks]
     shown: list[MethodRow] = [*rows, *report.of(Ablation)]
     damaged = next((row for row in inputs if row.task == "full"), inputs[0])
+    network = restorer.checkpoint.network
     return [
         strip(inputs, faces, size),
         *(grid([row for row in shown if row.task == task], faces, size) for task in report.tasks),
-        stages(damaged, restorer),
+        *([stages(damaged, restorer, network)] if isinstance(network, Generator) else []),
         *([residuals(pairs, faces)] if pairs else []),
+        systems(
+            [damaged, *(row for row in shown if row.task == damaged.task and row != damaged)], faces
+        ),
     ]
 
 
@@ -80,10 +87,10 @@ def grid(rows: Sequence[MethodRow], faces: FaceSet, size: int) -> Figure:
     return Figure(f"fig6_{task}", f"Side by side: {task}", caption, sheet)
 
 
-def stages(row: Quality, restorer: Restorer) -> Figure:
+def stages(row: Quality, restorer: Restorer, network: Generator) -> Figure:
     """Return what each stage of a network adds to a degraded face (Fig. 5a).
 
-    Where the network adds its output to the input, only what it adds is shown, on plain gray.
+    What passes through of the input is shown by itself, in a third line: no stage has made it.
     """
     damaged = to_tensor(read_rgb(row.folder / sorted(row.images)[0])).to(restorer.device)
     restored = to_uint8(restorer.restore(damaged.cpu()))
@@ -91,19 +98,49 @@ def stages(row: Quality, restorer: Restorer) -> Figure:
     modes: tuple[Mode, ...] = ("single", "cumulative")
     for line, mode in zip(lines, modes, strict=True):
         with restorer.autocast():
-            outputs = stage_outputs(restorer.checkpoint.network, damaged, mode=mode)
+            outputs = stage_outputs(network, damaged, mode=mode)
         for stage in outputs:
-            output = stage.output
-            if restorer.checkpoint.config.head != "tanh":
-                output = output - damaged + 0.5
             caption = stage.guided[-1] if mode == "single" else f"to {stage.guided[-1]}"
-            line.append(Cell(to_uint8(output.float().cpu().clamp(0, 1)), caption))
+            plain = 0.0 if stage.passed is None else 0.5
+            line.append(Cell(_shown(stage.added + plain), caption))
+    if outputs[-1].passed is not None:
+        lines.append([Cell(lines[0][0].image, "input")])
+        for stage in outputs:
+            if stage.passed is not None:
+                lines[-1].append(Cell(_shown(stage.passed), f"to {stage.guided[-1]}"))
     caption = (
-        "Guidance of one stage only (above), and of it and all coarser ones (below); the others "
-        "have a constant, as in Fig. 5(a) of the paper."
+        "What the decoder adds with the features of one stage only (above), and of it and all "
+        "coarser ones (below); the others have a constant, as in Fig. 5(a) of the paper, and so "
+        "has the map that it starts from, a stage of its own. A third line shows what passes "
+        "through of the input meanwhile."
     )
     sheet = contact_sheet(lines, side=SIDE)
     return Figure("fig5a_stages", "What each stage contributes", caption, sheet)
+
+
+def _shown(image: Tensor) -> Rgb8:
+    return to_uint8(image.float().cpu().clamp(0, 1))
+
+
+def systems(rows: Sequence[MethodRow], faces: FaceSet) -> Figure:
+    """Return what each system changed on one task (Fig. 5b); gray is nothing.
+
+    Args:
+        rows: The input's, then those of the systems.
+        faces: The clean faces.
+    """
+    before, *others = rows
+    name = faces.names(1)[0]
+    damaged = read_rgb(before.folder / name)
+    lines = [[Cell(damaged)], [Cell(to_uint8(residual_map(*2 * [to_tensor(damaged)])))]]
+    for row in others:
+        restored = read_rgb(row.folder / name)
+        change = residual_map(to_tensor(damaged), to_tensor(restored))
+        for line, image in zip(lines, (restored, to_uint8(change)), strict=True):
+            line.append(Cell(image))
+    caption = f"{before.task}: each system's face, and what it changed, halved, around gray."
+    sheet = contact_sheet(lines, side=SIDE, headers=[row.method for row in rows])
+    return Figure("fig5b_systems", "What every system changed", caption, sheet)
 
 
 def residuals(pairs: Sequence[tuple[Quality, Quality]], faces: FaceSet) -> Figure:

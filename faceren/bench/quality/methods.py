@@ -137,7 +137,7 @@ class Filter:
             renewed = self.function(image)
             return renewed, {"ms": round(1000 * (time.perf_counter() - began), 1)}
 
-        return _each(self, damaged, output, timed, overwrite=overwrite)
+        return each_face(self, damaged, output, timed, overwrite=overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ class Elsewhere:
 
     def strays(self, damaged: Path) -> list[str]:
         """Return the paths of results that belong to no degraded face."""
-        known = {_stem(found) for found in find_images([damaged])}
+        known = {stem_of(found) for found in find_images([damaged])}
         return [item.relative.as_posix() for key, item in self._found().items() if key not in known]
 
     def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
@@ -173,7 +173,7 @@ class Elsewhere:
         """
         theirs = self._found()
         faces = list(find_images([damaged]))
-        missing = [face.relative.as_posix() for face in faces if _stem(face) not in theirs]
+        missing = [face.relative.as_posix() for face in faces if stem_of(face) not in theirs]
         if missing:
             raise ImageError(
                 f"{self.results}: expected a result for each of the {len(faces)} degraded faces, "
@@ -181,7 +181,7 @@ class Elsewhere:
             )
 
         def found(face: Found, image: Rgb8) -> tuple[Rgb8, Json]:
-            result = theirs[_stem(face)]
+            result = theirs[stem_of(face)]
             made = read_rgb(result.path)
             if made.shape != image.shape:
                 (height, width), (high, wide) = image.shape[:2], made.shape[:2]
@@ -191,18 +191,19 @@ class Elsewhere:
                 )
             return made, {}
 
-        return _each(self, damaged, output, found, overwrite=overwrite)
+        return each_face(self, damaged, output, found, overwrite=overwrite)
 
     def _found(self) -> dict[str, Found]:
         """Return the results by their paths without suffix."""
-        return {_stem(found): found for found in find_images([self.results])}
+        return {stem_of(found): found for found in find_images([self.results])}
 
 
-def _stem(found: Found) -> str:
+def stem_of(found: Found) -> str:
+    """Return the path of a face below its folder, without suffix, whatever its Unicode form."""
     return same_name(found.relative.with_suffix("").as_posix())
 
 
-def _each(
+def each_face(
     method: Method,
     damaged: Path,
     output: Path,

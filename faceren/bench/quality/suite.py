@@ -11,13 +11,14 @@ from typing import ClassVar
 import torch
 
 from faceren.assets import model_path
+from faceren.bench.quality.baselines import Unusable, checkpoint_method, name_of, named_models
 from faceren.bench.quality.classical import classical
 from faceren.bench.quality.methods import Elsewhere, Kind, Method, Untouched, network
 from faceren.bench.quality.peers import load_peer
 from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_1
 from faceren.bench.request import RUNS, TASKS, Request
 from faceren.bench.rows import LeftOut, Row, RowStore, key_of
-from faceren.checkpoint import load_checkpoint
+from faceren.checkpoint import recognised
 from faceren.checks import Json
 from faceren.commands.degrade import degrade
 from faceren.commands.evaluate import Scored, evaluate
@@ -139,17 +140,19 @@ def candidates(request: Request) -> list[Candidate]:
         MachineError: If a file is missing or damaged, or spandrel is not installed.
     """
     found = [Candidate(network(request, request.model))]
-    for text in request.models:
+    for text in named_models(request):
         task, _, model = text.rpartition("=")
         if task and task not in TASKS:
             raise ConfigError(f"--models {text}: expected TASK=FILE, got the task {task!r}")
         path = model_path(model)
         try:
-            load_checkpoint(path)
-        except ConfigError:  # not ours
-            found.append(Candidate(load_peer(path, device=request.device), task))
-        else:
-            found.append(Candidate(network(request, model), task))
+            method: Method = checkpoint_method(request, model)
+        except ConfigError as error:
+            if recognised(path):  # what it says of itself is not so
+                method = Unusable(name=name_of(model), reason=str(error))
+            else:
+                method = load_peer(path, device=request.device)
+        found.append(Candidate(method, task))
     given = {candidate.task for candidate in found}
     for task in request.tasks:
         trained = RunFolder(RUNS / task).best

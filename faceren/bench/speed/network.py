@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from faceren.bench.rows import LeftOut, Row
-from faceren.config import GeneratorConfig
+from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.engines import OnnxRestorer
 from faceren.inference import Restorer
-from faceren.networks.generator import build_generator
+from faceren.networks.baselines.baseline import build_network
 
 if TYPE_CHECKING:
     from torch.utils.benchmark import Measurement
@@ -80,7 +80,7 @@ class Roofline(Row):
         )
 
 
-def gmacs(config: GeneratorConfig, size: int) -> float:
+def gmacs(config: GeneratorConfig | BaselineConfig, size: int) -> float:
     """Return the multiply-accumulate operations of one face of ``size`` pixels, in 10^9.
 
     They are those of the layers as they are defined; inference on wide maps does with fewer.
@@ -88,7 +88,7 @@ def gmacs(config: GeneratorConfig, size: int) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"):
-        network, face = build_generator(config), torch.empty(1, 3, size, size)
+        network, face = build_network(config), torch.empty(1, 3, size, size)
     with FlopCounterMode(display=False) as counter:
         network(face)
     return counter.get_total_flops() / 2e9

@@ -9,9 +9,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from faceren import __version__
 from faceren.errors import ImageError
@@ -268,7 +268,9 @@ def _description(known: Packet, note: Restoration) -> bytes:
         note.repaired,
     )  # fmt: skip
     values = [(name, text) for name, text in zip(FIELDS, said, strict=True) if text]
-    ours = "".join(f"<faceren:{name}>{escape(v)}</faceren:{name}>\n" for name, v in values)
+    ours = "".join(
+        f"<faceren:{name}>{escape(v, quote=False)}</faceren:{name}>\n" for name, v in values
+    )
     rdf, declared, subject = _names(known)
     return (
         f"<{rdf}:Description {rdf}:about={subject}\n"

@@ -15,16 +15,25 @@ function counted(number, one, many = `${one}s`) {
 }
 
 function decisionOn(photo) {
-  return { mark: photo.mark, keep: photo.status === "reverted", faces: [], left: [], again: "", marks: null, fill: false };
+  const faces = photo.faces.flatMap((face, index) => (face.reverted ? [index] : []));
+  return { mark: photo.mark, keep: photo.status === "reverted", faces, left: [], again: "", marks: null, fill: false };
 }
 
 function decide(photo, change, mark) {
-  if (change.faces?.length) act(photo, "face", change.faces.at(-1));
+  if (change.faces) decideFace(photo, change.faces);
   else if (change.left?.length) act(photo, "left", change.left.at(-1));
   else if (mark !== undefined) act(photo, "mark", mark);
   else if (change.again) act(photo, change.again);
   else if (change.keep) act(photo, "keep");
   else if (change.keep === false) act(photo, "again");
+}
+
+// Of the faces whose original is kept, one is new, or one is gone.
+function decideFace(photo, faces) {
+  const now = decisionOn(photo).faces;
+  const kept = faces.find((index) => !now.includes(index));
+  if (kept === undefined) act(photo, "again", now.find((index) => !faces.includes(index)));
+  else act(photo, "keep", kept);
 }
 
 function act(photo, name, face) {

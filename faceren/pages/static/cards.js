@@ -67,7 +67,8 @@ function faceItem(photo, face, index, redraw) {
   if (face.reverted) badges.append(badge("original kept", "plain"));
   else badges.append(identityBadge(face.identity, "identity"));
   badges.append(badge(`seen at ${face.crop} px`, "plain"));
-  if (face.reason) badges.append(badge(`strength ${face.strength}`, "watch"));
+  const other = !face.reverted && (face.strength ?? photo.strength) !== photo.strength;
+  if (other) badges.append(badge(`strength ${face.strength}`, face.reason ? "watch" : "plain"));
   if (face.page > 1) badges.append(badge(`page ${face.page}`, "plain"));
   const remark = item.querySelector(".reason");
   remark.textContent = face.reason;
@@ -81,15 +82,22 @@ function faceItem(photo, face, index, redraw) {
     decide(photo, { faces: tick.checked ? [...others, index].sort((a, b) => a - b) : others });
     redraw();
   });
-  label.hidden = face.reverted || photo.status !== "restored" || photo.faces.length < 2;
-  const only = item.querySelector(".only"); // of a page that acts
-  if (only) {
-    const others = photo.faces.some((other, number) => number !== index && !other.reverted);
-    only.hidden = label.hidden || !others;
-    only.setAttribute("aria-label", `This face only: face ${index + 1} of ${photo.name}`);
-    only.addEventListener("click", () => act(photo, "only", index));
-  }
+  label.hidden = (face.reverted && !page.acts) || photo.status !== "restored" || photo.faces.length < 2;
+  const only = item.querySelector(".again"); // of a page that acts
+  if (only) fillOnly(only, photo, face, index);
   return item;
+}
+
+// Restores one face anew, the others stay as they are.
+function fillOnly(label, photo, face, index) {
+  const select = label.querySelector("select");
+  select.setAttribute("aria-label", `This face only: restore face ${index + 1} of ${photo.name} again`);
+  const strongest = (face.reverted ? photo.strength : face.strength) >= 1;
+  for (const option of [...select.options]) {
+    if (option.value === "stronger" && strongest) option.remove();
+  }
+  select.addEventListener("change", () => act(photo, select.value, index));
+  label.hidden = !["restored", "reverted"].includes(photo.status) || photo.faces.length < 2;
 }
 
 // A face that was seen and left alone: where it is, why, and a tick to have it restored.

@@ -76,7 +76,7 @@ def _small(image: Rgb8) -> NDArray[np.uint8]:
     if scale < 1:
         size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
         # a turned view has strides that OpenCV does not know
-        image = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        image = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), np.uint8)
 
 

@@ -43,11 +43,17 @@ def test_the_figures_of_the_paper_are_made_from_the_run(measured):
         "fig6_full",
         "fig5a_stages",
         "fig5b_residuals",
+        "fig5b_systems",
     ]
     strip = found["fig2_tasks"]
     assert strip.shape[1] == GAP + 3 * (SIDE + GAP)  # clean and two tasks
-    stages = len(restorer.checkpoint.network.blocks)
+    stages = 1 + len(restorer.checkpoint.network.blocks)
     assert found["fig5a_stages"].shape[1] == GAP + (stages + 1) * (SIDE + GAP)
+    systems = found["fig5b_systems"]
+    assert systems.shape[1] == GAP + 4 * (SIDE + GAP)  # input, two filters, ours
+    middle = SIDE // 2 + GAP
+    assert np.abs(systems[-middle, middle].astype(int) - 128).max() <= 1  # the input: nothing
+    assert np.ptp(systems[-SIDE:, -SIDE:]) > 20
     grid = found["fig6_full"]
     assert grid.shape[1] == GAP + 5 * (SIDE + GAP)  # input, two filters, ours, clean
     assert figures(Report({}, {}, []), faces, restorer, size=96) == []
