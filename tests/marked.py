@@ -17,7 +17,7 @@ def scratched_run(root: Path, repair: str = "suggest") -> Path:
     plane = (110 + 20 * np.sin(down / 40) * np.cos(across / 60)).astype(np.uint8)
     raster = np.repeat(plane[..., None], 3, 2)
     for ends in (FIRST, SECOND):
-        cv2.line(raster, *ends, (250, 250, 250), 3)
+        cv2.line(raster, *ends, (250, 250, 250), 5)
     (root / "photos").mkdir()
     cv2.imwrite(str(root / "photos" / "a.png"), raster)
     restored([root / "photos"], root / "out", repair=repair)
@@ -30,6 +30,6 @@ def still_there(out: Path) -> tuple[bool, bool]:
     found = []
     for ends in (FIRST, SECOND):
         line = np.zeros(before.shape[:2], np.uint8)
-        cv2.line(line, *ends, 1, 3)
+        cv2.line(line, *ends, 1, 5)
         found.append(bool((before == after)[line > 0].all()))
     return found[0], found[1]
