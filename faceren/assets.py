@@ -57,7 +57,7 @@ ASSETS = {
             name="wear-detector",
             package="faceren",
             path="faceren-wear.safetensors",
-            sha256="26ef4654160818b26c9382205e849c77e22f07b99dbadea1a1f1ead63e4dc51b",
+            sha256="c1f5bc67740b0741a264eca17d4f7a16476b454437ecb165f4d2f67c4c23c92a",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

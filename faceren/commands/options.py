@@ -187,6 +187,15 @@ class FolderOptions:
         ),
     ] = None
     """What is not black in them is filled, whatever ``--repair`` says."""
+    repair_keep: Annotated[
+        Path | None,
+        Option(
+            help="File that lists marks that are to stay as they are, as the page exports it.",
+            metavar="LIST",
+            rich_help_panel=REDO,
+        ),
+    ] = None
+    """See ``runs.lists``; those of photos that are not in it are filled as ``--repair`` says."""
     keep_times: Annotated[
         bool, Option(help="Give outputs the times of their originals.", rich_help_panel=OUTPUT)
     ] = False

@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +14,22 @@ from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
-from faceren.images import DEFAULT_MAX_PIXELS, OF_A_RUN, find_others, keep_times
+from faceren.images import DEFAULT_MAX_PIXELS, OF_A_RUN, Box, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, writing
-from faceren.runs.lists import Choice, given_faces, listed, photos_only, read_boxes, read_list
+from faceren.runs.lists import (
+    BoxLine,
+    Choice,
+    MarkLine,
+    given_faces,
+    given_marks,
+    listed,
+    photos_only,
+    read_boxes,
+    read_list,
+    read_marks,
+)
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
 from faceren.runs.resume import check_originals, earlier_run, set_aside
@@ -60,9 +71,9 @@ def restore(
     Everything that can be wrong with the request is found before the first photo is touched.
 
     Args:
-        inputs: Photos and folders; none with ``folder.only`` or ``folder.boxes`` means those named
-            there, of the earlier runs into ``output``, as long as they have the bytes that were
-            recorded.
+        inputs: Photos and folders; none with ``folder.only``, ``folder.boxes`` or
+            ``folder.repair_keep`` means those named there, of the earlier runs into ``output``, as
+            long as they have the bytes that were recorded.
         output: Folder of the outputs and of ``manifest.jsonl``.
         options: What to do with each photo.
         how: With what it is done.
@@ -77,11 +88,13 @@ def restore(
     """
     only = None if folder.only is None else photos_only(read_list(folder.only, "--only"))
     boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
-    if only is None and boxes and not inputs:
-        only = [Choice(line.photo, place=line.place) for line in boxes]
+    marks = [] if folder.repair_keep is None else read_marks(folder.repair_keep)
+    if only is None and (boxes or marks) and not inputs:
+        named: list[BoxLine | MarkLine] = [*boxes, *marks]
+        only = [Choice(line.photo, place=line.place) for line in named]
     jobs, shipped = _jobs(inputs, output, options, folder, only)
     others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
-    given = given_faces(jobs, boxes)
+    given, kept = given_faces(jobs, boxes), given_marks(jobs, marks)
     check_places(output)
     if watcher is not None:
         check_page(output)
@@ -93,7 +106,7 @@ def restore(
         if not inputs:
             check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
-    repairer = repairer_of(options, folder.repair_mask)
+    repairer = repairer_of(options, folder.repair_mask, kept)
     pipeline = replace(load_pipeline(options, how), given=given, repairer=repairer)
     pipeline = replace(pipeline, save_faces=folder.save_faces, watcher=watcher)
     header = header_of(pipeline, how.model)
@@ -104,24 +117,31 @@ def restore(
     return RestoreRun(len(jobs), shipped, results, left_out, (*recorded.problems, *strays))
 
 
-def repairer_of(options: RestoreOptions, masks: Path | None = None) -> "Repairer | None":
+def repairer_of(
+    options: RestoreOptions,
+    masks: Path | None = None,
+    kept: Mapping[str, frozenset[tuple[int, Box]]] | None = None,
+) -> "Repairer | None":
     """Return what looks for marks on prints, its weights loaded; None if nothing is to.
 
     Args:
         options: What to do with each photo.
         masks: Folder of masks to fill by.
+        kept: Marks that are to stay, see ``given_marks``.
 
     Raises:
-        ConfigError: If that is no folder.
+        ConfigError: If that is no folder, or marks are to stay where none are looked for.
         MachineError: If weights or ONNX Runtime are missing.
     """
     from faceren.restoration.repair.repair import Repairer
 
     if masks is not None and not masks.is_dir():
         raise ConfigError(f"--repair-mask: expected a folder of masks, {masks} is none")
+    if options.repair == "off" and kept:
+        raise ConfigError("--repair-keep: expected --repair suggest, auto or strong beside it")
     if options.repair == "off" and masks is None:
         return None
-    repairer = Repairer(options.repair, masks)
+    repairer = Repairer(options.repair, masks, kept or {})
     if options.repair != "off":
         _ = repairer.finder
     return repairer

@@ -151,6 +151,10 @@ def _commands(output: Path, header: Json) -> dict[str, str]:
             commands[name] = f"{start} --only {name}.txt --strength {new:g}{rest}"
     same = "" if strength == RestoreOptions().strength else f" --strength {strength:g}"
     commands["faces"] = f"{start} --boxes faces.jsonl{same}{rest}"
+    mode = options.get("repair")
+    if mode in ("suggest", "auto", "strong"):
+        filling = rest.replace(" --repair suggest", " --repair auto")
+        commands["marks"] = f"{start} --repair-keep marks.jsonl{same}{filling}"
     return commands
 
 

@@ -77,7 +77,8 @@ def apply_traced(image: Rgb8, degradation: Degradation) -> Worn:
 
 def _note(marks: NDArray[np.uint8], operation: Operation, before: Rgb8, after: Rgb8) -> None:
     """Write down, in place, what an operation has hidden."""
-    change = cv2.absdiff(after, before).max(-1)
+    red, green, blue = cv2.split(cv2.absdiff(after, before))
+    change = cv2.max(cv2.max(red, green), blue)
     hidden = change > 0
     if isinstance(operation, Crease):  # alone in changing what it does not hide
         hidden &= operation.cover(*before.shape[:2]) > 0

@@ -18,6 +18,7 @@ from faceren.checks import Json
 from faceren.errors import FaceError
 from faceren.faces.alignment import crop_box, crop_transform, cut_crop
 from faceren.images import Photo
+from faceren.pages.marks import marks_key, marks_picture
 from faceren.pages.pictures import Pictures, digest, shrunk
 
 Face = Mapping[str, Any]
@@ -43,9 +44,11 @@ class Keys:
     faces: tuple[str, ...]
     left: tuple[str, ...]
     """Of faces that were left alone."""
+    marks: str
+    """Of the marks on the print; empty if there are none to show."""
 
     def __iter__(self) -> Iterator[str]:
-        yield from (self.before, self.after, *self.faces, *self.left)
+        yield from (self.before, self.after, *self.faces, *self.left, *filter(None, [self.marks]))
 
 
 def keys_of(line: Json) -> Keys:
@@ -60,7 +63,8 @@ def keys_of(line: Json) -> Keys:
         for face in line.get("faces") or []
     ]
     left = [digest(source, FACE, face.get("box"), face.get("page")) for face in left_in(line)]
-    return Keys(digest(source, CARD), digest(output, CARD), tuple(faces), tuple(left))
+    before, after = digest(source, CARD), digest(output, CARD)
+    return Keys(before, after, tuple(faces), tuple(left), marks_key(line))
 
 
 def left_in(line: Json) -> list[Face]:
@@ -112,6 +116,10 @@ def draw(pictures: Pictures, line: Json, before: Look, after: Look | None) -> No
     pictures.add(keys.before, before.overview)
     for key, place in zip(keys.left, before.left, strict=True):
         pictures.add(key, place)
+    if keys.marks and keys.marks not in pictures:
+        marked = marks_picture(line, pictures.folder.parent, before.overview)
+        if marked is not None:
+            pictures.add(keys.marks, marked)
     if after is None:
         return
     pictures.add(keys.after, after.overview)

@@ -13,6 +13,7 @@ from faceren.errors import MachineError
 from faceren.files import sha256_of
 from faceren.images import read_photo, shown
 from faceren.pages.comparison import Look, draw, keys_of, left_in, look_at
+from faceren.pages.marks import marks_of, mask_place
 from faceren.pages.page import relative_url
 from faceren.pages.pictures import Pictures
 from faceren.runs.folder import PICTURES_DIR
@@ -126,6 +127,8 @@ def drawn(
 def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
     keys = keys_of(entry.line)
     wanted = set(keys) if entry.line.get("output") else {keys.before}
+    if not mask_place(entry.line, pictures.folder.parent).is_file():
+        wanted.discard(keys.marks)
     if all(key in pictures for key in wanted) or entry.original is None:
         return ""
     if entry.line.get("status") == "failed":
@@ -204,7 +207,15 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
         "strength": (entry.header.get("options") or {}).get("strength"),
         "faces": faces,
         "left": left,
+        "marks": _marks(line, pictures, keys.marks),
     }
+
+
+def _marks(line: Json, pictures: Pictures, key: str) -> dict[str, Any] | None:
+    marks, picture = marks_of(line), pictures.get(key)
+    if marks is not None:
+        marks["picture"] = picture and _picture_url(pictures, picture.name)
+    return marks
 
 
 def _picture_url(pictures: Pictures, name: str) -> str:

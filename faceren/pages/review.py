@@ -47,8 +47,9 @@ WORDS = {
 }
 """What options are called on the page, where their own name says too little."""
 STYLES = ("review.css",)
-SCRIPTS = ("compare.js", "zoom.js", "decisions.js", "cards.js", "review.js")
-ACTING_SCRIPTS = ("compare.js", "zoom.js", "acting.js", "cards.js", "review.js", "drop.js")
+SHOWING = ("marks.js", "cards.js", "review.js")
+SCRIPTS = ("compare.js", "zoom.js", "decisions.js", *SHOWING)
+ACTING_SCRIPTS = ("compare.js", "zoom.js", "acting.js", *SHOWING, "drop.js")
 """Of the page that a server shows: what is ticked is done at once."""
 
 
@@ -84,7 +85,7 @@ def write_review(
         check: ``bytes`` reads every file to find those that have changed; ``there`` trusts those
             that exist.
         commands: What to tell people to run with an exported list, by ``keep``, ``weaker``,
-            ``stronger`` and ``faces``; a missing one is not offered.
+            ``stronger``, ``faces`` and ``marks``; a missing one is not offered.
         max_pixels: Show no larger photos.
         threads: How many to read files with.
 
@@ -127,7 +128,7 @@ def acting_page(context: Mapping[str, Any]) -> tuple[str, str]:
         context: From ``review_context``.
     """
     # what may be asked for: the page offers nothing else
-    commands = dict.fromkeys(("keep", "again", "weaker", "stronger", "faces"), "yes")
+    commands = dict.fromkeys(("keep", "again", "weaker", "stronger", "faces", "marks"), "yes")
     filled = {**context, "commands": commands, "acts": True}
     return rendered("review.html.j2", filled, styles=STYLES, scripts=ACTING_SCRIPTS, connects=True)
 

@@ -19,9 +19,8 @@ from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces
 from faceren.restoration.photo import Prepared
 from faceren.restoration.repair.mask import write_mask
-from faceren.restoration.repair.repair import mask_key
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
-from faceren.runs.folder import FACES_DIR, MASKS_DIR, inside
+from faceren.runs.folder import FACES_DIR, MASKS_DIR, inside, mask_key
 from faceren.runs.plan import Job
 
 Pasted = tuple[FaceCrop, Rgb]

@@ -55,6 +55,16 @@ def inside(folder: Path, key: str) -> Path:
     return place
 
 
+def mask_key(key: str, page: int = 0) -> str:
+    """Return the name of a photo's mask below the folder of masks.
+
+    Args:
+        key: The photo's output below the output folder.
+        page: Of a photo with several.
+    """
+    return f"{key}.png" if page == 0 else f"{key}.{page}.png"
+
+
 def own_place(folder: Path, name: str) -> Path:
     """Return a place of a fixed name in an output folder, which must not be a link.
 

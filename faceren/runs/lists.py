@@ -10,6 +10,10 @@ JSON Lines, ``{"photo": "box 1/wedding.jpg", "box": [x0, y0, x1, y1]}`` with an 
 ``"landmarks": [[x, y], …]``; or CSV without quotation of numbers: ``photo,x0,y0,x1,y1`` and
 optionally ten more numbers. A photo is named as in a list; pixels are those of the photo seen
 upright, as in the manifest.
+
+Marks on prints that are to stay (``--repair-keep``) are JSON Lines, too: ``{"photo": "a.jpg",
+"box": [x0, y0, x1, y1]}`` with the box of the manifest, and ``"page"`` from 0 if it is not the
+first. A line without a box names a photo whose marks are all to be filled.
 """
 
 import csv
@@ -21,11 +25,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from faceren.checks import Bounds, fits
+from faceren.checks import Bounds, Json, fits
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
 from faceren.files import read_bounded
-from faceren.images import same_name
+from faceren.images import Box, same_name
 from faceren.runs.plan import Job
 
 FARTHEST = 1e6
@@ -197,20 +201,81 @@ def given_faces(jobs: Sequence[Job], lines: Sequence[BoxLine]) -> dict[str, tupl
     Raises:
         ConfigError: If a line names a photo that is not among them.
     """
+    given: dict[str, tuple[GivenFace, ...]] = {}
+    for line, key in zip(lines, _keys(jobs, lines), strict=True):
+        given[key] = (*given.get(key, ()), line.face)
+    return given
+
+
+@dataclass(frozen=True)
+class MarkLine:
+    """One line of a file of marks to keep."""
+
+    photo: str
+    place: str
+    """File and line, for messages."""
+    page: int = 0
+    box: Box | None = None
+    """None names the photo alone."""
+
+
+def read_marks(path: Path) -> list[MarkLine]:
+    """Return the lines of a file of marks that are to stay as they are.
+
+    Raises:
+        ConfigError: If it cannot be read or a line makes no sense; the message names the line.
+    """
+    try:
+        text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--repair-keep: expected a text file, {path}: {error}") from error
+    return [
+        _mark_line(line, f"--repair-keep {path}: line {number}")
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+
+
+def given_marks(
+    jobs: Sequence[Job], lines: Sequence[MarkLine]
+) -> dict[str, frozenset[tuple[int, Box]]]:
+    """Return the marks that are to stay, page and box, by the keys of the photos of a run.
+
+    Raises:
+        ConfigError: If a line names a photo that is not among them.
+    """
+    found: dict[str, frozenset[tuple[int, Box]]] = {}
+    for line, key in zip(lines, _keys(jobs, lines), strict=True):
+        marks = frozenset() if line.box is None else frozenset([(line.page, line.box)])
+        found[key] = found.get(key, frozenset()) | marks
+    return found
+
+
+def _keys(jobs: Sequence[Job], lines: Sequence[BoxLine] | Sequence[MarkLine]) -> list[str]:
+    """Return the key of the photo that each line names."""
     keys = {same_name(str(job.source)): job.key for job in jobs}
     keys |= {same_name(job.key): job.key for job in jobs}
-    given: dict[str, tuple[GivenFace, ...]] = {}
     for line in lines:
         if same_name(line.photo) not in keys:
             raise ConfigError(
                 f"{line.place}: {line.photo!r} is none of the {len(jobs)} photos of this run"
             )
-        key = keys[same_name(line.photo)]
-        given[key] = (*given.get(key, ()), line.face)
-    return given
+    return [keys[same_name(line.photo)] for line in lines]
 
 
-def _json_line(line: str, place: str) -> BoxLine:
+def _mark_line(line: str, place: str) -> MarkLine:
+    entry = _json_object(line, place, {"photo", "box", "page"})
+    page, box = entry.get("page", 0), entry.get("box")
+    if not fits(page, Annotated[int, Bounds(0, FARTHEST)]):
+        raise ConfigError(f"{place}: page: expected a whole number from 0, got {page!r:.40}")
+    if box is None:
+        return MarkLine(entry["photo"], place, page)
+    x0, y0, x1, y1 = map(int, _numbers(box, 4, f"{place}: box"))
+    return MarkLine(entry["photo"], place, page, (x0, y0, x1, y1))
+
+
+def _json_object(line: str, place: str, names: set[str]) -> Json:
+    """Return the object that a line holds, which names a photo and nothing unknown."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -220,9 +285,15 @@ def _json_line(line: str, place: str) -> BoxLine:
         ) from error
     if not isinstance(entry, dict) or not isinstance(entry.get("photo"), str):
         raise ConfigError(f'{place}: expected a JSON object with "photo", got {line[:80]}')
-    unknown = sorted(set(entry) - {"photo", "box", "landmarks"})
+    unknown = sorted(set(entry) - names)
     if unknown:
-        raise ConfigError(f"{place}: expected photo, box and landmarks, got {unknown[0]!r:.60}")
+        known = "photo, box and " + ", ".join(sorted(names - {"photo", "box"}))
+        raise ConfigError(f"{place}: expected {known}, got {unknown[0]!r:.60}")
+    return entry
+
+
+def _json_line(line: str, place: str) -> BoxLine:
+    entry = _json_object(line, place, {"photo", "box", "landmarks"})
     points = entry.get("landmarks")
     if points is not None:
         pairs = isinstance(points, list) and all(

@@ -10,7 +10,7 @@ import queue
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,15 +30,17 @@ from faceren.commands.review import (
 from faceren.errors import ConfigError, FacerenError, unforeseen
 from faceren.files import atomic_path, sha256_of
 from faceren.images import shown
+from faceren.pages.marks import kept_marks, mark_at
 from faceren.pages.review import pictures_of
 from faceren.restoration.options import RestoreOptions
-from faceren.runs.folder import inside, writing
+from faceren.runs.folder import MASKS_DIR, inside, mask_key, writing
 from faceren.runs.lists import Choice
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_run
 
-Act = Literal["keep", "again", "weaker", "stronger", "left"]
+Act = Literal["keep", "again", "weaker", "stronger", "left", "mark", "fill"]
 """Keep the original; restore anew, as the photo was, weaker or stronger; restore a face, too, that
-was left alone. All but the last are for a whole photo or for one face of it."""
+was left alone; leave a mark on the print as it is, or no longer; fill the marks that were only
+shown. The first four are for a whole photo or for one face of it."""
 MOST_UNDONE = 100
 """Acts that can be undone."""
 LEAST_STRENGTH = 0.05
@@ -73,6 +75,8 @@ class Before:
     header: Line
     kept: Path | None
     """A copy of its output; None if it had none."""
+    masks: tuple[tuple[Path, Path], ...] = ()
+    """Its masks and a copy of each."""
     after: str = ""
     """Hash of the output after the act: what has another one by now is somebody else's."""
 
@@ -115,24 +119,28 @@ class Desk:
         Args:
             act: One of ``Act``.
             key: The photo's name in the record.
-            index: Of a face, from 0; None is the whole photo.
+            index: Of a face, from 0, or of a mark for ``mark``; None is the whole photo.
 
         Raises:
-            ConfigError: If there is no such act, photo or face.
+            ConfigError: If there is no such act, photo, face or mark.
         """
         if act not in get_args(Act):
             raise ConfigError(f"expected one of {', '.join(get_args(Act))}, got {act!r:.40}")
         line = self._manifest().items.get(key)
         if line is None:
             raise ConfigError(f"{key!r:.120} is none of the photos of this folder")
-        if act == "left" or index is not None:
+        if act == "mark":
+            if index is None or mark_at(line, index) is None:
+                raise ConfigError(f"expected the number of a mark, got {index!r:.20}")
+        elif act == "left" or index is not None:
             faces = line.get("left" if act == "left" else "faces") or []
             if not faces:
                 none = "was left alone" if act == "left" else "was found"
                 raise ConfigError(f"{shown(key)}: no face of it {none}")
             if index is None or not 0 <= index < len(faces):
                 raise ConfigError(f"expected a face from 0 to {len(faces) - 1}, got {index!r:.20}")
-        of = shown(key) if index is None or act == "left" else f"{shown(key)}, face {index + 1}"
+        face = index is not None and act not in ("left", "mark")
+        of = f"{shown(key)}, face {(index or 0) + 1}" if face else shown(key)
         self._ask(f"{of}: {WORDS[act]}", lambda: f"{of}: {self._act(act, key, index)}")
 
     def add(self, inputs: Sequence[Path], name: str) -> None:
@@ -201,9 +209,11 @@ class Desk:
         before = self._put_aside(manifest, key)
         if act == "keep":
             self._taken_back([Choice(key, index)])
+        elif act in ("mark", "fill"):
+            self._marked(before, options, set() if index is None else {index})
         elif act == "left":
-            box = line["left"][index]["box"]
-            self._anew(before, options, box)
+            box = json.dumps({"photo": key, "box": list(line["left"][index]["box"])})
+            self._anew(before, options, boxes=[box])
         elif index is None:
             self._anew(before, replace(options, strength=changed(options.strength, act)))
         else:
@@ -226,17 +236,37 @@ class Desk:
             if taken.status == "failed":
                 raise FacerenError(taken.reason)
 
+    def _marked(self, before: Before, options: RestoreOptions, turned: set[int]) -> None:
+        """Restore one photo anew, some of its marks filled that were not, or the other way."""
+        if options.repair == "suggest" and not turned:
+            options = replace(options, repair="auto")
+        self._anew(before, options, kept=kept_marks(before.line) ^ turned)
+
     def _anew(
-        self, before: Before, options: RestoreOptions, box: Sequence[float] | None = None
+        self,
+        before: Before,
+        options: RestoreOptions,
+        *,
+        boxes: Sequence[str] = (),
+        kept: Set[int] | None = None,
     ) -> None:
-        """Restore one photo anew, and maybe a face of it that was left alone."""
-        folder, key = Path(self._aside.name), before.key
-        listed = [folder / "only.txt"]
-        _write(listed[0], [json.dumps(key)])
-        if box is not None:
-            listed.append(folder / "boxes.jsonl")
-            _write(listed[1], [json.dumps({"photo": key, "box": list(box)})])
-        asked = FolderOptions(only=listed[0], boxes=None if box is None else listed[1])
+        """Restore one photo anew.
+
+        Args:
+            before: The photo.
+            options: How.
+            boxes: A face of it that was left alone, as a line of ``--boxes``.
+            kept: Its marks that are to stay; None: those that stayed.
+        """
+        folder, key, line = Path(self._aside.name), before.key, before.line
+        stay = kept_marks(line) if kept is None else kept
+        places = [place for index in sorted(stay) if (place := mark_at(line, index))]
+        marks = [json.dumps({"photo": key, "page": page, "box": box}) for page, box in places]
+        asked = FolderOptions(
+            only=_listed(folder / "only.txt", [json.dumps(key)]),
+            boxes=_listed(folder / "boxes.jsonl", boxes) if boxes else None,
+            repair_keep=_listed(folder / "marks.jsonl", marks) if marks else None,
+        )
         self._run([], options, asked, self._how(before.header))
 
     def _restored(self, inputs: Sequence[Path]) -> str:
@@ -270,11 +300,17 @@ class Desk:
     def _put_aside(self, manifest: Manifest, key: str) -> Before:
         line, kept = manifest.items[key], None
         made = inside(self.output, key)
+        self._number += 1
         if line.get("output") and made.is_file():
-            self._number += 1
             kept = Path(self._aside.name) / f"{self._number}{made.suffix}"
             shutil.copyfile(made, kept)
-        return Before(key, line, manifest.headers[key], kept)
+        masks = []
+        for number in range(len(line.get("repair") or [])):
+            mask = inside(self.output / MASKS_DIR, mask_key(key, number))
+            if mask.is_file():
+                copy = Path(self._aside.name) / f"{self._number}.{number}.mask"
+                masks.append((mask, Path(shutil.copyfile(mask, copy))))
+        return Before(key, line, manifest.headers[key], kept, tuple(masks))
 
     def _hash(self, key: str) -> str:
         made = inside(self.output, key)
@@ -287,9 +323,10 @@ class Desk:
         if self._hash(before.key) != before.after:
             raise ConfigError(f"{shown(before.key)} has changed since; it is not undone")
         with writing(self.output, [before.key]):
-            if before.kept is not None:
-                with atomic_path(made) as temporary:
-                    shutil.copyfile(before.kept, temporary)
+            kept = [] if before.kept is None else [(made, before.kept)]
+            for place, copy in (*kept, *before.masks):
+                with atomic_path(place) as temporary:
+                    shutil.copyfile(copy, temporary)
             with ManifestWriter(self.output / MANIFEST_NAME, before.header) as writer:
                 writer.append(before.line)
             with ManifestWriter(self.output / MANIFEST_NAME, header):
@@ -303,8 +340,9 @@ def changed(strength: float, act: str) -> float:
     return min(1.0, max(LEAST_STRENGTH, round(strength * factor, 2)))
 
 
-def _write(path: Path, lines: Iterable[str]) -> None:
+def _listed(path: Path, lines: Iterable[str]) -> Path:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
 
 
 WORDS: dict[str, str] = {
@@ -313,6 +351,8 @@ WORDS: dict[str, str] = {
     "weaker": "restoring, weaker",
     "stronger": "restoring, stronger",
     "left": "restoring this face, too",
+    "mark": "filling other marks",
+    "fill": "filling its marks",
 }
 DONE: dict[str, str] = {
     "keep": "the original is back",
@@ -320,4 +360,6 @@ DONE: dict[str, str] = {
     "weaker": "restored, weaker",
     "stronger": "restored, stronger",
     "left": "restored with this face",
+    "mark": "the marks that are ticked are filled",
+    "fill": "its marks are filled",
 }

@@ -20,7 +20,7 @@ from faceren.training.log import RunLog
 from faceren.training.mark_validation import MarkValidator
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import recipe_sha256
-from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float
+from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float, turned
 from faceren.training.state import Counters
 from faceren.training.step import Stepper, StepResult, progress
 from faceren.training.validation import Validator, overall, write_sheet
@@ -197,9 +197,12 @@ class Loop:
     def _step(self, batches: Iterator[Batch], done: float) -> StepResult:
         asked = time.monotonic()
         *pixels, whole = next(batches)
+        views = self.recipe.data.views
+        whole = whole.repeat(views)
         self.clock.waited += time.monotonic() - asked
         damaged, clean = (
-            to_float(images.to(self.fabric.device, non_blocking=True)) for images in pixels
+            turned(to_float(images.to(self.fabric.device, non_blocking=True)), views)
+            for images in pixels
         )
         result = self.stepper.take(damaged, clean, done=done, whole=whole)
         self.clock.images += len(damaged) * self.fabric.world_size

@@ -145,6 +145,11 @@ class DataRecipe:
     """Standard deviation of the rotation, degrees."""
     flip: Share = 0.5
     """Share of samples that are mirrored."""
+    turns: Share = 0.0
+    """Share of samples that are turned by one, two or three quarters of a circle."""
+    views: Annotated[int, Bounds(1, 4)] = 1
+    """How often a step shows each sample to a detector: each time turned by a further quarter.
+    To make a sample takes longer than to learn from it."""
     min_side: Side = 32
     """Images with a shorter side below this many pixels are left out."""
     max_side: Side = 1024
@@ -318,6 +323,8 @@ class Recipe:
                 f"loss: expected {' and '.join(DETECTOR_LOSSES)} with a detector and nowhere else, "
                 f"got {', '.join(sorted(losses))}"
             )
+        if self.data.views > 1 and not detects:
+            raise ConfigError(f"data.views: expected 1 without a detector, got {self.data.views}")
         if detects != (self.validate.select == "f1"):
             raise ConfigError(
                 f"validate.select: expected f1 with a detector and nowhere else, "

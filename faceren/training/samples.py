@@ -40,6 +40,8 @@ class Framing:
     """Shift of the image's centre against the output's, output pixels."""
     down: float = 0.0
     mirrored: bool = False
+    quarters: int = 0
+    """Quarter turns at the end, counter-clockwise."""
 
 
 def frame(image: Rgb8, framing: Framing, size: int) -> Rgb8:
@@ -64,7 +66,8 @@ def frame(image: Rgb8, framing: Framing, size: int) -> Rgb8:
     framed = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
     )
-    return np.ascontiguousarray(framed[:, ::-1] if framing.mirrored else framed, np.uint8)
+    framed = np.rot90(framed[:, ::-1] if framing.mirrored else framed, framing.quarters)
+    return np.ascontiguousarray(framed, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,9 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
         right, down = (float(rng.uniform(-n, n)) for n in room)
         angle = float(rng.normal(0, recipe.rotation)) if recipe.rotation else 0.0
         mirrored = bool(rng.random() < recipe.flip)
-        return Framing(float(scale), angle, right, down, mirrored), max(1, round(short * scale))
+        quarters = int(rng.integers(1, 4)) if recipe.turns and rng.random() < recipe.turns else 0
+        framing = Framing(float(scale), angle, right, down, mirrored, quarters)
+        return framing, max(1, round(short * scale))
 
 
 @dataclass(frozen=True)
@@ -224,6 +229,13 @@ def _start_worker(_: int) -> None:
     # a signal to the whole group means the main process, which ends its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def turned(images: Tensor, views: int) -> Tensor:
+    """Return (N, C, S, S) images so many times, (views * N, C, S, S), turned by a quarter more."""
+    if views == 1:
+        return images
+    return torch.cat([images.rot90(quarters, (2, 3)) for quarters in range(views)])
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -96,3 +96,11 @@ def test_a_folder_of_masks_that_is_none_is_refused(landscape, tmp_path) -> None:
 
     with pytest.raises(ConfigError, match="--repair-mask: expected a folder of masks, .* is none"):
         repairer_of(RestoreOptions(), tmp_path / "nowhere")
+
+
+def test_marks_to_keep_make_no_sense_where_none_are_looked_for(landscape, tmp_path, run) -> None:
+    listed = tmp_path / "marks.jsonl"
+    listed.write_text('{"photo": "a.png", "box": [1, 2, 3, 4]}\n')
+    code, _, said = run("restore", landscape, "-o", tmp_path / "out", "--repair-keep", listed)[:3]
+    assert code == 2
+    assert "--repair-keep: expected --repair suggest, auto or strong beside it" in said

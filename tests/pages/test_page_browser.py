@@ -10,6 +10,7 @@ import pytest
 from faceren.commands.review import revert, review
 from faceren.runs.lists import read_boxes, read_list
 from faceren.runs.manifest import ManifestWriter
+from tests.marked import scratched_run, still_there
 from tests.pages.browser import AXE, CHROMIUM, needs_chromium, serious
 from tests.runs import HEADER, add_photo, face_at, make_run, write_manifest
 
@@ -278,6 +279,42 @@ def test_a_face_left_alone_can_be_asked_for(opened, tmp_path):
     (tmp_path / "faces.jsonl").write_text(page.locator("#lists textarea").input_value())
     (line,) = read_boxes(tmp_path / "faces.jsonl")
     assert (line.photo, line.face.box) == (name, (10, 20, 40.5, 60))
+
+
+def test_marks_are_shown_over_the_photo_and_can_be_unticked(opened, tmp_path, run):
+    out = scratched_run(tmp_path)
+    review(out)
+    page = opened(out)
+    marks = page.locator(".marks")
+    assert "2 marks on the print, nothing filled yet" in marks.locator("summary").inner_text()
+    marks.locator("summary").click()
+    assert marks.get_by_alt_text("a.png with its marks in colour").is_visible()
+    ticks = marks.locator("ul input")
+    assert [tick.is_checked() for tick in ticks.all()] == [True, True]
+    assert "px wide" in ticks.first.get_attribute("aria-label")
+    horizontal = min(
+        range(2), key=lambda n: marks.locator(".mark-box").nth(n).bounding_box()["height"]
+    )
+    marks.locator(".mark-box").nth(horizontal).click()  # as good as its tick
+    assert not ticks.nth(horizontal).is_checked()
+    assert page.locator("#decided").inner_text() == "1 photo whose marks to fill as ticked"
+    page.reload()
+    marks.locator("summary").click()
+    assert [tick.is_checked() for tick in ticks.all()].count(False) == 1
+    assert not AXE or serious(page) == []
+    page.get_by_role("button", name="Export").click()
+    told = page.locator("#lists").inner_text()
+    assert "--repair-keep marks.jsonl" in told
+    assert "--repair auto" in told
+    listed = tmp_path / "marks.jsonl"
+    listed.write_text(page.locator("#lists textarea").input_value())
+    assert run("restore", "-o", out, "--repair", "auto", "--repair-keep", listed)[0] == 0
+    assert still_there(out) == (False, True)
+    page.reload()
+    assert page.locator("#decisions").is_hidden()
+    assert "1 mark" not in marks.locator("summary").inner_text()
+    marks.locator("summary").click()
+    assert [tick.is_checked() for tick in ticks.all()].count(False) == 1  # as recorded
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from faceren.errors import ConfigError
 from faceren.faces.given import GivenFace
-from faceren.runs.lists import given_faces, read_boxes
+from faceren.runs.lists import given_faces, given_marks, read_boxes, read_marks
 from faceren.runs.plan import Job
 
 POINTS = ((30.0, 40.0), (60.0, 40.0), (45.0, 60.0), (33.0, 80.0), (57.0, 80.0))
@@ -96,3 +97,36 @@ def test_a_photo_that_is_not_there_is_named(written):
     path = written("b.csv", "z.jpg,1,2,30,40\n")
     with pytest.raises(ConfigError, match="line 1: 'z.jpg' is none of the 0 photos of this run"):
         given_faces([], read_boxes(path))
+
+
+def test_marks_to_keep_are_read_and_grouped_by_photo(written, tmp_path):
+    path = written(
+        "marks.jsonl",
+        '{"photo": "a.jpg", "box": [1, 2, 30, 4]}\n\n{"photo": "a.jpg", "box": [5, 6, 7, 8], '
+        '"page": 2}\r\n{"photo": "b.png"}\n',
+    )
+    jobs = [Job(tmp_path / name, tmp_path / "out" / name, name) for name in ("a.jpg", "b.png")]
+    assert given_marks(jobs, read_marks(path)) == {
+        "a.jpg": frozenset([(0, (1, 2, 30, 4)), (2, (5, 6, 7, 8))]),
+        "b.png": frozenset(),
+    }
+    with pytest.raises(ConfigError, match=r"line 4: 'b.png' is none of the 1 photos of this run"):
+        given_marks(jobs[:1], read_marks(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a.jpg", "line 1: expected a JSON object such as"),
+        ('{"photo": 3}', 'line 1: expected a JSON object with "photo", got'),
+        ('{"photo": "a.jpg", "box": [1, 2]}', "box: expected 4 numbers"),
+        ('{"photo": "a.jpg", "face": 1}', "expected photo, box and page, got 'face'"),
+        ('{"photo": "a.jpg", "page": -1}', "page: expected a whole number from 0, got -1"),
+        ('{"photo": "a.jpg", "page": 0.5}', "page: expected a whole number from 0, got 0.5"),
+    ],
+)
+def test_a_line_of_marks_that_makes_no_sense_is_named(line, said, written):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        read_marks(written("marks.jsonl", line))
+    with pytest.raises(ConfigError, match="--repair-keep: expected a text file, .*nowhere"):
+        read_marks(written("marks.jsonl", line).parent / "nowhere")

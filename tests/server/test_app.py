@@ -232,6 +232,7 @@ def test_a_face_is_not_restored_with_other_weights_than_its_photo(served, output
         ({"act": "keep", "key": TWO, "face": 2}, "expected a face from 0 to 1, got 2"),
         ({"act": "again", "key": TWO, "face": "0"}, "expected the number of a face"),
         ({"act": "left", "key": TWO}, "no face of it was left alone"),
+        ({"act": "mark", "key": TWO, "face": 0}, "expected the number of a mark, got 0"),
         ([1], "expected a JSON object"),
         (b"{", "expected JSON"),
         (b"[" * 60000, "expected JSON"),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from faceren.images import write_png
 from faceren.runs.manifest import read_manifest
+from tests.marked import scratched_run, still_there
 from tests.pages.browser import AXE, CHROMIUM, needs_chromium, serious
 from tests.runs import make_run
 
@@ -178,3 +179,28 @@ def test_axe_finds_nothing_serious(serve, browser, tmp_path, scheme, width):
     page.locator("#undo:enabled").wait_for()
     assert serious(page) == []
     context.close()
+
+
+def test_marks_are_filled_and_left_at_once(serve, opened, tmp_path):
+    out = scratched_run(tmp_path)
+    page = opened(serve(out))
+    marks = page.locator(".marks")
+    marks.locator("summary").click()
+    marks.get_by_role("button", name="Fill the ticked marks of a.png").click()
+    said(page, "its marks are filled")
+    assert still_there(out) == (False, False)
+    assert "filled" in marks.locator("summary").inner_text()
+    ticks = marks.locator("ul input")
+    marks.locator("summary").click()
+    assert not AXE or serious(page) == []
+    ticks.last.uncheck()
+    said(page, "the marks that are ticked are filled")
+    assert sorted(still_there(out)) == [False, True]
+    assert [tick.is_checked() for tick in ticks.all()] == [True, False]
+    mask = (out / "masks" / "a.png.png").read_bytes()
+    page.locator("#undo").click()
+    said(page, "as it was before")
+    assert still_there(out) == (False, False)
+    assert (out / "masks" / "a.png.png").read_bytes() != mask
+    marks.locator("summary").click()
+    assert [tick.is_checked() for tick in ticks.all()] == [True, True]

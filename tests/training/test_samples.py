@@ -9,7 +9,15 @@ import torch
 from faceren.errors import ImageError
 from faceren.training.data import Entry, Images
 from faceren.training.recipe import DataRecipe
-from faceren.training.samples import Framing, SampleSet, Steps, build_loader, frame, to_float
+from faceren.training.samples import (
+    Framing,
+    SampleSet,
+    Steps,
+    build_loader,
+    frame,
+    to_float,
+    turned,
+)
 from tests.training.tiny import write_images
 
 RNG = np.random.default_rng(0)
@@ -170,3 +178,27 @@ def test_no_large_steps_change_no_sample():
     plain, other = (make_set(64, size=32, large_size=side, batch=2) for side in (64, 512))
     assert not any(plain.large(step) for step in range(50))
     np.testing.assert_array_equal(plain[5][0], other[5][0])
+
+
+def test_turns_are_by_quarters_and_change_no_sample_without_them():
+    quarter = frame(PHOTO, Framing(1.0, quarters=1), 64)
+    np.testing.assert_array_equal(quarter, np.rot90(PHOTO))
+    plain = make_set(64, size=32, crops=1.0)
+    same = replace(plain, recipe=replace(plain.recipe, turns=0.0))
+    np.testing.assert_array_equal(plain[3][0], same[3][0])
+    framings = []
+    for index in range(40):
+        rng = np.random.default_rng(index)
+        always = replace(plain.recipe, turns=1.0)
+        framing, _ = replace(plain, recipe=always)._framing(rng, PHOTO, 32, crop=True)
+        framings.append(framing.quarters)
+    assert set(framings) == {1, 2, 3}
+
+
+def test_views_are_the_samples_turned_by_a_quarter_more_each():
+    images = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
+    views = turned(images, 3)
+    assert views.shape == (6, 3, 4, 4)
+    assert torch.equal(views[:2], images)
+    assert torch.equal(views[2:4], images.rot90(1, (2, 3)))
+    assert torch.equal(views[4:], images.flip((2, 3)))

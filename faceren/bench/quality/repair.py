@@ -22,14 +22,16 @@ from faceren.degradation.sampler import Sampler
 from faceren.degradation.tears import Cracks
 from faceren.degradation.wear import Crease, Dust, Scratches
 from faceren.faces.detection import detect_faces
-from faceren.faces.face import Face
 from faceren.images import read_rgb
+from faceren.images.orientation import stored_raster
 from faceren.images.page import Page
 from faceren.restoration.repair.fill import bridged, filled
-from faceren.restoration.repair.finder import Marked, load_finder
-from faceren.restoration.repair.gates import AUTO, STRONG, Thresholds, components_of, zones_of
+from faceren.restoration.repair.finder import load_finder
+from faceren.restoration.repair.gates import AUTO, STRONG, zones_of
 from faceren.restoration.repair.mask import mask_of
 from faceren.restoration.repair.repair import DILATION
+from faceren.restoration.repair.sighting import Sighting, sighted
+from faceren.restoration.repair.texture import no_photo
 
 WIDTHS = (1, 2, 5, 12)
 """Pixels."""
@@ -129,9 +131,9 @@ def found_marks(pictures: Sequence[Rgb8], kind: str, width: int) -> Iterator[Fou
         wear = Degradation("worn", (_drawn(sampler, kind, width),))
         worn = apply_traced(apply(clean, tone), wear)
         truth = (worn.marks != Mark.NONE) & (worn.marks != NEITHER)
-        marked, faces = looked_at(worn.image)
-        for mode, thresholds in MODES.items():
-            counts[mode] += _counted(found_in(worn.image, marked, faces, thresholds), truth)
+        seen = looked_at(worn.image)
+        for mode in MODES:
+            counts[mode] += _counted(found_in(seen, mode), truth)
     for mode, figures in counts.items():
         right, found, hit, there = map(int, figures)
         precision, recall = right / max(1, found), hit / max(1, there)
@@ -144,12 +146,12 @@ def false_alarms(pictures: Sequence[Rgb8]) -> Iterator[FalseAlarms]:
     shares: dict[str, list[float]] = {mode: [] for mode in MODES}
     inside, count = dict.fromkeys(MODES, 0), 0
     for clean in pictures:
-        marked, faces = looked_at(clean)
-        count += len(faces)
-        for mode, thresholds in MODES.items():
-            mask = found_in(clean, marked, faces, thresholds)
+        seen = looked_at(clean)
+        count += len(seen.faces)
+        for mode in MODES:
+            mask = found_in(seen, mode)
             shares[mode].append(float(mask.mean()))
-            inside[mode] += int((mask & _protected(faces, mask.shape)).sum())
+            inside[mode] += int((mask & protected(seen)).sum())
     for mode, values in shares.items():
         flagged, worst = float(np.mean(values)), max(values)
         yield FalseAlarms(mode, flagged, worst, inside[mode], count, len(values))
@@ -168,17 +170,17 @@ def fillings(pictures: Sequence[Rgb8]) -> Iterator[Filling]:
             yield Filling(method, width, float(np.mean(values)), len(values))
 
 
-def looked_at(image: Rgb8) -> tuple[Marked, list[Face]]:
+def looked_at(image: Rgb8) -> Sighting:
     """Return what the detector of marks and that of faces see in a picture."""
-    return load_finder().marked(Page(image, "rgb")), detect_faces(image)
+    return sighted(Page(image, "rgb"), load_finder(), image, detect_faces(image))
 
 
-def found_in(
-    image: Rgb8, marked: Marked, faces: Sequence[Face], thresholds: Thresholds
-) -> NDArray[np.bool_]:
+def found_in(seen: Sighting, mode: str) -> NDArray[np.bool_]:
     """Return the pixels that would be filled, (H, W)."""
-    parts = [p for p in components_of(marked, image, faces, thresholds) if not p.left]
-    return np.asarray(mask_of(parts, image.shape[:2], DILATION) > 0)
+    if mode == "auto" and no_photo(seen.image):
+        return np.zeros(seen.shape, bool)
+    parts = [part for part in seen.components(MODES[mode]) if not part.left]
+    return np.asarray(mask_of(parts, seen.shape, DILATION) > 0)
 
 
 def _counted(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -188,11 +190,12 @@ def _counted(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.i
     return np.array([(found & wide).sum(), found.sum(), (found & truth).sum(), truth.sum()])
 
 
-def _protected(faces: Sequence[Face], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    zone = np.zeros(shape, np.uint8)
-    for x, y, radius in (circle for face in faces for circle in zones_of(face)):
+def protected(seen: Sighting) -> NDArray[np.bool_]:
+    """Return the pixels in eyes, noses and mouths, (H, W)."""
+    zone = np.zeros(seen.image.shape[:2], np.uint8)
+    for x, y, radius in (circle for face in seen.faces for circle in zones_of(face)):
         cv2.circle(zone, (round(x), round(y)), round(radius), 1, cv2.FILLED)
-    return np.asarray(zone > 0)
+    return np.asarray(stored_raster(zone, seen.way) > 0)
 
 
 def _drawn(sampler: Sampler, kind: str, width: int) -> Any:

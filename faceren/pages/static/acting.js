@@ -16,12 +16,13 @@ function counted(number, one, many = `${one}s`) {
 
 function decisionOn(photo) {
   const faces = photo.faces.flatMap((face, index) => (face.reverted ? [index] : []));
-  return { mark: photo.mark, keep: photo.status === "reverted", faces, left: [], again: "" };
+  return { mark: photo.mark, keep: photo.status === "reverted", faces, left: [], again: "", marks: null, fill: false };
 }
 
-function decide(photo, change) {
+function decide(photo, change, mark) {
   if (change.faces) decideFace(photo, change.faces);
   else if (change.left?.length) act(photo, "left", change.left.at(-1));
+  else if (mark !== undefined) act(photo, "mark", mark);
   else if (change.again) act(photo, change.again);
   else if (change.keep) act(photo, "keep");
   else if (change.keep === false) act(photo, "again");

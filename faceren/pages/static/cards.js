@@ -222,6 +222,7 @@ function makeCard(photo) {
   left.hidden = !photo.left.length;
   left.querySelector("summary").textContent = counted(photo.left.length, "face left alone", "faces left alone");
   left.querySelector("ul").append(...photo.left.map((face, index) => leftItem(photo, face, index, redraw)));
+  fillMarks(card, photo);
   fillChoices(card, photo, redraw);
   redraw();
   return card;

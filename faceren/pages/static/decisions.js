@@ -16,13 +16,13 @@ function loadDecisions() {
 }
 
 function decisionOn(photo) {
-  const none = { mark: photo.mark, keep: false, faces: [], left: [], again: "" };
+  const none = { mark: photo.mark, keep: false, faces: [], left: [], again: "", marks: null, fill: false };
   return { ...none, ...decisions.get(photo.key) };
 }
 
 function decide(photo, change) {
   const made = { ...decisionOn(photo), ...change };
-  if (made.keep || made.faces.length || made.left.length || made.again) decisions.set(photo.key, made);
+  if (made.keep || made.faces.length || made.left.length || made.again || made.marks || made.fill) decisions.set(photo.key, made);
   else decisions.delete(photo.key);
   storeDecisions();
 }
@@ -49,6 +49,8 @@ function showDecisions() {
   if (faces) parts.push(`${counted(faces, "face")} to keep as ${faces === 1 ? "it was" : "they were"}`);
   if (again) parts.push(`${counted(again, "photo")} to restore again`);
   if (left) parts.push(`${counted(left, "face")} to restore all the same`);
+  const filled = all.filter((made) => made.marks || made.fill).length;
+  if (filled) parts.push(`${counted(filled, "photo")} whose marks to fill as ticked`);
   document.getElementById("decided").textContent = parts.join(", ");
   document.getElementById("decisions").hidden = all.length === 0;
 }
@@ -61,16 +63,25 @@ function listLine(key, face) {
 }
 
 function exportedLists() {
-  const lists = { keep: [], weaker: [], stronger: [], faces: [] };
+  const lists = { keep: [], weaker: [], stronger: [], faces: [], marks: [] };
   const photos = new Map(page.photos.map((photo) => [photo.key, photo]));
   for (const [key, made] of decisions) {
     if (made.keep) lists.keep.push(listLine(key));
     else lists.keep.push(...made.faces.map((face) => listLine(key, face)));
     if (made.again) lists[made.again].push(listLine(key));
     const places = (made.left ?? []).map((index) => photos.get(key).left[index]).filter(Boolean);
+    if (made.marks || made.fill) lists.marks.push(...markLines(photos.get(key)));
     lists.faces.push(...places.map(({ box }) => JSON.stringify({ photo: key, box })));
   }
   return Object.entries(lists).filter(([, lines]) => lines.length);
+}
+
+// A line for each mark that is to stay; one without a box if there is none.
+function markLines(photo) {
+  const stay = new Set(untickedMarks(photo));
+  const parts = photo.marks.parts.filter((part) => stay.has(part.index));
+  if (!parts.length) return [JSON.stringify({ photo: photo.key })];
+  return parts.map(({ box, page: number }) => JSON.stringify({ photo: photo.key, box, page: number - 1 }));
 }
 
 const LISTS = {
@@ -78,6 +89,7 @@ const LISTS = {
   weaker: ["Restore again, weaker", "weaker.txt"],
   stronger: ["Restore again, stronger", "stronger.txt"],
   faces: ["Restore these faces, too", "faces.jsonl"],
+  marks: ["Marks to leave as they are", "marks.jsonl"],
 };
 
 function saveFile(name, text) {

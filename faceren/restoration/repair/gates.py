@@ -5,7 +5,7 @@ what it failed is written down. Shape letters: H and W pixels of the page, h and
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from faceren.config import Mark
 from faceren.faces.face import Face
 from faceren.images import Box
 from faceren.restoration.repair.finder import Marked
+from faceren.restoration.repair.texture import detail_around
 
 DENSE = 0.04
 """Share of a neighbourhood that candidates cover, from which each has to be more certain: a beard,
@@ -37,6 +38,8 @@ LONG = 3.0
 """Length over width from which a mark is a line."""
 ACROSS = 0.6
 """Length of a straight line, as a share of the shorter side, from which it is a crease."""
+BUSY = 0.12
+"""Share of fine details around a mark from which it may be one of them: foliage, gravel, hair."""
 INSIDE_ZONE = 0.35
 """Share of a component in eyes, nose or mouth from which it is part of the face."""
 ZONES = (0.42, 0.42, 0.34, 0.34, 0.34)
@@ -57,10 +60,12 @@ class Thresholds:
     """In all of it."""
     dense: int
     """Somewhere in a component among many."""
+    busy: float = BUSY
+    """Share of fine details around a component beyond which it stays."""
 
 
 AUTO = Thresholds(certain=253, likely=190, dense=255)
-STRONG = Thresholds(certain=217, likely=128, dense=242)
+STRONG = Thresholds(certain=217, likely=128, dense=242, busy=1.0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def components_of(
         thresholds: How certain it has to be.
     """
     candidates = (marked >= thresholds.likely).astype(np.uint8)
-    crowd = _crowd(candidates)
+    crowd, detail = _crowd(candidates), detail_around(image, candidates)
     zones = [zone for face in faces for zone in zones_of(face)]
     outlines, _ = cv2.findContours(candidates, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     found = []
@@ -108,7 +113,11 @@ def components_of(
         if surest >= thresholds.certain and pixels.sum() >= SMALLEST:
             found.append(((x, y, x + w, y + h), pixels, surest))
     for box, pixels, surest in sorted(found, key=lambda one: one[0][1::-1]):
-        yield _judged(box, pixels, surest, image, candidates, crowd, zones, thresholds)
+        part = _judged(box, pixels, surest, image, candidates, crowd, zones, thresholds)
+        busy = _median_of(detail, box, pixels, image.shape[:2])
+        if not part.left and busy > thresholds.busy:
+            part = replace(part, left=f"busy: fine detail around it ({busy:.0%})")
+        yield part
 
 
 def zones_of(face: Face) -> list[tuple[float, float, float]]:
@@ -246,6 +255,18 @@ def _crowd(candidates: NDArray[np.uint8]) -> Plane:
     down, across = (max(1, length // side) for length in candidates.shape)
     share = cv2.resize(candidates * 255, (across, down), interpolation=cv2.INTER_AREA)
     return np.asarray(share / 255, np.float32)
+
+
+def _median_of(plane: Plane, box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> float:
+    """Return the median of a small plane of the page over the pixels of a component."""
+    rows, columns = np.nonzero(pixels)
+    places = [
+        ((at + start) * length // full).clip(0, length - 1)
+        for at, start, length, full in zip(
+            (rows, columns), box[1::-1], plane.shape, shape, strict=True
+        )
+    ]
+    return float(np.median(plane[places[0], places[1]]))
 
 
 def _around(crowd: Plane, box: Box, shape: tuple[int, int]) -> float:

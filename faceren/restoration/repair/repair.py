@@ -7,8 +7,8 @@ listed and stays; a photo that seems to be all marks is not touched.
 import glob
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -20,12 +20,15 @@ from faceren.config import Mark
 from faceren.errors import ImageError
 from faceren.faces.face import Face
 from faceren.files import sha256_of
-from faceren.images import Photo
+from faceren.images import Box, Photo
 from faceren.images.page import Page
 from faceren.restoration.repair.fill import filled_bands
 from faceren.restoration.repair.finder import MarkFinder, load_finder
-from faceren.restoration.repair.gates import AUTO, STRONG, Component, components_of
+from faceren.restoration.repair.gates import AUTO, STRONG, Component
 from faceren.restoration.repair.mask import Kinds, mask_of, read_mask
+from faceren.restoration.repair.sighting import sighted
+from faceren.restoration.repair.texture import no_photo
+from faceren.runs.folder import mask_key
 
 MOST = 0.15
 """Share of a page beyond which ``auto`` does not believe its own mask."""
@@ -35,6 +38,8 @@ DILATION = 1
 """Pixels by which a mark is widened before it is filled."""
 LISTED = 500
 """Components that a line of the manifest lists, the largest; all are in the mask."""
+KEPT = "kept: a person wants it so"
+"""Why a mark stays that a person has named."""
 FindFaces = Callable[[Rgb8], Sequence[Face]]
 
 
@@ -95,6 +100,8 @@ class Repairer:
     """``suggest``, ``auto`` or ``strong``; ``off``: only with given masks."""
     masks: Path | None = None
     """Folder of masks that are obeyed, see ``given_mask``."""
+    kept: Mapping[str, frozenset[tuple[int, Box]]] = field(default_factory=dict)
+    """Marks that stay as they are, by the keys of the photos: page and box."""
 
     @property
     def finder(self) -> MarkFinder:
@@ -141,7 +148,8 @@ class Repairer:
             place = self.masks / key
             further = place.parent.glob(f"{glob.escape(place.name)}.[1-9]*.png")
             hashes += [f"{path.name} {sha256_of(path)}" for path in sorted(further)]
-        return "|".join(["", weights, *hashes])
+        kept = [str(sorted(self.kept[key]))] if key in self.kept else []
+        return "|".join(["", weights, *hashes, *kept])
 
     def repaired(
         self, photo: Photo, key: str, find_faces: FindFaces
@@ -163,7 +171,8 @@ class Repairer:
             given = self.given_mask(key, number)
             if given is None and self.mode == "off":
                 continue
-            repair = self._given(page, given) if given else self._found(page, find_faces)
+            kept = [box for place, box in self.kept.get(key, ()) if place == number]
+            repair = self._given(page, given) if given else self._found(page, find_faces, kept)
             if repair.filled:
                 changes = filled_bands(page, repair.kinds > 0)
                 photo = photo.merged(changes, number)
@@ -184,32 +193,35 @@ class Repairer:
             return PageRepair(nothing, (), filled=False, given=True, note=note)
         return PageRepair(kinds, tuple(_parts(kinds)), filled=bool(share > 0), given=True)
 
-    def _found(self, page: Page, find_faces: FindFaces) -> PageRepair:
-        """Return what the detector and the gates find."""
-        image = page.upright_uint8()
-        marked = self.finder.marked(page)
-        thresholds = STRONG if self.mode == "strong" else AUTO
-        parts = tuple(components_of(marked, image, find_faces(image), thresholds))
-        del marked
+    def _found(self, page: Page, find_faces: FindFaces, kept: Sequence[Box]) -> PageRepair:
+        """Return what the detector and the gates find, but for what a person wants kept."""
+        image, strong = page.upright_uint8(), self.mode == "strong"
+        if not strong and (why := no_photo(image)):
+            nothing = np.zeros(image.shape[:2], np.uint8)
+            note = f"it has {why}: marks are not looked for; --repair strong looks all the same"
+            return PageRepair(nothing, (), filled=False, note=note)
+        seen = sighted(page, self.finder, image, find_faces(image))
+        parts = tuple(
+            replace(part, left=KEPT) if part.box in kept else part
+            for part in seen.components(STRONG if strong else AUTO)
+        )
         kinds = mask_of([part for part in parts if not part.left], image.shape[:2], DILATION)
         share = np.count_nonzero(kinds) / kinds.size
+        note = _strays(kept, parts)
         writes = self.mode in ("auto", "strong")
-        if writes and share > MOST and self.mode == "auto":
+        if writes and share > MOST and not strong:
             note = (
                 f"{share:.0%} of the photo seems to be marked; auto fills no more than {MOST:.0%}"
             )
             return PageRepair(kinds, parts, filled=False, note=note)
-        return PageRepair(kinds, parts, filled=bool(writes and share > 0))
+        return PageRepair(kinds, parts, filled=bool(writes and share > 0), note=note)
 
 
-def mask_key(key: str, page: int = 0) -> str:
-    """Return the name of a photo's mask below the folder of masks.
-
-    Args:
-        key: The photo's output below the output folder.
-        page: Of a photo with several.
-    """
-    return f"{key}.png" if page == 0 else f"{key}.{page}.png"
+def _strays(kept: Sequence[Box], parts: Sequence[Component]) -> str:
+    """Return what to say of marks that a person wants kept and that were not found."""
+    unknown = sorted(set(kept) - {part.box for part in parts})
+    more = f" (and {len(unknown) - 1} more)" if unknown[1:] else ""
+    return f"--repair-keep: no mark was found at {list(unknown[0])}{more}" if unknown else ""
 
 
 def _parts(kinds: Kinds) -> list[Component]:

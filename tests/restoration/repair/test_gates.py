@@ -98,6 +98,20 @@ def test_among_many_each_has_to_be_more_certain() -> None:
     assert {part.left for part in judged(comb, sure=255)} == {""}
 
 
+def test_amid_fine_detail_a_mark_may_be_one_of_it() -> None:
+    image = np.full((400, 400, 3), 110, np.uint8)
+    image[::6, 200:] = 200  # the right half is striped
+    image[::6, 200:][:, ::6] = 110
+    marked = np.zeros((400, 400), np.uint8)
+    for left in (60, 300):
+        image[100:180, left : left + 3] = 240
+        marked[100:180, left : left + 3] = 255
+    plain, amid = sorted(components_of(marked, image, (), AUTO), key=lambda part: part.box)
+    assert plain.left == ""
+    assert amid.left.startswith("busy: fine detail around it (")
+    assert {part.left for part in components_of(marked, image, (), STRONG)} == {""}
+
+
 def test_zones_cover_both_eyes_and_the_mouth_and_not_the_forehead() -> None:
     def protected(x: float, y: float) -> bool:
         return any(np.hypot(x - zx, y - zy) < r for zx, zy, r in zones_of(FACE))

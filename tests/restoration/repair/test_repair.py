@@ -8,11 +8,13 @@ from PIL import Image
 
 from faceren.arrays import LUMA
 from faceren.config import Mark
+from faceren.images.orientation import stored_raster, upright_view
 from faceren.images.page import Page
 from faceren.images.photo import Photo
 from faceren.restoration.repair.finder import RIM, TILE, MarkFinder, load_finder
 from faceren.restoration.repair.mask import LEVEL, read_mask, write_mask
-from faceren.restoration.repair.repair import MOST, Repairer, mask_key
+from faceren.restoration.repair.repair import KEPT, MOST, Repairer
+from faceren.runs.folder import mask_key
 
 
 class Named:
@@ -68,8 +70,8 @@ def test_each_page_is_repaired_by_itself() -> None:
 
 def test_auto_abstains_when_all_seems_to_be_marked_and_strong_does_not() -> None:
     raster = scratched()
-    for row in range(3, 317, 12):
-        raster[row : row + 3, 4:316] = 255
+    for row in range(3, 300, 40):
+        raster[row : row + 9, 4:316] = 255
     _, (auto,) = NamingRepairer("auto").repaired(photo(raster), "a.png", nobody)
     _, (strong,) = NamingRepairer("strong").repaired(photo(raster), "a.png", nobody)
     assert auto.share > MOST
@@ -183,3 +185,46 @@ def test_the_shipped_detector_sees_a_scratch_and_pads_any_size() -> None:
     assert marked[cv2.dilate(line, np.ones((9, 9), np.uint8)) == 0].mean() < 10
     for shape in ((1, 1, 3), (7, 33, 3), (16, 1030, 3)):
         assert finder.marked(Page(np.zeros(shape, np.uint8), "rgb")).shape == shape[:2]
+
+
+def test_a_mark_that_a_person_wants_kept_stays_and_the_others_are_filled() -> None:
+    raster = scratched()
+    cv2.line(raster, (200, 150), (200, 260), (255,) * 3, 3)
+    _, (both,) = NamingRepairer("auto").repaired(photo(raster), "a.png", nobody)
+    first, second = both.components
+    kept = {"a.png": frozenset([(0, second.box)]), "b.png": frozenset([(0, first.box)])}
+    after, (one,) = NamingRepairer("auto", kept=kept).repaired(photo(raster), "a.png", nobody)
+    assert [part.left for part in one.components] == ["", KEPT]
+    changed = (after.pages[0].raster != raster).any(-1)
+    x0, y0, x1, y1 = second.box
+    assert not changed[y0:y1, x0:x1].any()
+    assert changed[first.box[1] : first.box[3], first.box[0] : first.box[2]].any()
+    assert one.note == ""
+    digests = {NamingRepairer("auto", kept=kept).digest(key) for key in ("a.png", "b.png", "c.png")}
+    assert len(digests) == 3
+
+
+def test_a_mark_to_keep_that_is_not_there_is_named() -> None:
+    kept = {"a.png": frozenset([(0, (1, 2, 3, 4)), (0, (5, 6, 7, 8))])}
+    _, (done,) = NamingRepairer("auto", kept=kept).repaired(photo(scratched()), "a.png", nobody)
+    assert done.filled
+    assert done.note == "--repair-keep: no mark was found at [1, 2, 3, 4] (and 1 more)"
+
+
+@pytest.mark.parametrize("way", range(2, 9))
+def test_a_turned_or_mirrored_photo_gets_the_turned_or_mirrored_mask(way: int) -> None:
+    raster = cv2.GaussianBlur(scratched(), (0, 0), 1)[:200, :317]
+    cv2.line(raster, (200, 90), (260, 170), (20,) * 3, 2)
+    turned = np.ascontiguousarray(stored_raster(raster, way))
+    masks = []
+    for picture in (raster, turned):
+        _, (done,) = Repairer("auto").repaired(photo(picture), "a.png", nobody)
+        masks.append(done.kinds)
+        for part in done.components:
+            x0, y0, x1, y1 = part.box
+            assert part.pixels.shape == (y1 - y0, x1 - x0)
+    one, other = masks[0], upright_view(masks[1], way)
+    assert (one > 0).sum() > 200
+    both, either = ((one > 0) & (other > 0)).sum(), ((one > 0) | (other > 0)).sum()
+    assert both / either >= 0.98
+    assert np.array_equal(one[(one > 0) & (other > 0)], other[(one > 0) & (other > 0)])
