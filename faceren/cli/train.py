@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from typer import Argument, Exit, Option
 from faceren.cli.parameters import Verbose
 from faceren.cli.screen import Screen, ScreenOptions, counted
 from faceren.commands.options import Device
+from faceren.errors import MachineError, not_installed
 from faceren.training.events import Event, Finished, Progress, Reading, Saved, Started, Validated
 
 
@@ -27,6 +29,9 @@ def train(
     shown: ScreenOptions,
 ) -> None:
     """Train a network as a recipe says; the same command resumes."""
+    # the first that is missing otherwise is torch, whose extra alone would not do
+    if find_spec("lightning_fabric") is None:
+        raise MachineError(f"train needs {not_installed('lightning_fabric')}")
     from faceren.commands import train as command
 
     events = command.train(

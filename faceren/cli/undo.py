@@ -25,16 +25,19 @@ def show_verification(output: Path, screen: Screen) -> int:
     found = verify(output)
     for problem in found.problems:
         screen.error(problem)
-    differences, states = 0, Counter[str]()
+    differences, states, without = 0, Counter[str](), 0
     for photo in screen.progress(found.results, found.total, "photos"):
         screen.item(photo.to_json())
         differences += len(photo.differences)
         states[photo.input] += 1
+        without += photo.output == "none"
         for difference in photo.differences:
             screen.error(difference)
     parts = ["all is as recorded"]
     if differences:
         parts = [counted(differences, "file differs", "files differ")]
+    if without:
+        parts.append(f"{without} failed then and {'have' if without > 1 else 'has'} no output")
     if states["gone"]:
         parts.append(counted(states["gone"], "original is not there", "originals are not there"))
     if found.problems:

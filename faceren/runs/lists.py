@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from faceren.checks import Bounds, Json, fits
-from faceren.errors import ConfigError
+from faceren.errors import ConfigError, told
 from faceren.faces.given import GivenFace
 from faceren.files import read_bounded
 from faceren.images import Box, same_name
@@ -69,8 +69,10 @@ def read_list(path: Path, option: str) -> list[Choice]:
         data = _stdin() if path == STDIN else read_bounded(path, LARGEST_LIST)
         text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        why = told(error) if isinstance(error, OSError) else f"{path}: {error}"
+        stdin = f"; {option} - reads the lines from stdin" * isinstance(error, FileNotFoundError)
         raise ConfigError(
-            f"{option}: expected a text file with one photo a line, {path}: {error}"
+            f"{option}: expected a text file with one photo a line, {why}{stdin}"
         ) from error
     found = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -120,7 +122,7 @@ def photos_only(choices: Iterable[Choice]) -> list[Choice]:
         if choice.face is not None:
             raise ConfigError(
                 f"{choice.place}: expected photos, got face {choice.face + 1} of {choice.name!r}; "
-                f"a photo is restored whole"
+                f"a photo is restored whole (faceren open OUT restores one face of it)"
             )
         whole.append(choice)
     return whole
@@ -143,8 +145,11 @@ def resolved(
     for choice in choices:
         if same_name(choice.name) not in keys:
             count = len(set(keys.values()))
+            name, _, number = choice.name.rpartition(" ")
+            tab = number.isdecimal() and same_name(name) in keys
             raise ConfigError(
                 f"{choice.place}: {choice.name!r} is none of the {count} photos of this run"
+                + "; a tab, not a space, parts a photo from the number of its face" * tab
             )
         key = keys[same_name(choice.name)]
         earlier = wanted.get(key, frozenset())

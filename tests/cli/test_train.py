@@ -1,5 +1,6 @@
 """What ``faceren train`` shows while it goes on."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,10 @@ def test_a_training_run_that_is_interrupted_exits_130(run, monkeypatch):
     code, _, err = run("train", "any.yaml")
     assert code == 130
     assert "interrupted at step 3" in err
+
+
+def test_without_the_libraries_of_training_its_own_extra_is_named(run, monkeypatch):
+    monkeypatch.setattr(sys.modules["faceren.cli.train"], "find_spec", lambda name: None)
+    status, _, err = run("train", "compact")
+    assert status == 4
+    assert "pip install 'faceren[train]'" in err

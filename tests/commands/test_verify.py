@@ -17,7 +17,9 @@ def test_all_is_as_recorded(output, run):
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
     status, stdout, stderr = run("restore", "--verify", output)
     assert (status, stdout) == (0, "")
-    assert stderr == f"5 photos: all is as recorded; in {output}\n"
+    assert stderr == (
+        f"5 photos: all is as recorded, 1 failed then and has no output; in {output}\n"
+    )
     assert before == {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
 
 
@@ -33,7 +35,7 @@ def test_each_difference_is_a_line(output, tmp_path, run):
         f"error: the original has changed since the run: {tmp_path}/photos/three.jpg",
         "error: view.png: the output has changed since the run",
     ]
-    assert summary == f"5 photos: 3 files differ; in {output}"
+    assert summary == (f"5 photos: 3 files differ, 1 failed then and has no output; in {output}")
     found = {line["key"]: line for line in map(json.loads, stdout.splitlines())}
     assert (found["a b/one.png"]["input"], found["a b/one.png"]["output"]) == ("same", "gone")
     assert (found["three.jpg"]["input"], found["three.jpg"]["output"]) == ("changed", "same")
@@ -44,7 +46,7 @@ def test_an_original_that_is_elsewhere_is_no_difference(output, tmp_path, run):
     (tmp_path / "photos").rename(tmp_path / "moved")
     status, _, stderr = run("restore", "--verify", output)
     assert status == 0
-    assert "all is as recorded, 5 originals are not there" in stderr
+    assert "1 failed then and has no output, 5 originals are not there" in stderr
 
 
 def test_what_the_record_cannot_tell_is_a_difference(output, run):

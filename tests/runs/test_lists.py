@@ -75,6 +75,18 @@ def test_a_name_that_is_no_photo_is_said_with_file_and_line(tmp_path):
         resolved(choices, {"a": "a", "b": "b", "photos/b": "b"})
 
 
+def test_a_space_in_place_of_the_tab_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="'a 2' is none of the 2 photos of this run; a tab, not"):
+        resolved(written(tmp_path, "a 2\n"), {"a": "a", "b 2": "b 2"})
+    assert resolved(written(tmp_path, "b 2\n"), {"a": "a", "b 2": "b 2"}) == {"b 2": None}
+
+
+def test_a_list_that_is_not_there_says_how_to_do_without(tmp_path):
+    expected = "/none: No such file or directory; --revert - reads the lines from stdin"
+    with pytest.raises(ConfigError, match=expected):
+        read_list(tmp_path / "none", "--revert")
+
+
 def test_a_list_picks_by_output_or_input_and_names_strangers():
     keys = ("a/c.jpg", "b.png", "d.png")
     jobs = [Job(Path("photos", key), Path("out", key), key) for key in keys]
