@@ -6,6 +6,7 @@ from skimage import data
 
 from faceren.bench.output.report import Report
 from faceren.bench.quality.suite import Quality
+from faceren.bench.request import Request
 from faceren.images import write_png
 from faceren.metrics.results import MetricResult
 
@@ -22,6 +23,17 @@ def faces(tmp_path, photo) -> Path:
     write_png(tmp_path / "faces" / "a.png", photo)
     write_png(tmp_path / "faces" / "more" / "b.png", np.ascontiguousarray(photo[:, ::-1]))
     return tmp_path / "faces"
+
+
+@pytest.fixture
+def request_for(faces, tmp_path):
+    """Make a request for two faces of 64 pixels, without noise from devices."""
+
+    def make(**changes):
+        known = {"clean": faces, "output": tmp_path / "b", "tasks": ("denoise",), "size": 64}
+        return Request(**known | {"metrics": ("psnr",), "device": "cpu"} | changes)
+
+    return make
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Checkpoints that faceren loads, as methods: our networks, and those of other papers."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,14 +7,13 @@ import torch
 
 from faceren.arrays import Rgb8
 from faceren.assets import model_path, packaged_peers, shipped_models
-from faceren.bench.quality.methods import Kind, Method, each_face, network, stem_of
+from faceren.bench.quality.methods import Kind, Method, digest_of, each_face, network, stem_of
 from faceren.bench.request import RUNS, TASKS, Request, short_name
 from faceren.checkpoint import load_checkpoint
 from faceren.checks import Json
 from faceren.config import Architecture, BaselineConfig
 from faceren.degradation import resize
 from faceren.errors import ConfigError, ImageError
-from faceren.files import sha256_of
 from faceren.images import Found, find_images, read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer, load_restorer
 from faceren.training.folder import RunFolder
@@ -106,10 +104,9 @@ class Guided:
     @property
     def settings(self) -> str:
         """Return what decides its pixels: the weights and the guides."""
-        guides = [] if self.guides is None else [self.guides]
-        files = [(stem_of(found), sha256_of(found.path)) for found in find_images(guides)]
+        guides = "" if self.guides is None else digest_of(self.guides)
         loaded = self.restorer.checkpoint
-        return json.dumps([loaded.sha256, self.restorer.computed, torch.__version__, files])
+        return f"{loaded.sha256} {self.restorer.computed} {torch.__version__} {guides}"
 
     def renew(self, damaged: Path, output: Path, *, overwrite: bool = False) -> Path:
         """Restore every image of a folder, but for those that an earlier run has done.

@@ -157,8 +157,7 @@ class Elsewhere:
     @property
     def settings(self) -> str:
         """Return what decides its pixels: the files."""
-        files = [(key, sha256_of(found.path)) for key, found in self._found().items()]
-        return json.dumps(files)
+        return digest_of(self.results)
 
     def strays(self, damaged: Path) -> list[str]:
         """Return the paths of results that belong to no degraded face."""
@@ -198,6 +197,12 @@ class Elsewhere:
         return {stem_of(found): found for found in find_images([self.results])}
 
 
+def digest_of(folder: Path) -> str:
+    """Return 16 hexadecimal digits that change with any name or byte of a folder's images."""
+    files = [(stem_of(found), sha256_of(found.path)) for found in find_images([folder])]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+
+
 def stem_of(found: Found) -> str:
     """Return the path of a face below its folder, without suffix, whatever its Unicode form."""
     return same_name(found.relative.with_suffix("").as_posix())
@@ -213,10 +218,11 @@ def each_face(
 ) -> Path:
     """Write what a method makes of each image, and what it says of it, with a manifest."""
     done = {} if overwrite else earlier_run(output, "restore").items
-    settings = hashlib.sha256(method.settings.encode()).hexdigest()[:16]
+    how = method.settings  # may take the hash of many files
+    settings = hashlib.sha256(how.encode()).hexdigest()[:16]
     # as "restore" says it, evaluate finds the way back to the clean faces
     header = {"tool": f"faceren {faceren.__version__}", "command": "restore"}
-    header |= {"model": method.name, "method": method.settings}
+    header |= {"model": method.name, "method": how}
     with ManifestWriter(output / MANIFEST_NAME, header) as writer:
         for found in find_images([damaged]):
             job = Job(found.path, output / found.relative, found.relative.as_posix())

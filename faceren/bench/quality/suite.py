@@ -218,7 +218,7 @@ def quality_suite(request: Request) -> Iterator[Row | Scored]:
         for method in methods:
             if isinstance(method, Elsewhere) and (strays := method.strays(suite.damaged)):
                 yield LeftOut(
-                    f"{len(strays)} results of {method.name} on {task}",
+                    f"some results of {method.name} on {task}, {len(strays)} in all",
                     f"no degraded face has such a name: {', '.join(strays[:3])}",
                 )
             yield from suite.scores(method)

@@ -8,7 +8,6 @@ from safetensors.torch import load_file, save_file
 from faceren.assets import DEFAULT_MODEL, model_path, models_dir, packaged_peers
 from faceren.bench.quality.baselines import TITLES, Guided, checkpoint_method, named_models
 from faceren.bench.quality.suite import Quality, candidates, quality_suite
-from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
 from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.config import PUBLISHED_SHAPES, BaselineConfig
@@ -25,15 +24,6 @@ def save(path, architecture):
     network = Baseline(BaselineConfig(architecture=architecture, **BASELINES[architecture]))
     save_checkpoint(path, network, info=CheckpointInfo(name=architecture), half=False)
     return path
-
-
-@pytest.fixture
-def request_for(faces, tmp_path):
-    def make(**changes):
-        known = {"clean": faces, "output": tmp_path / "b", "tasks": ("denoise",), "size": 64}
-        return Request(**known | {"metrics": ("psnr",), "device": "cpu"} | changes)
-
-    return make
 
 
 def rows_of(request):

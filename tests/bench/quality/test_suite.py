@@ -11,21 +11,11 @@ from faceren.assets import DEFAULT_MODEL
 from faceren.bench.quality import suite as module
 from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import Quality, candidates, face_set, quality_suite
-from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
 from faceren.commands.evaluate import Scored
 from faceren.degradation import resize
 from faceren.errors import ConfigError, FaceError, MachineError, NothingToDoError
 from faceren.images import find_images, read_rgb
-
-
-@pytest.fixture
-def request_for(faces, tmp_path):
-    def make(**changes):
-        known = {"clean": faces, "output": tmp_path / "b", "tasks": ("denoise",), "size": 64}
-        return Request(**known | {"metrics": ("psnr",), "device": "cpu"} | changes)
-
-    return make
 
 
 def rows_of(request):
@@ -124,7 +114,8 @@ def test_a_result_too_many_is_named(request_for, elsewhere):
     rows = list(rows_of(request_for(results=(f"x={elsewhere}",))))
     line = next(row.line() for row in rows if isinstance(row, LeftOut))
     assert (
-        line == "left out: 1 results of x on denoise (no degraded face has such a name: zebra.png)"
+        line
+        == "left out: some results of x on denoise, 1 in all (no degraded face has such a name: zebra.png)"
     )
     assert [row.n for row in rows if isinstance(row, Quality) and row.method == "x"] == [2]
 
