@@ -113,10 +113,8 @@ def test_a_result_too_many_is_named(request_for, elsewhere):
     Image.new("RGB", (64, 64)).save(elsewhere / "denoise" / "zebra.png")
     rows = list(rows_of(request_for(results=(f"x={elsewhere}",))))
     line = next(row.line() for row in rows if isinstance(row, LeftOut))
-    assert (
-        line
-        == "left out: some results of x on denoise, 1 in all (no degraded face has such a name: zebra.png)"
-    )
+    assert line.startswith("left out: some results of x on denoise, 1 in all (no degraded face")
+    assert line.endswith(": zebra.png)")
     assert [row.n for row in rows if isinstance(row, Quality) and row.method == "x"] == [2]
 
 
