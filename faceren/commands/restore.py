@@ -32,7 +32,7 @@ from faceren.runs.lists import (
 )
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
-from faceren.runs.resume import check_originals, earlier_run, set_aside
+from faceren.runs.resume import check_originals, earlier_run, restored_before, set_aside
 
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
@@ -54,7 +54,8 @@ class RestoreRun:
     left_out: tuple[Path, ...] = ()
     """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
-    """Lines of the folder's manifest that are damaged and were left out, and masks of no photo."""
+    """What should be looked at first: damaged lines of the folder's manifest, which were left out,
+    masks of no photo, photos that were restored before."""
 
 
 def restore(
@@ -114,7 +115,8 @@ def restore(
     results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header, mark)
     left_out = tuple(found.path for found in others if found.path.name not in OURS)
     strays = repairer.strays([job.key for job in jobs]) if repairer else []
-    return RestoreRun(len(jobs), shipped, results, left_out, (*recorded.problems, *strays))
+    problems = (*recorded.problems, *strays, *restored_before(jobs))
+    return RestoreRun(len(jobs), shipped, results, left_out, problems)
 
 
 def repairer_of(
