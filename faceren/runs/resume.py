@@ -10,19 +10,33 @@ from faceren.images import shown
 from faceren.runs.folder import STALE_DIR, inside
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest
 from faceren.runs.plan import Job
+from faceren.runs.shards import RECORD_SUFFIX, Shard, check_merged
 
 LARGEST_MANIFEST = 2**28
 """Bytes of a manifest that is looked at for a hint alone: some 150,000 photos."""
 
 
-def earlier_run(output: Path, command: str) -> Manifest:
+def earlier_run(output: Path, command: str, shard: Shard | None = None) -> Manifest:
     """Return the manifest of earlier runs of a command into a folder; empty if there is none.
 
+    Args:
+        output: The folder.
+        command: The command.
+        shard: The part of a run that is to be done: what it has recorded counts, too.
+
     Raises:
-        ConfigError: If the folder holds the manifest of another command.
+        ConfigError: If the folder holds the manifest of another command, or records of parts of a
+            run that this is none of.
     """
+    check_merged(output, shard)
     path = output / MANIFEST_NAME
     manifest = read_manifest(path) if path.exists() else Manifest()
+    if shard is not None and (own := shard.place(output, RECORD_SUFFIX)).exists():
+        part = read_manifest(own)
+        manifest.header = part.header
+        manifest.items |= part.items
+        manifest.headers |= part.headers
+        manifest.problems += part.problems
     found = manifest.header.get("command", command)
     if found != command:
         raise ConfigError(f"-o {output} holds the manifest of {found!r}; choose another folder")
