@@ -22,10 +22,12 @@ from faceren.assets import model_path, recipe_path, samples_dir
 from faceren.bench.speed.folder import photo_folder
 from faceren.bench.speed.network import _peer, _restoring
 from faceren.commands.train import train
+from faceren.graphs.session import usable_cores
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb
 from faceren.inference import Restorer, load_restorer
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.pipeline import Pipeline
+from faceren.restoration.photo import tools_for
+from faceren.restoration.pipeline import Pipeline, automatic_workers
 from faceren.training.events import Progress
 
 BUSY, WAITING = 0.9, 0.1
@@ -47,7 +49,7 @@ class Scale:
     @property
     def photos(self) -> int:
         """Photos of the folder."""
-        return 3 if self.small else 200
+        return 2 if self.small else 200
 
     @property
     def batches(self) -> tuple[int, ...]:
@@ -162,7 +164,7 @@ def _little_memory(scale: Scale, restorer: Restorer, given: Tensor) -> Iterator[
 
 def folder_keeps_it_busy(scale: Scale) -> str:
     """While a folder of photos is restored the network works, and waits for nothing."""
-    restorer = scale.restorer("base", precision="auto")
+    restorer = scale.restorer("compact" if scale.small else "base", precision="auto")
     with tempfile.TemporaryDirectory(prefix="faceren-") as name:
         folder = Path(name)
         jobs = list(photo_folder(folder / "in", folder / "out", scale.photos))
@@ -170,7 +172,8 @@ def folder_keeps_it_busy(scale: Scale) -> str:
             restorer=restorer,
             options=RestoreOptions(),
             max_pixels=DEFAULT_MAX_PIXELS,
-            workers=max(2, len(_cores())),
+            workers=automatic_workers(restorer),
+            tools=tools_for(RestoreOptions(), restorer, None, offline=True),
         )
         pipeline.one(jobs[0])  # loads the detector and warms up
         warm, began = pipeline.timing.network, time.perf_counter()
@@ -182,12 +185,6 @@ def folder_keeps_it_busy(scale: Scale) -> str:
     told = f"{len(jobs) / seconds:.1f} photos/s, the network works {busy:.0%} of the time"
     assert scale.small or busy >= BUSY, told
     return told
-
-
-def _cores() -> set[int]:
-    import os
-
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0, 1}
 
 
 def speed_by_batch(scale: Scale) -> str:
@@ -219,7 +216,7 @@ def _rates(scale: Scale, run: Callable[[Tensor], object], given: Tensor) -> str:
 def training_waits_for_no_data(scale: Scale) -> str:
     """A training step computes; the time it waits for images is small."""
     with tempfile.TemporaryDirectory(prefix="faceren-") as name:
-        steps, workers = (2, 0) if scale.small else (60, max(2, len(_cores()) - 2))
+        steps, workers = (1, 0) if scale.small else (60, max(2, usable_cores() - 2))
         size = 64 if scale.small else 256
         overrides = [
             *(f"data.train={samples_dir() / 'clean'}", f"data.size={size}", "data.min_side=32"),
