@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Adam, AdamW, Optimizer
 
 from faceren.errors import MachineError
@@ -226,7 +225,8 @@ class Stepper:
 @contextmanager
 def still_norms(network: nn.Module) -> Iterator[None]:
     """Keep the spectral norms of a network as they are while it is used."""
-    kept = [x.parametrizations for x in network.modules() if is_parametrized(x)]
+    found = (getattr(module, "parametrizations", None) for module in network.modules())
+    kept = [module for module in found if isinstance(module, nn.Module)]
     learning = [module.training for module in kept]
     for module in kept:
         module.eval()

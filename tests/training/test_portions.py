@@ -108,7 +108,8 @@ def test_passes_add_up_to_the_batch(kind, whole, passes, steps):
         # the first step of Adam makes whole steps even of gradients that are but rounding
         rel = 1e-5 if one is ours[0] else 1e-3
         assert other.loss == pytest.approx(one.loss, rel=rel)
-        assert other.parts == pytest.approx(one.parts, rel=rel, abs=1e-6)
+        # maps brought to unit length enlarge the rounding
+        assert other.parts == pytest.approx(one.parts, rel=max(rel, 1e-4), abs=1e-6)
         assert other.gradient == pytest.approx(one.gradient, rel=rel)
         assert one.good
     assert theirs_too.keys() == gradients.keys()
