@@ -51,6 +51,11 @@ class Run:
     name: str
     overrides: tuple[str, ...] = ()
 
+    @property
+    def path(self) -> Path:
+        """Return the recipe's file."""
+        return recipe_path(Path(self.recipe))
+
 
 def runs() -> list[Run]:
     """Return every training: each of the paper's systems, and ours on each task."""
@@ -82,7 +87,7 @@ def trained(run: Run, asked: argparse.Namespace) -> Trained:
         "validate.images=1",  # nothing is chosen by it
     )
     started, ended = None, None
-    for event in train(recipe_path(Path(run.recipe)), overrides=overrides, output=RUNS / run.name):
+    for event in train(run.path, overrides=overrides, output=RUNS / run.name):
         started = event if isinstance(event, Started) else started
         ended = event if isinstance(event, Finished) else ended
     assert isinstance(started, Started)

@@ -113,7 +113,7 @@ Made on {measured.date} by
 (`lean-…`) among them, was trained from nothing for {min(spent):.2f} to {max(spent):.2f} minutes
 of one processor's time, where their authors took days on graphics cards. Recipes, losses and sizes
 are those of `models/baselines/` and `models/lean.yaml`, which say what of each paper is missing.
-What these rows compare is how far networks come with equal data at equal cost, so early that a network
+What these rows compare is how far networks come with equal data at equal cost, so early that one
 which starts at its input is ahead of one that has to learn to draw it first. `base` and `compact`
 ship with faceren and were trained for hours, on mixed damage (their cards say on what): they are no
 part of that comparison.
