@@ -18,6 +18,7 @@ from faceren.bench.quality.suite import candidates
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
 from faceren.degradation import NATIVE_SIZE, resize
+from faceren.degradation.resampling import Filter
 from faceren.errors import ConfigError, FacerenError, MachineError, NothingToDoError
 from faceren.faces.alignment import crop_corners, crop_transform, native_side
 from faceren.faces.detection import detect_faces
@@ -106,7 +107,7 @@ def crops_suite(request: Request) -> Iterator[Row]:
     sides: dict[Path, int] = {}
     for number, patch in enumerate(patches(request.crops, limit=request.limit), start=1):
         path, side = folder / "enlarged" / f"{number:02d}.png", len(patch)
-        by = "area" if side > NATIVE_SIZE else "cubic"
+        by: Filter = "area" if side > NATIVE_SIZE else "cubic"
         write_png(path, resize(patch, height=NATIVE_SIZE, width=NATIVE_SIZE, by=by))
         sides[path] = side
     before = {path: niqe(read_rgb(path)) for path in sides}
