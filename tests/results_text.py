@@ -85,8 +85,11 @@ def page(measured: Measured) -> str:
             if rows:
                 title = f"### {TITLE_OF[task]} (`{task}`), {protocol}, N {rows[0]['n']}"
                 parts += [title, score_table(rows, measured)]
-    left_out = [f"* {row['what']}: {row['why']}" for row in measured.first["left_out"]]
+    first = measured.first
+    left_out = [f"* {row['what']}: {row['why']}" for row in first["left_out"]]
     kept = [line for line in left_out if "paper's own figures" not in line]
+    missing = [task for task in PAPER_TASKS if task not in {r["task"] for r in first["quality"]}]
+    kept += [f"* `{task}`: not asked for with `--tasks`." for task in missing]
     parts += ["## Not measured", "\n".join([NEVER, *kept])]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
