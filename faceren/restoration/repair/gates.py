@@ -16,7 +16,14 @@ from faceren.arrays import Plane, Rgb8
 from faceren.config import Mark
 from faceren.faces.face import Face
 from faceren.images import Box
-from faceren.restoration.repair.evidence import Ground, alone, gathered, ground_of, likelihood
+from faceren.restoration.repair.evidence import (
+    Evidence,
+    Ground,
+    alone,
+    gathered,
+    ground_of,
+    likelihood,
+)
 from faceren.restoration.repair.finder import Marked
 from faceren.restoration.repair.texture import detail_around
 
@@ -43,6 +50,11 @@ ZONES = (0.42, 0.42, 0.34, 0.34, 0.34)
 """Radius of what is protected around each landmark, in distances of the eyes."""
 MARGIN = 2
 """Pixels around what is protected: a mask is wider than its mark."""
+CELLS = 16
+"""Cells along the page's shorter side in which marks are counted."""
+ALL_OVER = 0.25
+"""Share of the cells with a mark from which the marks are the picture: stars, foam, a pattern. On
+worn pictures that thresholds were chosen by it was .11 at most."""
 WIDE_COMPONENT = 1 << 22
 """Pixels of a component's box beyond which it is not told from what lies inside its outline."""
 
@@ -88,6 +100,18 @@ class Component:
         return int(self.pixels.sum())
 
 
+@dataclass(frozen=True)
+class Named:
+    """A place that the detector names, and what is measured of it."""
+
+    component: Component
+    evidence: Evidence
+    contrast: float
+    """Levels by which it differs from its sides; negative if it is darker."""
+    speck: bool
+    """Whether it is a speck alone on smooth ground."""
+
+
 def components_of(
     marked: Marked, image: Rgb8, faces: Sequence[Face], strictness: Strictness
 ) -> Iterator[Component]:
@@ -99,9 +123,20 @@ def components_of(
         faces: Faces on it.
         strictness: What is asked of each.
     """
+    zones = [zone for face in faces for zone in zones_of(face)]
+    for place in named(marked, image):
+        yield _gated(place, zones, strictness, min(image.shape[:2]))
+
+
+def named(marked: Marked, image: Rgb8) -> Iterator[Named]:
+    """Yield what the detector has named, from the top.
+
+    Args:
+        marked: (H, W), probabilities.
+        image: (H, W, 3), the page as it is seen.
+    """
     candidates = (marked >= LIKELY).astype(np.uint8)
     ground, detail = ground_of(image, candidates), detail_around(image, candidates)
-    zones = [zone for face in faces for zone in zones_of(face)]
     outlines, _ = cv2.findContours(candidates, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     found = []
     for outline in outlines:
@@ -112,11 +147,21 @@ def components_of(
             found.append(((x, y, x + w, y + h), pixels, float(sure.mean()) / 255))
     for box, pixels, certainty in sorted(found, key=lambda one: one[0][1::-1]):
         busy = _median_of(detail, box, pixels, image.shape[:2])
-        part, faint, speck = _judged(ground, box, pixels, certainty, busy)
-        asked = strictness.of_specks if speck else strictness.likelihood
-        yield _gated(
-            part, faint, zones, replace(strictness, likelihood=asked), min(image.shape[:2])
-        )
+        yield _named(ground, box, pixels, certainty, busy)
+
+
+def all_over(parts: Sequence[Component], shape: tuple[int, int]) -> str:
+    """Return how marks are all over a page, as no wear is; nothing if they are not.
+
+    Args:
+        parts: All components; those that stay do not count.
+        shape: H and W of the page.
+    """
+    side = max(1, min(shape) // CELLS)
+    filled = [part.box for part in parts if not part.left]
+    cells = {((y0 + y1) // 2 // side, (x0 + x1) // 2 // side) for x0, y0, x1, y1 in filled}
+    share = len(cells) / ((shape[0] // side) * (shape[1] // side))
+    return f"marks all over ({share:.0%}), as of stars or a pattern" if share > ALL_OVER else ""
 
 
 def zones_of(face: Face) -> list[Zone]:
@@ -130,46 +175,39 @@ def zones_of(face: Face) -> list[Zone]:
     return [*zones, (float(x0 + x1) / 2, float(y0 + y1) / 2, ZONES[3] * unit)]
 
 
-def _judged(
+def _named(
     ground: Ground, box: Box, pixels: NDArray[np.bool_], certainty: float, busy: float
-) -> tuple[Component, str, bool]:
-    """Return a component; whether it is faint, in words; whether it is a speck alone."""
+) -> Named:
     padded = np.pad(pixels.astype(np.uint8), 1)
     width = 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 5).max()) - 1
     near = min(width, SPANNED)  # what is wider stays, and its other side is far to seek
     evidence, contrast = gathered(ground, box, pixels, certainty=certainty, width=near, busy=busy)
     mark = _kind(pixels, width, contrast, min(ground.image.shape[:2]))
-    sides = float(np.expm1(evidence.sides))
-    faint = f"faint: {abs(contrast):.0f} levels, its sides differ by {sides:.0f}"
-    if abs(contrast) >= max(LEAST_CONTRAST, OF_SIDES * sides):
-        faint = ""
     part = Component(box, pixels, mark, round(width, 1), likelihood(evidence))
-    return part, faint, alone(ground, box, pixels, contrast)
+    return Named(part, evidence, contrast, alone(ground, box, pixels, contrast))
 
 
-def _gated(
-    part: Component,
-    faint: str,
-    zones: Sequence[Zone],
-    strictness: Strictness,
-    short: int,
-) -> Component:
-    """Return a component with the first gate that it fails, and without what is protected."""
-    inside = _in_zones(part.box, part.pixels, zones)
-    pixels, left = part.pixels, ""
-    if part.width > WIDEST * short or part.width > SPANNED:
-        left = f"wide: {part.width:.0f} pixels"
-    elif faint:
-        left = faint
-    elif (share := float(inside[pixels].mean())) > INSIDE_ZONE:
-        left = f"face: {share:.0%} of it in eyes, nose or mouth"
-    elif part.certainty < strictness.likelihood:
-        left = f"doubtful: {part.certainty:.0%} likely a mark"
-    elif strictness.spares_faces:
-        grown = [(x, y, radius + MARGIN) for x, y, radius in zones]
-        pixels = pixels & ~_in_zones(part.box, pixels, grown)
-        left = "" if pixels.any() else "face: all of it at eyes, nose or mouth"
-    return replace(part, pixels=part.pixels if left else pixels, left=left)
+def _gated(place: Named, zones: Sequence[Zone], strictness: Strictness, short: int) -> Component:
+    """Return a component with the first gate that it fails, or without what is protected."""
+    part, contrast, sides = place.component, abs(place.contrast), np.expm1(place.evidence.sides)
+    asked = strictness.of_specks if place.speck else strictness.likelihood
+    share = float(_in_zones(part.box, part.pixels, zones)[part.pixels].mean())
+    if part.width > min(WIDEST * short, SPANNED):
+        return replace(part, left=f"wide: {part.width:.0f} pixels")
+    if contrast < max(LEAST_CONTRAST, OF_SIDES * sides):
+        left = f"faint: {contrast:.0f} levels, its sides differ by {sides:.0f}"
+        return replace(part, left=left)
+    if share > INSIDE_ZONE:
+        return replace(part, left=f"face: {share:.0%} of it in eyes, nose or mouth")
+    if part.certainty < asked:
+        return replace(part, left=f"doubtful: {part.certainty:.0%} likely a mark")
+    if not strictness.spares_faces:
+        return part
+    grown = [(x, y, radius + MARGIN) for x, y, radius in zones]
+    pixels = part.pixels & ~_in_zones(part.box, part.pixels, grown)
+    if not pixels.any():
+        return replace(part, left="face: all of it at eyes, nose or mouth")
+    return replace(part, pixels=pixels)
 
 
 def _pixels(part: NDArray[np.uint8], outline: NDArray[np.int32]) -> NDArray[np.bool_]:

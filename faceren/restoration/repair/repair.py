@@ -24,7 +24,7 @@ from faceren.images import Box, Photo
 from faceren.images.page import Page
 from faceren.restoration.repair.fill import filled_bands
 from faceren.restoration.repair.finder import MarkFinder, load_finder
-from faceren.restoration.repair.gates import AUTO, STRONG, Component
+from faceren.restoration.repair.gates import AUTO, STRONG, Component, all_over
 from faceren.restoration.repair.mask import Kinds, mask_of, read_mask
 from faceren.restoration.repair.sighting import sighted
 from faceren.restoration.repair.texture import no_photo
@@ -209,6 +209,9 @@ class Repairer:
         share = np.count_nonzero(kinds) / kinds.size
         note = _strays(kept, parts)
         writes = self.mode in ("auto", "strong")
+        if not strong and (why := all_over(parts, image.shape[:2])):
+            note = f"it has {why}: auto fills none of them; --repair strong does"
+            return PageRepair(kinds, parts, filled=False, note=note)
         if writes and share > MOST and not strong:
             note = (
                 f"{share:.0%} of the photo seems to be marked; auto fills no more than {MOST:.0%}"
