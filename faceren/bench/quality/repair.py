@@ -30,7 +30,6 @@ from faceren.restoration.repair.fill import bridged, filled
 from faceren.restoration.repair.finder import load_finder
 from faceren.restoration.repair.gates import AUTO, STRONG, all_over, zones_of
 from faceren.restoration.repair.mask import mask_of
-from faceren.restoration.repair.repair import DILATION
 from faceren.restoration.repair.sighting import Sighting, sighted
 from faceren.restoration.repair.texture import no_photo
 
@@ -183,7 +182,7 @@ def found_in(seen: Sighting, mode: str) -> NDArray[np.bool_]:
     parts = [part for part in seen.components(MODES[mode]) if not part.left]
     if mode == "auto" and all_over(parts, seen.shape):
         return np.zeros(seen.shape, bool)
-    return np.asarray(mask_of(parts, seen.shape, DILATION) > 0)
+    return np.asarray(mask_of(parts, seen.shape) > 0)
 
 
 def _counted(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.int64]:

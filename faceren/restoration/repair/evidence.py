@@ -31,6 +31,14 @@ SMOOTH = 6.0
 """Levels from their median within which 95 % of smooth ground is."""
 STANDS_OUT = 2.0
 """A speck differs from its ground so many times as much as all but 1 % of the ground does."""
+RIM = 1
+"""Pixels by which a mark is wider than what the detector names: half of its rim is not named."""
+WIDEST_RIM = 4
+"""The same of a mark around which a scanner's sharpening has drawn a halo."""
+HALO = 3.0
+"""Levels by which a ring around a mark differs from the ground beyond, from which it is halo."""
+BEYOND = 6.0
+"""Sigma in pixels of the Gaussian by which that ground is found."""
 BAND = 256
 """Rows that are looked at together."""
 
@@ -162,9 +170,45 @@ def alone(ground: Ground, box: Box, pixels: NDArray[np.bool_], contrast: float) 
     luma = _luma(ground.image[y0 : box[3] + AROUND, x0 : box[2] + AROUND])
     inside = np.zeros(luma.shape, np.uint8)
     inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
-    around = luma[cv2.dilate(inside, np.ones((5, 5), np.uint8)) == 0]
+    around = luma[cv2.dilate(inside, _square(2)) == 0]
     most, all_but_few = np.percentile(np.abs(around - np.median(around)), (95, 99))
     return bool(most <= SMOOTH and abs(contrast) >= STANDS_OUT * (all_but_few + 2))
+
+
+def rim_of(ground: Ground, box: Box, pixels: NDArray[np.bool_]) -> int:
+    """Return how many pixels around a component belong to its mark, RIM to WIDEST_RIM.
+
+    Sharpened, a white mark has a dark halo; what would be drawn from there into the gap is darker
+    than the ground, and is seen.
+
+    Args:
+        ground: Its page.
+        box: Of the component.
+        pixels: (h, w), which of the box.
+    """
+    box, pixels = _part(box, pixels)
+    reach = WIDEST_RIM + round(2 * BEYOND)
+    y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
+    there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
+    luma, named = _luma(ground.image[there]), ground.candidates[there]
+    inside = np.zeros(luma.shape, np.uint8)
+    inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
+    free = (cv2.dilate(inside | named, _square(WIDEST_RIM + 1)) == 0).astype(np.float32)
+    known = cv2.GaussianBlur(free, (0, 0), BEYOND)
+    beyond = cv2.GaussianBlur(luma * free, (0, 0), BEYOND) / np.maximum(known, 1e-6)
+    clear = (cv2.dilate(named & ~inside & 1, _square(WIDEST_RIM)) == 0) & (known > 0.01)
+    for rim in range(RIM, WIDEST_RIM):
+        ring = cv2.dilate(inside, _square(rim + 1)) > cv2.dilate(inside, _square(rim))
+        off = (luma - beyond)[ring & clear]
+        # two sides of an edge are off to two sides
+        low, high = np.percentile(off, (40, 60)) if len(off) else (0.0, 0.0)
+        if max(low, -high) <= HALO:
+            return rim
+    return WIDEST_RIM
+
+
+def _square(reach: int) -> NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
 def _luma(image: Rgb8) -> Plane:
@@ -187,8 +231,7 @@ def _part(box: Box, pixels: NDArray[np.bool_]) -> tuple[Box, NDArray[np.bool_]]:
 def _edge(luma: Plane, inside: NDArray[np.uint8]) -> float:
     """Return how steep the rim of a component is, levels a pixel."""
     across, down = (cv2.Sobel(luma, cv2.CV_32F, *way, scale=1 / 8) for way in ((1, 0), (0, 1)))
-    square = np.ones((3, 3), np.uint8)
-    rim = cv2.dilate(inside, square) > cv2.erode(inside, square, borderValue=0)
+    rim = cv2.dilate(inside, _square(1)) > cv2.erode(inside, _square(1), borderValue=0)
     return float(np.percentile(cv2.magnitude(across, down)[rim], UPPER))
 
 

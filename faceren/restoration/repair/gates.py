@@ -17,12 +17,15 @@ from faceren.config import Mark
 from faceren.faces.face import Face
 from faceren.images import Box
 from faceren.restoration.repair.evidence import (
+    RIM,
+    WIDEST_RIM,
     Evidence,
     Ground,
     alone,
     gathered,
     ground_of,
     likelihood,
+    rim_of,
 )
 from faceren.restoration.repair.finder import Marked
 from faceren.restoration.repair.texture import detail_around
@@ -48,8 +51,8 @@ INSIDE_ZONE = 0.35
 """Share of a component in eyes, nose or mouth from which it is part of the face."""
 ZONES = (0.42, 0.42, 0.34, 0.34, 0.34)
 """Radius of what is protected around each landmark, in distances of the eyes."""
-MARGIN = 2
-"""Pixels around what is protected: a mask is wider than its mark."""
+MARGIN = WIDEST_RIM + 1
+"""Pixels around what is protected: a mask is wider than what is named."""
 CELLS = 16
 """Cells along the page's shorter side in which marks are counted."""
 ALL_OVER = 0.25
@@ -93,6 +96,8 @@ class Component:
     """How likely it is a mark, in [0, 1]."""
     left: str = ""
     """Why it stays as it is; nothing if it is to be filled."""
+    rim: int = RIM
+    """Pixels around it that are filled, too."""
 
     @property
     def area(self) -> int:
@@ -184,6 +189,8 @@ def _named(
     evidence, contrast = gathered(ground, box, pixels, certainty=certainty, width=near, busy=busy)
     mark = _kind(pixels, width, contrast, min(ground.image.shape[:2]))
     part = Component(box, pixels, mark, round(width, 1), likelihood(evidence))
+    if part.certainty >= STRONG.likelihood:
+        part = replace(part, rim=rim_of(ground, box, pixels))
     return Named(part, evidence, contrast, alone(ground, box, pixels, contrast))
 
 

@@ -34,8 +34,6 @@ MOST = 0.15
 """Share of a page beyond which ``auto`` does not believe its own mask."""
 MOST_GIVEN = 0.5
 """Share of a page beyond which a given mask leaves too little to fill from."""
-DILATION = 1
-"""Pixels by which a mark is widened before it is filled."""
 LISTED = 500
 """Components that a line of the manifest lists, the largest; all are in the mask."""
 KEPT = "kept: a person wants it so"
@@ -205,7 +203,7 @@ class Repairer:
             replace(part, left=KEPT) if part.box in kept else part
             for part in seen.components(STRONG if strong else AUTO)
         )
-        kinds = mask_of([part for part in parts if not part.left], image.shape[:2], DILATION)
+        kinds = mask_of([part for part in parts if not part.left], image.shape[:2])
         share = np.count_nonzero(kinds) / kinds.size
         note = _strays(kept, parts)
         writes = self.mode in ("auto", "strong")

@@ -34,6 +34,8 @@ SHORTER = 700
 """Pixels to which the shorter side of larger pictures is brought."""
 EVERY = 5
 """Of so many pictures one is drawn over with each kind of mark."""
+WIDEST = 5
+"""Pixels of the widest marks of these kinds."""
 FALSE = 3.0
 """A thing that is taken away is so many times as bad as a mark that stays."""
 MOST = 40.0
@@ -50,7 +52,7 @@ def worn_pictures(clean, name, number):
     sampler = Sampler(item_seed(7, name, 0))
     draws = [draw_worn(sampler, min(clean.shape[:2]) / 512)]
     if number % EVERY == 0:
-        for kind, width in ((kind, width) for kind, widths in KINDS.items() for width in widths):
+        for kind, width in ((k, width) for k in KINDS for width in KINDS[k] if width <= WIDEST):
             sampler = Sampler(item_seed(0, f"{kind}{width}", number))
             draws.append(([panchromatic(sampler)], [drawn(sampler, kind, width)]))
     for tone, marks in draws:

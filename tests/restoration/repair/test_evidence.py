@@ -4,13 +4,16 @@ import pytest
 from faceren.restoration.repair.evidence import (
     BIAS,
     LARGEST,
+    RIM,
     SPECK,
     WEIGHTS,
+    WIDEST_RIM,
     Evidence,
     alone,
     gathered,
     ground_of,
     likelihood,
+    rim_of,
 )
 
 
@@ -100,3 +103,28 @@ def test_a_speck_is_alone_where_its_ground_is_smooth(change: dict, expected: boo
     ground = ground_of(gray(plane), np.zeros((60, 60), np.uint8))
     assert alone(ground, box, pixels, asked["contrast"]) is expected
     assert alone(ground, box, pixels, -asked["contrast"]) is expected
+
+
+@pytest.mark.parametrize("halo", [0, 1, 2, 4])
+def test_the_rim_reaches_as_far_as_the_halo(halo: int) -> None:
+    """A line of 3 pixels; one more on each side is its soft rim, in any case."""
+    plane = np.random.default_rng(0).normal(110, 4, (80, 80))
+    outer = 1 + halo
+    plane[38 - outer : 41 + outer, 20 - outer : 60 + outer] -= 12
+    plane[37:42, 19:61] = 160
+    plane[38:41, 20:60] = 240
+    candidates = np.zeros(plane.shape, np.uint8)
+    candidates[38:41, 20:60] = 1
+    candidates[60:62, 20:60] = 1  # another mark, which is no halo
+    plane[60:62, 20:60] = 240
+    ground = ground_of(gray(plane), candidates)
+    rim = rim_of(ground, (20, 38, 60, 41), np.ones((3, 40), bool))
+    assert rim == min(RIM + halo, WIDEST_RIM)
+
+
+def test_where_two_sides_differ_there_is_no_halo() -> None:
+    plane = np.full((80, 80), 60)
+    plane[40:] = 180
+    plane[38:41, 20:60] = 240
+    ground = ground_of(gray(plane), (plane == 240).astype(np.uint8))
+    assert rim_of(ground, (20, 38, 60, 41), np.ones((3, 40), bool)) == RIM

@@ -15,7 +15,6 @@ from faceren.restoration.repair.gates import (
     zones_of,
 )
 from faceren.restoration.repair.mask import mask_of
-from faceren.restoration.repair.repair import DILATION
 
 FACE = Face(
     box=(40, 40, 160, 180),
@@ -85,8 +84,8 @@ def test_a_crack_through_an_eye_is_no_part_of_it_and_auto_fills_it_but_there() -
     zone = np.zeros((420, 420), np.uint8)
     for x, y, radius in zones_of(FACE):
         cv2.circle(zone, (round(x), round(y)), round(radius), 1, cv2.FILLED)
-    assert (mask_of([whole], zone.shape, DILATION) > 0)[zone > 0].any()
-    assert not (mask_of([part], zone.shape, DILATION) > 0)[zone > 0].any()
+    assert (mask_of([whole], zone.shape) > 0)[zone > 0].any()
+    assert not (mask_of([part], zone.shape) > 0)[zone > 0].any()
     assert 0.7 * whole.area < part.area < whole.area
 
 
@@ -156,10 +155,10 @@ def test_a_component_within_another_ones_ring_is_itself() -> None:
     assert areas[0] < 30
 
 
-@pytest.mark.parametrize("dilation", [0, 1, 2])
-def test_masks_are_dilated_and_stay_inside_the_page(dilation: int) -> None:
-    part = Component((0, 0, 2, 2), np.ones((2, 2), bool), Mark.LOSS, 2.0, 1.0)
-    mask = mask_of([part], (10, 12), dilation)
+@pytest.mark.parametrize("rim", [0, 1, 2])
+def test_masks_are_dilated_and_stay_inside_the_page(rim: int) -> None:
+    part = Component((0, 0, 2, 2), np.ones((2, 2), bool), Mark.LOSS, 2.0, 1.0, rim=rim)
+    mask = mask_of([part], (10, 12))
     assert mask.shape == (10, 12)
     assert set(np.unique(mask)) == {0, Mark.LOSS}
-    assert (mask > 0).sum() == (2 + dilation) ** 2
+    assert (mask > 0).sum() == (2 + rim) ** 2
