@@ -14,6 +14,7 @@ from faceren.checks import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
 from faceren.errors import ConfigError
+from faceren.faces.given import GivenFace
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, OF_A_RUN, Box, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
@@ -57,6 +58,35 @@ class RestoreRun:
     """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
     """Lines of the folder's manifest that are damaged and were left out, and masks of no photo."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a run's pipeline is made of, on this machine and on others."""
+
+    options: RestoreOptions
+    how: RunOptions
+    folder: FolderOptions
+    given: Mapping[str, tuple[GivenFace, ...]]
+    """Faces that a person has marked, by the keys of their photos."""
+    kept: Mapping[str, frozenset[tuple[int, Box]]]
+    """Marks that are to stay, see ``given_marks``."""
+    watcher: "Watcher | None" = None
+
+    def pipeline(self) -> "Pipeline":
+        """Load what restores.
+
+        Raises:
+            ConfigError: If an option makes no sense.
+            MachineError: If weights, a library or the device are not there.
+        """
+        return replace(
+            load_pipeline(self.options, self.how),
+            given=self.given,
+            repairer=repairer_of(self.options, self.folder.repair_mask, self.kept),
+            save_faces=self.folder.save_faces,
+            watcher=self.watcher,
+        )
 
 
 def restore(
@@ -110,14 +140,13 @@ def restore(
         if not inputs:
             check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
-    repairer = repairer_of(options, folder.repair_mask, kept)
-    pipeline = replace(load_pipeline(options, how), given=given, repairer=repairer)
-    pipeline = replace(pipeline, save_faces=folder.save_faces, watcher=watcher)
+    workshop = Workshop(options, how, folder, given, kept, watcher)
+    pipeline = workshop.pipeline()
     record = _Record(output, header_of(pipeline, how.model), only is not None, shard)
     record = record.of_part(every, jobs)
-    results = _work(jobs, pipeline, manifest, folder, record)
+    results = _work(jobs, workshop, pipeline, manifest, record)
     left_out = tuple(found.path for found in others if found.path.name not in OURS)
-    strays = repairer.strays([job.key for job in every]) if repairer else []
+    strays = pipeline.repairer.strays([job.key for job in every]) if pipeline.repairer else []
     return RestoreRun(len(jobs), shipped, results, left_out, (*recorded.problems, *strays))
 
 
@@ -265,12 +294,12 @@ class _Record:
 
 def _work(
     jobs: Sequence[Job],
+    workshop: Workshop,
     pipeline: "Pipeline",
     manifest: Manifest,
-    folder: FolderOptions,
     record: _Record,
 ) -> Iterator[PhotoResult]:
-    todo = []
+    todo, folder = [], workshop.folder
     for job in jobs:
         settings = pipeline.settings(job)
         done = done_before(job, manifest, settings, retry_failed=folder.retry_failed)
@@ -289,13 +318,25 @@ def _work(
             return
     mark = {"chosen": True} if record.chosen else {}
     with record.writer([job.key for job in todo]) as writer:
-        for result in pipeline.run(todo):
+        for result in _restored(todo, workshop, pipeline):
             if result.status == "failed" and (note := set_aside(record.output, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
             if folder.keep_times and result.status != "failed":
                 keep_times(result.output, result.source)
             writer.append(result.to_json() | mark)
             yield result
+
+
+def _restored(
+    jobs: Sequence[Job], workshop: Workshop, pipeline: "Pipeline"
+) -> Iterator[PhotoResult]:
+    """Restore photos here or on the nodes of a cluster; yield one result each, in order."""
+    if workshop.how.cluster == "off":
+        yield from pipeline.run(jobs)
+    else:
+        from faceren.commands.cluster import on_files, restored_on_ray
+
+        yield from restored_on_ray(jobs, workshop, pipeline, on_files)
 
 
 def header_of(pipeline: "Pipeline", model: str) -> Json:
