@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Exit, Option
 
@@ -17,6 +17,9 @@ from faceren.commands.options import MACHINE, PIPE, FolderOptions, PageOptions, 
 from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import EVERYDAY, Preset, RestoreOptions
 from faceren.runs.storage import is_stored, on_disk, spelled
+
+if TYPE_CHECKING:  # --help does without it
+    from faceren.commands.restore import RestoreRun
 
 NAMED = 5
 """Files left out that are named; how many there are is said, too."""
@@ -181,24 +184,18 @@ def show_restoration(
     from faceren.commands.restore import restore
     from faceren.commands.review import PagePictures, review
     from faceren.commands.stored import restore_stored
-    from faceren.engines import unused_gpu
     from faceren.pages.review import pictures_of
     from faceren.runs.folder import PAGE_NAME
 
     in_store = any(map(is_stored, (*inputs, output)))
     with_page = with_page and not folder.dry_run and not in_store
-    watcher = PagePictures(pictures_of(output)) if with_page else None
     with screen.loading():
         if in_store:
             run = restore_stored(inputs, output, options, how=how, folder=folder)
         else:
+            watcher = PagePictures(pictures_of(output)) if with_page else None
             run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
-    if run.shipped_samples:
-        screen.say("sample_photos is not here: restoring the samples that ship with faceren")
-    if how.engine == "auto" and (note := unused_gpu(how.device)):
-        screen.say(note)
-    for problem in run.problems:
-        screen.say(f"warning: {problem}")
+    _say_first(run, how, screen)
     counts: Counter[str] = Counter()
     faces = 0
     try:
@@ -230,6 +227,18 @@ def show_restoration(
     if folder.shard and not folder.dry_run:
         screen.say(f"when all parts have ended: faceren restore --merge {spelled(output)}")
     return 1 if counts["failed"] else 0
+
+
+def _say_first(run: "RestoreRun", how: RunOptions, screen: Screen) -> None:
+    """Say what is to be known before the first photo."""
+    from faceren.engines import unused_gpu
+
+    if run.shipped_samples:
+        screen.say("sample_photos is not here: restoring the samples that ship with faceren")
+    if how.engine == "auto" and (note := unused_gpu(how.device)):
+        screen.say(note)
+    for problem in run.problems:
+        screen.say(f"warning: {problem}")
 
 
 def show_left_out(files: list[Path], screen: Screen) -> None:

@@ -9,15 +9,15 @@ whole or not there, so that doing a photo again does no harm.
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import faceren
-from faceren.commands.restore import Workshop
+from faceren.commands.options import RunOptions
+from faceren.commands.workshop import Workshop
 from faceren.errors import FacerenError, MachineError
-from faceren.restoration.results import PhotoResult
 from faceren.runs.plan import AnyJob, Job
 from faceren.runs.storage import spelled
 
@@ -37,37 +37,18 @@ PATIENCE = 600.0
 Done = TypeVar("Done")
 
 
-def on_files(pipeline: "Pipeline", jobs: Sequence[Job]) -> list[PhotoResult]:
-    """Restore files of a disk that all nodes share."""
-    return list(pipeline.run(jobs))
-
-
-@dataclass(frozen=True)
-class InStore:
-    """Restore objects of a store."""
-
-    output: Path
-    there: set[str]
-    """Keys of outputs of earlier runs."""
-
-    def __call__(self, pipeline: "Pipeline", jobs: Sequence[Any]) -> list[Any]:
-        """Return what became of each photo, in order."""
-        from faceren.commands.stored import restored_in_store
-        from faceren.runs.storage import Storage
-
-        return list(restored_in_store(jobs, pipeline, Storage(self.output), self.there))
-
-
 class Worker:
     """What lives on a node: a pipeline, loaded once.
 
     Args:
         workshop: What it is made of.
         work: What it does with photos.
-        folder: Where the run was started, which paths are relative to.
+        folder: What paths are relative to, on every node; None if there are none.
     """
 
-    def __init__(self, workshop: Workshop, work: Callable[..., list[Any]], folder: Path) -> None:
+    def __init__(
+        self, workshop: Workshop, work: Callable[..., list[Any]], folder: Path | None
+    ) -> None:
         self._workshop = workshop
         self._work = work
         self._folder = folder
@@ -75,13 +56,13 @@ class Worker:
     @cached_property
     def _pipeline(self) -> "Pipeline":  # not at once: an error there would have no name
         try:
-            os.chdir(self._folder)
+            if self._folder is not None:
+                os.chdir(self._folder)
         except OSError as error:
-            if self._work is on_files:
-                raise MachineError(
-                    f"--cluster ray: {self._folder} is not on every node; photos and outputs have "
-                    f"to be on a disk that all share, or in an object store"
-                ) from error
+            raise MachineError(
+                f"--cluster ray: {self._folder} is not on every node; photos and outputs have to "
+                f"be on a disk that all share, or in an object store"
+            ) from error
         return self._workshop.pipeline()
 
     def computes(self) -> tuple[str, str, str]:
@@ -104,6 +85,7 @@ def restored_on_ray(
     workshop: Workshop,
     pipeline: "Pipeline",
     work: Callable[["Pipeline", Sequence[AnyJob]], list[Done]],
+    folder: Path | None,
 ) -> Iterator[Done]:
     """Restore photos on a Ray cluster; yield what ``work`` returns of each, in order.
 
@@ -115,6 +97,7 @@ def restored_on_ray(
         workshop: What workers load.
         pipeline: The same, loaded here.
         work: What a worker does with a portion.
+        folder: See ``Worker``.
 
     Raises:
         MachineError: If Ray is not there, the workers compute otherwise than this machine, or they
@@ -123,9 +106,16 @@ def restored_on_ray(
     ray = _ray()
     try:
         here = replace(workshop, how=replace(workshop.how, cluster="off"))
-        yield from _Crew(ray, here, work, computes(pipeline)).restored(jobs)
+        crew = _Crew(
+            ray, here.how, computes(pipeline), lambda kind: kind.remote(here, work, folder)
+        )
+        yield from crew.restored(jobs)
     finally:
         ray.shutdown()
+
+
+def _started(kind: Any, **asked: Any) -> Any:
+    return kind.remote(**asked)
 
 
 def _ray() -> Any:
@@ -160,23 +150,18 @@ class _Crew:
 
     Args:
         ray: The library, connected.
-        workshop: What they load.
-        work: What they do.
+        how: How many there are, and what each takes.
         wanted: What ``computes`` has to say of each.
+        new: Starts one, of Ray's kind.
     """
 
     def __init__(
-        self,
-        ray: Any,
-        workshop: Workshop,
-        work: Callable[..., list[Any]],
-        wanted: tuple[str, str, str],
+        self, ray: Any, how: RunOptions, wanted: tuple[str, str, str], new: Callable[[Any], Any]
     ) -> None:
-        how = workshop.how
         self._ray = ray
         self._wanted = wanted
         kind = ray.remote(Worker).options(num_cpus=how.cluster_cpus, num_gpus=how.cluster_gpus)
-        self._new: Callable[[], Any] = lambda: kind.remote(workshop, work, Path.cwd())
+        self._new = partial(new, kind)
         self._starting: dict[Any, Any] = {}
         """Workers that load, by what tells that they are there."""
         self._ready: dict[Any, int] = {}
@@ -189,10 +174,10 @@ class _Crew:
         for _ in range(self.size):
             self._start()
 
-    def _size(self, how: Any) -> int:
+    def _size(self, how: RunOptions) -> int:
         """Return how many workers there are to be."""
         if how.cluster_workers:
-            return int(how.cluster_workers)
+            return how.cluster_workers
         has = self._ray.cluster_resources()
         fits = [has.get("CPU", 0) / how.cluster_cpus]
         fits += [has.get("GPU", 0) / how.cluster_gpus] if how.cluster_gpus else []

@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -13,10 +13,10 @@ import faceren
 from faceren.checks import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
+from faceren.commands.workshop import Workshop
 from faceren.errors import ConfigError
-from faceren.faces.given import GivenFace
 from faceren.files import remove_leftovers
-from faceren.images import DEFAULT_MAX_PIXELS, OF_A_RUN, Box, find_others, keep_times
+from faceren.images import OF_A_RUN, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, writing
@@ -40,7 +40,6 @@ from faceren.runs.shards import RECORD_SUFFIX, Shard, listing_digest, parse_shar
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
     from faceren.restoration.pipeline import Pipeline
-    from faceren.restoration.repair.repair import Repairer
 
 OURS = OF_A_RUN | {"faceren.toml"}
 """Files among the photos that are faceren's own."""
@@ -58,35 +57,6 @@ class RestoreRun:
     """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
     """Lines of the folder's manifest that are damaged and were left out, and masks of no photo."""
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What a run's pipeline is made of, on this machine and on others."""
-
-    options: RestoreOptions
-    how: RunOptions
-    folder: FolderOptions
-    given: Mapping[str, tuple[GivenFace, ...]]
-    """Faces that a person has marked, by the keys of their photos."""
-    kept: Mapping[str, frozenset[tuple[int, Box]]]
-    """Marks that are to stay, see ``given_marks``."""
-    watcher: "Watcher | None" = None
-
-    def pipeline(self) -> "Pipeline":
-        """Load what restores.
-
-        Raises:
-            ConfigError: If an option makes no sense.
-            MachineError: If weights, a library or the device are not there.
-        """
-        return replace(
-            load_pipeline(self.options, self.how),
-            given=self.given,
-            repairer=repairer_of(self.options, self.folder.repair_mask, self.kept),
-            save_faces=self.folder.save_faces,
-            watcher=self.watcher,
-        )
 
 
 def restore(
@@ -156,74 +126,6 @@ def _shard(folder: FolderOptions, inputs: Sequence[Path]) -> Shard | None:
     if shard is not None and (folder.only is not None or not inputs):
         raise ConfigError("--shard: expected inputs and no --only: each part takes its own of them")
     return shard
-
-
-def repairer_of(
-    options: RestoreOptions,
-    masks: Path | None = None,
-    kept: Mapping[str, frozenset[tuple[int, Box]]] | None = None,
-) -> "Repairer | None":
-    """Return what looks for marks on prints, its weights loaded; None if nothing is to.
-
-    Args:
-        options: What to do with each photo.
-        masks: Folder of masks to fill by.
-        kept: Marks that are to stay, see ``given_marks``.
-
-    Raises:
-        ConfigError: If that is no folder, or marks are to stay where none are looked for.
-        MachineError: If weights or ONNX Runtime are missing.
-    """
-    from faceren.restoration.repair.repair import Repairer
-
-    if masks is not None and not masks.is_dir():
-        raise ConfigError(f"--repair-mask: expected a folder of masks, {masks} is none")
-    if options.repair == "off" and kept:
-        raise ConfigError("--repair-keep: expected --repair suggest, auto or strong beside it")
-    if options.repair == "off" and masks is None:
-        return None
-    repairer = Repairer(options.repair, masks, kept or {})
-    if options.repair != "off":
-        _ = repairer.finder
-    return repairer
-
-
-def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
-    """Load the networks that a restoration needs.
-
-    Args:
-        options: What to do with each photo; what is ``auto`` in them and depends on what is
-            installed is settled in the pipeline's.
-        how: With what it is done.
-
-    Raises:
-        ConfigError: If the model or the device is unknown.
-        MachineError: If weights, a library or the device are not there.
-    """
-    from faceren.assets import model_path
-    from faceren.engines import load_engine
-    from faceren.faces.tools import resolve_mask
-    from faceren.restoration.photo import tools_for
-    from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
-
-    options = replace(options, mask=resolve_mask(options.mask, how.weights_dir))
-    restorer = load_engine(
-        model_path(how.model),
-        engine=how.engine,
-        device=how.device,
-        precision=how.precision,
-        batch_size=None if how.batch_size == "auto" else how.batch_size,
-        ensemble=options.ensemble,
-    )
-    return Pipeline(
-        restorer=restorer,
-        options=options,
-        max_pixels=how.max_pixels or DEFAULT_MAX_PIXELS,
-        workers=how.workers or AUTOMATIC_WORKERS,
-        max_memory=how.memory,
-        tools=tools_for(options, restorer, how.weights_dir, offline=how.offline),
-        repairer=repairer_of(options),
-    )
 
 
 def _jobs(
@@ -334,9 +236,14 @@ def _restored(
     if workshop.how.cluster == "off":
         yield from pipeline.run(jobs)
     else:
-        from faceren.commands.cluster import on_files, restored_on_ray
+        from faceren.commands.cluster import restored_on_ray
 
-        yield from restored_on_ray(jobs, workshop, pipeline, on_files)
+        yield from restored_on_ray(jobs, workshop, pipeline, on_files, Path.cwd())
+
+
+def on_files(pipeline: "Pipeline", jobs: Sequence[Job]) -> list[PhotoResult]:
+    """Restore some photos of a disk that all nodes of a cluster share."""
+    return list(pipeline.run(jobs))
 
 
 def header_of(pipeline: "Pipeline", model: str) -> Json:

@@ -13,21 +13,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceren.checks import Json
 from faceren.commands.merge import Merged, merge
 from faceren.commands.options import FolderOptions, RunOptions
-from faceren.commands.restore import RestoreRun, Workshop, header_of
-from faceren.errors import ConfigError, FacerenError, NothingToDoError
-from faceren.images.find import SUFFIXES
+from faceren.commands.restore import RestoreRun, header_of
+from faceren.commands.workshop import Workshop
+from faceren.errors import ConfigError, FacerenError
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import RECORDED, PhotoResult
 from faceren.runs.folder import FACES_DIR, MASKS_DIR, STALE_DIR
 from faceren.runs.lists import given_faces, given_marks, read_boxes, read_marks
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest
-from faceren.runs.plan import SUFFIX_OF, Job, without_collisions
+from faceren.runs.plan import Job
 from faceren.runs.segments import (
     SegmentWriter,
     check_parts,
@@ -45,6 +45,7 @@ from faceren.runs.shards import (
     parse_shard,
 )
 from faceren.runs.storage import UPLOADS_DIR, Storage, Stored, is_stored, spelled
+from faceren.runs.stored_plan import StoredJob, plan_stored
 
 if TYPE_CHECKING:
     from faceren.restoration.pipeline import Pipeline
@@ -54,16 +55,6 @@ AHEAD = 8
 THREADS = 4
 ON_DISK_ONLY = ("only", "keep_times")
 """What cannot be done in a store."""
-
-
-@dataclass(frozen=True)
-class StoredJob(Job):
-    """One object to read and one to write; its paths are addresses with one slash."""
-
-    item: Stored
-    """The photo, as it was listed."""
-    folder: Path
-    """The folder that its key is below."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +90,9 @@ def restore_stored(
     _check(inputs, output, folder)
     shard = parse_shard(folder.shard) or Shard(0, 1)
     target = Storage(output)
-    every = _jobs(inputs, output, options, folder)
+    every = plan_stored(
+        inputs, output, file_format=options.format, exclude=folder.exclude, suffix=folder.suffix
+    )
     there = target.listing()
     check_parts(target, there, shard)
     recorded = read_part(target, there, shard)
@@ -152,43 +145,6 @@ def _check(inputs: Sequence[Path], output: Path, folder: FolderOptions) -> None:
             raise ConfigError(f"{flag}: expected an output folder on a disk, got a store")
 
 
-def _jobs(
-    inputs: Sequence[Path], output: Path, options: RestoreOptions, folder: FolderOptions
-) -> list[StoredJob]:
-    """Return the photos below the inputs, in order of their outputs.
-
-    Raises:
-        ConfigError: If two have one output.
-        NothingToDoError: If there is none.
-    """
-    jobs = []
-    for path in inputs:
-        single = Storage(path).is_object()
-        place = path.parent if single else path
-        found = Storage(place).listing(path.name if single else "")
-        for item in found.values():
-            name = PurePosixPath(item.key)
-            if not single and not _is_photo(name, folder.exclude):
-                continue
-            if options.format != "keep":
-                name = name.with_suffix(SUFFIX_OF[options.format])
-            name = name.with_name(f"{name.stem}{folder.suffix}{name.suffix}")
-            key = name.as_posix()
-            jobs.append(StoredJob(place / item.key, output / key, key, item, place))
-    if not jobs:
-        where = ", ".join(map(spelled, inputs))
-        raise NothingToDoError(f"no image found in {where}, by the names of the objects there")
-    jobs = without_collisions(jobs, "restore them into different folders")
-    return sorted(jobs, key=lambda job: job.key)
-
-
-def _is_photo(name: PurePosixPath, exclude: Sequence[str]) -> bool:
-    hidden = any(part.startswith(".") for part in name.parts)
-    places = [name, *name.parents][:-1]
-    left_out = any(place.match(pattern.rstrip("/")) for place in places for pattern in exclude)
-    return name.suffix.lower() in SUFFIXES and not hidden and not left_out
-
-
 @dataclass(frozen=True)
 class _Run:
     """A run into a store."""
@@ -217,7 +173,7 @@ class _Run:
                 )
             else:
                 todo.append(job)
-        if folder.dry_run:
+        if folder.dry_run or not (todo or folder.shard or segments_in(self.there)):
             return
         keys = sorted(self.planned | {job.key for job in todo})
         self.target.write(json.dumps(keys).encode(), planned_name(self.shard))
@@ -239,10 +195,10 @@ class _Run:
         if workshop.how.cluster == "off":
             yield from restored_in_store(jobs, pipeline, self.target, there)
         else:
-            from faceren.commands.cluster import InStore, restored_on_ray
+            from faceren.commands.cluster import restored_on_ray
 
             work = InStore(Path(self.target.url), there)
-            yield from restored_on_ray(jobs, workshop, pipeline, work)
+            yield from restored_on_ray(jobs, workshop, pipeline, work, None)
 
     def done_before(
         self, job: StoredJob, pipeline: "Pipeline", folder: FolderOptions
@@ -268,6 +224,19 @@ class _Run:
             reason=line.get("reason") or "",
             recorded=line,
         )
+
+
+@dataclass(frozen=True)
+class InStore:
+    """Restores some photos of a store, on a node of a cluster."""
+
+    output: Path
+    there: set[str]
+    """Keys of outputs of earlier runs."""
+
+    def __call__(self, pipeline: "Pipeline", jobs: Sequence[StoredJob]) -> list[Made]:
+        """Return what became of each photo, in order."""
+        return list(restored_in_store(jobs, pipeline, Storage(self.output), self.there))
 
 
 def restored_in_store(

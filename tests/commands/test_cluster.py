@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceren.commands import cluster
-from faceren.commands.cluster import InStore, on_files
+from faceren.commands import cluster, restore
+from faceren.commands.restore import on_files
+from faceren.commands.stored import InStore
 from faceren.runs.manifest import ManifestWriter, read_manifest
 from tests.calls import restored
 
@@ -58,16 +59,19 @@ def here(photos, tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def nodes(monkeypatch):
+@pytest.fixture(scope="module")
+def nodes():
     """A cluster of two nodes with one CPU each."""
     utils = pytest.importorskip("ray.cluster_utils", reason="needs ray (faceren[cluster])")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    started = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    started.add_node(num_cpus=1)
-    monkeypatch.setenv("RAY_ADDRESS", started.address)
-    yield started
-    started.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_agent_register_timeout_ms", "120000")  # the machine may be busy
+        patch.setenv("RAY_raylet_start_wait_time_s", "120")
+        started = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        started.add_node(num_cpus=1)
+        patch.setenv("RAY_ADDRESS", started.address)
+        yield started
+        started.shutdown()
 
 
 def content(folder):
@@ -95,7 +99,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     here, nodes, run, monkeypatch
 ):
     killing = partial(dying, here / "mark", "", on_files)
-    monkeypatch.setattr(cluster, "on_files", killing)
+    monkeypatch.setattr(restore, "on_files", killing)
     status, _, said = run(*COMMAND)
     assert status == 1
     assert "33 photos: 2 restored, 30 without a face, 1 failed" in said
@@ -112,11 +116,12 @@ def test_a_node_that_dies_loses_nothing(here, nodes, run, monkeypatch):
     def append(self, line):
         lines.append(line)
         if len(lines) == 4:
-            nodes.remove_node(nodes.list_all_nodes[-1], allow_graceful=False)
+            nodes.remove_node(nodes.worker_nodes.copy().pop(), allow_graceful=False)
         appended(self, line)
 
     monkeypatch.setattr(ManifestWriter, "append", append)
     assert run(*COMMAND)[0] == 1
+    nodes.add_node(num_cpus=1)
     assert content(here / "out") == content(here / "one" / "out")
 
 
@@ -127,7 +132,7 @@ def test_a_photo_that_kills_every_worker_is_named_and_what_is_done_stays(
 ):
     (here / "mark").touch()
     with monkeypatch.context() as patch:
-        patch.setattr(cluster, "on_files", partial(dying, here / "mark", "20.png", on_files))
+        patch.setattr(restore, "on_files", partial(dying, here / "mark", "20.png", on_files))
         status, _, said = run(*COMMAND)
     assert status == 4
     assert "photos/20.png: 3 workers died, one after the other" in said

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from faceren.commands import stored
-from faceren.commands.restore import load_pipeline
+from faceren.commands.workshop import load_pipeline
 from faceren.errors import MachineError
 from faceren.runs import segments
 from faceren.runs.manifest import read_manifest
@@ -29,7 +29,7 @@ COMMAND += ("--ensemble", "off")
 def loaded_once():
     """Load the network once for all runs of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("faceren.commands.stored.load_pipeline", lru_cache(load_pipeline))
+        patch.setattr("faceren.commands.workshop.load_pipeline", lru_cache(load_pipeline))
         yield
 
 
