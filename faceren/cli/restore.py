@@ -25,6 +25,7 @@ NAMED = 5
 """Files left out that are named; how many there are is said, too."""
 NEED_A_FOLDER = {
     "json",
+    "cluster",
     *(field.name for kind in (FolderOptions, PageOptions) for field in fields(kind)),
 }
 """Options that say what to do with the photos of a folder, or in one."""

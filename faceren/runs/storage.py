@@ -139,8 +139,8 @@ class Storage:
         Raises:
             FacerenError: If it cannot be read, or was replaced since it was listed.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
         with _telling(f"{self.url}/{item.key}: cannot be read", FacerenError):
+            target.parent.mkdir(parents=True, exist_ok=True)
             _tried(lambda: self._fs.get_file(self.place(item.key), str(target)))
         if self.version(item.key) != item.version:
             target.unlink()

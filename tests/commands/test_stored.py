@@ -16,7 +16,8 @@ from faceren.commands.workshop import load_pipeline
 from faceren.errors import MachineError
 from faceren.runs import segments
 from faceren.runs.manifest import read_manifest
-from faceren.runs.storage import Storage
+from faceren.runs.storage import Storage, Stored
+from faceren.runs.stored_plan import plan_stored
 from tests.calls import restored
 
 fsspec = pytest.importorskip("fsspec", reason="needs fsspec (faceren[storage])")
@@ -248,6 +249,18 @@ def test_an_object_of_somebody_else_is_not_replaced(store, run):
     assert status == 2
     assert "memory://archive/out/0.png is there already, and no earlier run wrote it" in said
     assert objects(store) == {"0.png": b"somebody's"}
+
+
+def test_no_name_of_an_object_leads_out_of_the_folder(store, monkeypatch):
+    names = ["../../etc/evil.png", "a/../b.png", ".hidden/c.png", "d.png", "e//f.png", "x.txt"]
+    found = {name: Stored(name, "1") for name in names}
+    monkeypatch.setattr(Storage, "listing", lambda *_: found)
+    jobs = plan_stored([Path("memory://a/in")], Path("memory://a/out"), file_format="jpg")
+    assert [(job.key, job.item.key) for job in jobs] == [
+        ("d.jpg", "d.png"),
+        ("e/f.jpg", "e//f.png"),
+    ]
+    assert all(".." not in job.source.parts for job in jobs)
 
 
 def test_a_file_address_is_a_path(files, on_disk, tmp_path, run):
