@@ -34,7 +34,7 @@ from faceren.runs.lists import (
 )
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
-from faceren.runs.resume import check_originals, earlier_run, set_aside
+from faceren.runs.resume import check_originals, earlier_run, restored_before, set_aside
 from faceren.runs.shards import RECORD_SUFFIX, Shard, listing_digest, parse_shard
 
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
@@ -56,7 +56,8 @@ class RestoreRun:
     left_out: tuple[Path, ...] = ()
     """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
-    """Lines of the folder's manifest that are damaged and were left out, and masks of no photo."""
+    """What should be looked at first: damaged lines of the folder's manifest, which were left out,
+    masks of no photo, photos that were restored before."""
 
 
 def restore(
@@ -111,13 +112,13 @@ def restore(
             check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
     workshop = Workshop(options, how, folder, given, kept, watcher)
-    pipeline = workshop.pipeline()
-    record = _Record(output, header_of(pipeline, how.model), only is not None, shard)
-    record = record.of_part(every, jobs)
-    results = _work(jobs, workshop, pipeline, manifest, record)
+    header = header_of(pipeline := workshop.pipeline(), how.model)
+    record = _Record(output, header, only is not None, shard).of_part(every, jobs)
     left_out = tuple(found.path for found in others if found.path.name not in OURS)
     strays = pipeline.repairer.strays([job.key for job in every]) if pipeline.repairer else []
-    return RestoreRun(len(jobs), shipped, results, left_out, (*recorded.problems, *strays))
+    problems = (*recorded.problems, *strays, *restored_before(jobs))
+    results = _work(jobs, workshop, pipeline, manifest, record)
+    return RestoreRun(len(jobs), shipped, results, left_out, problems)
 
 
 def _shard(folder: FolderOptions, inputs: Sequence[Path]) -> Shard | None:

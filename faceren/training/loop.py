@@ -18,7 +18,7 @@ from faceren.training.events import Event, Finished, Progress, Saved, Validated
 from faceren.training.folder import RunFolder
 from faceren.training.log import RunLog
 from faceren.training.mark_validation import MarkValidator
-from faceren.training.recipe import Recipe
+from faceren.training.recipe import ClockKind, Recipe
 from faceren.training.recipe_file import recipe_sha256
 from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float, turned
 from faceren.training.state import Counters
@@ -74,7 +74,9 @@ class Clock:
 
     before: float
     """Seconds that earlier parts of the run took."""
-    started: float = field(default_factory=time.monotonic)
+    kind: ClockKind = "wall"
+    """What seconds of training are; all else is told by the wall's clock."""
+    started: float = field(init=False)
     saved: float = field(default_factory=time.monotonic)
     lap: float = field(default_factory=time.monotonic)
     """When the last line of the log was written."""
@@ -83,10 +85,16 @@ class Clock:
     waited: float = 0.0
     """Seconds spent waiting for data since then."""
 
+    def __post_init__(self) -> None:
+        self.started = self._now()
+
     @property
     def seconds(self) -> float:
         """Return the seconds of training over all parts of the run."""
-        return self.before + time.monotonic() - self.started
+        return self.before + self._now() - self.started
+
+    def _now(self) -> float:
+        return time.process_time() if self.kind == "cpu" else time.monotonic()
 
     def rates(self) -> tuple[float, float]:
         """Return images per second and the share of time spent waiting for data, of this lap."""
@@ -126,7 +134,7 @@ class Loop:
         self.validator = validator
         self.stop = stop
         self.fabric = stepper.fabric
-        self.clock = Clock(self.counters.seconds)
+        self.clock = Clock(self.counters.seconds, recipe.train.clock)
         self.sha256 = recipe_sha256(recipe)
         self.saved_step: int | None = self.counters.step or None
 

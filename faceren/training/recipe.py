@@ -11,6 +11,7 @@ from faceren.errors import ConfigError
 Schedule = Literal["constant", "linear", "cosine"]
 OptimiserKind = Literal["adam", "adamw"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
+ClockKind = Literal["wall", "cpu"]
 DiscriminatorKind = Literal["patches", "projected", "mixed"]
 Score = Literal["psnr", "ssim", "lpips", "f1"]
 Share = Annotated[float, Bounds(0, 1)]
@@ -193,6 +194,10 @@ class TrainRecipe:
     """End after this many steps."""
     minutes: Minutes | None = None
     """End after this many minutes of training; the schedule then follows the clock."""
+    clock: ClockKind = "wall"
+    """What ``minutes`` are: ``cpu`` counts the processor time of this process, so that another
+    load on the machine takes nothing away. Processes that prepare samples (``data.workers``) and
+    GPUs are not in it."""
     batch: Count = 8
     """Images in a step, over all processes."""
     lr: Rate = 1e-4
@@ -236,6 +241,8 @@ class TrainRecipe:
         check_fields(self, label="train.{}".format)
         if self.steps is None and self.minutes is None:
             raise ConfigError("train: expected train.steps or train.minutes, got neither")
+        if self.clock == "cpu" and self.minutes is None:
+            raise ConfigError("train.clock: expected train.minutes beside it, which it counts")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 Everything is drawn over clean pictures, whose every pixel outside of what was drawn is clean.
 """
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.arrays import Rgb8
+from faceren.arrays import Rgb, Rgb8
 from faceren.bench.quality.suite import face_set
 from faceren.bench.request import Request
 from faceren.bench.rows import Row
@@ -239,6 +240,16 @@ def _filled(clean: Rgb8, gaps: NDArray[np.bool_]) -> dict[str, NDArray[np.float3
     return {
         "Telea": cv2.inpaint(hurt, mask, 3, cv2.INPAINT_TELEA).astype(np.float32) / 255,
         "Navier-Stokes": cv2.inpaint(hurt, mask, 3, cv2.INPAINT_NS).astype(np.float32) / 255,
+        **_biharmonic(seen, gaps),
         "eight directions": lines,
         "eight directions, grain": filled(seen, gaps),
     }
+
+
+def _biharmonic(seen: Rgb, gaps: NDArray[np.bool_]) -> dict[str, Rgb]:
+    """Return the filling by biharmonic equations, if scikit-image is installed."""
+    if not importlib.util.find_spec("skimage"):
+        return {}
+    from skimage.restoration import inpaint_biharmonic
+
+    return {"biharmonic": inpaint_biharmonic(seen, gaps, channel_axis=-1).astype(np.float32)}
