@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -60,7 +61,21 @@ def here(photos, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def nodes():
+def port():
+    """Where S3 will be served, told to this process and to the nodes that it starts."""
+    with socket.socket() as free, pytest.MonkeyPatch.context() as patch:
+        free.bind(("127.0.0.1", 0))
+        number = free.getsockname()[1]
+        free.close()
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{number}")
+        yield number
+
+
+@pytest.fixture(scope="module")
+def nodes(port):
     """A cluster of two nodes with one CPU each."""
     utils = pytest.importorskip("ray.cluster_utils", reason="needs ray (faceren[cluster])")
     with pytest.MonkeyPatch.context() as patch:
@@ -100,10 +115,13 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
 ):
     killing = partial(dying, here / "mark", "", on_files)
     monkeypatch.setattr(restore, "on_files", killing)
-    status, _, said = run(*COMMAND)
+    status, _, said = run(*COMMAND[:-1])  # with the page, whose pictures the workers draw
     assert status == 1
     assert "33 photos: 2 restored, 30 without a face, 1 failed" in said
     assert (here / "mark").exists()
+    assert len(list((here / "out" / "report").glob("*.jpg"))) == 30 + 2 * 3
+    shutil.rmtree(here / "out" / "report")
+    (here / "out" / "report.html").unlink()
     assert content(here / "out") == content(here / "one" / "out")
     assert "nothing has changed since the last run" in run(*COMMAND)[2]
 
@@ -161,19 +179,18 @@ def test_workers_that_cannot_be_or_are_others_are_refused(here, nodes, run, monk
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    """A bucket that moto serves on this machine; returns its file system."""
+def bucket(port):
+    """An empty bucket that moto serves on this machine; returns its file system."""
     server = pytest.importorskip("moto.server", reason="needs moto[server]")
     s3fs = pytest.importorskip("s3fs", reason="needs s3fs (faceren[storage])")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    serving = server.ThreadedMotoServer(port=0, verbose=False)
+    serving = server.ThreadedMotoServer(port=port, verbose=False)
     serving.start()
-    host, port = serving.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    s3fs.S3FileSystem.clear_instance_cache()
     system = s3fs.S3FileSystem(skip_instance_cache=True)
-    system.mkdir("archive")
+    if system.exists("archive"):
+        system.rm("archive", recursive=True)
+    else:
+        system.mkdir("archive")
     yield system
     serving.stop()
 

@@ -121,13 +121,14 @@ def test_nothing_of_a_part_is_opened_through_a_link_or_from_a_pipe(tmp_path, suf
     place = tmp_path / "out" / ".shards" / f"0-of-2{suffix}"
     place.parent.mkdir(parents=True)
     place.symlink_to(tmp_path / "original")
-    for work in (merge_alone, write_alone):
+    works = [write_alone] if suffix == ".planned" else [write_alone, merge_alone]
+    for work in works:
         with pytest.raises(ConfigError, match="is a link to"):
             work(tmp_path / "out")
     assert (tmp_path / "original").read_bytes() == b"original"
     place.unlink()
     os.mkfifo(place)
-    for work in (merge_alone, write_alone):
+    for work in works:
         with pytest.raises(ConfigError, match="expected a file, this is none"):
             work(tmp_path / "out")
 
