@@ -124,7 +124,7 @@ def joined() -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
-    rank, here = int(os.environ["RANK"]), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    rank, here = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     gpus = torch.cuda.is_available() and distributed.is_nccl_available()
     try:
         if distributed.is_initialized():  # by a training that failed, in the same Python
