@@ -53,8 +53,8 @@ def train(
 ) -> Iterator[Event]:
     """Train a network as a recipe says, or go on training it.
 
-    With ``torchrun`` every process calls this; only the first one writes and yields. Each
-    validation leaves a sheet and, if matplotlib is installed, ``curves.png`` in the run folder.
+    With ``torchrun`` every process calls this; only the first one writes and yields. Validations
+    leave sheets and, if matplotlib is installed, ``curves.png`` in the run folder.
 
     Args:
         recipe: YAML file, or the name of a recipe that ships with faceren.
@@ -73,8 +73,7 @@ def train(
     Raises:
         ConfigError: If the recipe, the folder, the images, ``init`` or ``teacher`` do not fit;
             before anything is built or written.
-        MachineError: If the device or weights are missing, the disk is full, or another run is
-            writing into the folder.
+        MachineError: If a device or weights are missing, the disk is full, or the folder is in use.
         FacerenError: If too many steps in a row had gradients that are not finite.
         PeerError: If another process failed: that one tells why.
     """
@@ -98,8 +97,7 @@ def train(
                 inputs = inputs_of(plan, sets.training)
                 stepper.state.go_on(folder.state, inputs, allow_change=allow_change)
             with processes.together():
-                found = {**inputs, "recipe": recipe_sha256(plan)[:DIGITS]}
-                processes.check_alike({"step of the run": stepper.state.counters.step} | found)
+                _check_alike(processes, plan, stepper)
                 validator = None
                 if processes.first:
                     validator = build_validator(sets.validation, plan, fabric.device)
@@ -107,6 +105,13 @@ def train(
             if processes.first:
                 yield _started(plan, folder, stepper, sets)
             yield from _trained(plan, folder, stepper, sets, validator, processes)
+
+
+def _check_alike(processes: Processes, plan: Recipe, stepper: Stepper) -> None:
+    """Raise MachineError if other processes begin elsewhere, or with other inputs."""
+    recipe = {"recipe": recipe_sha256(plan)[:DIGITS]}
+    step = {"step of the run": stepper.state.counters.step}
+    processes.check_alike(step | recipe | stepper.state.inputs)
 
 
 def _trained(

@@ -16,6 +16,9 @@ from torch import distributed
 
 from faceren.errors import FacerenError, MachineError, PeerError
 
+_LEFT: list[Any] = []
+"""Groups that are done with. They stay until the process ends: one that is freed in the moment of
+its last answer waits for ever (torch 2.13), as its thread needs the lock that Python holds then."""
 PATIENCE = timedelta(hours=1)
 """How long a process waits for the others: the first one validates and saves alone."""
 
@@ -124,11 +127,11 @@ def joined() -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
-    rank, here = int(os.environ["RANK"]), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    rank, here = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     gpus = torch.cuda.is_available() and distributed.is_nccl_available()
     try:
         if distributed.is_initialized():  # by a training that failed, in the same Python
-            distributed.destroy_process_group()
+            _leave()
         distributed.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=PATIENCE)
     except (ValueError, RuntimeError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
@@ -137,5 +140,9 @@ def joined() -> Iterator[Processes]:
             f"({str(error).splitlines()[0]}); start all of them with torchrun"
         ) from error
     yield Processes(rank, count, here)
-    # not after an error, whose traceback may hold what uses the group: the process ends soon
+    _leave()  # not after an error, whose traceback may hold what uses the group
+
+
+def _leave() -> None:
+    _LEFT.append(distributed.group.WORLD)
     distributed.destroy_process_group()

@@ -171,3 +171,11 @@ def test_others_that_cannot_be_reached_are_told(monkeypatch):
     message = r"process 1 of 2 cannot reach the others through nobody\.invalid:1 .*with torchrun"
     with pytest.raises(MachineError, match=message), joined():
         pass
+
+
+def test_a_number_of_processes_without_numbers_is_told(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    message = "RANK expected.*; start all of them with torchrun"
+    with pytest.raises(MachineError, match=message), joined():
+        pass
