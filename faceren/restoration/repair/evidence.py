@@ -33,7 +33,7 @@ STANDS_OUT = 2.0
 """A speck differs from its ground so many times as much as all but 1 % of the ground does."""
 RIM = 1
 """Pixels by which a mark is wider than what the detector names: half of its rim is not named."""
-WIDEST_RIM = 3
+WIDEST_RIM = 2
 """The same of a mark around which a scanner's sharpening has drawn a halo."""
 HALO = 3.0
 """Levels by which a ring around a mark differs from the ground beyond, from which it is halo."""
@@ -175,16 +175,17 @@ def alone(ground: Ground, box: Box, pixels: NDArray[np.bool_], contrast: float) 
     return bool(most <= SMOOTH and abs(contrast) >= STANDS_OUT * (all_but_few + 2))
 
 
-def rim_of(ground: Ground, box: Box, pixels: NDArray[np.bool_]) -> int:
+def rim_of(ground: Ground, box: Box, pixels: NDArray[np.bool_], contrast: float) -> int:
     """Return how many pixels around a component belong to its mark, RIM to WIDEST_RIM.
 
-    Sharpened, a white mark has a dark halo; what would be drawn from there into the gap is darker
-    than the ground, and is seen.
+    Sharpened, a white mark has a dark halo, and a dark one a white; what would be drawn from there
+    into the gap is darker than the ground, and is seen.
 
     Args:
         ground: Its page.
         box: Of the component.
         pixels: (h, w), which of the box.
+        contrast: Levels by which it differs from its sides.
     """
     box, pixels = _part(box, pixels)
     reach = WIDEST_RIM + round(2 * BEYOND)
@@ -200,9 +201,8 @@ def rim_of(ground: Ground, box: Box, pixels: NDArray[np.bool_]) -> int:
     for rim in range(RIM, WIDEST_RIM):
         ring = cv2.dilate(inside, _square(rim + 1)) > cv2.dilate(inside, _square(rim))
         off = (luma - beyond)[ring & clear]
-        # two sides of an edge are off to two sides
-        low, high = np.percentile(off, (40, 60)) if len(off) else (0.0, 0.0)
-        if max(low, -high) <= HALO:
+        # by less than the median, since of an edge one side alone is off
+        if not len(off) or np.percentile(-np.sign(contrast) * off, 40) <= HALO:
             return rim
     return WIDEST_RIM
 

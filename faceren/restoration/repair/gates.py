@@ -190,7 +190,7 @@ def _named(
     mark = _kind(pixels, width, contrast, min(ground.image.shape[:2]))
     part = Component(box, pixels, mark, round(width, 1), likelihood(evidence))
     if part.certainty >= STRONG.likelihood:
-        part = replace(part, rim=rim_of(ground, box, pixels))
+        part = replace(part, rim=rim_of(ground, box, pixels, contrast))
     return Named(part, evidence, contrast, alone(ground, box, pixels, contrast))
 
 

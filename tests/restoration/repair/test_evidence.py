@@ -118,8 +118,9 @@ def test_the_rim_reaches_as_far_as_the_halo(halo: int) -> None:
     candidates[60:62, 20:60] = 1  # another mark, which is no halo
     plane[60:62, 20:60] = 240
     ground = ground_of(gray(plane), candidates)
-    rim = rim_of(ground, (20, 38, 60, 41), np.ones((3, 40), bool))
-    assert rim == min(RIM + halo, WIDEST_RIM)
+    line = (20, 38, 60, 41), np.ones((3, 40), bool)
+    assert rim_of(ground, *line, 130.0) == min(RIM + halo, WIDEST_RIM)
+    assert rim_of(ground, *line, -130.0) == RIM  # around a dark mark it were no halo
 
 
 def test_where_two_sides_differ_there_is_no_halo() -> None:
@@ -127,4 +128,4 @@ def test_where_two_sides_differ_there_is_no_halo() -> None:
     plane[40:] = 180
     plane[38:41, 20:60] = 240
     ground = ground_of(gray(plane), (plane == 240).astype(np.uint8))
-    assert rim_of(ground, (20, 38, 60, 41), np.ones((3, 40), bool)) == RIM
+    assert rim_of(ground, (20, 38, 60, 41), np.ones((3, 40), bool), 60.0) == RIM
