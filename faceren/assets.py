@@ -43,14 +43,14 @@ ASSETS = {
             name="faceren-base",
             package="faceren",
             path="faceren-base.safetensors",
-            sha256="79045f5a1ab6708c224f25d39b36b5dec2756951fc85415aacaf29b3d02618d8",
+            sha256="dc0d21872d53a5abcb1804a1d1d9619a4b2de9d766fe5bc460b99c4fef67388d",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(
             name="faceren-compact",
             package="faceren",
             path="faceren-compact.safetensors",
-            sha256="7c0da12c3732ba0db133a1d0783930699ce667a3b6a02dd577c9ca6e7ac5cd02",
+            sha256="c323df82924a7ed262d9a8532886fe16645b78ac93ffe2f1d09104af17a898f4",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

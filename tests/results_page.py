@@ -22,6 +22,7 @@ from faceren.bench.request import Request
 from faceren.checks import Json
 from faceren.cli.benchmark import show_benchmark
 from faceren.cli.screen import Screen
+from faceren.commands.options import commas
 from faceren.commands.train import train
 from faceren.files import atomic_write
 from faceren.images import find_images, read_rgb, write_png
@@ -51,11 +52,22 @@ class Run:
     name: str
     overrides: tuple[str, ...] = ()
 
+    @property
+    def path(self) -> Path:
+        """Return the recipe's file."""
+        return recipe_path(Path(self.recipe))
 
-def runs() -> list[Run]:
-    """Return every training: each of the paper's systems, and ours on each task."""
+    @property
+    def task(self) -> str:
+        """Return the task that it is trained for."""
+        return load_recipe(self.path, self.overrides).data.task
+
+
+def runs(tasks: Sequence[str] = PAPER_TASKS) -> list[Run]:
+    """Return every training for some tasks: each of the paper's systems on its own, and ours."""
     ours = [Run("lean", f"lean-{task}", (f"data.task={task}",)) for task in PAPER_TASKS]
-    return [*(Run(name, name) for name in OTHERS), *ours]
+    every = [*(Run(name, name) for name in OTHERS), *ours]
+    return [run for run in every if run.task in tasks]
 
 
 def trained(run: Run, asked: argparse.Namespace) -> Trained:
@@ -82,7 +94,7 @@ def trained(run: Run, asked: argparse.Namespace) -> Trained:
         "validate.images=1",  # nothing is chosen by it
     )
     started, ended = None, None
-    for event in train(recipe_path(Path(run.recipe)), overrides=overrides, output=RUNS / run.name):
+    for event in train(run.path, overrides=overrides, output=RUNS / run.name):
         started = event if isinstance(event, Started) else started
         ended = event if isinstance(event, Finished) else ended
     assert isinstance(started, Started)
@@ -122,11 +134,14 @@ def parser() -> argparse.ArgumentParser:
     taken.add_argument("--minutes", type=float, default=6.0, help="processor time of each")
     taken.add_argument("--size", type=int, default=256, help="side of a face, pixels")
     taken.add_argument("--limit", type=int, default=24, help="number of faces")
+    taken.add_argument(
+        "--tasks", type=commas, default=PAPER_TASKS, help="of these, all if not given"
+    )
     taken.add_argument("--only-train", action="store_true", help="stop before the measuring")
     return taken
 
 
-def measured(asked: argparse.Namespace, done: Sequence[Trained]) -> dict[Protocol, Json]:
+def measured(asked: argparse.Namespace) -> dict[Protocol, Json]:
     """Run the benchmark by both protocols; return what it found.
 
     Raises:
@@ -136,15 +151,17 @@ def measured(asked: argparse.Namespace, done: Sequence[Trained]) -> dict[Protoco
     shutil.rmtree(GUIDES, ignore_errors=True)
     chosen_faces(asked)
     models = [name for name in shipped_models() if name != DEFAULT_MODEL]
-    models += [f"sr4x={name}" for name in packaged_peers()]
-    models += [f"{task_of(run)}={RUNS / run.name / 'last.safetensors'}" for run in done]
+    if "sr4x" in asked.tasks:
+        models += [f"sr4x={name}" for name in packaged_peers()]
+    for run in runs(asked.tasks):
+        models.append(f"{run.task}={RUNS / run.name / 'last.safetensors'}")
     found: dict[Protocol, Json] = {}
     protocols: tuple[Protocol, ...] = ("standard", "paper")
     for protocol in protocols:
         request = Request(
             clean=SHOWN,
             suite="quality",
-            tasks=PAPER_TASKS,
+            tasks=asked.tasks,
             models=tuple(models),
             metrics=METRICS,
             protocol=protocol,
@@ -160,16 +177,11 @@ def measured(asked: argparse.Namespace, done: Sequence[Trained]) -> dict[Protoco
     return found
 
 
-def task_of(run: Trained) -> str:
-    """Return the task that a network was trained for."""
-    return load_recipe(recipe_path(Path(run.recipe)), run.overrides).data.task
-
-
 def main(arguments: Sequence[str]) -> None:
     """Train, measure, write the page."""
     asked = parser().parse_args(arguments)
     done = []
-    for run in runs():
+    for run in runs(asked.tasks):
         done.append(trained(run, asked))
         sys.stdout.write(f"{done[-1]}\n")
         sys.stdout.flush()
@@ -178,14 +190,14 @@ def main(arguments: Sequence[str]) -> None:
     # the folders' own names are nobody's business
     command = (
         f"python -m tests.results_page FACES --train OTHER_FACES --minutes {asked.minutes:g} "
-        f"--size {asked.size} --limit {asked.limit}"
+        f"--size {asked.size} --limit {asked.limit} --tasks {','.join(asked.tasks)}"
     )
     text = page(
         Measured(
             command=command,
             date=str(datetime.datetime.now(datetime.UTC).date()),
             trained=done,
-            reports=measured(asked, done),
+            reports=measured(asked),
             shipped=shipped_models(),
         )
     )

@@ -85,8 +85,11 @@ def page(measured: Measured) -> str:
             if rows:
                 title = f"### {TITLE_OF[task]} (`{task}`), {protocol}, N {rows[0]['n']}"
                 parts += [title, score_table(rows, measured)]
-    left_out = [f"* {row['what']}: {row['why']}" for row in measured.first["left_out"]]
+    first = measured.first
+    left_out = [f"* {row['what']}: {row['why']}" for row in first["left_out"]]
     kept = [line for line in left_out if "paper's own figures" not in line]
+    missing = [task for task in PAPER_TASKS if task not in {r["task"] for r in first["quality"]}]
+    kept += [f"* `{task}`: not asked for with `--tasks`." for task in missing]
     parts += ["## Not measured", "\n".join([NEVER, *kept])]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -113,7 +116,7 @@ Made on {measured.date} by
 (`lean-…`) among them, was trained from nothing for {min(spent):.2f} to {max(spent):.2f} minutes
 of one processor's time, where their authors took days on graphics cards. Recipes, losses and sizes
 are those of `models/baselines/` and `models/lean.yaml`, which say what of each paper is missing.
-What these rows compare is how far networks come with equal data at equal cost, so early that a network
+What these rows compare is how far networks come with equal data at equal cost, so early that one
 which starts at its input is ahead of one that has to learn to draw it first. `base` and `compact`
 ship with faceren and were trained for hours, on mixed damage (their cards say on what): they are no
 part of that comparison.

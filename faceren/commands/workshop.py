@@ -92,7 +92,7 @@ def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
     from faceren.engines import load_engine
     from faceren.faces.tools import resolve_mask
     from faceren.restoration.photo import tools_for
-    from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
+    from faceren.restoration.pipeline import Pipeline, automatic_workers
 
     options = replace(options, mask=resolve_mask(options.mask, how.weights_dir))
     restorer = load_engine(
@@ -107,7 +107,7 @@ def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
         restorer=restorer,
         options=options,
         max_pixels=how.max_pixels or DEFAULT_MAX_PIXELS,
-        workers=how.workers or AUTOMATIC_WORKERS,
+        workers=how.workers or automatic_workers(restorer),
         max_memory=how.memory,
         tools=tools_for(options, restorer, how.weights_dir, offline=how.offline),
         repairer=repairer_of(options),

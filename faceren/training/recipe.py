@@ -115,12 +115,12 @@ class DataRecipe:
     """Which images are trained on, how they are framed, and how they are damaged."""
 
     train: tuple[str, ...] = ()
-    """Folders of clean images, searched recursively."""
+    """Folders of clean images, searched recursively, and tar shards: ``shards/*.tar``."""
     weights: tuple[Weight, ...] = ()
     """How often each folder is drawn from for whole faces of ``size``; default by its number of
     images."""
     validation: tuple[str, ...] = ()
-    """Folders of images to validate on; default some images of ``train``, then not trained on."""
+    """Folders or shards to validate on; default some images of ``train``, then not trained on."""
     task: str = "mixed"
     """Damage to undo: a task of ``faceren degrade``, or ``mixed``."""
     full: Share = 0.0
@@ -200,6 +200,9 @@ class TrainRecipe:
     GPUs are not in it."""
     batch: Count = 8
     """Images in a step, over all processes."""
+    accumulate: Annotated[int, Bounds(1, 4096)] = 1
+    """Passes in which each process takes its images of a step, as its memory allows. It changes
+    nothing of what is computed but the rounding."""
     lr: Rate = 1e-4
     """Learning rate of the generator."""
     lr_discriminator: Rate = 4e-4

@@ -44,9 +44,9 @@ class Steps:
         self.state = self
         self.average = build_generator(CONFIG)
 
-    def take(self, damaged, clean, *, done, whole):
+    def take(self, passes, *, done):
         self.counters.step += 1
-        self.counters.images_seen += len(damaged)
+        self.counters.images_seen += sum(len(each.damaged) for each in passes)
         good = self.counters.step not in self.bad
         self.counters.bad_in_a_row = 0 if good else self.counters.bad_in_a_row + 1
         return StepResult(loss=1 / self.counters.step, parts={}, gradient=2.0, lr=done, good=good)

@@ -28,9 +28,8 @@ from faceren.images.orientation import stored_raster
 from faceren.images.page import Page
 from faceren.restoration.repair.fill import bridged, filled
 from faceren.restoration.repair.finder import load_finder
-from faceren.restoration.repair.gates import AUTO, STRONG, zones_of
+from faceren.restoration.repair.gates import AUTO, STRONG, all_over, zones_of
 from faceren.restoration.repair.mask import mask_of
-from faceren.restoration.repair.repair import DILATION
 from faceren.restoration.repair.sighting import Sighting, sighted
 from faceren.restoration.repair.texture import no_photo
 
@@ -129,7 +128,7 @@ def found_marks(pictures: Sequence[Rgb8], kind: str, width: int) -> Iterator[Fou
     for number, clean in enumerate(pictures):
         sampler = Sampler(item_seed(0, f"{kind}{width}", number))
         tone = Degradation("worn", (panchromatic(sampler),))
-        wear = Degradation("worn", (_drawn(sampler, kind, width),))
+        wear = Degradation("worn", (drawn(sampler, kind, width),))
         worn = apply_traced(apply(clean, tone), wear)
         truth = (worn.marks != Mark.NONE) & (worn.marks != NEITHER)
         seen = looked_at(worn.image)
@@ -181,7 +180,9 @@ def found_in(seen: Sighting, mode: str) -> NDArray[np.bool_]:
     if mode == "auto" and no_photo(seen.image):
         return np.zeros(seen.shape, bool)
     parts = [part for part in seen.components(MODES[mode]) if not part.left]
-    return np.asarray(mask_of(parts, seen.shape, DILATION) > 0)
+    if mode == "auto" and all_over(parts, seen.shape):
+        return np.zeros(seen.shape, bool)
+    return np.asarray(mask_of(parts, seen.shape) > 0)
 
 
 def _counted(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -199,7 +200,8 @@ def protected(seen: Sighting) -> NDArray[np.bool_]:
     return np.asarray(stored_raster(zone, seen.way) > 0)
 
 
-def _drawn(sampler: Sampler, kind: str, width: int) -> Any:
+def drawn(sampler: Sampler, kind: str, width: int) -> Any:
+    """Return the operation that draws marks of a kind, white or black, of a width in pixels."""
     colour = sampler.choice([(245.0,) * 3, (245.0,) * 3, (15.0,) * 3])
     seed, opacity = sampler.seed(), sampler.uniform(0.7, 1.0)
     if kind == "lines":
