@@ -43,7 +43,7 @@ ASSETS = {
             name="faceren-base",
             package="faceren",
             path="faceren-base.safetensors",
-            sha256="79045f5a1ab6708c224f25d39b36b5dec2756951fc85415aacaf29b3d02618d8",
+            sha256="dc0d21872d53a5abcb1804a1d1d9619a4b2de9d766fe5bc460b99c4fef67388d",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

@@ -80,6 +80,10 @@ class Restorer(Protocol):
         """Whether passes may run side by side, each on some of the cores."""
 
     @property
+    def devices(self) -> int:
+        """Passes that may run side by side, each on a device of its own."""
+
+    @property
     def faces_a_pass(self) -> int:
         """Faces that go through the network together."""
 
@@ -113,6 +117,7 @@ class OnnxRestorer:
     device: str = "cpu"
     computed: str = "onnx cpu fp32"
     on_cpu: bool = True
+    devices: int = 1
     faces_a_pass: int = 1
 
     @property
@@ -238,7 +243,7 @@ def _needs_torch(weights: Path, device: str, precision: str) -> str:
 
 def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
     try:
-        from faceren.inference import load_restorer
+        from faceren.inference import Restorers, devices_of, load_restorer
     except ImportError as error:
         if error.name != "torch":
             raise
@@ -249,7 +254,8 @@ def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
             f"{weights.name}: this network needs a second image of the same face, which only "
             f"faceren benchmark --guides FOLDER gives it"
         )
-    return restorer
+    devices = devices_of(how["device"], restorer.device)
+    return Restorers(restorer, devices) if len(devices) > 1 else restorer
 
 
 def has_gpu() -> bool:

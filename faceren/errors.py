@@ -8,6 +8,7 @@ FacerenError                exit status 1: one item failed, the others go on
 ├── ConfigError             exit status 2: options, recipes and configurations that make no sense
 ├── NothingToDoError        exit status 3: no readable image among the inputs
 └── MachineError           exit status 4: weights missing or wrong, device not there, disk full
+    └── PeerError           another process of the same training failed, and has told why
 """
 
 import logging
@@ -104,3 +105,7 @@ class MachineError(FacerenError):
     """The machine lacks something: weights, a device, a library, disk space."""
 
     exit_status = 4
+
+
+class PeerError(MachineError):
+    """Another process of the same training failed; that one tells why, and this one nothing."""

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -90,6 +91,28 @@ def atomic_write(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write ``data`` to ``path`` through ``atomic_path``."""
     with atomic_path(path, sync=sync) as temporary:
         temporary.write_bytes(data)
+
+
+def place_copy(source: Path, target: Path) -> None:
+    """Give a file a second place in one step, by a hard link where the disk can.
+
+    Args:
+        source: The file.
+        target: Its second place; a file that is there is replaced, its folder is made.
+
+    Raises:
+        MachineError: If it cannot be written, or the source cannot be read.
+    """
+    temporary = target.parent / f"{TEMPORARY}{os.getpid()}-link"
+    with suppress(OSError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        temporary.hardlink_to(source)
+        temporary.replace(target)
+        temporary.unlink(missing_ok=True)  # it is still there if the two were one file before
+        return
+    with atomic_path(target) as copy:
+        shutil.copyfile(source, copy)
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

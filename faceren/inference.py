@@ -3,9 +3,11 @@
 Shape letters: N batch, H and W pixels.
 """
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import torch
@@ -106,6 +108,11 @@ class Restorer:
         return 1 if self.on_cpu else self.batch_size
 
     @property
+    def devices(self) -> int:
+        """Passes that may run side by side, each on a device of its own."""
+        return 1
+
+    @property
     def cores(self) -> int:
         """Cores that a pass in the calling thread takes, if it runs on a CPU."""
         return torch.get_num_threads()
@@ -193,6 +200,79 @@ class Restorer:
                 f"use --precision fp32"
             )
         return restored.clamp(0, 1)
+
+
+class Restorers:
+    """Copies of a network, each on a device of its own: a pass takes one that is free.
+
+    Which device restores a face changes nothing of it, if the devices are of one kind.
+
+    Args:
+        restorer: The network, on the first device.
+        devices: All of them, the first one among them.
+    """
+
+    on_cpu = False
+
+    def __init__(self, restorer: Restorer, devices: Sequence[torch.device]) -> None:
+        others = [_copied(restorer, device) for device in devices[1:]]
+        self.copies = (restorer, *others)
+        self.self_ensemble = restorer.self_ensemble
+        self.batch_size = restorer.batch_size
+        self.checkpoint = restorer.checkpoint
+        self.device = restorer.device
+        self.computed = restorer.computed
+        self.cores = restorer.cores
+        self._free: SimpleQueue[Restorer] = SimpleQueue()
+        for each in self.copies:
+            self._free.put(each)
+
+    @property
+    def devices(self) -> int:
+        """Passes that may run side by side."""
+        return len(self.copies)
+
+    @property
+    def faces_a_pass(self) -> int:
+        """Faces that go through the network together."""
+        return min(each.faces_a_pass for each in self.copies)
+
+    def use_cores(self, number: int) -> None:
+        """Do nothing: passes run on the devices."""
+
+    def restore_pictures(self, pictures: Sequence[Rgb]) -> list[Rgb]:
+        """Return restored pictures, (H, W, 3) each; see ``Restorer.restore_pictures``.
+
+        Args:
+            pictures: All of one size, (H, W, 3).
+
+        Raises:
+            FacerenError: As ``Restorer.restore``.
+        """
+        mine = self._free.get()  # whoever comes when none is free waits
+        try:
+            return mine.restore_pictures(pictures)
+        finally:
+            self._free.put(mine)
+
+
+def _copied(restorer: Restorer, device: torch.device) -> Restorer:
+    network = copy.deepcopy(restorer.checkpoint.network).to(device)
+    return replace(
+        restorer, checkpoint=replace(restorer.checkpoint, network=network), device=device
+    )
+
+
+def devices_of(device: str, first: torch.device) -> list[torch.device]:
+    """Return the devices that ``--device`` means: all GPUs, unless one of them is named.
+
+    Args:
+        device: As the user gave it.
+        first: What ``pick_device`` made of it.
+    """
+    if first.type != "cuda" or ":" in device:
+        return [first]
+    return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
 
 
 def _pad(faces: Tensor, stride: int) -> Tensor:

@@ -1,4 +1,9 @@
+import os
 import sys
+
+# Two processes share the tests, and each computes on several threads: these may not spin while they
+# wait for one another. Read when NumPy and torch are imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 from skimage import data

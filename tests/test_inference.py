@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 import torch
 
@@ -7,8 +10,17 @@ from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.images import find_images, read_rgb
 from faceren.images.tensors import to_tensor
-from faceren.inference import Restorer, _pad, load_restorer, pick_device, pick_dtype
+from faceren.inference import (
+    Restorer,
+    Restorers,
+    _pad,
+    devices_of,
+    load_restorer,
+    pick_device,
+    pick_dtype,
+)
 from faceren.networks.generator import build_generator
+from faceren.restoration.network import SharedNetwork
 from faceren.weights import CheckpointInfo
 
 TINY = GeneratorConfig(
@@ -193,3 +205,46 @@ def test_cores_are_those_of_the_calling_thread(weights):
     assert restorer.cores == torch.get_num_threads() == before + 1
     restorer.use_cores(before)
     assert restorer.cores == before
+
+
+def test_several_devices_restore_as_one_does(weights):
+    """Two copies on the CPU stand for two GPUs."""
+    one = load_restorer(weights, device="cpu")
+    both = Restorers(one, [torch.device("cpu")] * 2)
+    assert both.devices == 2
+    assert both.computed == one.computed
+    assert len({id(copy.checkpoint.network) for copy in both.copies}) == 2
+    used = []
+    for number, copy in enumerate(both.copies):
+        restored = copy.restore
+        copy.restore = lambda x, n=number, honest=restored: used.append(n) or honest(x)
+    pictures = [torch.rand(48, 40, 3).numpy() for _ in range(8)]
+    network = SharedNetwork(both)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda picture: network.run([picture])[0], pictures))
+    expected = load_restorer(weights, device="cpu").restore_pictures(pictures)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.pixels, theirs)
+    assert set(used) == {0, 1}
+
+
+def test_a_device_that_fails_is_free_again(weights):
+    both = Restorers(load_restorer(weights, device="cpu"), [torch.device("cpu")] * 2)
+    for _ in range(3):
+        with pytest.raises(ShapeError):
+            both.restore_pictures([np.zeros((4, 4, 3), np.float32)])
+    assert both.restore_pictures([np.zeros((16, 16, 3), np.float32)])[0].shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "used"),
+    [
+        ("auto", "cuda", ["cuda:0", "cuda:1", "cuda:2"]),
+        ("cuda", "cuda", ["cuda:0", "cuda:1", "cuda:2"]),
+        ("cuda:1", "cuda:1", ["cuda:1"]),
+        ("auto", "cpu", ["cpu"]),
+    ],
+)
+def test_all_gpus_are_used_unless_one_is_named(monkeypatch, asked, first, used):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert [str(device) for device in devices_of(asked, torch.device(first))] == used

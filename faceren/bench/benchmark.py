@@ -49,7 +49,7 @@ def benchmark(request: Request, restorer: Restorer) -> Iterator[Row | Scored]:
     elif whole:
         yield LeftOut("the ablation", "it trains: give --train FOLDER, --steps and --seeds")
     if request.suite == "crops" or (whole and request.crops is not None):
-        yield from crops_suite(request, restorer)
+        yield from crops_suite(request)
     elif whole:
         yield LeftOut("faces of an old photograph", "give --crops PHOTO")
 

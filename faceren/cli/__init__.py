@@ -22,7 +22,15 @@ from faceren.cli.parameters import PREFIX, RENAMED, with_options
 from faceren.cli.restore import restore
 from faceren.cli.screen import Screen, end_log
 from faceren.cli.train import train
-from faceren.errors import EXTRAS, FacerenError, MachineError, may_pass, not_installed, told
+from faceren.errors import (
+    EXTRAS,
+    FacerenError,
+    MachineError,
+    PeerError,
+    may_pass,
+    not_installed,
+    told,
+)
 
 INTERRUPTED = 130
 QUIET = logging.NullHandler()
@@ -123,6 +131,8 @@ def main() -> None:
     logging.getLogger().addHandler(QUIET)
     try:
         app([hyphens(argument) for argument in sys.argv[1:]], prog_name="faceren")
+    except PeerError as error:
+        raise SystemExit(error.exit_status) from None
     except FacerenError as error:
         Screen().error(str(error))
         raise SystemExit(error.exit_status) from None

@@ -12,7 +12,7 @@ from faceren.cli.open import show_open
 from faceren.cli.parameters import Output, given_by
 from faceren.cli.screen import Screen, ScreenOptions, counted
 from faceren.cli.settings import SETTINGS_NAME, settings_for
-from faceren.cli.undo import show_page, show_revert, show_verification
+from faceren.cli.undo import show_merge, show_page, show_revert, show_verification
 from faceren.commands.options import MACHINE, PIPE, FolderOptions, PageOptions, RunOptions
 from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import EVERYDAY, Preset, RestoreOptions
@@ -67,10 +67,7 @@ def restore(
     if PIPE in (*inputs, output):
         refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER]
         raise Exit(show_stream(inputs, output, options, how, screen, refused))
-    if page.verify is not None:
-        raise Exit(show_verification(page.verify, screen))
-    if page.report_only is not None:
-        raise Exit(show_page(page.report_only, how, screen))
+    _look_back(inputs, output, page, how, screen)
     if output is None:
         raise ConfigError(_no_output(inputs))
     if page.revert is not None:
@@ -80,9 +77,25 @@ def restore(
         refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER - allowed]
         raise Exit(show_file(inputs[0], output, options, how, screen, refused, folder.overwrite))
     status = show_restoration(inputs, output, options, how, folder, screen, with_page=page.report)
-    if page.open_page and not folder.dry_run:
+    if page.open_page and not folder.dry_run and not folder.shard:
         show_open(output, options, how, screen)
     raise Exit(status)
+
+
+def _look_back(
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    page: PageOptions,
+    how: RunOptions,
+    screen: Screen,
+) -> None:
+    """Do what is asked of earlier runs instead of a new one, if anything is; that ends it."""
+    if page.verify is not None:
+        raise Exit(show_verification(page.verify, screen))
+    if page.report_only is not None:
+        raise Exit(show_page(page.report_only, how, screen))
+    if page.merge:
+        raise Exit(show_merge(inputs, output, how, screen, with_page=page.report))
 
 
 def _is_one_file(inputs: tuple[Path, ...], output: Path) -> bool:
@@ -197,12 +210,15 @@ def show_restoration(
             f"{done:,} of {counted(run.total, 'photo')} {are} done; the same command goes on"
         )
         raise
+    with_page = with_page and not folder.shard  # which comes when all parts are joined
     if with_page:
         review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
     show_left_out([path for path in run.left_out if path.name != SETTINGS_NAME], screen)
     screen.say(_summary(run.total, counts, faces, output, dry=folder.dry_run))
     if with_page:
         screen.say(f"look at {output / PAGE_NAME}")
+    if folder.shard and not folder.dry_run:
+        screen.say(f"when all parts have ended: faceren restore --merge {output}")
     return 1 if counts["failed"] else 0
 
 

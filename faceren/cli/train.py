@@ -42,11 +42,13 @@ def train(
 
 def show_training(events: Iterator[Event], screen: Screen, *, verbose: bool = False) -> int:
     """Show a training run as it goes on; return the exit status."""
+    first = next(events, None)
+    if first is None:  # a process that only helps: the first one tells what happens
+        return 0
     with screen.bar("images read") as on_progress:
-        for first in events:
-            if not isinstance(first, Reading):
-                break
+        while isinstance(first, Reading):
             on_progress(first.done, first.total)
+            first = next(events)
     status = 0
     with screen.bar("images") as on_progress:
         for event in chain([first], events):

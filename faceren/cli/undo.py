@@ -1,4 +1,4 @@
-"""What ``faceren restore`` does with an earlier run: its page, its check, photos taken back."""
+"""What ``faceren restore`` does with earlier runs: page, check, parts joined, photos taken back."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,6 +16,33 @@ def show_page(output: Path, how: RunOptions, screen: Screen) -> int:
         screen.say(f"warning: {note}")
     screen.say(f"{counted(written.photos, 'photo')}; wrote {written.page}")
     return 0
+
+
+def show_merge(
+    folders: tuple[Path, ...],
+    output: Path | None,
+    how: RunOptions,
+    screen: Screen,
+    *,
+    with_page: bool,
+) -> int:
+    """Join the parts of a run and write its page; return the exit status."""
+    from faceren.commands.merge import merge
+    from faceren.commands.review import review
+
+    merged = merge(folders, output)
+    for problem in merged.problems:
+        screen.error(problem)
+    counts = merged.statuses
+    parts = [f"{counts['restored']:,} restored"]
+    parts += [f"{counts['no_face']:,} without a face"] * bool(counts["no_face"])
+    parts += [f"{counts['failed']:,} failed"] * bool(counts["failed"])
+    photos, shards = counted(counts.total(), "photo"), counted(merged.shards, "shard")
+    screen.say(f"{shards}, {photos}: {', '.join(parts)}; in {merged.output}")
+    if with_page:
+        page = review(merged.output, check="there", max_pixels=how.max_pixels, workers=how.workers)
+        screen.say(f"look at {page.page}")
+    return 1 if merged.problems else 0
 
 
 def show_verification(output: Path, screen: Screen) -> int:

@@ -129,9 +129,9 @@ def inputs_of(plan: _Plan) -> list[ImageScores]:
     if not set(plan.metrics) & set(PAIRED):
         raise ConfigError(f"--with-input: expected one of {', '.join(PAIRED)} among --metrics")
     rows = [
-        replace(row, result=row.input, values={}, failures={})
+        replace(row, result=before, values={}, failures={})
         for row in plan.pairing.rows
-        if row.input is not None and row.reference not in (None, row.input) and is_recorded(row)
+        if (before := _restored_from(row)) is not None
     ]
     if not rows:
         raise ConfigError(
@@ -190,7 +190,15 @@ def _score(scorer: Scorer, item: ImageScores | Path, max_pixels: int) -> None:
         scorer.add_reference(read_rgb(item, max_pixels=max_pixels))
         return
     result = read_rgb(item.result, max_pixels=max_pixels)
-    scorer.add(item, result, _reference(item, result.shape, max_pixels))
+    before = _restored_from(item) if scorer.protocol == "paper" else None
+    damaged = None if before is None else read_rgb(before, max_pixels=max_pixels)
+    scorer.add(item, result, _reference(item, result.shape, max_pixels), damaged)
+
+
+def _restored_from(row: ImageScores) -> Path | None:
+    """Return what a result was restored from, if a manifest names it and it is the same still."""
+    known = row.input is not None and row.reference not in (None, row.input) and is_recorded(row)
+    return row.input if known else None
 
 
 def _reference(row: ImageScores, shape: tuple[int, ...], max_pixels: int) -> Rgb8 | None:

@@ -13,8 +13,9 @@ from faceren.errors import ConfigError, FaceError
 from faceren.faces.given import GivenFace
 from faceren.files import atomic_path, sha256_of
 from faceren.images import shown
+from faceren.restoration.repair.repair import Repairer
 from faceren.restoration.revert import with_faces_of_file
-from faceren.runs.folder import check_places, check_replaced, inside, writing
+from faceren.runs.folder import MASKS_DIR, check_places, check_replaced, inside, writing
 from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter, read_run, source_of
 from faceren.runs.plan import Job
 from faceren.runs.resume import check_originals
@@ -38,7 +39,8 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
     Raises:
         ConfigError: If the original is gone or has changed, or the photo was restored with other
             weights than ``how`` names.
-        FaceError: If the face cannot be restored alone.
+        FaceError: If the face cannot be restored alone, or the photo's marks cannot be filled
+            again as they are in its file.
         ImageError: If the photo's file is gone or has changed.
         MachineError: If weights or the device are not there, or the disk is full.
     """
@@ -48,8 +50,6 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
     check_places(output)
     check_replaced([job], output, manifest.items)
     check_originals([job], manifest.items)
-    if any(repair.get("given") for repair in line.get("repairs") or []):
-        raise FaceError(f"{shown(key)}: its marks were filled by a mask; restore the whole photo")
     options = replace(options_of(header), strength=strength, min_face=NO_OTHER)
     pipeline = load_pipeline(options, how)
     if header.get("weights_sha256") != pipeline.restorer.checkpoint.sha256:
@@ -57,7 +57,8 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
             f"{shown(key)} was restored with other weights than those of --model {how.model}; "
             f"restore the whole photo, or name its weights"
         )
-    pipeline = replace(pipeline, given={key: (marked(line["faces"][index]),)})
+    given = {key: (marked(line["faces"][index]),)}
+    pipeline = replace(pipeline, given=given, repairer=filling_again(line, output))
     with (
         writing(output, [key]),
         tempfile.TemporaryDirectory(prefix="faceren-face-") as folder,
@@ -66,6 +67,11 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
         made = pipeline.one(replace(job, output=alone))
         if made.status == "failed" or len(made.faces) != 1:
             raise FaceError(made.reason or f"{shown(key)}: the face was not found again")
+        if [round(page.share, 6) for page in made.repairs if page.filled] != filled_shares(line):
+            raise FaceError(
+                f"{shown(key)}: its marks were filled, and their mask in {output / MASKS_DIR} is "
+                f"gone or has changed since; restore the whole photo"
+            )
         if line["status"] == "reverted":  # the others are the original's, there as here
             with atomic_path(job.output) as temporary:
                 shutil.copyfile(alone, temporary)
@@ -76,6 +82,34 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
         if header is not manifest.header:
             with ManifestWriter(output / MANIFEST_NAME, manifest.header):
                 pass  # the last header stays that of the last restoration
+
+
+def filling_again(line: Line, output: Path) -> Repairer | None:
+    """Return what fills a photo's marks as they were filled, by its mask; None if none was.
+
+    Args:
+        line: The photo's line of the record.
+        output: The folder that has the mask.
+
+    Raises:
+        FaceError: If the mask came from elsewhere, and so is not there.
+    """
+    if not filled_shares(line):
+        return None
+    if any(page["given"] for page in line["repair"]):
+        raise FaceError(
+            f"{shown(line['key'])}: its marks were filled by a given mask; restore the whole photo"
+        )
+    return Repairer("off", output / MASKS_DIR)
+
+
+def filled_shares(line: Line) -> list[float]:
+    """Return which shares of a photo's pages were filled, of those where any pixel was.
+
+    Args:
+        line: The photo's line of the record.
+    """
+    return [page["share"] for page in line.get("repair") or [] if page["filled"]]
 
 
 def marked(face: Json) -> GivenFace:

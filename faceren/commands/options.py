@@ -169,6 +169,15 @@ class FolderOptions:
         ),
     ] = ""
     exclude: Exclude = ()
+    shard: Annotated[
+        str,
+        Option(
+            help="Do one part of N, I from 0 to N - 1; the others are for other machines.",
+            metavar="I/N",
+            rich_help_panel=MACHINE,
+        ),
+    ] = ""
+    """See ``runs.shards``; ``commands.merge`` joins what the parts have recorded."""
     only: Annotated[
         Path | None,
         Option(
@@ -235,6 +244,14 @@ class PageOptions:
             help="Write that page anew, do nothing else.", metavar="OUT", rich_help_panel=OUTPUT
         ),
     ] = None
+    merge: Annotated[
+        bool,
+        Option(
+            help="Join what all parts of a --shard run have made; the inputs are their folders.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = False
+    """Into the output folder, or the only one that is named."""
     revert: Annotated[
         Path | None,
         Option(

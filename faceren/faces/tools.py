@@ -56,7 +56,8 @@ def load_tools(
         mask: ``parsing`` follows the head; for others nothing is loaded.
         folder: Of facexlib's weights; default ``weights.default_folder()``.
         offline: Never download them.
-        device: Where facexlib's networks compute.
+        device: Where facexlib's networks compute; on CUDA the shipped detector does, too, if the
+            installed ONNX Runtime can.
 
     Raises:
         MachineError: If a library or weights are missing.
@@ -65,7 +66,7 @@ def load_tools(
     search: Search = tiny.search
     parse: Parse | None = None
     if detector == "tiny":
-        tiny.check_detector()
+        search = tiny.load_search(gpu=str(device).startswith("cuda"))
     if detector != "tiny" or mask == "parsing":
         _need_facexlib()
         from faceren.faces import facexlib_networks  # here: it is an optional package

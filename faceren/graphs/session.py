@@ -1,4 +1,4 @@
-"""Graphs at work in ONNX Runtime, on the CPU."""
+"""Graphs at work in ONNX Runtime: on the CPU, or on a GPU if its build for CUDA is installed."""
 
 import os
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from faceren.checks import whole_number
 from faceren.errors import MachineError
 from faceren.graphs.graph import Graph, Sides
 
+CUDA = "CUDAExecutionProvider"
 OLDEST = (1, 19)
 """The first version of ONNX Runtime that takes NumPy 2's arrays."""
 
@@ -55,22 +56,24 @@ class Session:
     Args:
         file: The network, as ONNX.
         cores: Threads of a run; default ``usable_cores()``.
+        gpu: Run it on a GPU, if this ONNX Runtime can (the package onnxruntime-gpu).
 
     Raises:
         MachineError: If ONNX Runtime is missing, too old, or refuses the network.
     """
 
-    def __init__(self, file: bytes, cores: int | None = None) -> None:
+    def __init__(self, file: bytes, cores: int | None = None, *, gpu: bool = False) -> None:
         library = onnxruntime()
         options = library.SessionOptions()
         options.intra_op_num_threads = cores or usable_cores()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others work, too
         options.enable_mem_pattern = False  # it takes the memory of a run twice
         options.log_severity_level = 4  # what fails is raised as well
+        providers = ["CPUExecutionProvider"]
+        if gpu and CUDA in library.get_available_providers():
+            providers.insert(0, CUDA)
         try:
-            self._session = library.InferenceSession(
-                file, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = library.InferenceSession(file, options, providers=providers)
         except _refusals() as error:
             raise MachineError(
                 f"ONNX Runtime {library.__version__} cannot load the network "

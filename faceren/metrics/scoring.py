@@ -143,20 +143,20 @@ def load_pyiqa(name: str, device: torch.device) -> Measure:
     return Measure(lambda image, _: metric(image), paired=False)
 
 
-def recompressed(rgb: Rgb8) -> Rgb8:
-    """Return an image after OpenCV's JPEG at quality 95, chroma at half resolution.
+def recompressed(*panels: Rgb8) -> list[Rgb8]:
+    """Return images after one OpenCV JPEG at quality 95, chroma at half resolution.
 
-    The paper's code wrote input, result and original side by side into one file. Where the width
-    is a multiple of 16 each compresses as if alone, but for the interpolation of chroma across
-    the seams, one pixel wide.
+    The paper's code wrote input, result and original side by side into one file and cut them out of
+    it again. Where the width is a multiple of 16 each compresses as if alone, but for chroma, which
+    is interpolated across the seams.
 
     Args:
-        rgb: (H, W, 3) uint8.
+        panels: (H, W, 3) uint8 each, all of one size, from left to right.
     """
-    bgr = np.ascontiguousarray(rgb[:, :, ::-1])
+    bgr = np.ascontiguousarray(np.hstack(panels)[:, :, ::-1])
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(np.asarray(decoded, np.uint8)[:, :, ::-1])
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1]
+    return [np.ascontiguousarray(part) for part in np.hsplit(decoded, len(panels))]
 
 
 class Scorer:
@@ -192,13 +192,21 @@ class Scorer:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def add(self, row: ImageScores, result: Rgb8, reference: Rgb8 | None = None) -> None:
+    def add(
+        self,
+        row: ImageScores,
+        result: Rgb8,
+        reference: Rgb8 | None = None,
+        damaged: Rgb8 | None = None,
+    ) -> None:
         """Score one result.
 
         Args:
             row: What it is; its values and failures are filled in, some of them by ``finish``.
             result: (H, W, 3) uint8.
             reference: The same shape, or None.
+            damaged: What it was restored from, which the protocol of the paper has beside it in a
+                JPEG; the result itself if not given, or of another shape.
 
         Raises:
             ShapeError: If the shapes differ; nothing is scored then.
@@ -213,8 +221,11 @@ class Scorer:
             gray, other = ((rgb == rgb[:, :, :1]).all() for rgb in (result, reference))
             self._mixed += bool(gray != other)
         if self.protocol == "paper":
-            result = recompressed(result)
-            reference = None if reference is None else recompressed(reference)
+            left = result if damaged is None or damaged.shape != result.shape else damaged
+            if reference is None:
+                _, result = recompressed(left, result)
+            else:
+                _, result, reference = recompressed(left, result, reference)
         if {"fed", "lle"} & set(self.metrics) and reference is not None:
             ours, theirs = (self._pool.submit(see_face, rgb) for rgb in (result, reference))
             self._seen.append((row, ours, theirs))
@@ -226,7 +237,7 @@ class Scorer:
         """Take an image of the set that FID and KID compare with, not paired with a result."""
         self._sets_paired = False
         if self._theirs is not None:
-            rgb = recompressed(reference) if self.protocol == "paper" else reference
+            (rgb,) = recompressed(reference) if self.protocol == "paper" else (reference,)
             self._theirs.add(to_tensor(rgb))
 
     def _measure(self, row: ImageScores, result: Rgb8, reference: Rgb8 | None) -> None:

@@ -135,22 +135,27 @@ class MixedDiscriminator(nn.Module):
         return scores
 
 
-def augmented(batches: Sequence[Tensor], *, seed: int, side: int) -> list[Tensor]:
+def augmented(
+    batches: Sequence[Tensor], *, seed: int, side: int, first: int = 0, total: int | None = None
+) -> list[Tensor]:
     """Return batches of images of the same faces, those of a face cut and coloured alike.
 
     Args:
         batches: (N, 3, H, W) each.
         seed: Of what is drawn, for each of the N anew.
         side: Of the cut, pixels; at most the shorter one's is taken.
+        first: Which of the images for which something is drawn is the first of these.
+        total: For how many it is drawn; default these alone.
 
     Returns:
         (N, 3, side, side) each, no longer within [0, 1].
     """
     count, _, height, width = batches[0].shape
     rng = torch.Generator().manual_seed(seed)
-    bright, saturation, contrast = torch.rand(3, count, 1, 1, 1, generator=rng)
+    total, mine = total or count, slice(first, first + count)
+    bright, saturation, contrast = torch.rand(3, total, 1, 1, 1, generator=rng)[:, mine]
     side = min(side, height, width)
-    places = torch.rand(2, count, generator=rng)
+    places = torch.rand(2, total, generator=rng)[:, mine]
     reach = torch.arange(side)
     rows = (places[0] * (height - side + 1)).long()[:, None] + reach
     columns = (places[1] * (width - side + 1)).long()[:, None] + reach

@@ -151,13 +151,13 @@ def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
     return ""
 
 
-def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
+def to_page(entry: Entry, pictures: Pictures, base: Path) -> dict[str, Any]:
     """Return what the page's script needs to know of a photo.
 
     Args:
         entry: The photo.
         pictures: The page's pictures.
-        output: The folder of the page.
+        base: The folder of the page.
     """
     line, keys = entry.line, keys_of(entry.line)
     before, after = pictures.get(keys.before), pictures.get(keys.after)
@@ -167,7 +167,7 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
         picture = pictures.get(key)
         faces.append(
             {
-                "picture": picture and _picture_url(pictures, picture.name),
+                "picture": picture and _picture_url(pictures, picture.name, base),
                 "width": picture.width if picture else 0,
                 "height": picture.height if picture else 0,
                 "identity": face.get("identity"),
@@ -181,7 +181,8 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
         )
     left = [
         {
-            "picture": (picture := pictures.get(key)) and _picture_url(pictures, picture.name),
+            "picture": (picture := pictures.get(key))
+            and _picture_url(pictures, picture.name, base),
             "width": picture.width if picture else 0,
             "height": picture.height if picture else 0,
             "page": face.get("page", 0) + 1,
@@ -196,37 +197,38 @@ def to_page(entry: Entry, pictures: Pictures, output: Path) -> dict[str, Any]:
         "status": str(line.get("status")),
         "reason": shown(str(line.get("reason") or "")),
         "mark": str(line.get("output_sha256") or "")[:12],
-        "before": before and _picture_url(pictures, before.name),
-        "after": after and _picture_url(pictures, after.name),
+        "before": before and _picture_url(pictures, before.name, base),
+        "after": after and _picture_url(pictures, after.name, base),
         "width": size.width if size else 0,
         "height": size.height if size else 0,
         "size": line.get("size"),
-        "original": _url(entry.original, output),
-        "result": _url(entry.result, output),
+        "original": _url(entry.original, base),
+        "result": _url(entry.result, base),
         "notes": list(entry.notes),
         "strength": (entry.header.get("options") or {}).get("strength"),
         "faces": faces,
         "left": left,
-        "marks": _marks(line, pictures, keys.marks),
+        "marks": _marks(line, pictures, keys.marks, base),
     }
 
 
-def _marks(line: Json, pictures: Pictures, key: str) -> dict[str, Any] | None:
+def _marks(line: Json, pictures: Pictures, key: str, base: Path) -> dict[str, Any] | None:
     marks, picture = marks_of(line), pictures.get(key)
     if marks is not None:
-        marks["picture"] = picture and _picture_url(pictures, picture.name)
+        marks["picture"] = picture and _picture_url(pictures, picture.name, base)
     return marks
 
 
-def _picture_url(pictures: Pictures, name: str) -> str:
-    return relative_url(PurePath(pictures.folder.name, name))
+def _picture_url(pictures: Pictures, name: str, base: Path) -> str:
+    folder = () if base == pictures.folder else (pictures.folder.name,)
+    return relative_url(PurePath(*folder, name))
 
 
-def _url(path: Path | None, output: Path) -> str | None:
+def _url(path: Path | None, base: Path) -> str | None:
     """Return a file's address for the page, None if there is none or no browser can show it."""
     if path is None or path.suffix.lower() not in SEEN_BY_BROWSERS:
         return None
     try:
-        return relative_url(os.path.relpath(path.resolve(), output.resolve()))
+        return relative_url(os.path.relpath(path.resolve(), base.resolve()))
     except ValueError:  # on another drive
         return None

@@ -1,26 +1,31 @@
 """The review page of a restoration: every photo before and after, every face, every decision.
 
-``OUT/report.html`` shows what ``OUT/manifest.jsonl`` records; its pictures lie in ``OUT/report/``.
+``OUT/report.html`` shows what ``OUT/manifest.jsonl`` records; its pictures lie in ``OUT/report/``,
+and so do the further parts of a page of many photos.
 """
 
+import os
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from faceren.checks import Json
+from faceren.checks import Json, whole_number
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import FULL_CHANGE, keys_of, left_in
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
-from faceren.pages.page import rendered, write_page
+from faceren.pages.page import relative_url, rendered, write_page
 from faceren.pages.pictures import Pictures
-from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
+from faceren.runs.folder import PAGE_NAME, PICTURES_DIR, check_ours
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, is_torn
 
+PER_FILE = 500
+"""Photos that one HTML file shows; more are in further files, by name."""
 SAME_PERSON = 0.6
 """Identity distance up to which dlib's authors take two faces for one person."""
 STATUSES = {
@@ -92,20 +97,53 @@ def write_review(
     Raises:
         MachineError: If the disk is full.
     """
-    context = review_context(output, manifest, check=check, max_pixels=max_pixels, threads=threads)
-    context["commands"] = dict(commands or {})
-    write_page(output / PAGE_NAME, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
-    return Review(output / PAGE_NAME, len(context["photos"]), tuple(context["notes"]))
-
-
-def review_context(
-    output: Path, manifest: Manifest, *, check: Check, max_pixels: int, threads: int
-) -> dict[str, Any]:
-    """Return what the review page shows, and write the pictures that are not there yet.
-
-    See ``write_review``.
-    """
     pictures = pictures_of(output)
+    entries, notes = _looked_at(output, manifest, pictures, check, max_pixels, threads)
+    whole = _context(output, entries, manifest.main_header, ())
+    parts = [entries[at : at + PER_FILE] for at in range(0, len(entries), PER_FILE)] or [[]]
+    index = [_summary(number, part) for number, part in enumerate(parts, start=1)]
+    for number, part in enumerate(parts, start=1):
+        place = place_of(output, number)
+        context = whole | _counts(part)
+        context["notes"] = [*(notes if number == 1 else ()), *_notes(part)]
+        context["commands"] = dict(commands or {})
+        context["photos"] = [to_page(entry, pictures, place.parent) for entry in part]
+        context["parts"] = _parts(number, index) if len(parts) > 1 else None
+        if number > 1:
+            check_ours(place.parent, {place.name})
+        write_page(place, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
+    _remove_pages(output, after=len(parts))
+    return Review(output / PAGE_NAME, len(entries), (*notes, *_notes(entries)))
+
+
+def place_of(output: Path, number: int) -> Path:
+    """Return where a part of the page is: ``OUT/report.html`` and its others beside the pictures.
+
+    Args:
+        output: The folder.
+        number: Of the part, from 1.
+    """
+    return output / PAGE_NAME if number == 1 else output / PICTURES_DIR / f"part-{number}.html"
+
+
+def _remove_pages(output: Path, after: int) -> None:
+    """Remove the parts of an earlier page that this one has not."""
+    for place in (output / PICTURES_DIR).glob("part-*.html"):
+        number = whole_number(place.stem.removeprefix("part-"))
+        if number is not None and number > after:
+            with suppress(OSError):  # it does no harm, and the next page tries again
+                place.unlink()
+
+
+def _looked_at(
+    output: Path,
+    manifest: Manifest,
+    pictures: Pictures,
+    check: Check,
+    max_pixels: int,
+    threads: int,
+) -> tuple[list[Entry], list[str]]:
+    """Return the photos, their pictures drawn, and what is wrong with the record."""
     with ThreadPoolExecutor(threads) as pool:
         entries = entries_of(output, manifest, check, pool)
         entries = drawn(entries, pictures, max_pixels, pool)
@@ -113,10 +151,23 @@ def review_context(
     pictures.keep_only(used, {Path(entry.key).name for entry in entries})
     torn = ["the last line of the manifest is cut off; run restore again for its photo"]
     record = output / MANIFEST_NAME
-    notes = torn * (record.exists() and is_torn(record)) + [
-        f"{shown(entry.key)}: {note}" for entry in entries for note in entry.notes
-    ]
-    context = _context(output, entries, manifest.main_header, notes)
+    return entries, torn * (record.exists() and is_torn(record))
+
+
+def _notes(entries: Sequence[Entry]) -> list[str]:
+    return [f"{shown(entry.key)}: {note}" for entry in entries for note in entry.notes]
+
+
+def review_context(
+    output: Path, manifest: Manifest, *, check: Check, max_pixels: int, threads: int
+) -> dict[str, Any]:
+    """Return what the page of a server shows, and write the pictures that are not there yet.
+
+    See ``write_review``.
+    """
+    pictures = pictures_of(output)
+    entries, notes = _looked_at(output, manifest, pictures, check, max_pixels, threads)
+    context = _context(output, entries, manifest.main_header, [*notes, *_notes(entries)])
     context["photos"] = [to_page(entry, pictures, output) for entry in entries]
     return context
 
@@ -137,25 +188,22 @@ def _context(
     output: Path, entries: Sequence[Entry], header: Json, notes: Sequence[str]
 ) -> dict[str, Any]:
     place = output.resolve()
-    counts = Counter(str(entry.line.get("status")) for entry in entries)
-    statuses = [(name, label, counts[name]) for name, label in STATUSES.items() if counts[name]]
     faces = [face for entry in entries for face in entry.line.get("faces") or []]
     distances = [face["identity"] for face in faces if face.get("identity") is not None]
+    counts = _counts(entries)
     totals = [("Photos", f"{len(entries):,}")]
-    totals += [(label.capitalize(), f"{count:,}") for _, label, count in statuses]
+    totals += [(label.capitalize(), f"{count:,}") for _, label, count in counts["statuses"]]
     totals.append(("Faces", f"{len(faces):,}"))
-    left = [len(left_in(entry.line)) for entry in entries if left_in(entry.line)]
-    totals += [("Left alone", f"{sum(left):,}")] if left else []
+    left = sum(len(left_in(entry.line)) for entry in entries)
+    totals += [("Left alone", f"{left:,}")] if left else []
     if distances:
         beyond = sum(distance > SAME_PERSON for distance in distances)
         totals.append(("Median identity distance", f"{statistics.median(distances):.2f}"))
         totals.append((f"Faces beyond {SAME_PERSON}", f"{beyond:,}"))
-    return {
+    return counts | {
         "title": "Restored photographs",
         "subtitle": shown(place.name),
         "run": sha256(str(place).encode("utf-8", "replace")).hexdigest()[:16],
-        "statuses": statuses,
-        "with_left": len(left),
         "totals": totals,
         "settings": _settings(header),
         "strength": (header.get("options") or {}).get("strength"),
@@ -163,7 +211,53 @@ def _context(
         "same_person": SAME_PERSON,
         "full_change": f"{FULL_CHANGE:.0%}",
         "acts": False,
+        "parts": None,
     }
+
+
+def _counts(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return what can be chosen to be shown, and how many photos of each there are."""
+    counts = Counter(str(entry.line.get("status")) for entry in entries)
+    return {
+        "statuses": [
+            (name, label, counts[name]) for name, label in STATUSES.items() if counts[name]
+        ],
+        "with_left": sum(bool(left_in(entry.line)) for entry in entries),
+    }
+
+
+def _summary(number: int, part: Sequence[Entry]) -> dict[str, Any]:
+    """Return the row of a part in the list of all parts."""
+    faces = [face for entry in part for face in entry.line.get("faces") or []]
+    return {
+        "number": number,
+        "first": shown(part[0].key) if part else "",
+        "last": shown(part[-1].key) if part else "",
+        "failed": sum(entry.line.get("status") == "failed" for entry in part),
+        "beyond": sum((face.get("identity") or 0) > SAME_PERSON for face in faces),
+        "noted": sum(bool(entry.notes) for entry in part),
+    }
+
+
+def _parts(number: int, index: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a part shows of the others: the first names them all, each its neighbours."""
+    inner = number > 1
+
+    def url(other: int) -> str | None:
+        if not 1 <= other <= len(index):
+            return None
+        here, there = place_of(Path(), number).parent, place_of(Path(), other)
+        return relative_url(os.path.relpath(there, here))
+
+    rows = [] if inner else [row | {"url": url(row["number"])} for row in index]
+    return {
+        "number": number,
+        "count": len(index),
+        "previous": url(number - 1),
+        "next": url(number + 1),
+        "overview": url(1) if inner else None,
+        "rows": rows,
+    } | index[number - 1]
 
 
 def _settings(header: Json) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 On a CPU a pass gets the cores that the other threads of the run leave: two threads of arithmetic
 on one core cost more than they bring. Where a core would idle, a second pass may run beside the
-first. How many cores a pass gets changes no bit of the result. A GPU has one pass at a time.
+first. How many cores a pass gets changes no bit of the result. Each GPU has one pass at a time.
 """
 
 import threading
@@ -59,7 +59,7 @@ class SharedNetwork:
         self._beside = 0
         """Threads of the run that work outside the network."""
         self._passing = 0
-        """Cores that passes have."""
+        """Cores that passes have; passes on GPUs take none, and count as one each."""
         self._mine = threading.local()
 
     @contextmanager
@@ -118,10 +118,8 @@ class SharedNetwork:
     def _turn(self) -> Iterator[int]:
         """Wait for a turn and yield the cores that a pass has."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: not self._passing or (self.restorer.on_cpu and self._free() > 0)
-            )
-            cores = max(1, self._free())
+            self._changed.wait_for(self._has_room)
+            cores = max(1, self._free()) if self.restorer.on_cpu else 1
             self._passing += cores
         try:
             yield cores
@@ -129,6 +127,12 @@ class SharedNetwork:
             with self._changed:
                 self._passing -= cores
                 self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        """Say whether one more pass may begin."""
+        if not self.restorer.on_cpu:
+            return self._passing < self.restorer.devices
+        return not self._passing or self._free() > 0
 
     def _free(self) -> int:
         """Return the cores that nobody uses; the thread that asks does not count."""

@@ -15,6 +15,7 @@ from faceren.errors import FacerenError, MachineError, may_pass, unforeseen
 from faceren.faces.given import GivenFace
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
+from faceren.graphs.session import usable_cores
 from faceren.images import Restoration
 from faceren.restoration.finish import Watcher, finish
 from faceren.restoration.network import RestoredOrError, SharedNetwork
@@ -28,10 +29,16 @@ from faceren.runs.plan import Job
 AHEAD = 4
 """Photos on their way beyond those in the hands of the threads and those that fill a batch."""
 AUTOMATIC_WORKERS = 2
+"""Threads beside a network on a CPU; beside a GPU as many as there are cores: it is soon done."""
 DEFAULT_MAX_MEMORY = 2 * 2**30
 """Bytes of the photos that are worked on at a time."""
 
 Stage = Literal["prepare", "network", "finish"]
+
+
+def automatic_workers(restorer: Restorer) -> int:
+    """Return how many threads prepare and finish photos beside a network."""
+    return AUTOMATIC_WORKERS if restorer.on_cpu else max(AUTOMATIC_WORKERS, usable_cores())
 
 
 class Timing:
@@ -115,9 +122,10 @@ class Pipeline:
         """
         cores = self.network.cores  # asked here: a thread of the pool has but one
         stages = Stages(self.prepared, self.restored, self.finished)
-        batch = self.restorer.faces_a_pass
-        budget = MemoryBudget(self.max_memory, 2 * self.workers + AHEAD + batch, self.options.scale)
-        passes = 2 if self.restorer.on_cpu else 1  # the second may fill a core that would idle
+        batch, devices = self.restorer.faces_a_pass, self.restorer.devices
+        ahead = 2 * self.workers + AHEAD + batch * devices
+        budget = MemoryBudget(self.max_memory, ahead, self.options.scale)
+        passes = 2 if self.restorer.on_cpu else devices  # the second may fill an idle core
         alone = partial(self.restorer.use_cores, 1)  # a worker's own arithmetic
         with (
             ThreadPoolExecutor(passes, "faceren-network") as network,

@@ -75,6 +75,8 @@ def reverted(
         else:  # the run changed formats: the original in the new one
             write_photo(output, photo, format=FORMAT_OF[suffix], quality=quality)
         line = {**line, "status": "reverted", "reason": KEPT}
+        if "repair" in line:  # its marks are there again
+            line = {**line, "repair": [page | {"filled": False} for page in line["repair"]]}
     else:
         _write_without(line, source, output, gone, max_pixels, quality)
     return {**line, "output_sha256": sha256_of(output), "faces": marked, "chosen": True}

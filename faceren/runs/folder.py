@@ -7,8 +7,9 @@ stand in a file of their own until it has ended.
 
 import errno
 import json
+import shutil
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock, Timeout
@@ -17,6 +18,14 @@ from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write
 from faceren.runs.manifest import MANIFEST_NAME
 from faceren.runs.plan import Job
+from faceren.runs.shards import (
+    LOCK_SUFFIX,
+    PLANNED_SUFFIX,
+    SHARDS_DIR,
+    Shard,
+    named,
+    shards_in,
+)
 
 PAGE_NAME = "report.html"
 """The review page."""
@@ -33,6 +42,8 @@ PLANNED_NAME = ".faceren-planned"
 GENERATOR = b'content="faceren '
 """How our pages say whose they are, among their first PAGE_HEAD bytes."""
 PAGE_HEAD = 4096
+GATE = 10.0
+"""Seconds that a part of a run waits for others that start at the same moment."""
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 """What file systems answer that have no locks, as some network drives."""
 
@@ -106,7 +117,7 @@ def check_places(folder: Path) -> None:
         ConfigError: See ``check_ours``.
     """
     files = (PAGE_NAME, MANIFEST_NAME, LOCK_NAME, PLANNED_NAME)
-    check_ours(folder, files, (PICTURES_DIR, FACES_DIR, MASKS_DIR, STALE_DIR))
+    check_ours(folder, files, (PICTURES_DIR, FACES_DIR, MASKS_DIR, STALE_DIR, SHARDS_DIR))
 
 
 def check_page(folder: Path) -> None:
@@ -167,9 +178,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def planned_before(output: Path) -> set[str]:
-    """Return the keys that a run which did not end was going to write; none if all ended."""
+    """Return the keys that runs which did not end were going to write; none if all ended."""
+    places = [own_place(output, PLANNED_NAME)]
+    parts = shards_in(output, PLANNED_SUFFIX)
+    places += [shard.place(output, PLANNED_SUFFIX) for shard in parts]
+    return set().union(*map(_planned_in, places))
+
+
+def _planned_in(place: Path) -> set[str]:
     try:
-        keys = json.loads(own_place(output, PLANNED_NAME).read_text(encoding="utf-8"))
+        keys = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return set()
     return {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else set()
@@ -188,25 +206,58 @@ def forget_plan(output: Path, known: Collection[str]) -> None:
 
 
 @contextmanager
-def locked(output: Path) -> Iterator[None]:
-    """Have a folder for oneself while the block runs; it is made if it is not there.
+def locked(output: Path, shard: Shard | None = None) -> Iterator[None]:
+    """Have a folder, or a part of it, for oneself while the block runs; it is made if need be.
+
+    Parts of one run share the folder; the whole of it is had by one run alone. Whoever starts
+    holds the folder's lock while it looks for others: a part lets it go then.
+
+    Args:
+        output: The folder.
+        shard: The part; None is the whole.
 
     Raises:
         MachineError: If another run is writing there, or the folder cannot be written.
     """
-    lock = FileLock(own_place(output, LOCK_NAME), timeout=0)
+    with ExitStack() as mine:
+        with ExitStack() as gate:
+            gate.enter_context(_held(output, own_place(output, LOCK_NAME), GATE if shard else 0))
+            for other in shards_in(output, LOCK_SUFFIX):
+                if shard is None or other.count != shard.count:
+                    with _held(output, other.place(output, LOCK_SUFFIX), 0, f" ({named([other])})"):
+                        pass  # it has ended
+            if shard is None:
+                mine.enter_context(gate.pop_all())
+            else:
+                place = shard.place(output, LOCK_SUFFIX)
+                mine.enter_context(_held(output, place, 0, f" ({named([shard])})"))
+        yield
+
+
+@contextmanager
+def _held(output: Path, place: Path, wait: float, who: str = "") -> Iterator[None]:
+    """Hold a lock while the block runs.
+
+    Args:
+        output: The folder, for messages.
+        place: The lock's file.
+        wait: Seconds to wait for it.
+        who: What holds it if it is held, for messages.
+    """
+    lock = FileLock(place, timeout=wait)
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise MachineError(
-            f"another run is writing into {output}; wait until it has ended, or choose another "
-            f"folder"
+            f"another run is writing into {output}{who}; wait until it has ended, or choose "
+            f"another folder"
         ) from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise MachineError(
-                f"{own_place(output, LOCK_NAME)} cannot be written ({error.strerror}); it keeps "
-                f"other runs out of that folder"
+                f"{place} cannot be written ({error.strerror}); it keeps other runs out of that "
+                f"folder"
             ) from error
     except NotImplementedError:
         pass  # no locks here: the user has to see to it
@@ -217,18 +268,35 @@ def locked(output: Path) -> Iterator[None]:
 
 
 @contextmanager
-def writing(output: Path, keys: Collection[str]) -> Iterator[None]:
+def writing(output: Path, keys: Collection[str], shard: Shard | None = None) -> Iterator[None]:
     """Have the output folder for oneself while the block runs, and note what it will hold.
 
     Args:
         output: The folder.
         keys: What is going to be written there.
+        shard: The part of a run that is going to; None is the whole.
 
     Raises:
         MachineError: If another run is writing there, or the disk is full.
     """
-    with locked(output):
-        planned = own_place(output, PLANNED_NAME)
-        atomic_write(planned, json.dumps(sorted(planned_before(output) | set(keys))).encode())
+    with locked(output, shard):
+        planned, before = own_place(output, PLANNED_NAME), planned_before(output)
+        if shard is not None:
+            planned = shard.place(output, PLANNED_SUFFIX)
+            before = _planned_in(planned)
+        atomic_write(planned, json.dumps(sorted(before | set(keys))).encode())
         yield
         planned.unlink(missing_ok=True)
+
+
+def forget_shards(output: Path) -> None:
+    """Remove what parts of a run have left in a folder that one has for oneself, all in one step.
+
+    Raises:
+        ConfigError: If a link lies in its place.
+    """
+    done = own_place(output, f"{SHARDS_DIR}-merged")
+    shutil.rmtree(done, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        own_place(output, SHARDS_DIR).replace(done)
+    shutil.rmtree(done, ignore_errors=True)  # what stays does no harm

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TextIO
 
 from faceren.checks import HUGE, Bounds, Json, fits
 from faceren.errors import ConfigError, MachineError
+from faceren.runs.shards import check_merged
 
 MANIFEST_NAME = "manifest.jsonl"
 LONGEST_NAME = 255
@@ -42,6 +43,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "machine": (dict, "an object"),
     "date": (str, "a text"),
     "libraries": (dict, "an object"),
+    "shard": (dict, "an object"),
     "faces": ((dict, None), "a list of objects"),
     "left": ((dict, None), "a list of objects"),
     "warnings": ((str, None), "a list of texts"),
@@ -137,7 +139,7 @@ def read_manifest(path: Path) -> Manifest:
     manifest = Manifest()
     lines = raw[: raw.rfind(b"\n") + 1].splitlines()  # what follows the last newline is torn
     for number, text in enumerate(lines, start=1):
-        line, problem = _parsed(text)
+        line, problem = parsed(text)
         if problem:
             manifest.problems.append(f"{path}: line {number} is left out: {problem}")
         elif "format_version" in line:
@@ -153,8 +155,12 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _parsed(text: bytes) -> tuple[Json, str]:
-    """Return the object on a line and nothing, or an empty one and what is wrong with it."""
+def parsed(text: bytes) -> tuple[Json, str]:
+    """Return the object on a line and nothing, or an empty one and what is wrong with it.
+
+    Args:
+        text: The line, with or without its line break.
+    """
     try:
         line = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
@@ -217,8 +223,10 @@ def read_run(folder: Path, command: str) -> Manifest:
     """Return the manifest of earlier runs of a command into a folder.
 
     Raises:
-        ConfigError: If the folder has no manifest, or another command's.
+        ConfigError: If the folder has no manifest, or another command's, or if parts of a run into
+            it are not merged.
     """
+    check_merged(folder)
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise ConfigError(f"{folder}: expected a folder that {command} wrote, {path} is not there")
@@ -226,6 +234,14 @@ def read_run(folder: Path, command: str) -> Manifest:
     if (found := manifest.header.get("command", command)) != command:
         raise ConfigError(f"{folder} holds the manifest of {found!r}, not of {command}")
     return manifest
+
+
+def line_text(line: Line) -> str:
+    """Return a line as it stands in the file, with its line break."""
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        text = json.dumps(line, allow_nan=False)  # a name that is no text, as escapes
+    return text + "\n"
 
 
 class ManifestWriter:
@@ -250,6 +266,10 @@ class ManifestWriter:
             self._file: TextIO = path.open("a", encoding="utf-8")
         except OSError as error:
             raise self._failed(error) from error
+        self.begin(header)
+
+    def begin(self, header: Line) -> None:
+        """Write the header of the lines that follow; as ``append``."""
         self.append({"format_version": FORMAT_VERSION, **header})
 
     def append(self, line: Line) -> None:
@@ -258,11 +278,8 @@ class ManifestWriter:
         Raises:
             MachineError: If the disk is full.
         """
-        text = json.dumps(line, ensure_ascii=False, allow_nan=False)
-        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            text = json.dumps(line, allow_nan=False)  # a name that is no text, as escapes
         try:
-            self._file.write(text + "\n")
+            self._file.write(line_text(line))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:

@@ -1,5 +1,6 @@
 """What an earlier run has left in the output folder: what is done, and what is stale."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -9,20 +10,81 @@ from faceren.images import shown
 from faceren.runs.folder import STALE_DIR, inside
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest
 from faceren.runs.plan import Job
+from faceren.runs.shards import RECORD_SUFFIX, Shard, check_merged
+
+LARGEST_MANIFEST = 2**28
+"""Bytes of a manifest that is looked at for a hint alone: some 150,000 photos."""
 
 
-def earlier_run(output: Path, command: str) -> Manifest:
+def earlier_run(output: Path, command: str, shard: Shard | None = None) -> Manifest:
     """Return the manifest of earlier runs of a command into a folder; empty if there is none.
 
+    Args:
+        output: The folder.
+        command: The command.
+        shard: The part of a run that is to be done: what it has recorded counts, too.
+
     Raises:
-        ConfigError: If the folder holds the manifest of another command.
+        ConfigError: If the folder holds the manifest of another command, or records of parts of a
+            run that this is none of.
     """
+    check_merged(output, shard)
     path = output / MANIFEST_NAME
     manifest = read_manifest(path) if path.exists() else Manifest()
+    if shard is not None and (own := shard.place(output, RECORD_SUFFIX)).exists():
+        part = read_manifest(own)
+        manifest.header = part.header
+        manifest.items |= part.items
+        manifest.headers |= part.headers
+        manifest.problems += part.problems
     found = manifest.header.get("command", command)
     if found != command:
         raise ConfigError(f"-o {output} holds the manifest of {found!r}; choose another folder")
     return manifest
+
+
+def restored_before(jobs: Sequence[Job]) -> list[str]:
+    """Name the folders out of which a run would restore photos a second time.
+
+    A second restoration takes the first one's inventions for the photo, and moves faces further.
+    Told from the manifests that lie in the photos' folders and above them: a name that one of
+    these gives as its own output.
+
+    Args:
+        jobs: What the run would do.
+
+    Returns:
+        A sentence for each such folder, for people.
+    """
+    manifests: dict[Path, Manifest] = {}
+    found: Counter[Path] = Counter()
+    for job in jobs:
+        for folder in job.source.parents:
+            if folder not in manifests:
+                manifests[folder] = _of_a_restoration(folder)
+            key = job.source.relative_to(folder).as_posix()
+            if manifests[folder].items.get(key, {}).get("status") == "restored":
+                found[folder] += 1
+    return [
+        f"{number:,} of the photos {'was' if number == 1 else 'were'} restored into {folder} by an "
+        f"earlier run; what is restored twice is less like the person: name the originals"
+        for folder, number in found.items()
+    ]
+
+
+def _of_a_restoration(folder: Path) -> Manifest:
+    """Return the manifest of restorations into a folder, empty if there is none to be read.
+
+    Among the originals lies what strangers put there: no pipe is waited for, and no file of
+    gigabytes read.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        if path.is_file() and path.stat().st_size <= LARGEST_MANIFEST:
+            return earlier_run(folder, "restore")
+    except (ConfigError, OSError):
+        pass
+    return Manifest()
 
 
 def unchanged(job: Job, line: Line | None, settings: str) -> bool:

@@ -3,9 +3,10 @@
 Letters: H and W are the pixels of an image, which may differ from image to image.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from faceren.arrays import Rgb8
 from faceren.errors import ConfigError, ImageError, may_pass
 from faceren.images import find_images, read_rgb
 from faceren.training.events import Reading
+from faceren.training.shards import Member, index_of, read_member
 
 DECODERS = 8
 """Threads that decode; OpenCV and Pillow do so outside Python's lock."""
@@ -25,11 +27,12 @@ GIB = 2**30
 class Entry:
     """One usable image."""
 
-    path: Path
+    path: Path | Member
+    """Its file, or its place in a shard."""
     key: str
-    """Path relative to its folder, with forward slashes: seeds fixed damage."""
+    """Path relative to its folder or in its shard, with forward slashes: seeds fixed damage."""
     folder: int
-    """Which of the folders it is from."""
+    """Which of the recipe's entries it is from: a folder, or shards."""
     short: int
     """Shorter side after reading, pixels."""
 
@@ -65,9 +68,9 @@ class Images:
         return Images(entries, pixels, self.max_side, skipped)
 
 
-def read_limited(path: Path, max_side: int) -> Rgb8:
+def read_limited(path: Path | Member, max_side: int) -> Rgb8:
     """Return an image, (H, W, 3), shrunk so that its shorter side is at most ``max_side``."""
-    pixels = read_rgb(path)
+    pixels = read_member(path) if isinstance(path, Member) else read_rgb(path)
     short = min(pixels.shape[:2])
     if short <= max_side:
         return pixels
@@ -82,20 +85,19 @@ def read_images(
 
     Args:
         key: Recipe key of the folders, for messages.
-        folders: Where to look, recursively.
+        folders: Where to look: folders, searched recursively, and tar shards, one by name or many
+            by a pattern (``shards/*.tar``).
         min_side: Images with a shorter side below this many pixels are skipped.
         max_side: Images with a shorter side above this are shrunk to it.
         cache_gib: Keep the pixels if all of them take at most this.
 
     Raises:
-        ConfigError: If a folder is missing, or no folder has a usable image.
+        ConfigError: If a folder is missing, a shard is no whole plain tar, or there is no usable
+            image.
     """
-    found: list[tuple[int, Path, str]] = []
+    found: list[tuple[int, Path | Member, str]] = []
     for number, folder in enumerate(folders):
-        if not Path(folder).is_dir():
-            raise ConfigError(f"{key}: expected a folder of images, but {folder} is none")
-        images = find_images([Path(folder)])
-        found += ((number, image.path, image.relative.as_posix()) for image in images)
+        found += ((number, *image) for image in _images_in(key, folder))
     entries: list[Entry] = []
     kept: list[Rgb8] = []
     skipped: list[str] = []
@@ -120,7 +122,21 @@ def read_images(
     return Images(tuple(entries), tuple(kept) if room >= 0 else (), max_side, tuple(skipped))
 
 
-def _decode(path: Path, min_side: int, max_side: int) -> Rgb8 | str:
+def _images_in(key: str, name: str) -> Iterator[tuple[Path | Member, str]]:
+    """Yield where each image of a folder or of shards is, and its key."""
+    place = Path(name)
+    if place.is_dir():
+        yield from ((image.path, image.relative.as_posix()) for image in find_images([place]))
+        return
+    found = [name] if place.is_file() else sorted(glob(name))  # noqa: PTH207 (folders in it, too)
+    shards = [Path(path) for path in found]
+    if not shards or any(shard.suffix != ".tar" for shard in shards):
+        raise ConfigError(f"{key}: expected a folder of images, or .tar files, but {name} is none")
+    for shard in shards:
+        yield from ((member, member.key) for member in index_of(key, shard))
+
+
+def _decode(path: Path | Member, min_side: int, max_side: int) -> Rgb8 | str:
     """Return the pixels, or why there are none."""
     try:
         pixels = _read_twice(path, max_side)
@@ -130,7 +146,7 @@ def _decode(path: Path, min_side: int, max_side: int) -> Rgb8 | str:
     return pixels if short >= min_side else f"shorter side {short} px, below {min_side}"
 
 
-def _read_twice(path: Path, max_side: int) -> Rgb8:
+def _read_twice(path: Path | Member, max_side: int) -> Rgb8:
     """Return an image; if the machine failed, and not the file, try once more.
 
     A run that went on without the image could not be resumed with it.

@@ -4,7 +4,6 @@ Importing Fabric imports torchmetrics, only to learn its version, and that impor
 whose breakage on machines with a torch it was not built for would then break training.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from faceren.errors import ConfigError
+from faceren.errors import ConfigError, MachineError
 from faceren.inference import pick_device
+from faceren.training.processes import Processes
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -32,41 +32,58 @@ def _hidden(module: str) -> Iterator[None]:
         del sys.modules[module]
 
 
-def build_fabric(device: str, precision: str) -> "Fabric":
-    """Return a launched Fabric: one process, or those that ``torchrun`` started.
+def build_fabric(
+    device: str, precision: str, processes: Processes, *, unused: bool = False
+) -> "Fabric":
+    """Return a launched Fabric.
 
     Args:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto``, ``fp32`` or ``bf16``.
+        processes: Which one this is of those that compute together.
+        unused: Whether a step may leave weights unused; to look for them takes time.
 
     Raises:
         ConfigError: If a single device is named for several processes.
-        MachineError: If this machine has no such device.
+        MachineError: If this machine has no such device, or too few of them.
     """
     with _hidden("torchmetrics"):
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies.ddp import DDPStrategy
-    place = pick_device(device)
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    everywhere = int(os.environ.get("WORLD_SIZE", "1"))
-    if everywhere > 1 and place.index is not None:
-        raise ConfigError(
-            f"--device {device}: with {everywhere} processes each takes a device of its own; "
-            f"use --device {place.type}"
+        from lightning_fabric.plugins.environments import (
+            LightningEnvironment,
+            TorchElasticEnvironment,
         )
+        from lightning_fabric.strategies.ddp import DDPStrategy
+    place, many = pick_device(device), processes.count > 1
+    _check_devices(device, place, processes)
     single = [place.index] if place.index is not None else 1
     fabric = Fabric(
         accelerator=place.type,
-        devices=here if everywhere > 1 else single,
-        num_nodes=max(1, everywhere // here),
-        # networks have weights that some variants do not use, and no statistics over the batch
-        strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
-        if everywhere > 1
+        devices=processes.here if many else single,
+        num_nodes=max(1, processes.count // processes.here),
+        # all compute the same spectral norms, so there is nothing to broadcast
+        strategy=DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
+        if many
         else "auto",
         precision="bf16-mixed" if use_bf16(precision, place) else "32-true",
+        # named, as a queue's variables alone do not make one process many
+        plugins=[TorchElasticEnvironment() if many else LightningEnvironment()],
     )
     fabric.launch()
     return fabric
+
+
+def _check_devices(device: str, place: torch.device, processes: Processes) -> None:
+    if processes.count > 1 and place.index is not None:
+        raise ConfigError(
+            f"--device {device}: with {processes.count} processes each takes a device of its own; "
+            f"use --device {place.type}"
+        )
+    if place.type == "cuda" and processes.here > torch.cuda.device_count():
+        raise MachineError(
+            f"expected a GPU for each of the {processes.here} processes of this machine, torch "
+            f"sees {torch.cuda.device_count()}; start fewer, or use --device cpu"
+        )
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:

@@ -13,16 +13,17 @@ from types import FrameType
 import torch
 
 from faceren.checkpoint import save_checkpoint
-from faceren.errors import FacerenError, MachineError
+from faceren.errors import FacerenError, MachineError, PeerError
 from faceren.training.events import Event, Finished, Progress, Saved, Validated
 from faceren.training.folder import RunFolder
 from faceren.training.log import RunLog
 from faceren.training.mark_validation import MarkValidator
-from faceren.training.recipe import Recipe
+from faceren.training.portions import Portion
+from faceren.training.recipe import ClockKind, Recipe
 from faceren.training.recipe_file import recipe_sha256
 from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float, turned
 from faceren.training.state import Counters
-from faceren.training.step import Stepper, StepResult, progress
+from faceren.training.step import Pass, Stepper, StepResult, progress
 from faceren.training.validation import Validator, overall, write_sheet
 from faceren.weights import CheckpointInfo
 
@@ -74,7 +75,9 @@ class Clock:
 
     before: float
     """Seconds that earlier parts of the run took."""
-    started: float = field(default_factory=time.monotonic)
+    kind: ClockKind = "wall"
+    """What seconds of training are; all else is told by the wall's clock."""
+    started: float = field(init=False)
     saved: float = field(default_factory=time.monotonic)
     lap: float = field(default_factory=time.monotonic)
     """When the last line of the log was written."""
@@ -83,10 +86,16 @@ class Clock:
     waited: float = 0.0
     """Seconds spent waiting for data since then."""
 
+    def __post_init__(self) -> None:
+        self.started = self._now()
+
     @property
     def seconds(self) -> float:
         """Return the seconds of training over all parts of the run."""
-        return self.before + time.monotonic() - self.started
+        return self.before + self._now() - self.started
+
+    def _now(self) -> float:
+        return time.process_time() if self.kind == "cpu" else time.monotonic()
 
     def rates(self) -> tuple[float, float]:
         """Return images per second and the share of time spent waiting for data, of this lap."""
@@ -126,7 +135,7 @@ class Loop:
         self.validator = validator
         self.stop = stop
         self.fabric = stepper.fabric
-        self.clock = Clock(self.counters.seconds)
+        self.clock = Clock(self.counters.seconds, recipe.train.clock)
         self.sha256 = recipe_sha256(recipe)
         self.saved_step: int | None = self.counters.step or None
 
@@ -166,24 +175,35 @@ class Loop:
             first=self.counters.step,
             rank=self.fabric.global_rank,
             processes=self.fabric.world_size,
+            passes=self.recipe.train.accumulate,
         )
         pinned = self.fabric.device.type == "cuda"
         batches = iter(build_loader(self.samples, steps, pinned=pinned))
         while done < 1 and not stopped:
-            result = self._step(batches, done)
+            portions = steps.portions(self.counters.step)
+            passes = [self._loaded(batches, portion) for portion in portions]
+            self.clock.images += portions[0].total * self.recipe.data.views
+            result = self.stepper.take(passes, done=done)
             done, stopped = self._agree()
             yield self._progress(result, done, log, last=done >= 1 or stopped)
-            if (bad := self.counters.bad_in_a_row) >= self.recipe.train.max_bad_steps:
-                raise FacerenError(
-                    f"the gradients of the last {bad} steps, up to step {self.counters.step}, were "
-                    f"not finite; lower train.lr, or set train.precision to fp32; {self._whole()}"
-                )
+            self._check_steps()
             if self.validator is not None and (done >= 1 or self._every("validate.every")):
                 yield self._validate(self.validator, log)
             late = time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
             if done >= 1 or stopped or late or self._every("train.save_every"):
                 yield from self._save()
         return stopped and done < 1
+
+    def _check_steps(self) -> None:
+        """Raise FacerenError after too many bad steps; all processes do, and the first tells."""
+        if (bad := self.counters.bad_in_a_row) < self.recipe.train.max_bad_steps:
+            return
+        if not self.fabric.is_global_zero:
+            raise PeerError(f"{bad} bad steps in a row")
+        raise FacerenError(
+            f"the gradients of the last {bad} steps, up to step {self.counters.step}, were "
+            f"not finite; lower train.lr, or set train.precision to fp32; {self._whole()}"
+        )
 
     def _agree(self) -> tuple[float, bool]:
         """Return the share done, and whether to stop, alike in all processes."""
@@ -194,19 +214,18 @@ class Loop:
             seconds, stop = latest.tolist()
         return progress(self.recipe.train, self.counters.step, seconds), bool(stop)
 
-    def _step(self, batches: Iterator[Batch], done: float) -> StepResult:
+    def _loaded(self, batches: Iterator[Batch], portion: Portion) -> Pass:
+        """Return the next images, on the device."""
         asked = time.monotonic()
         *pixels, whole = next(batches)
         views = self.recipe.data.views
-        whole = whole.repeat(views)
         self.clock.waited += time.monotonic() - asked
         damaged, clean = (
             turned(to_float(images.to(self.fabric.device, non_blocking=True)), views)
             for images in pixels
         )
-        result = self.stepper.take(damaged, clean, done=done, whole=whole)
-        self.clock.images += len(damaged) * self.fabric.world_size
-        return result
+        # whoever looks at another's image counts none of its faces
+        return Pass(damaged, clean, whole.repeat(views) & bool(portion.count), portion)
 
     def _progress(
         self, result: StepResult, done: float, log: RunLog | None, *, last: bool

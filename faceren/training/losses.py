@@ -37,28 +37,34 @@ GridOffset = tuple[int, int]
 """How many of the first rows and columns of a step's images are left out, each 0 to 3."""
 
 
-def adversarial_loss(scores: Scores, target: float) -> Tensor:
+def adversarial_loss(scores: Scores, target: float, weights: Sequence[float] = ()) -> Tensor:
     """Return the least-squares distance of the scores from a target, averaged over the scales.
 
     Args:
         scores: From the discriminator.
         target: What every patch should score: 1 for real, 0 for restored.
+        weights: What each scale weighs in the average; default all alike, 1 together.
     """
     losses = [
-        (scale[-1] - target).square().sum() / max(1, scale[-1].numel())  # none: no loss
-        for scale in scores
+        weight * (scale[-1] - target).square().sum() / max(1, scale[-1].numel())  # none: no loss
+        for weight, scale in zip(weights or alike(scores), scores, strict=True)
     ]
-    return torch.stack(losses).mean()
+    return torch.stack(losses).sum()
 
 
-def generator_loss(restored: Scores) -> Tensor:
+def alike(scores: Scores) -> list[float]:
+    """Return equal weights of the scales, 1 together."""
+    return [1 / len(scores)] * len(scores)
+
+
+def generator_loss(restored: Scores, weights: Sequence[float] = ()) -> Tensor:
     """Return what the generator minimises: restored patches should score 1 (eq. 4)."""
-    return adversarial_loss(restored, 1.0)
+    return adversarial_loss(restored, 1.0, weights)
 
 
-def discriminator_loss(restored: Scores, clean: Scores) -> Tensor:
+def discriminator_loss(restored: Scores, clean: Scores, weights: Sequence[float] = ()) -> Tensor:
     """Return what the discriminator minimises: 1 for clean, 0 for restored, not halved (eq. 4)."""
-    return adversarial_loss(restored, 0.0) + adversarial_loss(clean, 1.0)
+    return adversarial_loss(restored, 0.0, weights) + adversarial_loss(clean, 1.0, weights)
 
 
 def maps_distance(ours: Tensor, target: Tensor) -> Tensor:
@@ -71,10 +77,10 @@ def maps_distance(ours: Tensor, target: Tensor) -> Tensor:
         raise ShapeError(
             f"expected equal shapes, got {tuple(ours.shape)} and {tuple(target.shape)}"
         )
-    return F.l1_loss(ours, target.detach())
+    return F.l1_loss(ours, target.detach()) if len(ours) else ours.sum()  # none: no distance
 
 
-def feature_matching_loss(restored: Scores, clean: Scores) -> Tensor:
+def feature_matching_loss(restored: Scores, clean: Scores, weights: Sequence[float] = ()) -> Tensor:
     """Return the distance of the discriminator's feature maps, without scores (eq. 5).
 
     It is summed over the layers and averaged over the scales.
@@ -82,16 +88,18 @@ def feature_matching_loss(restored: Scores, clean: Scores) -> Tensor:
     Args:
         restored: From the discriminator; gradients flow here only.
         clean: From the same discriminator.
+        weights: What each scale weighs in the average; default all alike, 1 together.
 
     Raises:
         ShapeError: If two maps have different shapes.
     """
+    scales = zip(weights or alike(restored), restored, clean, strict=True)
     losses = [
-        maps_distance(ours, target)
-        for ours_scale, clean_scale in zip(restored, clean, strict=True)
+        weight * maps_distance(ours, target)
+        for weight, ours_scale, clean_scale in scales
         for ours, target in zip(ours_scale[:-1], clean_scale[:-1], strict=True)
     ]
-    return torch.stack(losses).sum() / len(restored)
+    return torch.stack(losses).sum()
 
 
 def perceptual_loss(restored: Sequence[Tensor], clean: Sequence[Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from faceren.assets import asset
 from faceren.faces.alignment import TEMPLATE
-from faceren.networks.discriminator import Discriminator, Seen, score_pair
+from faceren.networks.discriminator import Discriminator, Scores, Seen, score_pair
 from faceren.networks.mixed_discriminator import MixedDiscriminator, MixedFeatures, augmented
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.networks.projected import ProjectedDiscriminator
@@ -30,6 +30,7 @@ from faceren.training.losses import (
     perceptual_loss,
 )
 from faceren.training.marks import cross_entropy, dice_loss
+from faceren.training.portions import Portion
 from faceren.training.recipe import LossRecipe
 
 INNER_MARGIN = 50.0
@@ -97,11 +98,14 @@ class Views:
     inner: Trio | None
     """Eyes, nose and mouth of those; None if no loss needs them."""
     offset: GridOffset
+    images: Portion
+    """Which of the step's images these are."""
+    faces: Portion
+    """Which of the step's whole faces are among them."""
 
     def detached(self) -> "Views":
         """Return it without gradients."""
-        inner = self.inner and self.inner.detached()
-        return Views(self.all.detached(), self.whole, inner, self.offset)
+        return replace(self, all=self.all.detached(), inner=self.inner and self.inner.detached())
 
 
 class Objective(nn.Module):
@@ -132,6 +136,8 @@ class Objective(nn.Module):
         *,
         whole: Tensor | None = None,
         step: int = 0,
+        images: Portion | None = None,
+        faces: Portion | None = None,
     ) -> Views:
         """Return what the losses look at.
 
@@ -142,28 +148,35 @@ class Objective(nn.Module):
             whole: (N,) bool, which of them show a whole face, aligned; all if not given.
             step: Steps done: decides where the grid of the perceptual networks begins, see
                 ``grid_offset``, and how the images of a mixed discriminator are augmented.
+            images: Which of the step's images these are; all if not given.
+            faces: Which of the step's whole faces are among them; all if not given.
         """
         recipe, three, offset = self.recipe, (output, damaged, clean), grid_offset(step)
         if whole is None:
             whole = torch.ones(len(output), dtype=torch.bool, device=output.device)
+        images = images or Portion.all_of(len(output))
+        faces = faces or Portion.all_of(int(whole.sum()))
         compared = bool(recipe.lpips or recipe.projected)
         every = self._trio(three, offset, compared=compared, scored=recipe.projected)
-        every = self._with_mixed(every, CUT, seed=2 * step)
+        every = self._with_mixed(every, CUT, images, seed=2 * step)
         inner = None
         if recipe.inner or recipe.gram or recipe.discriminator_inner:
-            faces = [inner_face(chosen(images, whole)) for images in three]
+            cut = [inner_face(chosen(batch, whole)) for batch in three]
             scored = recipe.discriminator_inner and recipe.projected
-            inner = self._trio(faces, offset, compared=True, scored=scored)
-            if recipe.discriminator_inner and len(faces[0]):
-                inner = self._with_mixed(inner, INNER_SIDE, seed=2 * step + 1, enlarged=True)
-        return Views(every, whole, inner, offset)
+            inner = self._trio(cut, offset, compared=True, scored=scored)
+            if recipe.discriminator_inner and len(cut[0]):
+                inner = self._with_mixed(inner, INNER_SIDE, faces, seed=2 * step + 1, enlarged=True)
+        return Views(every, whole, inner, offset, images, faces)
 
-    def _with_mixed(self, trio: Trio, side: int, *, seed: int, enlarged: bool = False) -> Trio:
+    def _with_mixed(
+        self, trio: Trio, side: int, portion: Portion, *, seed: int, enlarged: bool = False
+    ) -> Trio:
         """Return images with what a mixed discriminator sees of them, if there is one.
 
         Args:
             trio: The images.
             side: Of the cut, pixels.
+            portion: Which of those of the step they are.
             seed: Of the augmentation.
             enlarged: Bring the images to ``side`` first.
         """
@@ -173,7 +186,9 @@ class Objective(nn.Module):
         if enlarged:
             size = (side, side)
             images = [F.interpolate(x, size, mode="bicubic", align_corners=False) for x in images]
-        output, damaged, clean = augmented(images, seed=seed, side=side)
+        output, damaged, clean = augmented(
+            images, seed=seed, side=side, first=portion.first, total=portion.total
+        )
         kind = output.device.type
         # on a CPU, bf16 goes backward through depthwise layers slowly
         with torch.autocast(kind, enabled=kind != "cpu" and torch.is_autocast_enabled(kind)):
@@ -198,7 +213,7 @@ class Objective(nn.Module):
         return Trio(*views)
 
     def parts(self, views: Views, discriminator: nn.Module | None) -> Parts:
-        """Return the generator's losses, each a scalar, unweighted.
+        """Return what these images add to the generator's losses, each a scalar, unweighted.
 
         Losses of whole faces are 0 in a step that has none.
 
@@ -220,17 +235,19 @@ class Objective(nn.Module):
             with torch.no_grad():
                 target = self.vgg(clean.images)
             parts["vgg"] = perceptual_loss(self.vgg(output.images), target)
+        parts = {name: views.images.share * part for name, part in parts.items()}
         if discriminator is not None:
             parts |= self._adversarial(views, discriminator)
+        of_faces: Parts = {}
         if self.lpips is not None and self.recipe.inner and inner is not None:
             distances = self.lpips.distance(inner.output.maps, inner.clean.maps)
-            parts["inner"] = distances.sum() / max(1, len(distances))
+            of_faces["inner"] = distances.sum() / max(1, len(distances))
         if self.recipe.gram and inner is not None:
-            parts["gram"] = gram_distance(inner.output.maps[:2], inner.clean.maps[:2])
+            of_faces["gram"] = gram_distance(inner.output.maps[:2], inner.clean.maps[:2])
         if self.fed is not None:
             faces = [chosen(view.images, views.whole) for view in (output, clean)]
-            parts["fed"] = self.fed(*faces, offset=views.offset)
-        return parts
+            of_faces["fed"] = self.fed(*faces, offset=views.offset)
+        return parts | {name: views.faces.share * part for name, part in of_faces.items()}
 
     def _adversarial(self, views: Views, discriminator: nn.Module) -> Parts:
         parts: Parts = {}
@@ -238,33 +255,50 @@ class Objective(nn.Module):
         with _frozen(discriminator):
             if self.recipe.features:
                 ours, theirs = score_pair(discriminator, damaged, output, clean)
-                parts["features"] = feature_matching_loss(ours, theirs)
+                weights = self._weights(views, ours)
+                parts["features"] = feature_matching_loss(ours, theirs, weights)
             else:  # the clean images' own scores are not asked for
                 ours = discriminator(damaged, output)
         if self.recipe.gan:
-            parts["gan"] = generator_loss(ours)
+            parts["gan"] = generator_loss(ours, self._weights(views, ours))
         return parts
 
+    def _weights(self, views: Views, scores: Scores) -> list[float]:
+        """Return what each scale weighs in the step: one of the inner face by its whole faces."""
+        shares = [views.images.share]
+        if self.recipe.discriminator_inner and (views.faces.total or not self.recipe.mixed):
+            shares.append(views.faces.share)
+        here = len(self._regions(views))  # of these images: mixed maps of no face are left out
+        each = len(scores) // here
+        return [share / (each * len(shares)) for share in shares[:here] for _ in range(each)]
+
     def discriminator_loss(self, views: Views, discriminator: nn.Module) -> Tensor:
-        """Return what the discriminator minimises, a scalar; no gradient reaches the generator.
+        """Return what these images add to what the discriminator minimises, a scalar.
+
+        No gradient reaches the generator.
 
         Args:
             views: From this objective.
             discriminator: The discriminator, wrapped or not.
         """
         ours, theirs = score_pair(discriminator, *self._seen(views.detached()))
-        return discriminator_loss(ours, theirs)
+        return discriminator_loss(ours, theirs, self._weights(views, ours))
+
+    def _regions(self, views: Views) -> list[Trio]:
+        """Return what the discriminator scores by itself: all images, and the inner faces."""
+        trios = [views.all]
+        if self.recipe.discriminator_inner and views.inner is not None:
+            trios.append(views.inner)
+        if self.recipe.mixed:
+            trios = [trio for trio in trios if trio.output.mixed]  # none without whole faces
+        return trios
 
     def _seen(self, views: Views) -> tuple[Seen, Seen, Seen]:
         """Return what the discriminator takes of damaged images, output and clean images.
 
         The paper's sees the images as they are, a projected one those that AlexNet has seen.
         """
-        trios = [views.all]
-        if self.recipe.discriminator_inner and views.inner is not None:
-            trios.append(views.inner)
-        if self.recipe.mixed:
-            trios = [trio for trio in trios if trio.output.mixed]  # none without whole faces
+        trios = self._regions(views)
 
         def of(name: str) -> Seen:
             seen: list[View] = [getattr(trio, name) for trio in trios]

@@ -11,6 +11,7 @@ from faceren.errors import ConfigError
 Schedule = Literal["constant", "linear", "cosine"]
 OptimiserKind = Literal["adam", "adamw"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
+ClockKind = Literal["wall", "cpu"]
 DiscriminatorKind = Literal["patches", "projected", "mixed"]
 Score = Literal["psnr", "ssim", "lpips", "f1"]
 Share = Annotated[float, Bounds(0, 1)]
@@ -114,12 +115,12 @@ class DataRecipe:
     """Which images are trained on, how they are framed, and how they are damaged."""
 
     train: tuple[str, ...] = ()
-    """Folders of clean images, searched recursively."""
+    """Folders of clean images, searched recursively, and tar shards: ``shards/*.tar``."""
     weights: tuple[Weight, ...] = ()
     """How often each folder is drawn from for whole faces of ``size``; default by its number of
     images."""
     validation: tuple[str, ...] = ()
-    """Folders of images to validate on; default some images of ``train``, then not trained on."""
+    """Folders or shards to validate on; default some images of ``train``, then not trained on."""
     task: str = "mixed"
     """Damage to undo: a task of ``faceren degrade``, or ``mixed``."""
     full: Share = 0.0
@@ -193,8 +194,15 @@ class TrainRecipe:
     """End after this many steps."""
     minutes: Minutes | None = None
     """End after this many minutes of training; the schedule then follows the clock."""
+    clock: ClockKind = "wall"
+    """What ``minutes`` are: ``cpu`` counts the processor time of this process, so that another
+    load on the machine takes nothing away. Processes that prepare samples (``data.workers``) and
+    GPUs are not in it."""
     batch: Count = 8
     """Images in a step, over all processes."""
+    accumulate: Annotated[int, Bounds(1, 4096)] = 1
+    """Passes in which each process takes its images of a step, as its memory allows. It changes
+    nothing of what is computed but the rounding."""
     lr: Rate = 1e-4
     """Learning rate of the generator."""
     lr_discriminator: Rate = 4e-4
@@ -236,6 +244,8 @@ class TrainRecipe:
         check_fields(self, label="train.{}".format)
         if self.steps is None and self.minutes is None:
             raise ConfigError("train: expected train.steps or train.minutes, got neither")
+        if self.clock == "cpu" and self.minutes is None:
+            raise ConfigError("train.clock: expected train.minutes beside it, which it counts")
 
 
 @dataclass(frozen=True, kw_only=True)

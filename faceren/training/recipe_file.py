@@ -19,7 +19,10 @@ from faceren.training.recipe import Recipe
 
 Tree = dict[str, Any]
 
-HARMLESS = ("data.workers", "data.cache_gib", "train.save_every", "train.save_minutes")
+HARMLESS = (
+    *("data.workers", "data.cache_gib"),
+    *("train.accumulate", "train.save_every", "train.save_minutes"),
+)
 """What may change between the parts of one run: it decides how fast, never what is computed."""
 
 LARGEST, DEEPEST, MOST_DIGITS = 2**20, 10, 30

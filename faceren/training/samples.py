@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import cv2
@@ -22,6 +23,7 @@ from faceren.degradation import apply, apply_traced, draw_pair, item_seed
 from faceren.errors import ImageError
 from faceren.training.data import Images
 from faceren.training.marks import target_of
+from faceren.training.portions import Portion, divided
 from faceren.training.recipe import DataRecipe
 
 SHRINKING = 0.75
@@ -179,21 +181,28 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
 
 @dataclass(frozen=True)
 class Steps:
-    """The sample indices of each step from ``first`` on: those of one process."""
+    """The sample indices of each step from ``first`` on: those of one process, pass by pass.
+
+    A process for which a step has no image gets one of another's, so that it takes part.
+    """
 
     samples: SampleSet
     """Its ``batch`` is that of all processes; a multiple of ``processes``."""
     first: int
     rank: int
     processes: int
+    passes: int = 1
+    """Passes in which a process takes its images of a step, one list each."""
+
+    def portions(self, step: int) -> list[Portion]:
+        """Return which of a step's images this process takes, by pass."""
+        return divided(self.samples.images_in(step), self.processes, self.passes)[self.rank]
 
     def __iter__(self) -> Iterator[list[int]]:
-        batch, step = self.samples.batch, self.first
-        while True:
-            share = max(1, self.samples.images_in(step) // self.processes)
-            start = step * batch + self.rank * share
-            yield list(range(start, start + share))
-            step += 1
+        for step in count(self.first):
+            for portion in self.portions(step):
+                start = step * self.samples.batch + portion.first
+                yield list(range(start, start + max(1, portion.count)))
 
 
 Batch = list[Tensor]

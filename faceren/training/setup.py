@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from faceren.assets import model_path
 from faceren.checkpoint import load_checkpoint
@@ -14,7 +15,7 @@ from faceren.config import GeneratorConfig, architecture_name
 from faceren.errors import ConfigError, MachineError
 from faceren.metrics.fed import why_no_fed
 from faceren.networks.baselines.baseline import Baseline, build_network, unused_parameters
-from faceren.networks.detector import build_detector
+from faceren.networks.detector import Detector, build_detector
 from faceren.networks.generator import Generator
 from faceren.networks.widening import widened
 from faceren.training.data import Images, evenly, read_images, split_validation
@@ -165,13 +166,42 @@ def read_sets(recipe: Recipe) -> Yields[Reading, None, ImageSets]:
     return sets
 
 
-def check_processes(recipe: Recipe, processes: int) -> None:
-    """Raise ConfigError unless the batch can be shared evenly."""
-    if recipe.train.batch % processes:
+def check_division(recipe: Recipe, network: Network, processes: int) -> None:
+    """Raise ConfigError unless the batch can be shared evenly, and done in several passes.
+
+    Args:
+        recipe: Its batch, and its passes.
+        network: What is trained.
+        processes: How many share the batch.
+    """
+    train = recipe.train
+    if train.batch % (processes * train.accumulate):
+        passes = f" times train.accumulate {train.accumulate}" if train.accumulate > 1 else ""
         raise ConfigError(
-            f"train.batch: expected a multiple of the {processes} processes, "
-            f"got {recipe.train.batch}"
+            f"train.batch: expected a multiple of the {processes} processes{passes}, "
+            f"got {train.batch}"
         )
+    if train.accumulate > 1 and (why := why_inseparable(network)):
+        raise ConfigError(f"train.accumulate: expected 1 for {why}, got {train.accumulate}")
+
+
+def leaves_unused(recipe: Recipe) -> bool:
+    """Return whether a step may leave weights unused that others need.
+
+    A mixed discriminator does not look for the inner faces of images without whole ones; of
+    networks that are not ours it is not known.
+    """
+    inner = recipe.loss.mixed and recipe.loss.discriminator_inner
+    return inner or recipe.baseline is not None or recipe.detector is not None
+
+
+def why_inseparable(network: Network) -> str:
+    """Return why a batch in parts is not the same as in one go; nothing if it is."""
+    if isinstance(network, Detector):
+        return "a detector, whose losses look at the marks of a batch together"
+    if any(isinstance(module, _BatchNorm) for module in network.modules()):
+        return "a network with batch normalisation, which looks at a batch together"
+    return ""
 
 
 def build_stepper(

@@ -41,7 +41,7 @@ class Counters:
     images_seen: int = 0
     """Samples drawn."""
     seconds: float = 0.0
-    """Seconds of training, without reading images, validation and saving."""
+    """Seconds of training by the recipe's clock, without reading images."""
     skipped_steps: int = 0
     """Steps whose gradient was not finite."""
     bad_in_a_row: int = 0

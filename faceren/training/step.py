@@ -1,26 +1,47 @@
 """One training step: restore a batch, move the generator, then the discriminator, then the average.
 
-Shape letters: N batch (of this process), S side of the training image in pixels.
+A step may be divided: among processes, and each process's images into several passes, as memory
+allows. Gradients add up to those of the whole batch.
+
+Shape letters: N images of a pass, S side of the training image in pixels.
 """
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Adam, AdamW, Optimizer
 
 from faceren.errors import MachineError
 from faceren.networks.baselines.baseline import Baseline, with_guide
 from faceren.networks.generator import Generator, mirrored_mean
-from faceren.training.objective import Objective, Views
+from faceren.training.objective import Objective, Parts, Views
+from faceren.training.portions import Portion, numbered
 from faceren.training.recipe import Recipe, TrainRecipe
 from faceren.training.state import TrainingState, follow
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Images of a step that go through the networks together."""
+
+    damaged: Tensor
+    """(N, 3, S, S) in [0, 1]."""
+    clean: Tensor
+    """The same shape."""
+    whole: Tensor
+    """(N,) bool, which images show a whole face, aligned."""
+    portion: Portion
+    """Which of the step's images these are."""
 
 
 @dataclass(frozen=True)
@@ -54,56 +75,72 @@ class Stepper:
     teacher: Generator | Baseline | None = None
     """Whose restorations are the target, if there is one."""
 
-    def take(
-        self, damaged: Tensor, clean: Tensor, *, done: float, whole: Tensor | None = None
-    ) -> StepResult:
+    def take(self, passes: Sequence[Pass], *, done: float) -> StepResult:
         """Take one step, unless the gradient is not finite; count either in the state.
 
         Args:
-            damaged: (N, 3, S, S) in [0, 1].
-            clean: The same shape.
+            passes: The images of this process; all processes make equally many passes.
             done: Share of the training that is done, in [0, 1].
-            whole: (N,) bool, which images show a whole face, aligned; all if not given.
         """
         train, counters = self.recipe.train, self.state.counters
-        if self.teacher is not None:
-            with torch.no_grad(), self.fabric.autocast():
-                clean = mirrored_mean(self.teacher, damaged).float().clamp(0, 1)
         factor = lr_factor(train, counters.step, done)
-        views, result = self._generator_step(damaged, clean, whole, factor * train.lr)
+        views, result = self._generator_step(passes, factor * train.lr)
         if self.discriminator is not None:
             lr = factor * train.lr_discriminator
             result = self._discriminator_step(views, lr, result)
         counters.step += 1
-        counters.images_seen += len(damaged) * self.fabric.world_size
+        counters.images_seen += passes[0].portion.total * self.recipe.data.views
         counters.bad_in_a_row = 0 if result.good else counters.bad_in_a_row + 1
         counters.skipped_steps += not result.good
         return result
 
-    def _generator_step(
-        self, damaged: Tensor, clean: Tensor, whole: Tensor | None, lr: float
-    ) -> tuple[Views, StepResult]:
-        output = self._restored(with_guide(self.state.generator, damaged, clean))
-        with self.fabric.autocast():
-            step = self.state.counters.step
-            views = self.objective.views(output, damaged, clean, whole=whole, step=step)
-            parts = self.objective.parts(views, self.state.discriminator)
-            total = self.objective.total(parts)
-        norm = self._backward(total, self.generator, self.optimiser)
-        values = self._averaged([total, norm, *parts.values()])
+    def _generator_step(self, passes: Sequence[Pass], lr: float) -> tuple[list[Views], StepResult]:
+        """Move the generator; return what the discriminator will look at, pass by pass."""
+        seen, sums = [], []
+        self.optimiser.zero_grad()
+        whole = self._gathered([int(each.whole.sum()) for each in passes])
+        faces = numbered(whole, self.fabric.global_rank)
+        for number, (each, which) in enumerate(zip(passes, faces, strict=True)):
+            with self._accumulating(self.generator, number, len(passes)):
+                views, parts = self._looked_at(each, which)
+                total = self.objective.total(parts)
+                self._backward(total)
+            seen.append(views.detached())
+            sums.append([total, *parts.values()])
+        norm = self._clipped(self.generator, self.optimiser)
+        loss, *values = self._summed(sums)
         result = StepResult(
-            loss=values[0],
-            parts=dict(zip(parts, values[2:], strict=True)),
-            gradient=values[1],
+            loss=loss,
+            parts=dict(zip(parts, values, strict=True)),
+            gradient=norm,
             lr=lr,
-            good=math.isfinite(values[0]) and math.isfinite(values[1]),
+            good=math.isfinite(loss) and math.isfinite(norm),
         )
         if result.good:
             set_lr(self.state.optimiser, lr)
             self.optimiser.step()
             decay, step = self.recipe.train.ema, self.state.counters.step + 1
             follow(self.state.average, self.state.generator, decay=decay, step=step)
-        return views, result
+        return seen, result
+
+    def _looked_at(self, each: Pass, faces: Portion) -> tuple[Views, Parts]:
+        """Return the images of a pass, restored, and what they add to each loss."""
+        damaged, clean = each.damaged, each.clean
+        if self.teacher is not None:
+            with torch.no_grad(), self.fabric.autocast():
+                clean = mirrored_mean(self.teacher, damaged).float().clamp(0, 1)
+        output = self._restored(with_guide(self.state.generator, damaged, clean))
+        with self.fabric.autocast():
+            views = self.objective.views(
+                output,
+                damaged,
+                clean,
+                whole=each.whole,
+                step=self.state.counters.step,
+                images=each.portion,
+                faces=faces,
+            )
+            return views, self.objective.parts(views, self.state.discriminator)
 
     def _restored(self, damaged: Tensor) -> Tensor:
         try:
@@ -117,40 +154,87 @@ class Stepper:
             ) from error
         return output
 
-    def _discriminator_step(self, views: Views, lr: float, result: StepResult) -> StepResult:
+    def _discriminator_step(
+        self, seen: Sequence[Views], lr: float, result: StepResult
+    ) -> StepResult:
         """Learn from the output that the generator has just been corrected for, and the clean."""
         if self.discriminator is None or self.discriminator_optimiser is None:
             return result
-        with self.fabric.autocast():
-            loss = self.objective.discriminator_loss(views, self.discriminator)
-        norm = self._backward(loss, self.discriminator, self.discriminator_optimiser)
-        values = self._averaged([loss, norm])
-        good = math.isfinite(values[0]) and math.isfinite(values[1])
+        sums = []
+        self.discriminator_optimiser.zero_grad()
+        for number, views in enumerate(seen):
+            with self._accumulating(self.discriminator, number, len(seen)):
+                with self.fabric.autocast():
+                    loss = self.objective.discriminator_loss(views, self.discriminator)
+                self._backward(loss)
+            sums.append([loss])
+        norm = self._clipped(self.discriminator, self.discriminator_optimiser)
+        (total,) = self._summed(sums)
+        good = math.isfinite(total) and math.isfinite(norm)
         if good and self.state.discriminator_optimiser is not None:
             set_lr(self.state.discriminator_optimiser, lr)
             self.discriminator_optimiser.step()
-        parts = {**result.parts, "discriminator": values[0]}
+        parts = {**result.parts, "discriminator": total}
         return StepResult(result.loss, parts, result.gradient, result.lr, result.good and good)
 
-    def _backward(
-        self, loss: Tensor, network: "_FabricModule", optimiser: "_FabricOptimizer"
-    ) -> Tensor:
-        """Fill the gradients of a network, clip them, and return their norm before that."""
-        optimiser.zero_grad()
-        self.fabric.backward(loss)
+    @contextmanager
+    def _accumulating(self, network: "_FabricModule", number: int, passes: int) -> Iterator[None]:
+        """Do one of several passes.
+
+        Processes exchange gradients in the last alone, and spectral norms move on in the first
+        alone, as they do in a step of one pass.
+        """
+        with ExitStack() as stack:
+            waits = number < passes - 1
+            stack.enter_context(self.fabric.no_backward_sync(network, enabled=waits))
+            if number:
+                stack.enter_context(still_norms(network))
+            yield
+
+    def _gathered(self, counts: list[int]) -> list[list[int]]:
+        """Return the counts of all processes."""
+        if self.fabric.world_size == 1:
+            return [counts]
+        everyone = torch.zeros(self.fabric.world_size, len(counts), device=self.fabric.device)
+        everyone[self.fabric.global_rank] = torch.tensor(counts).to(everyone)
+        summed = self.fabric.all_reduce(everyone, reduce_op="sum").long()  # type: ignore[union-attr]
+        numbers: list[list[int]] = summed.tolist()
+        return numbers
+
+    def _backward(self, loss: Tensor) -> None:
+        """Add to the gradients; exchanging them takes their mean over processes, not the sum."""
+        self.fabric.backward(loss * self.fabric.world_size)
+
+    def _clipped(self, network: "_FabricModule", optimiser: "_FabricOptimizer") -> float:
+        """Clip the gradients of a network, and return their norm before that, alike everywhere."""
         largest = self.recipe.train.clip or math.inf
         norm = self.fabric.clip_gradients(
             network, optimiser, max_norm=largest, error_if_nonfinite=False
         )
-        return loss.new_zeros(()) if norm is None else norm
+        return 0.0 if norm is None else float(norm)
 
-    def _averaged(self, values: list[Tensor]) -> list[float]:
-        """Return scalars averaged over the processes, so that all of them decide alike."""
-        stacked = torch.stack([value.detach().float() for value in values])
+    def _summed(self, sums: Sequence[Sequence[Tensor]]) -> list[float]:
+        """Return scalars summed over passes and processes, so that all of these decide alike."""
+        stacked = torch.stack([torch.stack([x.detach().float() for x in row]) for row in sums])
+        total = stacked.sum(0)
         if self.fabric.world_size > 1:
-            stacked = self.fabric.all_reduce(stacked, reduce_op="mean")  # type: ignore[assignment]
-        numbers: list[float] = stacked.tolist()
+            total = self.fabric.all_reduce(total, reduce_op="sum")  # type: ignore[assignment]
+        numbers: list[float] = total.tolist()
         return numbers
+
+
+@contextmanager
+def still_norms(network: nn.Module) -> Iterator[None]:
+    """Keep the spectral norms of a network as they are while it is used."""
+    kept = [x.parametrizations for x in network.modules() if is_parametrized(x)]
+    learning = [module.training for module in kept]
+    for module in kept:
+        module.eval()
+    try:
+        yield
+    finally:
+        for module, was in zip(kept, learning, strict=True):
+            module.train(was)
 
 
 def build_optimiser(network: nn.Module, recipe: TrainRecipe, lr: float) -> Optimizer:

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -8,11 +9,15 @@ import pytest
 from PIL import Image
 
 import faceren
+from faceren.commands.face import restore_face
 from faceren.commands.one import restore_file, restore_stream
 from faceren.commands.options import RunOptions
-from faceren.errors import ConfigError
+from faceren.commands.review import revert
+from faceren.errors import ConfigError, FaceError
+from faceren.images import write_png
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.repair.mask import LEVEL
+from faceren.runs.lists import Choice
 from tests.calls import restored
 
 
@@ -104,3 +109,58 @@ def test_marks_to_keep_make_no_sense_where_none_are_looked_for(landscape, tmp_pa
     code, _, said = run("restore", landscape, "-o", tmp_path / "out", "--repair-keep", listed)[:3]
     assert code == 2
     assert "--repair-keep: expected --repair suggest, auto or strong beside it" in said
+
+
+@pytest.fixture(scope="module")
+def scratched_face(tmp_path_factory, astronaut) -> Path:
+    """The folder of a portrait with a scratch beside its face, filled and restored."""
+    root = tmp_path_factory.mktemp("scratched")
+    portrait = np.ascontiguousarray(astronaut[:300, 60:360])
+    cv2.line(portrait, (75, 150), (95, 10), (252,) * 3, 3, cv2.LINE_AA)
+    write_png(root / "a.png", portrait)
+    (made,) = restored([root / "a.png"], root / "out", model="compact", repair="auto")
+    assert len(made.faces) == 1
+    return root
+
+
+def test_one_face_anew_leaves_its_marks_filled(scratched_face, tmp_path) -> None:
+    out = Path(shutil.copytree(scratched_face / "out", tmp_path / "out"))
+    how = RunOptions(device="cpu", model="compact")
+    before, full = read(scratched_face / "a.png"), read(out / "a.png")
+    core = (before > 245).all(-1) & (read(out / "masks" / "a.png.png") > 0)
+    assert core.sum() > 300
+    restore_face(out, "a.png", 0, 0.0, how)
+    none = read(out / "a.png")
+    assert none[core].max() < 240  # not even where the face is the original's again
+    assert (none != full).any()
+    restore_face(out, "a.png", 0, 1.0, how)
+    assert abs(read(out / "a.png").astype(int) - full).max() <= 1
+    line = json.loads((out / "manifest.jsonl").read_text().splitlines()[-1])
+    assert line["repair"][0]["filled"]
+
+    mask = read(out / "masks" / "a.png.png")
+    mask[:8] = 255
+    cv2.imwrite(str(out / "masks" / "a.png.png"), mask)
+    with pytest.raises(
+        FaceError, match=r"a\.png: its marks were filled, and their mask in .* is g"
+    ):
+        restore_face(out, "a.png", 0, 0.5, how)
+    assert abs(read(out / "a.png").astype(int) - full).max() <= 1
+
+
+def test_one_face_of_a_reverted_photo_has_its_marks_again(scratched_face, tmp_path) -> None:
+    out = Path(shutil.copytree(scratched_face / "out", tmp_path / "out"))
+    (taken,) = revert(out, [Choice("a.png", None)]).results
+    assert taken.status == "reverted"
+    line = json.loads((out / "manifest.jsonl").read_text().splitlines()[-1])
+    assert not line["repair"][0]["filled"]
+    restore_face(out, "a.png", 0, 0.0, RunOptions(device="cpu", model="compact"))
+    assert np.array_equal(read(out / "a.png"), read(scratched_face / "a.png"))
+
+
+def test_one_face_of_a_photo_filled_by_a_given_mask_is_refused(scratched_face, tmp_path) -> None:
+    out, photo = tmp_path / "out", scratched_face / "a.png"
+    masks = scratched_face / "out" / "masks"
+    restored([photo], out, model="compact", repair_mask=masks)
+    with pytest.raises(FaceError, match=r"a\.png: its marks were filled by a given mask; restore"):
+        restore_face(out, "a.png", 0, 0.5, RunOptions(device="cpu", model="compact"))

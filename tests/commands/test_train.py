@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,12 +60,10 @@ for event in train(folder / "tiny.yaml", output=folder / "run", device="cpu"):
 """
 
 
-def child(
-    folder: Path, kill: int, launcher: tuple[str, ...] = (), hidden: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess:
+def child(folder: Path, kill: int, hidden: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     (folder / "child.py").write_text(CHILD)
     arguments = [str(folder), str(kill), json.dumps(hidden)]
-    command = [sys.executable, *launcher, str(folder / "child.py"), *arguments]
+    command = [sys.executable, str(folder / "child.py"), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
@@ -109,14 +108,28 @@ def test_training_needs_no_detector_and_no_metric_library(killed):
     assert "lightning_fabric" in modules
 
 
-def test_two_processes_see_the_loss_of_one(tmp_path):
-    write_recipe(tmp_path, loss=ADVERSARIAL, train={"steps": 4}, validate={"every": 4})
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    result = child(tmp_path, 0, launcher)
+def test_two_processes_of_torchrun_tell_what_one_would(tmp_path):
+    """As a user starts them; what each of them computes is tested in ``tests/training``."""
+    train = {"steps": 2, "log_every": 1}
+    recipe = write_recipe(tmp_path, loss=ADVERSARIAL, train=train, validate={"every": 2})
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "faceren", "train", str(recipe), "-o", str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*command, "--device", "cpu", "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
-    alone = run(tmp_path / "tiny.yaml", tmp_path / "alone")
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["losses"] == pytest.approx(losses(alone), rel=1e-5)
+    assert result.stderr == ""
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    told = [event["loss"] for event in events if event["event"] == "Progress"]
+    alone = run(recipe, tmp_path / "alone")
+    assert told == pytest.approx(losses(alone), rel=1e-5)
+    assert [event["event"] for event in events[-2:]] == ["Saved", "Finished"]
     ours, theirs = state_of(tmp_path / "alone"), state_of(tmp_path / "run")
     for name in ours:
         if name.startswith(("generator.", "average.")):
@@ -214,10 +227,10 @@ def spoil(monkeypatch, steps: set[int]) -> None:
     """Make the input of some steps NaN."""
     honest = Stepper.take
 
-    def take(self, damaged, clean, *, done, whole):
+    def take(self, passes, *, done):
         if self.state.counters.step in steps:
-            damaged = damaged * float("nan")
-        return honest(self, damaged, clean, done=done, whole=whole)
+            passes = [replace(each, damaged=each.damaged * float("nan")) for each in passes]
+        return honest(self, passes, done=done)
 
     monkeypatch.setattr(Stepper, "take", take)
 
@@ -329,9 +342,9 @@ def test_a_teacher_s_mean_over_both_views_is_the_target(tmp_path, monkeypatch):
     taken = []
     take = Stepper.take
 
-    def recording(self, damaged, clean, **more):
-        taken.append(damaged)
-        return take(self, damaged, clean, **more)
+    def recording(self, passes, **more):
+        taken.append(passes[0].damaged)
+        return take(self, passes, **more)
 
     monkeypatch.setattr(Stepper, "take", recording)
     recipe = write_recipe(tmp_path, teacher=str(path))

@@ -144,3 +144,16 @@ def test_weights_of_another_network_are_refused(stand_in):
     folder = stand_in("MOBILENET", torch.nn.Linear(2, 2))
     with pytest.raises(MachineError, match="does not fit facexlib's network"):
         load_tools("retinaface_mobile0.25", "ellipse", folder, offline=True, device=CPU)
+
+
+def test_on_cuda_the_shipped_detector_asks_for_the_gpu(astronaut):
+    """Without a GPU, or ONNX Runtime's build for one, it finds the same on the CPU."""
+    here, there = (
+        load_tools("tiny", "ellipse", None, offline=True, device=torch.device(name)).search
+        for name in ("cpu", "cuda")
+    )
+    assert here is tiny.search
+    assert there.keywords == {"gpu": True}
+    ours, theirs = (search(astronaut, 0.8) for search in (here, there))
+    assert len(ours) == len(theirs) == 1
+    assert theirs[0].box == pytest.approx(ours[0].box, abs=0.5)

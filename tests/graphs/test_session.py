@@ -7,7 +7,7 @@ import pytest
 
 from faceren.errors import MachineError
 from faceren.graphs.graph import Graph
-from faceren.graphs.session import onnxruntime, session_of, usable_cores
+from faceren.graphs.session import Session, onnxruntime, session_of, usable_cores
 
 
 def test_a_library_that_is_missing_or_too_old_is_said_in_a_line(monkeypatch):
@@ -40,3 +40,25 @@ def test_cores_are_those_that_the_process_may_use(monkeypatch):
     assert usable_cores() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert 1 <= usable_cores() <= os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("gpu", "offered", "used"),
+    [
+        (True, ["CUDAExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+        (False, ["CUDAExecutionProvider"], ["CPUExecutionProvider"]),
+        (True, [], ["CPUExecutionProvider"]),
+    ],
+)
+def test_a_gpu_is_used_if_it_is_asked_for_and_there(monkeypatch, gpu, offered, used):
+    asked = []
+
+    def session(file, options, *, providers):
+        asked.extend(providers)
+        return SimpleNamespace()
+
+    library = onnxruntime()
+    monkeypatch.setattr(library, "get_available_providers", lambda: offered)
+    monkeypatch.setattr(library, "InferenceSession", session)
+    Session(b"", gpu=gpu)
+    assert asked == used

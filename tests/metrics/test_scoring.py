@@ -8,10 +8,12 @@ import torch
 from skimage import data
 
 from faceren.errors import ConfigError, ShapeError
+from faceren.images import to_tensor
 from faceren.metrics import scoring as module
 from faceren.metrics.fed import SeenFace
+from faceren.metrics.fidelity import psnr
 from faceren.metrics.results import ImageScores
-from faceren.metrics.scoring import Scorer
+from faceren.metrics.scoring import Scorer, recompressed
 
 GRAY = np.full((32, 32, 3), 128, np.uint8)
 
@@ -137,6 +139,22 @@ def test_statistics_are_there_only_for_metrics_of_sets():
         pytest.raises(ConfigError, match="--save-stats needs fid or kid"),
     ):
         scorer.our_statistics()
+
+
+def test_the_paper_measures_what_lies_between_input_and_original_in_one_jpeg():
+    random = np.random.default_rng(0)
+    damaged, result, clean = (random.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(3))
+
+    def value(*images, protocol="paper"):
+        return scored(["psnr"], (row(), *images), protocol=protocol).images[0].values["psnr"]
+
+    found = value(result, clean, damaged)
+    _, middle, right = (to_tensor(panel) for panel in recompressed(damaged, result, clean))
+    assert found == pytest.approx(float(psnr(middle, right)), abs=1e-4)
+    assert value(result, clean) == value(result, clean, result) != found
+    assert value(result, clean) == value(result, clean, damaged[:16])
+    plain = float(psnr(to_tensor(result), to_tensor(clean)))
+    assert value(result, clean, damaged, protocol="standard") == pytest.approx(plain, abs=1e-4)
 
 
 def test_the_paper_measures_after_a_jpeg():

@@ -32,13 +32,26 @@ def test_protocols_differ_in_the_ceiling_of_psnr():
 
 
 def test_recompression_is_opencvs_jpeg_95():
-    again = recompressed(ASTRONAUT)
+    (again,) = recompressed(ASTRONAUT)
     assert again.shape == ASTRONAUT.shape
     error = np.abs(again.astype(int) - ASTRONAUT).mean()
     assert 0.3 < error < 4
     bgr = np.ascontiguousarray(ASTRONAUT[..., ::-1])
     data = cv2.imencode(".jpg", bgr)[1]  # 95 is OpenCV's default, as the paper's code had it
     assert np.array_equal(cv2.imdecode(data, 1)[..., ::-1], again)
+
+
+def test_panels_share_one_jpeg_as_in_the_paper_s_code():
+    panels = [cv2.GaussianBlur(ASTRONAUT, (0, 0), 4), ASTRONAUT, np.rot90(ASTRONAUT)]
+    bgr = np.concatenate(panels, axis=1)[..., ::-1]
+    decoded = cv2.imdecode(cv2.imencode(".jpg", np.ascontiguousarray(bgr))[1], 1)[..., ::-1]
+    found = recompressed(*panels)
+    assert np.array_equal(np.concatenate(found, axis=1), decoded)
+    (alone,) = recompressed(ASTRONAUT)
+    changed = (found[1] != alone).any(axis=(0, 2))
+    assert changed[0]  # the chroma of the neighbour
+    assert changed[-1]
+    assert not changed[1:-1].any()
 
 
 def test_lpips_grows_with_damage_and_knows_red_from_blue():

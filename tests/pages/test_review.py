@@ -177,3 +177,92 @@ def test_folders_without_a_restoration_are_refused(tmp_path):
     folder = write_manifest(tmp_path, [], {"command": "degrade"})
     with pytest.raises(ConfigError, match="holds the manifest of 'degrade'"):
         write_review(folder)
+
+
+def many(root, count):
+    """A run of made-up photos without files: every fourth failed, the others have a face."""
+    lines = []
+    for index in range(count):
+        key = f"box {index // 1000:03}/{index % 1000:03}.jpg"
+        faces = [face_at(20, 10, 96, 0.7 if index % 10 == 1 else 0.2)]
+        made = {"status": "restored", "output": f"out/{key}", "output_sha256": f"{index:064x}"}
+        failed = {"status": "failed", "output": None, "output_sha256": None, "reason": "damaged"}
+        line = {"key": key, "input": f"gone/{key}", "input_sha256": f"{index:064x}", "settings": ""}
+        line |= {"reason": "", "faces": [] if index % 4 == 3 else faces}
+        lines.append(line | (failed if index % 4 == 3 else made))
+    return write_manifest(root, lines)
+
+
+def part_of(output, number):
+    html = review.place_of(output, number).read_text(encoding="utf-8")
+    return html, json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</', html)[1]
+    )
+
+
+def test_many_photos_come_in_parts_of_which_each_has_its_own(tmp_path):
+    output = many(tmp_path, 1200)
+    done = write_review(output, check="there")
+    assert done.photos == 1200
+    keys = []
+    for number, size in ((1, 500), (2, 500), (3, 200)):
+        html, data = part_of(output, number)
+        keys += [photo["key"] for photo in data["photos"]]
+        assert (len(data["photos"]), data["parts"]) == (size, 3)
+        assert f"Part {number} of 3" in html
+        assert "<dt>Photos</dt><dd>1,200</dd>" in html
+        assert f"all photos ({size})" in html
+        assert f"failed ({size // 4})" in html
+        assert len(html) < 1_000_000
+        links = re.findall(r'<a href="(\./[^"]*html)"', html.split("</nav>")[0])
+        for link in links:
+            assert (review.place_of(output, number).parent / link).is_file()
+        assert len(links) == (1 + 3 if number == 1 else 2 + (number < 3))
+    assert keys == [f"box {i // 1000:03}/{i % 1000:03}.jpg" for i in range(1200)]
+    rows = re.findall(r"<tr><th scope=\"row\"><a href.*?</tr>", part_of(output, 1)[0])
+    assert [re.findall(r"<td>(.*?)</td>", row)[:4] for row in rows] == [
+        ["box 000/000.jpg", "box 000/499.jpg", "125", "25"],  # 1, 11, …: those failed that end in 3
+        ["box 000/500.jpg", "box 000/999.jpg", "125", "25"],
+        ["box 001/000.jpg", "box 001/199.jpg", "50", "10"],
+    ]
+
+
+def test_parts_of_an_earlier_page_go_and_a_small_run_has_none(tmp_path):
+    output = many(tmp_path, 1001)
+    write_review(output, check="there")
+    (output / "report" / "part-x.html").touch()
+    manifest = read_run(output, "restore")
+    for key in list(manifest.items)[3:]:
+        del manifest.items[key]
+    review.write_review(output, manifest, check="there")
+    assert [path.name for path in (output / "report").iterdir()] == ["part-x.html"]
+    html, data = part_of(output, 1)
+    assert (len(data["photos"]), data["parts"]) == (3, 1)
+    assert "Part 1" not in html
+
+
+def test_pictures_of_a_part_are_addressed_from_its_folder(folder, monkeypatch):
+    monkeypatch.setattr(review, "PER_FILE", 2)
+    write_review(folder)
+    for number in (1, 2, 3):
+        base = review.place_of(folder, number).parent
+        for photo in part_of(folder, number)[1]["photos"]:
+            urls = [photo[name] for name in ("before", "after", "original", "result")]
+            urls += [face["picture"] for face in photo["faces"]]
+            if photo["key"] != "broken.jpg":
+                assert all((base / url.replace("%20", " ")).is_file() for url in urls)
+
+
+@pytest.mark.slow
+def test_20_000_photos_take_little_memory_and_no_large_file(tmp_path):
+    import resource
+
+    output = many(tmp_path, 20_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    write_review(output, check="there")
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    sizes = [review.place_of(output, number).stat().st_size for number in range(1, 41)]
+    print(f"20,000 photos: {grown:.0f} MB more, largest file {max(sizes):,} bytes")
+    assert grown < 400
+    assert max(sizes) < 1_000_000
+    assert not review.place_of(output, 41).exists()

@@ -15,6 +15,7 @@ class Inverting:
     """A restorer that inverts, and fails where a picture is all black."""
 
     faces_a_pass: int = 4
+    devices: int = 1
     on_cpu: bool = True
     cores: int = 1
     used: list = field(default_factory=list)
@@ -101,8 +102,9 @@ class Meeting:
     faces_a_pass = 1
     cores = 1
 
-    def __init__(self, seconds, *, on_cpu):
+    def __init__(self, seconds, *, on_cpu, devices=1):
         self.on_cpu = on_cpu
+        self.devices = devices
         self.seconds = seconds
         self.used = SimpleQueue()
         self.together = threading.Barrier(2)
@@ -140,6 +142,12 @@ def test_a_second_pass_fills_a_core_that_would_idle():
     network._add(-1)  # and now one is
     assert given.get(timeout=20) == 1
     restore_twice_in.join(20)
+    assert restorer.begun == restorer.met == 2
+
+
+def test_each_of_two_gpus_has_a_pass():
+    restorer = Meeting(20, on_cpu=False, devices=2)
+    restore_twice(SharedNetwork(restorer, cores=1))
     assert restorer.begun == restorer.met == 2
 
 

@@ -23,6 +23,7 @@ class Brightening:
     """A restorer that adds 51 levels, and fails where a picture is all black."""
 
     faces_a_pass = 1
+    devices = 1
     on_cpu = True
     cores = 2
     computed = "tests"

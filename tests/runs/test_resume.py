@@ -1,10 +1,12 @@
+import os
+
 import pytest
 
 from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 from faceren.runs.manifest import Manifest, ManifestWriter
 from faceren.runs.plan import Job
-from faceren.runs.resume import earlier_run, set_aside, unchanged
+from faceren.runs.resume import earlier_run, restored_before, set_aside, unchanged
 
 
 @pytest.fixture
@@ -89,3 +91,30 @@ def test_a_stale_output_that_cannot_be_moved_stops_the_run(tmp_path):
     (tmp_path / ".stale").write_text("no folder")
     with pytest.raises(MachineError, match="is of an earlier run and cannot be moved to"):
         set_aside(tmp_path, "a.png")
+
+
+def test_photos_that_an_earlier_run_restored_are_named_by_their_folder(tmp_path, job):
+    out = job.output.parent
+    with ManifestWriter(out / "manifest.jsonl", {"command": "restore"}) as writer:
+        for key, status in {"a.png": "restored", "in/b.png": "restored", "c.png": "copied"}.items():
+            writer.append({"input": key, "output": f"out/{key}", "key": key, "status": status})
+    names = ["a.png", "in/b.png", "c.png", "d.png"]
+    again = [Job(out / name, tmp_path / "new" / name, name) for name in names]
+    (told,) = restored_before(again)
+    assert told.startswith(f"2 of the photos were restored into {out} by an earlier run")
+    assert restored_before([job, *again[2:]]) == []
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a folder", "not JSON", "of another command"])
+def test_a_strange_manifest_among_the_originals_says_nothing(tmp_path, job, what):
+    path = job.source.parent / "manifest.jsonl"
+    if what == "a pipe":
+        os.mkfifo(path)
+    elif what == "a folder":
+        path.mkdir()
+    elif what == "not JSON":
+        path.write_bytes(b"\xff{\n")
+    else:
+        with ManifestWriter(path, {"command": "degrade"}) as writer:
+            writer.append({"input": "a", "output": "a.png", "key": "a.png", "status": "restored"})
+    assert restored_before([job]) == []

@@ -70,7 +70,9 @@ def test_what_does_not_fit_into_memory_is_decoded_at_each_use(tmp_path):
 
 
 def test_missing_and_empty_folders_are_errors(tmp_path):
-    with pytest.raises(ConfigError, match=r"k: expected a folder of images, but .*nowhere is none"):
+    with pytest.raises(
+        ConfigError, match=r"k: expected a folder of images, or .tar files, but .*nowhere is none"
+    ):
         read(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="k: expected images, found no usable one in"):
         read(tmp_path)

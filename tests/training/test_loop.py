@@ -44,9 +44,9 @@ class Steps:
         self.state = self
         self.average = build_generator(CONFIG)
 
-    def take(self, damaged, clean, *, done, whole):
+    def take(self, passes, *, done):
         self.counters.step += 1
-        self.counters.images_seen += len(damaged)
+        self.counters.images_seen += sum(len(each.damaged) for each in passes)
         good = self.counters.step not in self.bad
         self.counters.bad_in_a_row = 0 if good else self.counters.bad_in_a_row + 1
         return StepResult(loss=1 / self.counters.step, parts={}, gradient=2.0, lr=done, good=good)
@@ -146,6 +146,18 @@ def test_a_clock_ends_it_too(tmp_path, monkeypatch):
     assert 1 < events[-1].step < 30
 
 
+def test_minutes_of_the_processor_are_no_minutes_of_the_wall(tmp_path, monkeypatch):
+    wall, processor = itertools.count(0.0, 1000), itertools.count(50.0, 30)
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(wall))
+    monkeypatch.setattr(module.time, "process_time", lambda: next(processor))
+    plan = recipe(steps=None, minutes=5, clock="cpu")
+    first = Steps(counters=Counters(seconds=120))
+    *_, last = loop(tmp_path, plan, first).run()
+    assert isinstance(last, Finished)
+    assert 300 <= last.seconds < 450  # from the 120 of an earlier part on
+    assert 1 < last.step < 7
+
+
 @pytest.mark.parametrize(("bad", "stops"), [((1, 2, 4, 5), False), ((2, 3, 4), True)])
 def test_bad_steps_in_a_row_end_it(tmp_path, bad, stops):
     running = loop(tmp_path, recipe(max_bad_steps=3, save_every=1), Steps(bad=bad)).run()
@@ -178,7 +190,7 @@ def test_saves_when_the_time_has_come(tmp_path):
 def test_rates_are_those_of_the_lap(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    clock = Clock(before=5.0, started=100.0, saved=100.0, lap=100.0)
+    clock = Clock(before=5.0, saved=100.0, lap=100.0)
     now[0] += 10
     clock.images, clock.waited = 40, 2.5
     assert clock.rates() == (4.0, 0.25)

@@ -43,6 +43,7 @@ def load(folder, *overrides, **sections) -> Recipe:
         ),
         ("train.batch=0", r"train\.batch: expected int of at least 1, got 0"),
         ("train.steps=null", r"expected train\.steps or train\.minutes, got neither"),
+        ("train.clock=cpu", r"train\.clock: expected train\.minutes beside it"),
         ("data.task=ful", r"data\.task: expected one of .*, got 'ful'; did you mean 'full'"),
         ("data.zoom=[1.2, 1]", r"data\.zoom: expected \[low, high\] with 0 < low <= high"),
         ("data.weights=[1, 2]", r"data\.weights: expected one for each of the 1 folders"),

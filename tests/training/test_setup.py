@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from faceren.config import BaselineConfig, DetectorConfig
 from faceren.errors import ConfigError
+from faceren.networks.baselines.baseline import build_network
+from faceren.networks.detector import build_detector
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import load_recipe
-from faceren.training.setup import ImageSets, check_processes, initial_network, notes, read_sets
+from faceren.training.setup import ImageSets, check_division, initial_network, notes, read_sets
 from tests.training.test_samples import make_set
 from tests.training.tiny import write_images, write_recipe
 
@@ -65,14 +68,30 @@ def test_large_steps_need_large_images(tmp_path):
         sets_of(recipe)
 
 
-@pytest.mark.parametrize("processes", [1, 2, 4])
-def test_a_batch_is_shared_evenly(tmp_path, processes):
-    check_processes(plan(tmp_path), processes)
+@pytest.mark.parametrize(("processes", "passes"), [(1, 1), (2, 1), (4, 1), (1, 4), (2, 2)])
+def test_a_batch_is_shared_evenly(tmp_path, processes, passes):
+    recipe = plan(tmp_path, train={"accumulate": passes})
+    check_division(recipe, initial_network(recipe), processes)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
+    recipe = plan(tmp_path)
+    network = initial_network(recipe)
     with pytest.raises(ConfigError, match="a multiple of the 3 processes, got 4"):
-        check_processes(plan(tmp_path), 3)
+        check_division(recipe, network, 3)
+    recipe = plan(tmp_path, train={"accumulate": 3})
+    with pytest.raises(ConfigError, match=r"the 2 processes times train\.accumulate 3, got 4"):
+        check_division(recipe, network, 2)
+
+
+def test_what_looks_at_a_batch_together_takes_it_in_one_pass(tmp_path):
+    recipe = plan(tmp_path, train={"accumulate": 2})
+    normalised = build_network(BaselineConfig(architecture="srresnet", width=4, blocks=1))
+    with pytest.raises(ConfigError, match="accumulate: expected 1 for .* batch normalisation"):
+        check_division(recipe, normalised, 1)
+    detector = build_detector(DetectorConfig(channels=(4, 4)), seed=0)
+    with pytest.raises(ConfigError, match="accumulate: expected 1 for a detector, .*, got 2"):
+        check_division(recipe, detector, 1)
 
 
 def test_a_reader_is_told_how_the_run_differs_from_the_papers(tmp_path):

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from faceren.arrays import Rgb8
 from faceren.bench.output.report import Report
 from faceren.bench.quality.ablation import Ablation
-from faceren.bench.quality.crops import PATCH, PatchRow
+from faceren.bench.quality.crops import PatchRow
 from faceren.bench.quality.suite import FaceSet, MethodRow, Quality
 from faceren.degradation.files import Resize
 from faceren.images import read_rgb, to_tensor, to_uint8
@@ -76,15 +77,29 @@ def strip(inputs: Sequence[Quality], faces: FaceSet, size: int) -> Figure:
 
 
 def grid(rows: Sequence[MethodRow], faces: FaceSet, size: int) -> Figure:
-    """Return some faces of one task under every method, the clean ones last (Fig. 6)."""
-    task, names = rows[0].task, faces.names(SHOWN)
-    headers = [*(row.method for row in rows), "clean"]
-    lines = [[Cell(read_rgb(row.folder / name)) for row in rows] for name in names]
-    for line, name in zip(lines, names, strict=True):
-        line.append(Cell(clean(faces, name, size), name))
-    caption = f"{task}: every method on the same faces, as Fig. 6 of the paper compares its own."
+    """Return some faces of one task under every method, the clean ones last (Fig. 6).
+
+    Below each face its middle is shown at its own pixels, if it is larger than a picture here.
+    """
+    task, headers = rows[0].task, [*(row.method for row in rows), "clean"]
+    lines = []
+    for name in faces.names(SHOWN):
+        images = [*(read_rgb(row.folder / name) for row in rows), clean(faces, name, size)]
+        lines.append([*(Cell(image) for image in images[:-1]), Cell(images[-1], name)])
+        if min(images[-1].shape[:2]) > SIDE:
+            lines.append([Cell(middle(image), "1:1") for image in images])
+    caption = (
+        f"{task}: every method on the same faces, as Fig. 6 of the paper compares its own; below "
+        f"each the middle of the face, pixel by pixel."
+    )
     sheet = contact_sheet(lines, side=SIDE, headers=headers)
     return Figure(f"fig6_{task}", f"Side by side: {task}", caption, sheet)
+
+
+def middle(image: Rgb8) -> Rgb8:
+    """Return the middle of an image, (192, 192, 3), as its pixels are."""
+    top, left = ((length - SIDE) // 2 for length in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + SIDE, left : left + SIDE])
 
 
 def stages(row: Quality, restorer: Restorer, network: Generator) -> Figure:
@@ -171,12 +186,14 @@ def clean(faces: FaceSet, name: str, size: int) -> Rgb8:
     return image if scaling is None else scaling(image)
 
 
-def patch_sheet(rows: Sequence[PatchRow], columns: int = 6) -> Figure:
-    """Return the sheet: each enlarged face above its restored one."""
-    lines = []
-    for start in range(0, len(rows), columns):
-        part = rows[start : start + columns]
-        lines.append([Cell(read_rgb(r.enlarged), f"{r.face}: {PATCH} px, bicubic") for r in part])
-        lines.append([Cell(read_rgb(r.restored), "restored") for r in part])
-    caption = f"Faces of {PATCH}×{PATCH} pixels, bicubic to 512, restored (section 5.2)."
-    return Figure("crops", "Faces of an old photograph", caption, contact_sheet(lines, side=192))
+def patch_sheet(rows: Sequence[PatchRow]) -> Figure:
+    """Return the sheet: a line for each face, as it was enlarged and as each method restored it."""
+    methods = list(dict.fromkeys(row.method for row in rows))
+    lines: dict[int, list[Cell]] = {}
+    for row in rows:
+        if row.face not in lines:
+            lines[row.face] = [Cell(read_rgb(row.enlarged), f"{row.face}: {row.native} px")]
+        lines[row.face].append(Cell(read_rgb(row.restored)))
+    caption = "Faces cut at the photograph's own pixels, bicubic to 512, restored (section 5.2)."
+    sheet = contact_sheet(list(lines.values()), side=SIDE, headers=["bicubic", *methods])
+    return Figure("crops", "Faces of an old photograph", caption, sheet)

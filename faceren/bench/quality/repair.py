@@ -3,6 +3,7 @@
 Everything is drawn over clean pictures, whose every pixel outside of what was drawn is clean.
 """
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.arrays import Rgb8
+from faceren.arrays import Rgb, Rgb8
 from faceren.bench.quality.suite import face_set
 from faceren.bench.request import Request
 from faceren.bench.rows import Row
@@ -27,9 +28,8 @@ from faceren.images.orientation import stored_raster
 from faceren.images.page import Page
 from faceren.restoration.repair.fill import bridged, filled
 from faceren.restoration.repair.finder import load_finder
-from faceren.restoration.repair.gates import AUTO, STRONG, zones_of
+from faceren.restoration.repair.gates import AUTO, STRONG, all_over, zones_of
 from faceren.restoration.repair.mask import mask_of
-from faceren.restoration.repair.repair import DILATION
 from faceren.restoration.repair.sighting import Sighting, sighted
 from faceren.restoration.repair.texture import no_photo
 
@@ -128,7 +128,7 @@ def found_marks(pictures: Sequence[Rgb8], kind: str, width: int) -> Iterator[Fou
     for number, clean in enumerate(pictures):
         sampler = Sampler(item_seed(0, f"{kind}{width}", number))
         tone = Degradation("worn", (panchromatic(sampler),))
-        wear = Degradation("worn", (_drawn(sampler, kind, width),))
+        wear = Degradation("worn", (drawn(sampler, kind, width),))
         worn = apply_traced(apply(clean, tone), wear)
         truth = (worn.marks != Mark.NONE) & (worn.marks != NEITHER)
         seen = looked_at(worn.image)
@@ -180,7 +180,9 @@ def found_in(seen: Sighting, mode: str) -> NDArray[np.bool_]:
     if mode == "auto" and no_photo(seen.image):
         return np.zeros(seen.shape, bool)
     parts = [part for part in seen.components(MODES[mode]) if not part.left]
-    return np.asarray(mask_of(parts, seen.shape, DILATION) > 0)
+    if mode == "auto" and all_over(parts, seen.shape):
+        return np.zeros(seen.shape, bool)
+    return np.asarray(mask_of(parts, seen.shape) > 0)
 
 
 def _counted(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -198,7 +200,8 @@ def protected(seen: Sighting) -> NDArray[np.bool_]:
     return np.asarray(stored_raster(zone, seen.way) > 0)
 
 
-def _drawn(sampler: Sampler, kind: str, width: int) -> Any:
+def drawn(sampler: Sampler, kind: str, width: int) -> Any:
+    """Return the operation that draws marks of a kind, white or black, of a width in pixels."""
     colour = sampler.choice([(245.0,) * 3, (245.0,) * 3, (15.0,) * 3])
     seed, opacity = sampler.seed(), sampler.uniform(0.7, 1.0)
     if kind == "lines":
@@ -239,6 +242,16 @@ def _filled(clean: Rgb8, gaps: NDArray[np.bool_]) -> dict[str, NDArray[np.float3
     return {
         "Telea": cv2.inpaint(hurt, mask, 3, cv2.INPAINT_TELEA).astype(np.float32) / 255,
         "Navier-Stokes": cv2.inpaint(hurt, mask, 3, cv2.INPAINT_NS).astype(np.float32) / 255,
+        **_biharmonic(seen, gaps),
         "eight directions": lines,
         "eight directions, grain": filled(seen, gaps),
     }
+
+
+def _biharmonic(seen: Rgb, gaps: NDArray[np.bool_]) -> dict[str, Rgb]:
+    """Return the filling by biharmonic equations, if scikit-image is installed."""
+    if not importlib.util.find_spec("skimage"):
+        return {}
+    from skimage.restoration import inpaint_biharmonic
+
+    return {"biharmonic": inpaint_biharmonic(seen, gaps, channel_axis=-1).astype(np.float32)}

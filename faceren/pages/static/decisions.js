@@ -1,9 +1,11 @@
 "use strict";
 // What the reader decides: kept in this browser, exported as lists that `faceren restore` reads.
 // A decision counts for the restored file it was made about; a new one needs a new decision.
+// Parts of a page keep theirs in one place, so that photos may move from part to part.
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const STORE = `faceren:${page.run}`;
+const elsewhere = new Map(); // decisions on photos of other parts of the page
 const decisions = loadDecisions();
 
 function loadDecisions() {
@@ -12,6 +14,9 @@ function loadDecisions() {
   try {
     stored = JSON.parse(localStorage.getItem(STORE)) ?? {};
   } catch { /* no storage, or not ours: nothing is decided yet */ }
+  for (const [key, made] of Object.entries(stored)) {
+    if (page.parts > 1 && !marks.has(key)) elsewhere.set(key, made);
+  }
   return new Map(Object.entries(stored).filter(([key, made]) => marks.get(key) === made.mark));
 }
 
@@ -29,7 +34,7 @@ function decide(photo, change) {
 
 function storeDecisions() {
   try {
-    localStorage.setItem(STORE, JSON.stringify(Object.fromEntries(decisions)));
+    localStorage.setItem(STORE, JSON.stringify(Object.fromEntries([...elsewhere, ...decisions])));
   } catch { /* no storage: ticks last as long as the page */ }
   showDecisions();
 }
@@ -51,6 +56,7 @@ function showDecisions() {
   if (left) parts.push(`${counted(left, "face")} to restore all the same`);
   const filled = all.filter((made) => made.marks || made.fill).length;
   if (filled) parts.push(`${counted(filled, "photo")} whose marks to fill as ticked`);
+  if (elsewhere.size) parts.push(`${counted(elsewhere.size, "photo")} decided on in other parts`);
   document.getElementById("decided").textContent = parts.join(", ");
   document.getElementById("decisions").hidden = all.length === 0;
 }

@@ -1,7 +1,8 @@
 """Which of the places that the detector names are marks: each is looked at by itself.
 
 A lamp that is taken away is worse than a scratch that stays, so a component has to pass every gate;
-what it failed is written down. Shape letters: H and W pixels of the page, h and w of a component.
+what it failed is written down. ``evidence`` says how likely it is a mark at all. Shape letters: H
+and W pixels of the page, h and w of a component.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,18 +12,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceren.arrays import LUMA, Plane, Rgb8
+from faceren.arrays import Plane, Rgb8
 from faceren.config import Mark
 from faceren.faces.face import Face
 from faceren.images import Box
+from faceren.restoration.repair.evidence import (
+    RIM,
+    WIDEST_RIM,
+    Evidence,
+    Ground,
+    alone,
+    gathered,
+    ground_of,
+    likelihood,
+    rim_of,
+)
 from faceren.restoration.repair.finder import Marked
 from faceren.restoration.repair.texture import detail_around
 
-DENSE = 0.04
-"""Share of a neighbourhood that candidates cover, from which each has to be more certain: a beard,
-knitting, lace."""
-NEIGHBOURHOOD = 16
-"""Side of that neighbourhood, as how many of them lie along the page's shorter side."""
+CERTAIN, LIKELY = 160, 128
+"""How certain the detector has to be, of 255: somewhere in a component, and in all of it."""
 LEAST_CONTRAST = 8.0
 """Levels by which a mark differs from what is around."""
 OF_SIDES = 1.3
@@ -38,34 +47,38 @@ LONG = 3.0
 """Length over width from which a mark is a line."""
 ACROSS = 0.6
 """Length of a straight line, as a share of the shorter side, from which it is a crease."""
-BUSY = 0.12
-"""Share of fine details around a mark from which it may be one of them: foliage, gravel, hair."""
 INSIDE_ZONE = 0.35
 """Share of a component in eyes, nose or mouth from which it is part of the face."""
 ZONES = (0.42, 0.42, 0.34, 0.34, 0.34)
 """Radius of what is protected around each landmark, in distances of the eyes."""
-SAMPLES = 400
-"""Pixels of a component at which its contrast is measured."""
+MARGIN = WIDEST_RIM + 1
+"""Pixels around what is protected: a mask is wider than what is named."""
+CELLS = 16
+"""Cells along the page's shorter side in which marks are counted."""
+ALL_OVER = 0.25
+"""Share of the cells with a mark from which the marks are the picture: stars, foam, a pattern. On
+worn pictures that thresholds were chosen by it was .11 at most."""
 WIDE_COMPONENT = 1 << 22
 """Pixels of a component's box beyond which it is not told from what lies inside its outline."""
 
+Zone = tuple[float, float, float]
+"""A protected circle: x, y and radius, pixels."""
+
 
 @dataclass(frozen=True)
-class Thresholds:
-    """How certain the detector has to be, of 255."""
+class Strictness:
+    """What is asked of a component."""
 
-    certain: int
-    """Somewhere in a component."""
-    likely: int
-    """In all of it."""
-    dense: int
-    """Somewhere in a component among many."""
-    busy: float = BUSY
-    """Share of fine details around a component beyond which it stays."""
+    likelihood: float
+    """How likely it has to be a mark, see ``evidence``."""
+    of_specks: float
+    """The same of a speck alone on smooth ground."""
+    spares_faces: bool
+    """Whether no pixel of eyes, nose and mouth is ever a mark, also of one that runs beyond."""
 
 
-AUTO = Thresholds(certain=253, likely=190, dense=255)
-STRONG = Thresholds(certain=217, likely=128, dense=242, busy=1.0)
+AUTO = Strictness(likelihood=0.55, of_specks=0.1, spares_faces=True)
+STRONG = Strictness(likelihood=0.1, of_specks=0.1, spares_faces=False)
 
 
 @dataclass(frozen=True)
@@ -80,9 +93,11 @@ class Component:
     width: float
     """Its widest place, pixels."""
     certainty: float
-    """The detector's, at its surest pixel, in [0, 1]."""
+    """How likely it is a mark, in [0, 1]."""
     left: str = ""
     """Why it stays as it is; nothing if it is to be filled."""
+    rim: int = RIM
+    """Pixels around it that are filled, too."""
 
     @property
     def area(self) -> int:
@@ -90,8 +105,20 @@ class Component:
         return int(self.pixels.sum())
 
 
+@dataclass(frozen=True)
+class Named:
+    """A place that the detector names, and what is measured of it."""
+
+    component: Component
+    evidence: Evidence
+    contrast: float
+    """Levels by which it differs from its sides; negative if it is darker."""
+    speck: bool
+    """Whether it is a speck alone on smooth ground."""
+
+
 def components_of(
-    marked: Marked, image: Rgb8, faces: Sequence[Face], thresholds: Thresholds
+    marked: Marked, image: Rgb8, faces: Sequence[Face], strictness: Strictness
 ) -> Iterator[Component]:
     """Yield what the detector has named and what is to be said about each, from the top.
 
@@ -99,28 +126,50 @@ def components_of(
         marked: (H, W), probabilities.
         image: (H, W, 3), the page as it is seen.
         faces: Faces on it.
-        thresholds: How certain it has to be.
+        strictness: What is asked of each.
     """
-    candidates = (marked >= thresholds.likely).astype(np.uint8)
-    crowd, detail = _crowd(candidates), detail_around(image, candidates)
     zones = [zone for face in faces for zone in zones_of(face)]
+    for place in named(marked, image):
+        yield _gated(place, zones, strictness, min(image.shape[:2]))
+
+
+def named(marked: Marked, image: Rgb8) -> Iterator[Named]:
+    """Yield what the detector has named, from the top.
+
+    Args:
+        marked: (H, W), probabilities.
+        image: (H, W, 3), the page as it is seen.
+    """
+    candidates = (marked >= LIKELY).astype(np.uint8)
+    ground, detail = ground_of(image, candidates), detail_around(image, candidates)
     outlines, _ = cv2.findContours(candidates, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     found = []
     for outline in outlines:
         x, y, w, h = cv2.boundingRect(outline)
         pixels = _pixels(candidates[y : y + h, x : x + w], outline - (x, y))
-        surest = int(marked[y : y + h, x : x + w][pixels].max())
-        if surest >= thresholds.certain and pixels.sum() >= SMALLEST:
-            found.append(((x, y, x + w, y + h), pixels, surest))
-    for box, pixels, surest in sorted(found, key=lambda one: one[0][1::-1]):
-        part = _judged(box, pixels, surest, image, candidates, crowd, zones, thresholds)
+        sure = marked[y : y + h, x : x + w][pixels]
+        if sure.max() >= CERTAIN and len(sure) >= SMALLEST:
+            found.append(((x, y, x + w, y + h), pixels, float(sure.mean()) / 255))
+    for box, pixels, certainty in sorted(found, key=lambda one: one[0][1::-1]):
         busy = _median_of(detail, box, pixels, image.shape[:2])
-        if not part.left and busy > thresholds.busy:
-            part = replace(part, left=f"busy: fine detail around it ({busy:.0%})")
-        yield part
+        yield _named(ground, box, pixels, certainty, busy)
 
 
-def zones_of(face: Face) -> list[tuple[float, float, float]]:
+def all_over(parts: Sequence[Component], shape: tuple[int, int]) -> str:
+    """Return how marks are all over a page, as no wear is; nothing if they are not.
+
+    Args:
+        parts: All components; those that stay do not count.
+        shape: H and W of the page.
+    """
+    side = max(1, min(shape) // CELLS)
+    filled = [part.box for part in parts if not part.left]
+    cells = {((y0 + y1) // 2 // side, (x0 + x1) // 2 // side) for x0, y0, x1, y1 in filled}
+    share = len(cells) / ((shape[0] // side) * (shape[1] // side))
+    return f"marks all over ({share:.0%}), as of stars or a pattern" if share > ALL_OVER else ""
+
+
+def zones_of(face: Face) -> list[Zone]:
     """Return the protected circles of a face: x, y and radius of eyes, nose and mouth corners."""
     points = face.landmarks
     unit = float(np.hypot(*(points[1] - points[0])))
@@ -131,31 +180,41 @@ def zones_of(face: Face) -> list[tuple[float, float, float]]:
     return [*zones, (float(x0 + x1) / 2, float(y0 + y1) / 2, ZONES[3] * unit)]
 
 
-def _judged(
-    box: Box,
-    pixels: NDArray[np.bool_],
-    surest: int,
-    image: Rgb8,
-    candidates: NDArray[np.uint8],
-    crowd: Plane,
-    zones: Sequence[tuple[float, float, float]],
-    thresholds: Thresholds,
-) -> Component:
-    """Return a component with what it is, and the first gate that it fails."""
+def _named(
+    ground: Ground, box: Box, pixels: NDArray[np.bool_], certainty: float, busy: float
+) -> Named:
     padded = np.pad(pixels.astype(np.uint8), 1)
     width = 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 5).max()) - 1
-    contrast, sides = _contrast(box, pixels, image, candidates, width)
-    mark = _kind(pixels, width, contrast, min(image.shape[:2]))
-    left = ""
-    if width > WIDEST * min(image.shape[:2]) or width > SPANNED:
-        left = f"wide: {width:.0f} pixels"
-    elif abs(contrast) < max(LEAST_CONTRAST, OF_SIDES * sides):
-        left = f"faint: {abs(contrast):.0f} levels, its sides differ by {sides:.0f}"
-    elif surest < thresholds.dense and _around(crowd, box, image.shape[:2]) > DENSE:
-        left = "dense: one of many"
-    elif (share := _in_zones(box, pixels, zones)) > INSIDE_ZONE:
-        left = f"face: {share:.0%} of it in eyes, nose or mouth"
-    return Component(box, pixels, mark, round(width, 1), surest / 255, left)
+    near = min(width, SPANNED)  # what is wider stays, and its other side is far to seek
+    evidence, contrast = gathered(ground, box, pixels, certainty=certainty, width=near, busy=busy)
+    mark = _kind(pixels, width, contrast, min(ground.image.shape[:2]))
+    part = Component(box, pixels, mark, round(width, 1), likelihood(evidence))
+    if part.certainty >= STRONG.likelihood:
+        part = replace(part, rim=rim_of(ground, box, pixels))
+    return Named(part, evidence, contrast, alone(ground, box, pixels, contrast))
+
+
+def _gated(place: Named, zones: Sequence[Zone], strictness: Strictness, short: int) -> Component:
+    """Return a component with the first gate that it fails, or without what is protected."""
+    part, contrast, sides = place.component, abs(place.contrast), np.expm1(place.evidence.sides)
+    asked = strictness.of_specks if place.speck else strictness.likelihood
+    share = float(_in_zones(part.box, part.pixels, zones)[part.pixels].mean())
+    if part.width > min(WIDEST * short, SPANNED):
+        return replace(part, left=f"wide: {part.width:.0f} pixels")
+    if contrast < max(LEAST_CONTRAST, OF_SIDES * sides):
+        left = f"faint: {contrast:.0f} levels, its sides differ by {sides:.0f}"
+        return replace(part, left=left)
+    if share > INSIDE_ZONE:
+        return replace(part, left=f"face: {share:.0%} of it in eyes, nose or mouth")
+    if part.certainty < asked:
+        return replace(part, left=f"doubtful: {part.certainty:.0%} likely a mark")
+    if not strictness.spares_faces:
+        return part
+    grown = [(x, y, radius + MARGIN) for x, y, radius in zones]
+    pixels = part.pixels & ~_in_zones(part.box, part.pixels, grown)
+    if not pixels.any():
+        return replace(part, left="face: all of it at eyes, nose or mouth")
+    return replace(part, pixels=pixels)
 
 
 def _pixels(part: NDArray[np.uint8], outline: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -167,72 +226,6 @@ def _pixels(part: NDArray[np.uint8], outline: NDArray[np.int32]) -> NDArray[np.b
     _, labels = cv2.connectedComponents(part, connectivity=8)
     x, y = outline[0, 0]
     return np.asarray(labels == labels[y, x])
-
-
-def _contrast(
-    box: Box,
-    pixels: NDArray[np.bool_],
-    image: Rgb8,
-    candidates: NDArray[np.uint8],
-    width: float,
-) -> tuple[float, float]:
-    """Return by how many levels a component differs from its sides, and they from one another.
-
-    At each of some of its pixels the two sides are looked for in four directions, just beyond the
-    mark; the nearest pair counts. Medians over these pixels.
-    """
-    rows, columns = np.nonzero(pixels)
-    step = max(1, len(rows) // SAMPLES)
-    rows, columns = rows[::step] + box[1], columns[::step] + box[0]
-    here = _luma(image, rows, columns)
-    best = np.full(len(rows), np.inf)
-    difference, between = np.zeros(len(rows)), np.zeros(len(rows))
-    far = int(np.ceil(width)) + 2
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        lengths, values = [], []
-        for sign in (1, -1):
-            length, value = _beyond(
-                image, candidates, rows, columns, (sign * down, sign * right), far
-            )
-            lengths.append(length)
-            values.append(value)
-        across = (lengths[0] + lengths[1]) * np.hypot(down, right)
-        nearer = across < best
-        best[nearer] = across[nearer]
-        difference[nearer] = (here - (values[0] + values[1]) / 2)[nearer]
-        between[nearer] = np.abs(values[0] - values[1])[nearer]
-    known = np.isfinite(best)
-    if not known.any():
-        return 0.0, 0.0
-    return float(np.median(difference[known])), float(np.median(between[known]))
-
-
-def _beyond(
-    image: Rgb8,
-    candidates: NDArray[np.uint8],
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    step: tuple[int, int],
-    far: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how many steps it is from pixels to two beyond the mark, and the luma there."""
-    height, width = candidates.shape
-    lengths, values = np.full(len(rows), np.inf), np.zeros(len(rows))
-    for number in range(1, far + 1):
-        y, x = rows + number * step[0], columns + number * step[1]
-        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        y, x = y.clip(0, height - 1), x.clip(0, width - 1)
-        y2, x2 = (y + step[0]).clip(0, height - 1), (x + step[1]).clip(0, width - 1)
-        out = inside & (candidates[y, x] == 0) & ~np.isfinite(lengths)
-        # the rim of a mark is half of it: one pixel further, if that is free, too
-        free = candidates[y2, x2] == 0
-        values[out] = np.where(free, _luma(image, y2, x2), _luma(image, y, x))[out]
-        lengths[out] = number
-    return lengths, values
-
-
-def _luma(image: Rgb8, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    return np.asarray(image[rows, columns] @ LUMA, np.float64)
 
 
 def _kind(pixels: NDArray[np.bool_], width: float, contrast: float, short: int) -> Mark:
@@ -249,14 +242,6 @@ def _kind(pixels: NDArray[np.bool_], width: float, contrast: float, short: int) 
     return Mark.LINE
 
 
-def _crowd(candidates: NDArray[np.uint8]) -> Plane:
-    """Return the share of candidates in each cell of a grid, about 1 in NEIGHBOURHOOD wide."""
-    side = max(1, min(candidates.shape) // NEIGHBOURHOOD)
-    down, across = (max(1, length // side) for length in candidates.shape)
-    share = cv2.resize(candidates * 255, (across, down), interpolation=cv2.INTER_AREA)
-    return np.asarray(share / 255, np.float32)
-
-
 def _median_of(plane: Plane, box: Box, pixels: NDArray[np.bool_], shape: tuple[int, int]) -> float:
     """Return the median of a small plane of the page over the pixels of a component."""
     rows, columns = np.nonzero(pixels)
@@ -269,25 +254,12 @@ def _median_of(plane: Plane, box: Box, pixels: NDArray[np.bool_], shape: tuple[i
     return float(np.median(plane[places[0], places[1]]))
 
 
-def _around(crowd: Plane, box: Box, shape: tuple[int, int]) -> float:
-    """Return the share of candidates where a component's middle lies."""
-    y = (box[1] + box[3]) / 2 / shape[0] * len(crowd)
-    x = (box[0] + box[2]) / 2 / shape[1] * crowd.shape[1]
-    return float(crowd[min(int(y), len(crowd) - 1), min(int(x), crowd.shape[1] - 1)])
-
-
-def _in_zones(
-    box: Box, pixels: NDArray[np.bool_], zones: Sequence[tuple[float, float, float]]
-) -> float:
-    """Return the share of a component that lies in protected circles."""
-    near = [
-        z for z in zones
-        if box[0] - z[2] < z[0] < box[2] + z[2] and box[1] - z[2] < z[1] < box[3] + z[2]
-    ]  # fmt: skip
-    if not near:
-        return 0.0
+def _in_zones(box: Box, pixels: NDArray[np.bool_], zones: Sequence[Zone]) -> NDArray[np.bool_]:
+    """Return which pixels of a component lie in protected circles, (h, w)."""
+    inside = np.zeros(pixels.shape, bool)
     rows, columns = np.nonzero(pixels)
-    inside = np.zeros(len(rows), bool)
-    for x, y, radius in near:
-        inside |= np.hypot(columns + box[0] - x, rows + box[1] - y) < radius
-    return float(inside.mean())
+    for x, y, radius in zones:
+        if box[0] - radius < x < box[2] + radius and box[1] - radius < y < box[3] + radius:
+            near = np.hypot(columns + box[0] - x, rows + box[1] - y) < radius
+            inside[rows[near], columns[near]] = True
+    return inside

@@ -20,22 +20,20 @@ Kinds = NDArray[np.uint8]
 """(H, W): a ``Mark`` for each pixel."""
 
 
-def mask_of(components: Sequence[Component], shape: tuple[int, int], dilation: int = 0) -> Kinds:
-    """Return the kinds of marks of a page, (H, W).
+def mask_of(components: Sequence[Component], shape: tuple[int, int]) -> Kinds:
+    """Return the kinds of marks of a page, (H, W); each is as much wider as its rim says.
 
     Args:
         components: Those that are to be in it.
         shape: H and W.
-        dilation: Pixels by which each is widened: the rim of a mark is half of it.
     """
     mask = np.zeros(shape, np.uint8)
-    side = 2 * dilation + 1
     for part in components:
-        (x0, y0, x1, y1), pixels = part.box, part.pixels.astype(np.uint8)
-        top, left = min(dilation, y0), min(dilation, x0)
-        bottom, right = min(dilation, shape[0] - y1), min(dilation, shape[1] - x1)
+        (x0, y0, x1, y1), pixels, rim = part.box, part.pixels.astype(np.uint8), part.rim
+        top, left = min(rim, y0), min(rim, x0)
+        bottom, right = min(rim, shape[0] - y1), min(rim, shape[1] - x1)
         wide = np.pad(pixels, ((top, bottom), (left, right)))
-        wide = cv2.dilate(wide, np.ones((side, side), np.uint8))
+        wide = cv2.dilate(wide, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))
         there = mask[y0 - top : y1 + bottom, x0 - left : x1 + right]
         there[wide > 0] = np.uint8(part.mark)
     return mask

@@ -24,7 +24,7 @@ from faceren.images import Box, Photo
 from faceren.images.page import Page
 from faceren.restoration.repair.fill import filled_bands
 from faceren.restoration.repair.finder import MarkFinder, load_finder
-from faceren.restoration.repair.gates import AUTO, STRONG, Component
+from faceren.restoration.repair.gates import AUTO, STRONG, Component, all_over
 from faceren.restoration.repair.mask import Kinds, mask_of, read_mask
 from faceren.restoration.repair.sighting import sighted
 from faceren.restoration.repair.texture import no_photo
@@ -34,8 +34,6 @@ MOST = 0.15
 """Share of a page beyond which ``auto`` does not believe its own mask."""
 MOST_GIVEN = 0.5
 """Share of a page beyond which a given mask leaves too little to fill from."""
-DILATION = 1
-"""Pixels by which a mark is widened before it is filled."""
 LISTED = 500
 """Components that a line of the manifest lists, the largest; all are in the mask."""
 KEPT = "kept: a person wants it so"
@@ -205,10 +203,13 @@ class Repairer:
             replace(part, left=KEPT) if part.box in kept else part
             for part in seen.components(STRONG if strong else AUTO)
         )
-        kinds = mask_of([part for part in parts if not part.left], image.shape[:2], DILATION)
+        kinds = mask_of([part for part in parts if not part.left], image.shape[:2])
         share = np.count_nonzero(kinds) / kinds.size
         note = _strays(kept, parts)
         writes = self.mode in ("auto", "strong")
+        if not strong and (why := all_over(parts, image.shape[:2])):
+            note = f"it has {why}: auto fills none of them; --repair strong does"
+            return PageRepair(kinds, parts, filled=False, note=note)
         if writes and share > MOST and not strong:
             note = (
                 f"{share:.0%} of the photo seems to be marked; auto fills no more than {MOST:.0%}"

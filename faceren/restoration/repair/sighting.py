@@ -18,7 +18,7 @@ from faceren.faces.face import Face
 from faceren.images.orientation import TURNS, stored_box, stored_raster, upright_view
 from faceren.images.page import Page
 from faceren.restoration.repair.finder import Marked, MarkFinder
-from faceren.restoration.repair.gates import Component, Thresholds, components_of
+from faceren.restoration.repair.gates import Component, Strictness, components_of
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Sighting:
     faces: tuple[Face, ...]
     """Their landmarks are turned; their boxes are not."""
 
-    def components(self, thresholds: Thresholds) -> list[Component]:
+    def components(self, strictness: Strictness) -> list[Component]:
         """Return what the detector has named and what is to be said about each, from the top.
 
         Args:
-            thresholds: How certain it has to be.
+            strictness: What is asked of each.
         """
-        parts = components_of(self.marked, self.image, self.faces, thresholds)
+        parts = components_of(self.marked, self.image, self.faces, strictness)
         upright = [
             replace(
                 part,

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from faceren.bench.benchmark import load, write_outputs
-from faceren.bench.output.figures import SIDE, clean, figures, patch_sheet
+from faceren.bench.output.figures import SIDE, clean, figures, grid, patch_sheet
 from faceren.bench.output.report import Report
 from faceren.bench.quality.crops import PatchRow
 from faceren.bench.quality.suite import face_set, quality_suite
 from faceren.bench.request import Request
 from faceren.bench.rows import Row
 from faceren.images import read_rgb, write_png
-from faceren.pages.contact_sheet import GAP
+from faceren.pages.contact_sheet import GAP, TEXT
 
 
 @pytest.fixture
@@ -79,19 +79,37 @@ def test_the_outputs_are_there_and_without_matplotlib_the_page_says_so(measured,
     assert "faceren[bench]" in paths[-1].read_text(encoding="utf-8")
 
 
-def test_a_sheet_of_patches_has_each_face_above_its_restored_one(tmp_path):
-    for name, level in (("enlarged", 40), ("restored", 200)):
+def test_a_grid_shows_the_middle_of_larger_faces_pixel_by_pixel(make_row, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    for folder in ("clean", "made"):
+        write_png(tmp_path / folder / "0.png", image)
+    row = make_row((1.0,), folder=tmp_path / "made")
+    sheet = grid([row], face_set(tmp_path / "clean"), 256).image
+    line = TEXT + GAP  # the headers', and that under the whole face
+    below = GAP + line + SIDE + line + GAP
+    for x in (GAP, GAP + SIDE + GAP):  # the method's, and the clean one
+        shown = sheet[below:][:SIDE, x : x + SIDE]
+        assert np.array_equal(shown, image[32:-32, 32:-32])
+
+
+def test_a_sheet_of_patches_has_a_line_for_each_face_and_a_column_for_each_method(tmp_path):
+    for name, level in (("enlarged", 40), ("restored", 200), ("other", 120)):
         write_png(tmp_path / f"{name}.png", np.full((512, 512, 3), level, np.uint8))
-    row = PatchRow(
-        face=1,
-        native=64,
-        niqe_input=9.0,
-        niqe_restored=4.0,
-        enlarged=tmp_path / "enlarged.png",
-        restored=tmp_path / "restored.png",
-    )
-    sheet = patch_sheet([row] * 7).image  # six beside one another, the seventh below
-    assert sheet.shape[1] == GAP + 6 * (SIDE + GAP)
-    column = sheet[:, GAP + SIDE // 2, 0].tolist()
-    runs = [(level, len(list(same))) for level, same in itertools.groupby(column)]
-    assert [level for level, length in runs if length == SIDE] == [40, 200, 40, 200]
+    known = {"native": 70, "niqe_input": 9.0, "niqe_restored": 4.0}
+    rows = [
+        PatchRow(
+            method=name,
+            face=face,
+            enlarged=tmp_path / "enlarged.png",
+            restored=tmp_path / f"{name}.png",
+            **known,
+        )
+        for name in ("restored", "other")
+        for face in (1, 2)
+    ]
+    sheet = patch_sheet(rows).image
+    assert sheet.shape[1] == GAP + 3 * (SIDE + GAP)
+    for column, level in enumerate((40, 200, 120)):
+        pixels = sheet[:, GAP + column * (SIDE + GAP) + SIDE // 2, 0].tolist()
+        runs = [(value, len(list(same))) for value, same in itertools.groupby(pixels)]
+        assert [value for value, length in runs if length == SIDE] == [level, level]

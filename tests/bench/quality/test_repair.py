@@ -26,6 +26,13 @@ def test_wider_gaps_are_filled_worse_and_lines_beat_telea_on_smooth_pictures() -
     assert lines == sorted(lines, reverse=True)
     assert all(by["eight directions", w] > by["Telea", w] for w in (1, 2, 5, 12))
     assert rows[0].line().startswith("gaps of 1 px, Telea: ")
+    # what a biharmonic equation has as its solution, a smooth picture nearly is
+    assert all(by["biharmonic", w] > by["Telea", w] for w in (1, 2, 5, 12))
+
+
+def test_without_scikit_image_there_is_no_biharmonic_row(monkeypatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "biharmonic" not in {row.method for row in fillings([smooth(64)])}
 
 
 def test_a_picture_of_nothing_gives_no_alarm() -> None:

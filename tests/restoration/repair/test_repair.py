@@ -80,6 +80,22 @@ def test_auto_abstains_when_all_seems_to_be_marked_and_strong_does_not() -> None
     assert strong.filled
 
 
+def test_auto_takes_no_stars_for_dust() -> None:
+    sky = np.full((320, 320, 3), 20, np.uint8)
+    for y, x in np.random.default_rng(0).integers(5, 315, (250, 2)):
+        cv2.circle(sky, (int(x), int(y)), 1, (255,) * 3, cv2.FILLED)
+    before = photo(sky)
+    same, (auto,) = NamingRepairer("auto").repaired(before, "a.png", nobody)
+    assert same is before
+    assert re.match(r"it has marks all over \(\d+%\), as of stars or a pattern: auto", auto.note)
+    assert auto.kinds.any()  # what suggest shows, and strong fills
+    _, (strong,) = NamingRepairer("strong").repaired(photo(sky), "a.png", nobody)
+    assert strong.filled
+    few = sky.copy()
+    few[80:] = 20
+    assert NamingRepairer("auto").repaired(photo(few), "a.png", nobody)[1][0].filled
+
+
 def test_a_given_mask_is_obeyed_whatever_the_detector_says(tmp_path: Path) -> None:
     mask = np.zeros((320, 320), np.uint8)
     mask[100:104, 20:90] = 3 * LEVEL

@@ -1,0 +1,289 @@
+"""A second look at what the detector names: what tells a mark from a thing in the picture.
+
+A mark lies on the print: its rim is sharper than what the lens drew, it is lighter or darker than
+nearly all of the picture, thin for its length, and its ground goes on behind it. Each of these is
+measured, and a logistic function of the measures says how likely a component is a mark. Views of
+the detector at other scales and turned were tried as further measures and told nothing more.
+
+Shape letters: H and W pixels of the page, h and w of a component, n pixels of it.
+"""
+
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.arrays import LUMA, Plane, Rgb8
+from faceren.images import Box
+
+SAMPLES = 400
+"""Pixels of a component at which its contrast is measured."""
+LARGEST = 2048
+"""Side in pixels of the part that stands for a larger component."""
+UPPER = 75
+"""Percentile that stands for a component's own tone and rim: half of what is marked is ground."""
+SPECK = 6
+"""Longest side in pixels of a speck's box."""
+AROUND = 16
+"""Pixels around a speck that have to be smooth."""
+SMOOTH = 6.0
+"""Levels from their median within which 95 % of smooth ground is."""
+STANDS_OUT = 2.0
+"""A speck differs from its ground so many times as much as all but 1 % of the ground does."""
+RIM = 1
+"""Pixels by which a mark is wider than what the detector names: half of its rim is not named."""
+WIDEST_RIM = 4
+"""The same of a mark around which a scanner's sharpening has drawn a halo."""
+HALO = 3.0
+"""Levels by which a ring around a mark differs from the ground beyond, from which it is halo."""
+BEYOND = 6.0
+"""Sigma in pixels of the Gaussian by which that ground is found."""
+BAND = 256
+"""Rows that are looked at together."""
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A page, as its components are measured on it."""
+
+    image: Rgb8
+    """(H, W, 3)."""
+    candidates: NDArray[np.uint8]
+    """(H, W), 1 where a mark may be."""
+    below: NDArray[np.float64]
+    """(256,), the share of the page's pixels whose luma is a level or less."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is measured of a component, as logarithms or logits."""
+
+    certainty: float
+    """The detector's, mean over the component."""
+    width: float
+    """Of its widest place, pixels."""
+    span: float
+    """Diagonal of its box, of the page's shorter side."""
+    busy: float
+    """Share of fine details around it."""
+    sides: float
+    """Levels by which its two sides differ from one another."""
+    edge: float
+    """Levels a pixel at its rim."""
+    rare: float
+    """Share of the page's pixels that are lighter (of a dark component: darker) than it."""
+
+
+WEIGHTS = Evidence(
+    certainty=0.867,
+    width=-1.002,
+    span=0.350,
+    busy=-0.913,
+    sides=-1.005,
+    edge=1.464,
+    rare=-0.487,
+)
+"""Fitted by ``python -m tests.restoration.repair.fit_evidence``, which says on what."""
+BIAS = -7.056
+
+
+def ground_of(image: Rgb8, candidates: NDArray[np.uint8]) -> Ground:
+    """Return what a page's components are measured on.
+
+    Args:
+        image: (H, W, 3).
+        candidates: (H, W), 1 where a mark may be.
+    """
+    counts = np.zeros(256, np.int64)
+    for top in range(0, len(image), BAND):
+        counts += np.bincount(_luma(image[top : top + BAND]).astype(np.uint8).ravel(), None, 256)
+    return Ground(image, candidates, np.cumsum(counts) / counts.sum())
+
+
+def likelihood(evidence: Evidence) -> float:
+    """Return how likely a component is a mark on the print, in [0, 1]."""
+    weighed = (getattr(WEIGHTS, f.name) * getattr(evidence, f.name) for f in fields(Evidence))
+    return float(1 / (1 + np.exp(-BIAS - sum(weighed))))
+
+
+def gathered(
+    ground: Ground,
+    box: Box,
+    pixels: NDArray[np.bool_],
+    *,
+    certainty: float,
+    width: float,
+    busy: float,
+) -> tuple[Evidence, float]:
+    """Measure a component; return that, and by how many levels it differs from its sides.
+
+    The difference is negative if it is darker.
+
+    Args:
+        ground: Its page.
+        box: Of the component.
+        pixels: (h, w), which of the box.
+        certainty: The detector's, mean, in [0, 1].
+        width: Of its widest place, pixels.
+        busy: Share of fine details around it, in [0, 1].
+    """
+    span = np.hypot(*pixels.shape) / min(ground.image.shape[:2])
+    box, pixels = _part(box, pixels)
+    reach = int(np.ceil(width)) + 4
+    y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
+    there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
+    luma = _luma(ground.image[there])
+    inside = np.zeros(luma.shape, np.uint8)
+    inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
+    contrast, sides = _contrast(luma, ground.candidates[there], inside, width)
+    level = np.percentile(luma[inside > 0], UPPER if contrast >= 0 else 100 - UPPER)
+    share = float(ground.below[int(np.clip(level if contrast >= 0 else level - 1, 0, 255))])
+    evidence = Evidence(
+        certainty=float(np.log((certainty + 0.01) / (1.01 - certainty))),
+        width=float(np.log1p(width)),
+        span=float(np.log(span + 0.003)),
+        busy=float(np.log(busy + 0.01)),
+        sides=float(np.log1p(sides)),
+        edge=float(np.log1p(_edge(luma, inside))),
+        rare=float(np.log((1 - share if contrast >= 0 else share) + 0.003)),
+    )
+    return evidence, contrast
+
+
+def alone(ground: Ground, box: Box, pixels: NDArray[np.bool_], contrast: float) -> bool:
+    """Return whether a component is a speck alone on smooth ground: sky, a wall, a plate's rim.
+
+    There hardly anything is in a picture that small, while dust is mostly seen there.
+
+    Args:
+        ground: Its page.
+        box: Of the component.
+        pixels: (h, w), which of the box.
+        contrast: Levels by which it differs from its sides.
+    """
+    if max(pixels.shape) > SPECK:
+        return False
+    y0, x0 = max(box[1] - AROUND, 0), max(box[0] - AROUND, 0)
+    luma = _luma(ground.image[y0 : box[3] + AROUND, x0 : box[2] + AROUND])
+    inside = np.zeros(luma.shape, np.uint8)
+    inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
+    around = luma[cv2.dilate(inside, _square(2)) == 0]
+    most, all_but_few = np.percentile(np.abs(around - np.median(around)), (95, 99))
+    return bool(most <= SMOOTH and abs(contrast) >= STANDS_OUT * (all_but_few + 2))
+
+
+def rim_of(ground: Ground, box: Box, pixels: NDArray[np.bool_]) -> int:
+    """Return how many pixels around a component belong to its mark, RIM to WIDEST_RIM.
+
+    Sharpened, a white mark has a dark halo; what would be drawn from there into the gap is darker
+    than the ground, and is seen.
+
+    Args:
+        ground: Its page.
+        box: Of the component.
+        pixels: (h, w), which of the box.
+    """
+    box, pixels = _part(box, pixels)
+    reach = WIDEST_RIM + round(2 * BEYOND)
+    y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
+    there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
+    luma, named = _luma(ground.image[there]), ground.candidates[there]
+    inside = np.zeros(luma.shape, np.uint8)
+    inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
+    free = (cv2.dilate(inside | named, _square(WIDEST_RIM + 1)) == 0).astype(np.float32)
+    known = cv2.GaussianBlur(free, (0, 0), BEYOND)
+    beyond = cv2.GaussianBlur(luma * free, (0, 0), BEYOND) / np.maximum(known, 1e-6)
+    clear = (cv2.dilate(named & ~inside & 1, _square(WIDEST_RIM)) == 0) & (known > 0.01)
+    for rim in range(RIM, WIDEST_RIM):
+        ring = cv2.dilate(inside, _square(rim + 1)) > cv2.dilate(inside, _square(rim))
+        off = (luma - beyond)[ring & clear]
+        # two sides of an edge are off to two sides
+        low, high = np.percentile(off, (40, 60)) if len(off) else (0.0, 0.0)
+        if max(low, -high) <= HALO:
+            return rim
+    return WIDEST_RIM
+
+
+def _square(reach: int) -> NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+
+
+def _luma(image: Rgb8) -> Plane:
+    # a turned view has strides that OpenCV does not know
+    return np.asarray(cv2.transform(np.ascontiguousarray(image, np.float32), LUMA[None]))
+
+
+def _part(box: Box, pixels: NDArray[np.bool_]) -> tuple[Box, NDArray[np.bool_]]:
+    """Return a component, of a very large one what lies around the middle one of its pixels."""
+    if max(pixels.shape) <= LARGEST:
+        return box, pixels
+    rows, columns = np.nonzero(pixels)
+    middle = len(rows) // 2
+    top, left = max(rows[middle] - LARGEST // 2, 0), max(columns[middle] - LARGEST // 2, 0)
+    part = pixels[top : top + LARGEST, left : left + LARGEST]
+    x0, y0 = box[0] + int(left), box[1] + int(top)
+    return (x0, y0, x0 + part.shape[1], y0 + part.shape[0]), part
+
+
+def _edge(luma: Plane, inside: NDArray[np.uint8]) -> float:
+    """Return how steep the rim of a component is, levels a pixel."""
+    across, down = (cv2.Sobel(luma, cv2.CV_32F, *way, scale=1 / 8) for way in ((1, 0), (0, 1)))
+    rim = cv2.dilate(inside, _square(1)) > cv2.erode(inside, _square(1), borderValue=0)
+    return float(np.percentile(cv2.magnitude(across, down)[rim], UPPER))
+
+
+def _contrast(
+    luma: Plane, candidates: NDArray[np.uint8], inside: NDArray[np.uint8], width: float
+) -> tuple[float, float]:
+    """Return by how many levels a component differs from its sides, and they from one another.
+
+    At each of some of its pixels the two sides are looked for in four directions, just beyond the
+    mark; the nearest pair counts. The pixels that differ most are the mark, the others its rim.
+    """
+    far = int(np.ceil(width)) + 2
+    margin = far + 1
+    padded = cv2.copyMakeBorder(luma, *(margin,) * 4, cv2.BORDER_REPLICATE)
+    known = cv2.copyMakeBorder(candidates, *(margin,) * 4, cv2.BORDER_CONSTANT, value=1) == 0
+    rows, columns = np.nonzero(inside)
+    step, stride = max(1, len(rows) // SAMPLES), padded.shape[1]
+    places = (rows[::step] + margin) * stride + columns[::step] + margin
+    tones, free = padded.ravel(), known.ravel()
+    best = np.full(len(places), np.inf)
+    difference, between = np.zeros(len(places)), np.zeros(len(places))
+    for move, length in ((1, 1), (stride, 1), (stride + 1, np.sqrt(2)), (stride - 1, np.sqrt(2))):
+        near, there = _beyond(tones, free, places, move, far)
+        back, opposite = _beyond(tones, free, places, -move, far)
+        across = (near + back) * length
+        nearer = across < best
+        best[nearer] = across[nearer]
+        difference[nearer] = (tones[places] - (there + opposite) / 2)[nearer]
+        between[nearer] = np.abs(there - opposite)[nearer]
+    found = np.isfinite(best)
+    if not found.any():
+        return 0.0, 0.0
+    difference, between = difference[found], between[found]
+    sign = 1 if difference.mean() >= 0 else -1
+    core = sign * difference >= np.median(sign * difference)
+    return sign * float(np.percentile(sign * difference, UPPER)), float(np.median(between[core]))
+
+
+def _beyond(
+    tones: NDArray[np.float32], free: NDArray[np.bool_], places: Indices, move: int, far: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many steps it is from places to the first free one, and the tone there."""
+    steps, values = np.full(len(places), np.inf), np.zeros(len(places))
+    open_ = np.arange(len(places))
+    for number in range(1, far + 1):
+        at = places[open_] + number * move
+        out = free[at]
+        found, first = open_[out], at[out]
+        steps[found] = number
+        # the rim of a mark is half of it: one pixel further, if that is free, too
+        values[found] = tones[np.where(free[first + move], first + move, first)]
+        open_ = open_[~out]
+        if not len(open_):
+            break
+    return steps, values

@@ -1,0 +1,131 @@
+"""Fit the weights of ``restoration.repair.evidence`` anew.
+
+``python -m tests.restoration.repair.fit_evidence FOLDER…`` takes clean pictures, none of
+which the detector was trained on. Each is looked at as it is, worn by the task ``worn``, and every
+fifth with each kind of mark of ``benchmark --suite repair`` over it. What is named there is a mark
+if most of its pixels were drawn. It prints the weights, and what they find at some likelihoods in
+pictures that were left out, fold by fold. The shipped ones are of 93 pictures: faces, other
+things, textures, pages of text and engravings.
+"""
+
+import argparse
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from faceren.bench.quality.repair import KINDS, NEAR, drawn
+from faceren.config import Mark
+from faceren.degradation import NEITHER, Degradation, apply, apply_traced, item_seed
+from faceren.degradation.processes import panchromatic
+from faceren.degradation.sampler import Sampler
+from faceren.degradation.worn import draw_worn
+from faceren.images import read_rgb
+from faceren.images.orientation import upright_view
+from faceren.images.page import Page
+from faceren.restoration.repair.evidence import Evidence
+from faceren.restoration.repair.finder import load_finder
+from faceren.restoration.repair.gates import LEAST_CONTRAST, named
+from faceren.restoration.repair.sighting import sighted
+from faceren.restoration.repair.texture import no_photo
+
+SHORTER = 700
+"""Pixels to which the shorter side of larger pictures is brought."""
+EVERY = 5
+"""Of so many pictures one is drawn over with each kind of mark."""
+WIDEST = 5
+"""Pixels of the widest marks of these kinds."""
+FALSE = 3.0
+"""A thing that is taken away is so many times as bad as a mark that stays."""
+MOST = 40.0
+"""Places of one picture that count in full."""
+AREA = (4, 900)
+"""Pixels between which a place counts by the root of its area."""
+RIDGE = 3.0
+FOLDS = 5
+
+
+def worn_pictures(clean, name, number):
+    """Yield a picture and what is worn of it: as it is, and in several ways."""
+    yield clean, np.zeros(clean.shape[:2], bool)
+    sampler = Sampler(item_seed(7, name, 0))
+    draws = [draw_worn(sampler, min(clean.shape[:2]) / 512)]
+    if number % EVERY == 0:
+        for kind, width in ((k, width) for k in KINDS for width in KINDS[k] if width <= WIDEST):
+            sampler = Sampler(item_seed(0, f"{kind}{width}", number))
+            draws.append(([panchromatic(sampler)], [drawn(sampler, kind, width)]))
+    for tone, marks in draws:
+        toned = apply(clean, Degradation("worn", tuple(tone)))
+        worn = apply_traced(toned, Degradation("worn", tuple(marks)))
+        yield worn.image, (worn.marks != Mark.NONE) & (worn.marks != NEITHER)
+
+
+def places(image, truth):
+    """Yield measures, area and whether it is a mark of each place that the detector names."""
+    seen = sighted(Page(image, "rgb"), load_finder(), image, ())
+    square = np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8)
+    turned = np.ascontiguousarray(upright_view(truth.astype(np.uint8), seen.way))
+    near = cv2.dilate(turned, square) > 0
+    for place in named(seen.marked, seen.image):
+        (x0, y0, x1, y1), pixels = place.component.box, place.component.pixels
+        if abs(place.contrast) >= LEAST_CONTRAST:
+            yield place.evidence, place.component.area, near[y0:y1, x0:x1][pixels].mean() > 0.5
+
+
+def table(folders):
+    """Return measures (N, K), areas, truths, weights and folds, (N,) each."""
+    rows = []
+    paths = sorted(path for folder in folders for path in Path(folder).iterdir())
+    for number, path in enumerate(paths):
+        clean = read_rgb(path)
+        scale = SHORTER / min(clean.shape[:2])
+        if scale < 1:
+            clean = cv2.resize(clean, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        for image, truth in worn_pictures(clean, path.name, number):
+            if no_photo(image):
+                continue
+            found = list(places(image, truth))
+            few = min(1.0, MOST / max(1, len(found)))
+            for evidence, area, is_mark in found:
+                weight = np.sqrt(np.clip(area, *AREA)) * few * (1 if is_mark else FALSE)
+                rows.append((*astuple(evidence), area, is_mark, weight, number % FOLDS))
+    x = np.array(rows, float)
+    return x[:, :-4], x[:, -4], x[:, -3] > 0, x[:, -2], x[:, -1]
+
+
+def fit(x, y, weight):
+    """Return the slopes (K,) and the bias of a logistic regression."""
+    mean, spread = x.mean(0), x.std(0)
+    padded = np.column_stack([(x - mean) / spread, np.ones(len(x))])
+    ridge = RIDGE * np.diag([1.0] * x.shape[1] + [0.0])
+    slopes = np.zeros(padded.shape[1])
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-padded @ slopes))
+        curve = (padded * (weight * p * (1 - p))[:, None]).T @ padded + ridge
+        slopes -= np.linalg.solve(curve, padded.T @ (weight * (p - y)) + ridge @ slopes)
+    plain = slopes[:-1] / spread
+    return plain, slopes[-1] - mean @ plain
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.restoration.repair.fit_evidence")
+    parser.add_argument("folders", nargs="+")
+    x, area, y, weight, folds = table(parser.parse_args().folders)
+    weight = weight / 6
+    slopes, bias = fit(x, y, weight)
+    for field, slope in zip(fields(Evidence), slopes, strict=True):
+        print(f"{field.name}={slope:.3f},")
+    print(f"BIAS = {bias:.3f}")
+    logits = np.zeros(len(y))
+    for fold in range(FOLDS):
+        slopes, bias = fit(x[folds != fold], y[folds != fold], weight[folds != fold])
+        logits[folds == fold] = x[folds == fold] @ slopes + bias
+    for least in (0.1, 0.3, 0.5, 0.55, 0.7):
+        kept = logits >= np.log(least / (1 - least))
+        right, all_marks = area[kept & y].sum(), area[y].sum()
+        print(f"{least}: precision {right / area[kept].sum():.3f}, kept {right / all_marks:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Two processes train together: the same steps as one alone, and one line if one of them fails."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from faceren.commands.train import train
+from faceren.errors import MachineError
+from faceren.training import processes
+from faceren.training.events import Saved
+from faceren.training.processes import Processes, joined
+from faceren.training.step import Stepper
+from tests.training.tiny import write_recipe
+
+ROOT = Path(__file__).parents[2]
+MIXED = ["data.size=128", "data.large=0", "data.crops=0.5", "train.accumulate=1"]
+MIXED += ["loss.inner=1", "loss.discriminator=mixed", "loss.discriminator_inner=true"]
+SCENARIOS = {
+    "mixed": {"overrides": [*MIXED, "loss.features=0"]},
+    "large": {"signal": 1},
+    "resumed": {},
+    "recipe": {"overrides": ["train.batch=3"]},
+    "one folder": {"overrides 1": ["data.train=nowhere"]},
+    "one disk": {"output 0": "large", "output 1": "elsewhere"},
+    "fire": {"fails": 1},
+}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def taken_alone(recipe, output, overrides, copy=None) -> list[list[float]]:
+    """Train in this process; return what each step saw. Copy the run folder once it is saved."""
+    taken, honest = [], Stepper.take
+
+    def take(self, passes, *, done):
+        result = honest(self, passes, done=done)
+        taken.append([result.loss, result.gradient, *result.parts.values()])
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stepper, "take", take)
+        for event in train(recipe, overrides=overrides, output=output, device="cpu"):
+            if copy and isinstance(event, Saved) and event.step == 2:
+                shutil.copytree(output, copy)
+    return taken
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where two processes, and before that one alone, have gone through the scenarios."""
+    folder = tmp_path_factory.mktemp("pair")
+    recipe = write_recipe(
+        folder,
+        loss={"l1": 1.0, "gan": 0.1, "features": 1.0, "discriminator_width": 2},
+        data={"size": 32, "large": 0.5, "large_size": 64},
+        train={"steps": 3, "accumulate": 2, "save_every": 2, "log_every": 1},
+        validate={"every": 100, "images": 1},
+    )
+    alone = {"mixed": taken_alone(recipe, folder / "alone", SCENARIOS["mixed"]["overrides"])}
+    whole = taken_alone(recipe, folder / "one", ["train.accumulate=1"], folder / "resumed")
+    alone["large"] = whole
+    (folder / "alone.json").write_text(json.dumps(alone))
+    scenarios = {name: {**scenario, "port": free_port()} for name, scenario in SCENARIOS.items()}
+    (folder / "scenarios.json").write_text(json.dumps(scenarios))
+    command = [sys.executable, "-m", "tests.training.pair", str(folder)]
+    both = [
+        subprocess.Popen([*command, str(rank)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    errors = [process.communicate(timeout=600)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    return folder
+
+
+def told(folder, scenario: str) -> list[dict]:
+    """Return what each of the two processes told of a scenario."""
+    return [json.loads((folder / f"told-{rank}.json").read_text())[scenario] for rank in (0, 1)]
+
+
+def near(taken, alone) -> None:
+    for ours, theirs in zip(taken, alone, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-6)
+        assert ours[0] == pytest.approx(theirs[0], rel=1e-5)
+
+
+def test_two_processes_take_the_steps_of_one(folder):
+    alone = json.loads((folder / "alone.json").read_text())["mixed"]
+    first, second = told(folder, "mixed")
+    assert first["taken"] == second["taken"]
+    near(first["taken"], alone)
+    assert (first["events"][-1], second["events"]) == ("Finished", [])
+
+
+def test_a_step_of_fewer_images_than_processes_and_passes_is_the_same_too(folder):
+    alone = json.loads((folder / "alone.json").read_text())["large"]
+    first, _ = told(folder, "large")
+    near(first["taken"], alone[:2])
+
+
+def test_a_signal_to_one_ends_both_and_one_goes_on_alone(folder):
+    alone = json.loads((folder / "alone.json").read_text())["large"]
+    first, second = told(folder, "large")
+    assert len(first["taken"]) == len(second["taken"]) == 2
+    assert first["events"][-2:] == ["Saved", "Finished"]
+    rest = taken_alone(folder / "tiny.yaml", folder / "large", [])
+    near(rest, alone[2:])
+
+
+def test_two_go_on_where_one_has_stopped(folder):
+    alone = json.loads((folder / "alone.json").read_text())["large"]
+    first, _ = told(folder, "resumed")
+    near(first["taken"], alone[2:])
+    assert first["events"][-1] == "Finished"
+
+
+def test_what_all_of_them_meet_is_told_once(folder):
+    first, second = told(folder, "recipe")
+    assert first["error"] == "ConfigError"
+    assert first["message"].startswith("train.batch: expected a multiple of the 2 processes")
+    assert second["error"] == "PeerError"
+
+
+def test_what_one_of_them_meets_is_told_by_that_one(folder):
+    first, second = told(folder, "one folder")
+    assert (first["error"], second["error"]) == ("PeerError", "ConfigError")
+    assert second["message"].startswith("process 1 of 2: data.train: expected a folder of images")
+    assert not (folder / "one folder").exists()
+
+
+def test_run_folders_that_are_not_the_same_are_noticed(folder):
+    first, second = told(folder, "one disk")
+    assert (first["error"], second["error"]) == ("MachineError", "PeerError")
+    assert "step of the run: process 0 found 2, process 1 0; all need the same" in first["message"]
+    assert not (folder / "elsewhere").exists()
+
+
+def test_a_process_that_fails_on_the_way_ends_both_and_alone_tells_why(folder):
+    first, second = told(folder, "fire")
+    assert (first["error"], second["error"]) == ("PeerError", "MachineError")
+    assert second["message"] == "process 1 of 2: the device is on fire"
+    assert len(first["taken"]) == 1
+
+
+def test_one_process_needs_no_others(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with joined() as alone:
+        assert alone == Processes(rank=0, count=1, here=1)
+        assert alone.gathered("here") == ["here"]
+        with pytest.raises(MachineError, match="on fire"), alone.together():
+            raise MachineError("on fire")
+        with pytest.raises(RuntimeError, match="gloo"), alone.apart():
+            raise RuntimeError("gloo: connection closed by peer")
+
+
+def test_others_that_cannot_be_reached_are_told(monkeypatch):
+    values = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "nobody.invalid", "MASTER_PORT": "1"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(processes, "PATIENCE", timedelta(seconds=1))
+    message = r"process 1 of 2 cannot reach the others through nobody\.invalid:1 .*with torchrun"
+    with pytest.raises(MachineError, match=message), joined():
+        pass
