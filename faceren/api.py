@@ -19,8 +19,9 @@ from PIL import Image
 from faceren.arrays import Rgb8
 from faceren.commands.one import check_alone
 from faceren.commands.options import FolderOptions, RunOptions
-from faceren.commands.restore import load_pipeline
 from faceren.commands.restore import restore as restore_run
+from faceren.commands.stored import restore_stored
+from faceren.commands.workshop import load_pipeline
 from faceren.errors import (
     EXTRAS,
     FacerenError,
@@ -33,6 +34,7 @@ from faceren.metrics.results import ImageScores, MetricResult
 from faceren.restoration.options import RestoreOptions, preset
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
 from faceren.runs.plan import Job
+from faceren.runs.storage import is_stored, on_disk
 
 if TYPE_CHECKING:
     from faceren.restoration.pipeline import Pipeline
@@ -129,7 +131,8 @@ def restore_folder(
     are asked for.
 
     Args:
-        inputs: A photo, a folder, or several of them.
+        inputs: A photo, a folder, or several of them; with ``faceren[storage]`` also addresses in
+            an object store, as ``s3://archive/scans``, if ``output`` is one.
         output: Folder of the outputs and of ``manifest.jsonl``; the review page is not written.
         options: What to do with each photo.
         how: With what.
@@ -140,10 +143,10 @@ def restore_folder(
         NothingToDoError: If there is no image.
         MachineError: If weights or device are not there, or the output cannot be written.
     """
-    paths = [inputs] if isinstance(inputs, str | Path) else inputs
-    return restore_run(
-        [Path(path) for path in paths], Path(output), options, how=how, folder=folder
-    ).results
+    named = [inputs] if isinstance(inputs, str | Path) else inputs
+    paths, place = [on_disk(Path(path)) for path in named], on_disk(Path(output))
+    start = restore_stored if any(map(is_stored, (*paths, place))) else restore_run
+    return start(paths, place, options, how=how, folder=folder).results
 
 
 def degrade(image: Picture, task: str, seed: int = 0) -> Picture:

@@ -50,7 +50,7 @@ ASSETS = {
             name="faceren-compact",
             package="faceren",
             path="faceren-compact.safetensors",
-            sha256="7c0da12c3732ba0db133a1d0783930699ce667a3b6a02dd577c9ca6e7ac5cd02",
+            sha256="c323df82924a7ed262d9a8532886fe16645b78ac93ffe2f1d09104af17a898f4",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

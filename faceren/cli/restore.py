@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Exit, Option
 
@@ -16,11 +16,16 @@ from faceren.cli.undo import show_merge, show_page, show_revert, show_verificati
 from faceren.commands.options import MACHINE, PIPE, FolderOptions, PageOptions, RunOptions
 from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import EVERYDAY, Preset, RestoreOptions
+from faceren.runs.storage import is_stored, on_disk, spelled
+
+if TYPE_CHECKING:  # --help does without it
+    from faceren.commands.restore import RestoreRun
 
 NAMED = 5
 """Files left out that are named; how many there are is said, too."""
 NEED_A_FOLDER = {
     "json",
+    "cluster",
     *(field.name for kind in (FolderOptions, PageOptions) for field in fields(kind)),
 }
 """Options that say what to do with the photos of a folder, or in one."""
@@ -64,6 +69,7 @@ def restore(
     folder = settings.over(folder)
     if settings.said:
         screen.say(f"settings of {settings.said}")
+    inputs, output = tuple(map(on_disk, inputs)), output and on_disk(output)
     if PIPE in (*inputs, output):
         refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER]
         raise Exit(show_stream(inputs, output, options, how, screen, refused))
@@ -90,6 +96,9 @@ def _look_back(
     screen: Screen,
 ) -> None:
     """Do what is asked of earlier runs instead of a new one, if anything is; that ends it."""
+    for path in (page.verify, page.report_only, output if page.revert or page.open_page else None):
+        if path is not None and is_stored(path):
+            raise ConfigError(f"expected a folder on a disk, got {spelled(path)}: copy it there")
     if page.verify is not None:
         raise Exit(show_verification(page.verify, screen))
     if page.report_only is not None:
@@ -175,20 +184,19 @@ def show_restoration(
     """Restore photos, say so as it goes on, and write the page; return the exit status."""
     from faceren.commands.restore import restore
     from faceren.commands.review import PagePictures, review
-    from faceren.engines import unused_gpu
+    from faceren.commands.stored import restore_stored
     from faceren.pages.review import pictures_of
     from faceren.runs.folder import PAGE_NAME
 
-    with_page = with_page and not folder.dry_run
-    watcher = PagePictures(pictures_of(output)) if with_page else None
+    in_store = any(map(is_stored, (*inputs, output)))
+    with_page = with_page and not folder.dry_run and not in_store
     with screen.loading():
-        run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
-    if run.shipped_samples:
-        screen.say("sample_photos is not here: restoring the samples that ship with faceren")
-    if how.engine == "auto" and (note := unused_gpu(how.device)):
-        screen.say(note)
-    for problem in run.problems:
-        screen.say(f"warning: {problem}")
+        if in_store:
+            run = restore_stored(inputs, output, options, how=how, folder=folder)
+        else:
+            watcher = PagePictures(pictures_of(output)) if with_page else None
+            run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
+    _say_first(run, how, screen)
     counts: Counter[str] = Counter()
     faces = 0
     try:
@@ -200,9 +208,9 @@ def show_restoration(
             if "failed" in (photo.status, photo.previous):
                 screen.error(photo.reason)
             elif photo.status == "planned":
-                screen.say(f"would restore {photo.source} to {photo.output}")
+                screen.say(f"would restore {spelled(photo.source)} to {spelled(photo.output)}")
             for warning in photo.warnings:
-                screen.say(f"warning: {photo.source}: {warning}")
+                screen.say(f"warning: {spelled(photo.source)}: {warning}")
     except (MachineError, OSError):
         done = counts.total() - counts["unchanged"]
         are = "is" if done == 1 else "are"
@@ -214,12 +222,24 @@ def show_restoration(
     if with_page:
         review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
     show_left_out([path for path in run.left_out if path.name != SETTINGS_NAME], screen)
-    screen.say(_summary(run.total, counts, faces, output, dry=folder.dry_run))
+    screen.say(_summary(run.total, counts, faces, spelled(output), dry=folder.dry_run))
     if with_page:
         screen.say(f"look at {output / PAGE_NAME}")
     if folder.shard and not folder.dry_run:
-        screen.say(f"when all parts have ended: faceren restore --merge {output}")
+        screen.say(f"when all parts have ended: faceren restore --merge {spelled(output)}")
     return 1 if counts["failed"] else 0
+
+
+def _say_first(run: "RestoreRun", how: RunOptions, screen: Screen) -> None:
+    """Say what is to be known before the first photo."""
+    from faceren.engines import unused_gpu
+
+    if run.shipped_samples:
+        screen.say("sample_photos is not here: restoring the samples that ship with faceren")
+    if how.engine == "auto" and (note := unused_gpu(how.device)):
+        screen.say(note)
+    for problem in run.problems:
+        screen.say(f"warning: {problem}")
 
 
 def show_left_out(files: list[Path], screen: Screen) -> None:
@@ -232,7 +252,7 @@ def show_left_out(files: list[Path], screen: Screen) -> None:
         screen.item({"left_out": [str(path) for path in files]})
 
 
-def _summary(total: int, counts: Counter[str], faces: int, output: Path, *, dry: bool) -> str:
+def _summary(total: int, counts: Counter[str], faces: int, output: str, *, dry: bool) -> str:
     photos = counted(total, "photo")
     if dry:
         same = f"; {counts['unchanged']:,} unchanged since the last run" * bool(counts["unchanged"])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from faceren.cli.screen import Screen, counted
 from faceren.commands.options import RunOptions
+from faceren.errors import ConfigError
+from faceren.runs.storage import is_stored, spelled
 
 
 def show_page(output: Path, how: RunOptions, screen: Screen) -> int:
@@ -29,8 +31,15 @@ def show_merge(
     """Join the parts of a run and write its page; return the exit status."""
     from faceren.commands.merge import merge
     from faceren.commands.review import review
+    from faceren.commands.stored import merge_stored
 
-    merged = merge(folders, output)
+    stored = [path for path in (*folders, output) if path is not None and is_stored(path)]
+    if stored and (len(folders) != 1 or output not in (None, *folders)):
+        raise ConfigError(
+            f"--merge: expected one folder, as all parts that write into a store share it, got "
+            f"{', '.join(map(spelled, (*folders, *([output] if output else []))))}"
+        )
+    merged = merge_stored(folders[0]) if stored else merge(folders, output)
     for problem in merged.problems:
         screen.error(problem)
     counts = merged.statuses
@@ -38,8 +47,8 @@ def show_merge(
     parts += [f"{counts['no_face']:,} without a face"] * bool(counts["no_face"])
     parts += [f"{counts['failed']:,} failed"] * bool(counts["failed"])
     photos, shards = counted(counts.total(), "photo"), counted(merged.shards, "shard")
-    screen.say(f"{shards}, {photos}: {', '.join(parts)}; in {merged.output}")
-    if with_page:
+    screen.say(f"{shards}, {photos}: {', '.join(parts)}; in {spelled(merged.output)}")
+    if with_page and not stored:
         page = review(merged.output, check="there", max_pixels=how.max_pixels, workers=how.workers)
         screen.say(f"look at {page.page}")
     return 1 if merged.problems else 0

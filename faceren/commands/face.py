@@ -7,8 +7,8 @@ from pathlib import Path
 
 from faceren.checks import Json
 from faceren.commands.options import RunOptions
-from faceren.commands.restore import load_pipeline
 from faceren.commands.review import options_of
+from faceren.commands.workshop import load_pipeline
 from faceren.errors import ConfigError, FaceError
 from faceren.faces.given import GivenFace
 from faceren.files import atomic_path, sha256_of

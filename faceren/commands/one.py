@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from faceren.commands.options import PIPE, RunOptions
-from faceren.commands.restore import load_pipeline
+from faceren.commands.workshop import load_pipeline
 from faceren.config import FileFormat
 from faceren.errors import ConfigError, MachineError
 from faceren.files import TEMPORARY

@@ -128,6 +128,22 @@ class RunOptions:
     ] = None
     """Default ``faces.weights.default_folder()``."""
     offline: Annotated[bool, Option(help="Download nothing.", rich_help_panel=MACHINE)] = False
+    cluster: Annotated[
+        Literal["off", "ray"],
+        Option(help="Restore photos on the nodes of a Ray cluster.", rich_help_panel=MACHINE),
+    ] = "off"
+    """See ``commands.cluster``."""
+    cluster_workers: Annotated[
+        int, Bounds(0), Option(help="Workers there; 0: as many as fit.", rich_help_panel=MACHINE)
+    ] = 0
+    cluster_cpus: Annotated[
+        float, Bounds(0.01), Option(help="CPUs of a worker there.", rich_help_panel=MACHINE)
+    ] = 1.0
+    cluster_gpus: Annotated[
+        float,
+        Bounds(0),
+        Option(help="GPUs of a worker there, fractions too.", rich_help_panel=MACHINE),
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, flag_of)

@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -13,9 +13,10 @@ import faceren
 from faceren.checks import Json
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.review import open_to_change, recorded_jobs
+from faceren.commands.workshop import Workshop
 from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
-from faceren.images import DEFAULT_MAX_PIXELS, OF_A_RUN, Box, find_others, keep_times
+from faceren.images import OF_A_RUN, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
 from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, writing
@@ -39,7 +40,6 @@ from faceren.runs.shards import RECORD_SUFFIX, Shard, listing_digest, parse_shar
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
     from faceren.restoration.pipeline import Pipeline
-    from faceren.restoration.repair.repair import Repairer
 
 OURS = OF_A_RUN | {"faceren.toml"}
 """Files among the photos that are faceren's own."""
@@ -111,15 +111,13 @@ def restore(
         if not inputs:
             check_originals(jobs, recorded.items)
         manifest = open_to_change(manifest)
-    repairer = repairer_of(options, folder.repair_mask, kept)
-    pipeline = replace(load_pipeline(options, how), given=given, repairer=repairer)
-    pipeline = replace(pipeline, save_faces=folder.save_faces, watcher=watcher)
-    record = _Record(output, header_of(pipeline, how.model), only is not None, shard)
-    record = record.of_part(every, jobs)
-    results = _work(jobs, pipeline, manifest, folder, record)
+    workshop = Workshop(options, how, folder, given, kept, watcher)
+    header = header_of(pipeline := workshop.pipeline(), how.model)
+    record = _Record(output, header, only is not None, shard).of_part(every, jobs)
     left_out = tuple(found.path for found in others if found.path.name not in OURS)
-    strays = repairer.strays([job.key for job in every]) if repairer else []
+    strays = pipeline.repairer.strays([job.key for job in every]) if pipeline.repairer else []
     problems = (*recorded.problems, *strays, *restored_before(jobs))
+    results = _work(jobs, workshop, pipeline, manifest, record)
     return RestoreRun(len(jobs), shipped, results, left_out, problems)
 
 
@@ -129,74 +127,6 @@ def _shard(folder: FolderOptions, inputs: Sequence[Path]) -> Shard | None:
     if shard is not None and (folder.only is not None or not inputs):
         raise ConfigError("--shard: expected inputs and no --only: each part takes its own of them")
     return shard
-
-
-def repairer_of(
-    options: RestoreOptions,
-    masks: Path | None = None,
-    kept: Mapping[str, frozenset[tuple[int, Box]]] | None = None,
-) -> "Repairer | None":
-    """Return what looks for marks on prints, its weights loaded; None if nothing is to.
-
-    Args:
-        options: What to do with each photo.
-        masks: Folder of masks to fill by.
-        kept: Marks that are to stay, see ``given_marks``.
-
-    Raises:
-        ConfigError: If that is no folder, or marks are to stay where none are looked for.
-        MachineError: If weights or ONNX Runtime are missing.
-    """
-    from faceren.restoration.repair.repair import Repairer
-
-    if masks is not None and not masks.is_dir():
-        raise ConfigError(f"--repair-mask: expected a folder of masks, {masks} is none")
-    if options.repair == "off" and kept:
-        raise ConfigError("--repair-keep: expected --repair suggest, auto or strong beside it")
-    if options.repair == "off" and masks is None:
-        return None
-    repairer = Repairer(options.repair, masks, kept or {})
-    if options.repair != "off":
-        _ = repairer.finder
-    return repairer
-
-
-def load_pipeline(options: RestoreOptions, how: RunOptions) -> "Pipeline":
-    """Load the networks that a restoration needs.
-
-    Args:
-        options: What to do with each photo; what is ``auto`` in them and depends on what is
-            installed is settled in the pipeline's.
-        how: With what it is done.
-
-    Raises:
-        ConfigError: If the model or the device is unknown.
-        MachineError: If weights, a library or the device are not there.
-    """
-    from faceren.assets import model_path
-    from faceren.engines import load_engine
-    from faceren.faces.tools import resolve_mask
-    from faceren.restoration.photo import tools_for
-    from faceren.restoration.pipeline import Pipeline, automatic_workers
-
-    options = replace(options, mask=resolve_mask(options.mask, how.weights_dir))
-    restorer = load_engine(
-        model_path(how.model),
-        engine=how.engine,
-        device=how.device,
-        precision=how.precision,
-        batch_size=None if how.batch_size == "auto" else how.batch_size,
-        ensemble=options.ensemble,
-    )
-    return Pipeline(
-        restorer=restorer,
-        options=options,
-        max_pixels=how.max_pixels or DEFAULT_MAX_PIXELS,
-        workers=how.workers or automatic_workers(restorer),
-        max_memory=how.memory,
-        tools=tools_for(options, restorer, how.weights_dir, offline=how.offline),
-        repairer=repairer_of(options),
-    )
 
 
 def _jobs(
@@ -267,12 +197,12 @@ class _Record:
 
 def _work(
     jobs: Sequence[Job],
+    workshop: Workshop,
     pipeline: "Pipeline",
     manifest: Manifest,
-    folder: FolderOptions,
     record: _Record,
 ) -> Iterator[PhotoResult]:
-    todo = []
+    todo, folder = [], workshop.folder
     for job in jobs:
         settings = pipeline.settings(job)
         done = done_before(job, manifest, settings, retry_failed=folder.retry_failed)
@@ -291,13 +221,30 @@ def _work(
             return
     mark = {"chosen": True} if record.chosen else {}
     with record.writer([job.key for job in todo]) as writer:
-        for result in pipeline.run(todo):
+        for result in _restored(todo, workshop, pipeline):
             if result.status == "failed" and (note := set_aside(record.output, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
             if folder.keep_times and result.status != "failed":
                 keep_times(result.output, result.source)
             writer.append(result.to_json() | mark)
             yield result
+
+
+def _restored(
+    jobs: Sequence[Job], workshop: Workshop, pipeline: "Pipeline"
+) -> Iterator[PhotoResult]:
+    """Restore photos here or on the nodes of a cluster; yield one result each, in order."""
+    if workshop.how.cluster == "off":
+        yield from pipeline.run(jobs)
+    else:
+        from faceren.commands.cluster import restored_on_ray
+
+        yield from restored_on_ray(jobs, workshop, pipeline, on_files, Path.cwd())
+
+
+def on_files(pipeline: "Pipeline", jobs: Sequence[Job]) -> list[PhotoResult]:
+    """Restore some photos of a disk that all nodes of a cluster share."""
+    return list(pipeline.run(jobs))
 
 
 def header_of(pipeline: "Pipeline", model: str) -> Json:

@@ -9,6 +9,7 @@ from faceren.restoration.repair.repair import PageRepair
 from faceren.runs.manifest import Manifest
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
+from faceren.runs.storage import spelled
 
 RECORDED = ("restored", "no_face", "failed", "reverted")
 """What a manifest says of a photo that was done."""
@@ -102,14 +103,14 @@ class PhotoResult:
     def to_json(self) -> Json:
         """Return the manifest's line; of a skipped photo what the manifest has, faces and all."""
         if self.recorded is not None:
-            now = {"input": str(self.source), "status": self.status, "previous": self.previous}
+            now = {"input": spelled(self.source), "status": self.status, "previous": self.previous}
             return {**self.recorded, **now}
         written = self.status in ("restored", "no_face")
         return {
             "key": self.key,
-            "input": str(self.source),
+            "input": spelled(self.source),
             "input_sha256": self.input_sha256,
-            "output": str(self.output) if written or self.status == "skipped" else None,
+            "output": spelled(self.output) if written or self.status == "skipped" else None,
             "output_sha256": self.output_sha256 or None,
             "status": self.status,
             "reason": self.reason,

@@ -44,6 +44,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "date": (str, "a text"),
     "libraries": (dict, "an object"),
     "shard": (dict, "an object"),
+    "stored": (dict, "an object"),
     "faces": ((dict, None), "a list of objects"),
     "left": ((dict, None), "a list of objects"),
     "warnings": ((str, None), "a list of texts"),

@@ -83,13 +83,17 @@ def shards_in(output: Path, suffix: str = RECORD_SUFFIX) -> list[Shard]:
         suffix: Of which kind.
 
     Raises:
-        ConfigError: If a link lies in their place.
+        ConfigError: If a link or a pipe lies in their place: what is opened there is ours.
     """
     place = output / SHARDS_DIR
-    if place.is_symlink():
-        raise ConfigError(f"{place} is a link to {place.readlink()}; remove it, nothing is read")
-    names = [path.name.removesuffix(suffix) for path in place.glob(f"*{suffix}")]
-    return sorted(Shard(int(m[1]), int(m[2])) for m in map(NAME.fullmatch, names) if m)
+    found = sorted(place.glob(f"*{suffix}"))
+    for path in (place, *found):
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a link to {path.readlink()}; remove it, nothing is read")
+        if path != place and path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: expected a file, this is none; move it away")
+    names = map(NAME.fullmatch, (path.name.removesuffix(suffix) for path in found))
+    return sorted(Shard(int(match[1]), int(match[2])) for match in names if match)
 
 
 def check_merged(output: Path, shard: Shard | None = None) -> None:

@@ -49,10 +49,8 @@ def build_fabric(
     """
     with _hidden("torchmetrics"):
         from lightning_fabric import Fabric
-        from lightning_fabric.plugins.environments import (
-            LightningEnvironment,
-            TorchElasticEnvironment,
-        )
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
     place, many = pick_device(device), processes.count > 1
     _check_devices(device, place, processes)

@@ -8,7 +8,7 @@ Shape letters: N images of a pass, S side of the training image in pixels.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,13 +100,14 @@ class Stepper:
         self.optimiser.zero_grad()
         whole = self._gathered([int(each.whole.sum()) for each in passes])
         faces = numbered(whole, self.fabric.global_rank)
-        for number, (each, which) in enumerate(zip(passes, faces, strict=True)):
-            with self._accumulating(self.generator, number, len(passes)):
-                views, parts = self._looked_at(each, which)
-                total = self.objective.total(parts)
-                self._backward(total)
-            seen.append(views.detached())
-            sums.append([total, *parts.values()])
+        with moved_norms(self.generator):
+            for number, (each, which) in enumerate(zip(passes, faces, strict=True), 1):
+                with self.fabric.no_backward_sync(self.generator, enabled=number < len(passes)):
+                    views, parts = self._looked_at(each, which)
+                    total = self.objective.total(parts)
+                    self._backward(total)
+                seen.append(views.detached())
+                sums.append([total, *parts.values()])
         norm = self._clipped(self.generator, self.optimiser)
         loss, *values = self._summed(sums)
         result = StepResult(
@@ -162,12 +163,13 @@ class Stepper:
             return result
         sums = []
         self.discriminator_optimiser.zero_grad()
-        for number, views in enumerate(seen):
-            with self._accumulating(self.discriminator, number, len(seen)):
-                with self.fabric.autocast():
-                    loss = self.objective.discriminator_loss(views, self.discriminator)
-                self._backward(loss)
-            sums.append([loss])
+        with moved_norms(self.discriminator):
+            for number, views in enumerate(seen, 1):
+                with self.fabric.no_backward_sync(self.discriminator, enabled=number < len(seen)):
+                    with self.fabric.autocast():
+                        loss = self.objective.discriminator_loss(views, self.discriminator)
+                    self._backward(loss)
+                sums.append([loss])
         norm = self._clipped(self.discriminator, self.discriminator_optimiser)
         (total,) = self._summed(sums)
         good = math.isfinite(total) and math.isfinite(norm)
@@ -176,20 +178,6 @@ class Stepper:
             self.discriminator_optimiser.step()
         parts = {**result.parts, "discriminator": total}
         return StepResult(result.loss, parts, result.gradient, result.lr, result.good and good)
-
-    @contextmanager
-    def _accumulating(self, network: "_FabricModule", number: int, passes: int) -> Iterator[None]:
-        """Do one of several passes.
-
-        Processes exchange gradients in the last alone, and spectral norms move on in the first
-        alone, as they do in a step of one pass.
-        """
-        with ExitStack() as stack:
-            waits = number < passes - 1
-            stack.enter_context(self.fabric.no_backward_sync(network, enabled=waits))
-            if number:
-                stack.enter_context(still_norms(network))
-            yield
 
     def _gathered(self, counts: list[int]) -> list[list[int]]:
         """Return the counts of all processes."""
@@ -224,9 +212,18 @@ class Stepper:
 
 
 @contextmanager
-def still_norms(network: nn.Module) -> Iterator[None]:
-    """Keep the spectral norms of a network as they are while it is used."""
-    kept = [x.parametrizations for x in network.modules() if is_parametrized(x)]
+def moved_norms(network: nn.Module) -> Iterator[None]:
+    """Move the spectral norms of a network on, once, and keep them so while it is used.
+
+    So they move on in every step, in all processes alike, whatever part of the network a pass
+    needs.
+    """
+    found = (getattr(module, "parametrizations", None) for module in network.modules())
+    kept = [module for module in found if isinstance(module, nn.Module)]
+    with torch.no_grad():
+        for module in network.modules():
+            if is_parametrized(module, "weight"):
+                _ = module.weight  # to ask for it moves its norm
     learning = [module.training for module in kept]
     for module in kept:
         module.eval()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from faceren.commands.merge import merge
-from faceren.commands.restore import load_pipeline
+from faceren.commands.workshop import load_pipeline
 from faceren.errors import ConfigError, MachineError
 from faceren.files import place_copy
 from faceren.runs.manifest import read_manifest
@@ -28,7 +28,7 @@ CLOCK = re.compile(rb'("ms": |"date": )("[^"]*"|[0-9.]+)')
 def loaded_once():
     """Load the network once for all runs of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("faceren.commands.restore.load_pipeline", lru_cache(load_pipeline))
+        patch.setattr("faceren.commands.workshop.load_pipeline", lru_cache(load_pipeline))
         yield
 
 

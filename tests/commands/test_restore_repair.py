@@ -97,7 +97,7 @@ def test_without_a_folder_there_is_no_place_for_suggested_masks(landscape, tmp_p
 
 
 def test_a_folder_of_masks_that_is_none_is_refused(landscape, tmp_path) -> None:
-    from faceren.commands.restore import repairer_of
+    from faceren.commands.workshop import repairer_of
 
     with pytest.raises(ConfigError, match="--repair-mask: expected a folder of masks, .* is none"):
         repairer_of(RestoreOptions(), tmp_path / "nowhere")

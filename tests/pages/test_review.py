@@ -7,8 +7,8 @@ from PIL import Image
 
 from faceren.errors import ConfigError
 from faceren.pages import review
-from faceren.runs.manifest import read_run
-from tests.runs import add_photo, face_at, make_run, picture, write_manifest
+from faceren.runs.manifest import FORMAT_VERSION, line_text, read_run
+from tests.runs import HEADER, add_photo, face_at, make_run, picture, write_manifest
 
 
 def write_review(output, **options):
@@ -190,7 +190,10 @@ def many(root, count):
         line = {"key": key, "input": f"gone/{key}", "input_sha256": f"{index:064x}", "settings": ""}
         line |= {"reason": "", "faces": [] if index % 4 == 3 else faces}
         lines.append(line | (failed if index % 4 == 3 else made))
-    return write_manifest(root, lines)
+    lines.insert(0, {"format_version": FORMAT_VERSION, **HEADER})
+    (root / "out").mkdir()
+    (root / "out" / "manifest.jsonl").write_text("".join(map(line_text, lines)))
+    return root / "out"
 
 
 def part_of(output, number):

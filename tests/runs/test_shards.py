@@ -1,11 +1,14 @@
 import hashlib
+import os
 import unicodedata
 from collections import Counter
 
 import pytest
 
+from faceren.commands.merge import merge
 from faceren.errors import ConfigError, MachineError
 from faceren.runs.folder import PLANNED_NAME, check_places, locked, planned_before, writing
+from faceren.runs.resume import earlier_run
 from faceren.runs.shards import (
     LOCK_SUFFIX,
     Shard,
@@ -110,3 +113,32 @@ def test_a_link_in_the_place_of_the_records_is_refused(tmp_path):
     for look in (check_places, check_merged, shards_in):
         with pytest.raises(ConfigError, match="is a link to"):
             look(tmp_path / "out")
+
+
+@pytest.mark.parametrize("suffix", [".lock", ".planned", ".jsonl"])
+def test_nothing_of_a_part_is_opened_through_a_link_or_from_a_pipe(tmp_path, suffix):
+    (tmp_path / "original").write_bytes(b"original")
+    place = tmp_path / "out" / ".shards" / f"0-of-2{suffix}"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "original")
+    works = [write_alone] if suffix == ".planned" else [write_alone, merge_alone]
+    for work in works:
+        with pytest.raises(ConfigError, match="is a link to"):
+            work(tmp_path / "out")
+    assert (tmp_path / "original").read_bytes() == b"original"
+    place.unlink()
+    os.mkfifo(place)
+    for work in works:
+        with pytest.raises(ConfigError, match="expected a file, this is none"):
+            work(tmp_path / "out")
+
+
+def merge_alone(output):
+    earlier_run(output, "restore", Shard(0, 2))
+    merge([output])
+
+
+def write_alone(output):
+    earlier_run(output, "restore", Shard(0, 2))
+    with writing(output, ["a.jpg"], Shard(0, 2)):
+        pass

@@ -14,6 +14,7 @@ import torch
 
 from faceren.commands.train import train
 from faceren.errors import FacerenError, MachineError
+from faceren.training import validation
 from faceren.training.step import Stepper
 
 
@@ -24,6 +25,7 @@ def main(folder: Path, rank: int) -> None:
     warnings.filterwarnings("ignore", ".*broadcast_buffers")  # torch 2.13 will name it otherwise
     os.environ |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    validation.FACES = 0  # dlib would take longer than the steps
     told = {}
     for name, scenario in json.loads((folder / "scenarios.json").read_text()).items():
         os.environ["MASTER_PORT"] = str(scenario["port"])

@@ -11,7 +11,7 @@ from faceren.weights import read_header
 from tests.training.tiny import write_recipe
 
 SHIPPED = (
-    *("compact", "compact-gan", "base", "base-large", "base-small", "base-calm", "base-distil"),
+    *("compact", "compact-gan", "compact-distil", "base", "base-large", "base-small", "base-calm", "base-distil"),
     *("ablation", "paper"),
     *("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full"),
 )

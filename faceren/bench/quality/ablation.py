@@ -106,7 +106,10 @@ def ablation_suite(request: Request) -> Iterator[Row | Scored]:
             f"scored in {request.faces}; give others"
         )
     faces = face_set(request.faces, request.limit)
-    yield LeftOut("SPADE guided by parsing maps", "no face parser comes with faceren")
+    yield LeftOut(
+        "SPADE guided by parsing maps",
+        "no face parser comes with faceren; 16xFace is SPADE guided by the mosaic",
+    )
     run = TaskRun(request, faces, TASK)
     run.degrade()
     if request.suite == "ablation":  # otherwise the suite of quality has these

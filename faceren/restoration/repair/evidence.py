@@ -33,7 +33,7 @@ STANDS_OUT = 2.0
 """A speck differs from its ground so many times as much as all but 1 % of the ground does."""
 RIM = 1
 """Pixels by which a mark is wider than what the detector names: half of its rim is not named."""
-WIDEST_RIM = 4
+WIDEST_RIM = 3
 """The same of a mark around which a scanner's sharpening has drawn a halo."""
 HALO = 3.0
 """Levels by which a ring around a mark differs from the ground beyond, from which it is halo."""

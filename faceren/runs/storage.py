@@ -1,0 +1,249 @@
+"""Folders in object stores (``s3://``, ``gs://``, …), through fsspec; imported for these alone.
+
+A store has no rename, no append and no lock. An object is written under a temporary key, copied to
+its own, and the temporary one is deleted: a copy appears whole or not at all. What was read is told
+from what is there later by its version: the store's ETag, else its time, with its size.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from faceren.errors import FacerenError, MachineError
+
+URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)")
+"""As ``Path`` has it: of several slashes one is left. A drive has one letter."""
+LIBRARIES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
+UPLOADS_DIR = ".faceren-uploads"
+"""Below the output folder: what is on its way."""
+TRIES = 3
+PAUSE = 0.5
+"""Seconds before the second try; twice as long before the third."""
+VERSIONS = ("ETag", "etag", "generation", "LastModified", "mtime", "created")
+"""Names under which stores say what tells an object from another one of the same name."""
+DENIED = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
+"""Of the libraries below fsspec, which are not imported for their errors."""
+Result = TypeVar("Result")
+
+
+def is_stored(path: Path) -> bool:
+    """Say whether a path is a folder or an object of a store, not one of a disk."""
+    match = URL.fullmatch(path.as_posix())
+    return match is not None and match[1] != "file" and not path.exists()
+
+
+def spelled(path: Path) -> str:
+    """Return a path as people write it: with two slashes if it is in a store."""
+    match = URL.fullmatch(path.as_posix())
+    return f"{match[1]}://{match[2]}" if match and match[1] != "file" else str(path)
+
+
+def on_disk(path: Path) -> Path:
+    """Return the path that a ``file://`` address means, every other one as it is."""
+    match = URL.fullmatch(path.as_posix())
+    return Path("/" + match[2]) if match and match[1] == "file" else path
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object of a store, as it was listed."""
+
+    key: str
+    """Its path below the folder, with forward slashes."""
+    version: str
+    """Changes when the object is replaced."""
+
+
+class Storage:
+    """A folder of an object store. Threads may share it.
+
+    Args:
+        folder: Its address.
+
+    Raises:
+        MachineError: If the library for this kind of store is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.url = spelled(folder)
+        scheme = self.url.partition(":")[0]
+        try:
+            from fsspec.core import url_to_fs
+
+            self._fs: Any
+            self._fs, root = url_to_fs(self.url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            library = LIBRARIES.get(scheme, f"fsspec's file system for {scheme}")
+            raise MachineError(
+                f"{self.url}: this needs {library}, which is not installed; install it: "
+                f"pip install 'faceren[storage]'"
+            ) from error
+        self.root = str(root).rstrip("/")
+        self._uploads = f"{UPLOADS_DIR}/{uuid.uuid4().hex}"
+
+    def place(self, key: str) -> str:
+        """Return the address of an object as the store's own functions take it."""
+        return f"{self.root}/{key}" if key else self.root
+
+    def listing(self, below: str = "") -> dict[str, Stored]:
+        """Return all objects below the folder, by their keys; nothing if there is no such folder.
+
+        Args:
+            below: A folder in it.
+
+        Raises:
+            MachineError: If it cannot be listed.
+        """
+        with _telling(f"{self.url}: cannot be listed"):
+            self._fs.invalidate_cache()
+            try:
+                found = _tried(lambda: self._fs.find(self.place(below), detail=True))
+            except FileNotFoundError:
+                return {}
+        start = f"{self.root}/"
+        keys = {name: name.removeprefix(start) for name in found if name.startswith(start)}
+        return {key: Stored(key, _version(found[name])) for name, key in keys.items()}
+
+    def is_object(self) -> bool:
+        """Say whether the address is that of one object, not of a folder.
+
+        Raises:
+            MachineError: If the store does not say.
+        """
+        with _telling(f"{self.url}: cannot be looked at"):
+            return bool(_tried(lambda: self._fs.isfile(self.root)))
+
+    def version(self, key: str) -> str:
+        """Return the version of an object that is there now.
+
+        Raises:
+            FacerenError: If it is gone, or must not be looked at.
+        """
+        with _telling(f"{self.url}/{key}: cannot be looked at", FacerenError):
+            self._fs.invalidate_cache()
+            return _version(_tried(lambda: self._fs.info(self.place(key))))
+
+    def fetch(self, item: Stored, target: Path) -> None:
+        """Copy an object to the disk.
+
+        Args:
+            item: As it was listed.
+            target: The file; its folder is made.
+
+        Raises:
+            FacerenError: If it cannot be read, or was replaced since it was listed.
+        """
+        with _telling(f"{self.url}/{item.key}: cannot be read", FacerenError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _tried(lambda: self._fs.get_file(self.place(item.key), str(target)))
+        if self.version(item.key) != item.version:
+            target.unlink()
+            raise FacerenError(
+                f"{self.url}/{item.key}: was replaced during the run; run again for its new bytes"
+            )
+
+    def put(self, source: Path, key: str) -> str:
+        """Write a file into the store, whole or not at all; return its version there.
+
+        Args:
+            source: A file on the disk.
+            key: Where to; an object that is there is replaced.
+
+        Raises:
+            MachineError: If it cannot be written.
+        """
+        temporary = self.place(f"{self._uploads}/{uuid.uuid4().hex}")
+        with _telling(f"{self.url}/{key}: cannot be written"):
+            _tried(lambda: self._fs.put_file(str(source), temporary))
+            self._copied(temporary, key)
+            self._fs.rm_file(temporary)
+        return self.version(key)
+
+    def write(self, data: bytes, key: str) -> None:
+        """Write bytes, as ``put`` does."""
+        temporary = self.place(f"{self._uploads}/{uuid.uuid4().hex}")
+        with _telling(f"{self.url}/{key}: cannot be written"):
+            _tried(lambda: self._fs.pipe_file(temporary, data))
+            self._copied(temporary, key)
+            self._fs.rm_file(temporary)
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes of a small object.
+
+        Raises:
+            MachineError: If it cannot be read.
+        """
+        with _telling(f"{self.url}/{key}: cannot be read"):
+            return bytes(_tried(lambda: self._fs.cat_file(self.place(key))))
+
+    def move(self, key: str, other: str) -> None:
+        """Give an object another key: it is copied, then deleted.
+
+        Raises:
+            MachineError: If it cannot be.
+        """
+        with _telling(f"{self.url}/{key}: cannot be moved to {other}"):
+            self._copied(self.place(key), other)
+            self._fs.rm_file(self.place(key))
+
+    def remove(self, keys: list[str]) -> None:
+        """Delete objects; those that are gone are no matter.
+
+        Raises:
+            MachineError: If they cannot be.
+        """
+        with _telling(f"{self.url}: objects in it cannot be deleted"):
+            for key in keys:
+                try:
+                    self._fs.rm_file(self.place(key))
+                except FileNotFoundError:
+                    continue
+
+    def _copied(self, start: str, key: str) -> None:
+        target = self.place(key)
+        self._fs.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
+        _tried(lambda: self._fs.cp_file(start, target))
+
+
+def _version(info: dict[str, Any]) -> str:
+    said = next((info[name] for name in VERSIONS if info.get(name)), "")
+    if isinstance(said, datetime):  # some stores list it as a number, and tell it as a date
+        said = said.timestamp()
+    text = str(said).strip('"')
+    return f"{text}, {info.get('size')} bytes"
+
+
+def _tried(work: Callable[[], Result]) -> Result:
+    """Return what a call to the store gives, at most the third time."""
+    for number in range(1, TRIES):
+        try:
+            return work()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # each library has errors of its own
+            if type(error).__name__ in DENIED:
+                raise
+            time.sleep(PAUSE * number)
+    return work()
+
+
+@contextmanager
+def _telling(what: str, kind: type[FacerenError] = MachineError) -> Iterator[None]:
+    """Say in one line what went wrong in a store, and what to do."""
+    try:
+        yield
+    except (FacerenError, FileNotFoundError) as error:
+        if isinstance(error, FacerenError) or kind is MachineError:
+            raise
+        raise kind(f"{what}: it is gone") from error
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        if isinstance(error, PermissionError) or type(error).__name__ in DENIED:
+            text += "; give credentials that may do this in the usual way, as for the store's tools"
+        raise kind(f"{what}: {text or type(error).__name__}") from error

@@ -1,0 +1,285 @@
+"""Runs in an object store: fsspec's own in memory, whose objects live as long as a test."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faceren.commands import stored
+from faceren.commands.workshop import load_pipeline
+from faceren.errors import MachineError
+from faceren.runs import segments
+from faceren.runs.manifest import read_manifest
+from faceren.runs.storage import Storage, Stored
+from faceren.runs.stored_plan import plan_stored
+from tests.calls import restored
+
+fsspec = pytest.importorskip("fsspec", reason="needs fsspec (faceren[storage])")
+
+COMMAND = ("restore", "memory://archive/scans", "-o", "memory://archive/out", "--model", "compact")
+COMMAND += ("--ensemble", "off")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_once():
+    """Load the network once for all runs of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("faceren.commands.workshop.load_pipeline", lru_cache(load_pipeline))
+        yield
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, astronaut):
+    """A folder on the disk with a face, three photos without one, and one that is damaged."""
+    folder = tmp_path_factory.mktemp("disk") / "scans"
+    (folder / "box 1").mkdir(parents=True)
+    Image.fromarray(astronaut[20:212, 128:320]).save(folder / "box 1" / "face.png")
+    for index in range(3):
+        plain = np.full((40, 48, 3), 60 * index + 20, np.uint8)
+        Image.fromarray(plain).save(folder / f"{index}.png")
+    (folder / "damaged.jpg").write_bytes(b"no photo")
+    return folder
+
+
+@pytest.fixture
+def store(files):
+    """The same photos in a store, with what is no photo beside them; returns its file system."""
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+    for path in files.rglob("*.*"):
+        memory.pipe_file(f"/archive/scans/{path.relative_to(files).as_posix()}", path.read_bytes())
+    memory.pipe_file("/archive/scans/notes.txt", b"text")
+    memory.pipe_file("/archive/scans/.trash/0.png", b"hidden")
+    yield memory
+    memory.store.clear()
+
+
+def objects(memory, below="/archive/out"):
+    found = memory.find(below)
+    return {name.removeprefix(f"{below}/"): memory.cat_file(name) for name in found}
+
+
+def record(memory):
+    return [json.loads(line) for line in objects(memory)["manifest.jsonl"].splitlines()]
+
+
+@pytest.fixture(scope="module")
+def on_disk(files, tmp_path_factory):
+    """What the same run makes on a disk."""
+    output = tmp_path_factory.mktemp("made") / "out"
+    restored([files], output, model="compact", ensemble="off")
+    return output
+
+
+def test_a_store_gets_the_bytes_and_the_record_that_a_disk_gets(store, on_disk, run):
+    before = objects(store, "/archive/scans")
+    status, _, said = run(*COMMAND)
+    assert status == 1
+    assert "error: memory://archive/scans/damaged.jpg: " in said
+    assert "5 photos: 1 restored, 3 without a face, 1 failed; 1 face now, in memory://arc" in said
+    made = objects(store)
+    expected = {path.relative_to(on_disk).as_posix() for path in on_disk.rglob("*.png")}
+    assert set(made) == expected | {"manifest.jsonl"}
+    assert all(made[name] == (on_disk / name).read_bytes() for name in expected)
+    header, *lines = record(store)
+    theirs = read_manifest(on_disk / "manifest.jsonl")
+    assert {**header, "date": ""} == {**theirs.header, "date": ""}
+    assert [line["key"] for line in lines] == list(theirs.items)
+    for line in lines:
+        same = theirs.items[line["key"]]
+        places = ("input", "output", "reason", "faces", "stored")
+        assert {k: v for k, v in line.items() if k not in places} == {
+            k: v for k, v in same.items() if k not in places
+        }
+        assert line["input"] == f"memory://archive/scans/{line['key']}"
+        failed = line["status"] == "failed"
+        assert line["output"] == (None if failed else f"memory://archive/out/{line['key']}")
+    assert objects(store, "/archive/scans") == before
+
+
+def test_what_is_unchanged_is_not_even_read(store, run, monkeypatch):
+    run(*COMMAND)
+    made = objects(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "fetch", lambda *_: pytest.fail("was read"))
+        status, out, said = run(*COMMAND, "--json")
+    assert status == 1  # one photo is damaged still
+    assert "nothing has changed since the last run" in said
+    assert {json.loads(line)["status"] for line in out.splitlines()} == {"skipped"}
+    assert objects(store) == made
+    store.pipe_file("/archive/out/0.png", b"spoiled")
+    store.pipe_file("/archive/scans/1.png", store.cat_file("/archive/scans/2.png"))
+    out = run(*COMMAND, "--json")[1]
+    statuses = {item["key"]: item["status"] for item in map(json.loads, out.splitlines())}
+    assert statuses["0.png"] == statuses["1.png"] == "no_face"
+    assert statuses["2.png"] == statuses["box 1/face.png"] == "skipped"
+    assert objects(store)["0.png"] == made["0.png"]
+
+
+def test_three_parts_merged_are_the_single_run(store, run):
+    run(*COMMAND)
+    single = objects(store)
+    store.rm("/archive/out", recursive=True)
+    for index in (1, 2, 0):
+        said = run(*COMMAND, "--shard", f"{index}/3")[2]
+        assert "when all parts have ended: faceren restore --merge memory://archive/out" in said
+    status, _, said = run(*COMMAND)
+    assert (status, "shards 0/3, 1/3, 2/3 (this is 0/1), not yet merged" in said) == (2, True)
+    status, _, said = run("restore", "--merge", "memory://archive/out")
+    assert status == 0
+    assert "3 shards, 5 photos: 1 restored, 3 without a face, 1 failed" in said
+    clock = re.compile(rb'("ms": |"date": |put": )("[^"]*"|[0-9.]+)')
+    merged = {name: clock.sub(b"", data) for name, data in objects(store).items()}
+    assert merged == {name: clock.sub(b"", data) for name, data in single.items()}
+
+
+def test_a_killed_run_goes_on_and_nothing_is_done_twice_in_the_record(store, run, monkeypatch):
+    monkeypatch.setattr(segments, "MOST_LINES", 2)
+    done = []
+
+    def killed(*arguments):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(whole(*arguments))
+        return done[-1]
+
+    whole = stored._stored
+    with monkeypatch.context() as patch:
+        patch.setattr(stored, "_stored", killed)
+        assert run(*COMMAND)[0] == 130
+    names = sorted(objects(store))
+    assert len([name for name in names if name.startswith(".shards/0-of-1.0001-")]) == 2
+    assert ".shards/0-of-1.planned" in names
+    status, _, said = run("restore", "--merge", "memory://archive/out")
+    assert (status, "shard 0/1 has not ended: 3 of 5 photos" in said) == (2, True)
+    assert "3 unchanged since the last run" in run(*COMMAND)[2]
+    keys = [line["key"] for line in record(store)[1:]]
+    assert keys == ["0.png", "1.png", "2.png", "box 1/face.png", "damaged.jpg"]
+    assert not any(name.startswith(".") for name in objects(store))
+
+
+def test_a_photo_that_is_replaced_or_must_not_be_read_fails_alone(store, run, monkeypatch):
+    fetched = type(store).get_file
+
+    def get_file(self, path, target, **more):
+        if path.endswith("/1.png"):
+            raise PermissionError("Access Denied")
+        fetched(self, path, target, **more)
+        if path.endswith("/0.png"):
+            self.pipe_file(path, b"new bytes")
+
+    monkeypatch.setattr(type(store), "get_file", get_file)
+    status, _, said = run(*COMMAND)
+    assert status == 1
+    assert "memory://archive/scans/0.png: was replaced during the run; run again" in said
+    assert re.search("scans/1.png: cannot be read: Access Denied; give credentials that may", said)
+    assert "5 photos: 1 restored, 1 without a face, 3 failed" in said
+    assert "0.png" not in objects(store)
+    monkeypatch.undo()
+    monkeypatch.setenv("FACEREN_DEVICE", "cpu")
+    assert "1 without a face" not in run(*COMMAND)[2]  # both are tried again
+
+
+def test_what_failed_leaves_no_output_of_an_earlier_run(store, run):
+    run(*COMMAND)
+    made = objects(store)
+    store.pipe_file("/archive/scans/2.png", b"damaged by now")
+    said = run(*COMMAND)[2]
+    assert "was moved to memory://archive/out/.stale/2.png" in said
+    assert "2.png" not in objects(store)
+    assert objects(store)[".stale/2.png"] == made["2.png"]
+
+
+def test_a_store_that_fails_is_tried_again_but_not_for_ever(store, run, monkeypatch, tmp_path):
+    monkeypatch.setattr("faceren.runs.storage.PAUSE", 0)
+    tried = []
+
+    def cp_file(self, *arguments, **more):
+        tried.append(arguments)
+        if len(tried) % 3:
+            raise ConnectionError("reset")
+        return copied(self, *arguments, **more)
+
+    copied = type(store).cp_file
+    monkeypatch.setattr(type(store), "cp_file", cp_file)
+    (tmp_path / "a").write_bytes(b"1")
+    target = Storage(Path("memory://archive/out"))
+    target.put(tmp_path / "a", "a")
+    assert len(tried) == 3
+    assert objects(store) == {"a": b"1"}
+    monkeypatch.setattr(type(store), "cp_file", lambda *_, **__: (_ for _ in ()).throw(OSError(28)))
+    with pytest.raises(MachineError, match="memory://archive/out/a: cannot be written"):
+        target.put(tmp_path / "a", "a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["memory://archive/scans", "-o", "memory://archive/scans/out"], "lie in one another"),
+        (["memory://archive/scans", "-o", "out"], "out: expected all inputs and -o in object"),
+        (["photos", "-o", "memory://archive/out"], "photos: expected all inputs and -o in obj"),
+        (["memory://archive/none", "-o", "memory://archive/out"], "no image found in memory://"),
+        (["memory://archive/scans", "-o", "nostore://x/y"], "needs fsspec's file system for nos"),
+        ([*COMMAND[1:], "--keep-times"], "--keep-times: expected an output folder on a disk"),
+        ([*COMMAND[1:], "--shard", "3/3"], "--shard: expected I/N"),
+        (["--verify", "memory://archive/out"], "expected a folder on a disk, got memory://archi"),
+        (["--report-only", "memory://archive/out"], "expected a folder on a disk, got memory:"),
+        (["--merge", "memory://archive/out"], "expected folders that --shard wrote"),
+        (["--merge", "memory://archive/out", "out"], "--merge: expected one folder, as all parts"),
+    ],
+)
+def test_what_a_store_cannot_do_is_refused_in_one_line(store, run, arguments, message):
+    status, out, said = run("restore", *arguments)
+    assert status in (2, 3, 4)
+    assert (out, len(said.splitlines())) == ("", 1)
+    assert message in said
+    assert objects(store) == {}
+
+
+def test_an_object_of_somebody_else_is_not_replaced(store, run):
+    store.pipe_file("/archive/out/0.png", b"somebody's")
+    status, _, said = run(*COMMAND)
+    assert status == 2
+    assert "memory://archive/out/0.png is there already, and no earlier run wrote it" in said
+    assert objects(store) == {"0.png": b"somebody's"}
+
+
+def test_no_name_of_an_object_leads_out_of_the_folder(store, monkeypatch):
+    names = ["../../etc/evil.png", "a/../b.png", ".hidden/c.png", "d.png", "e//f.png", "x.txt"]
+    found = {name: Stored(name, "1") for name in names}
+    monkeypatch.setattr(Storage, "listing", lambda *_: found)
+    jobs = plan_stored([Path("memory://a/in")], Path("memory://a/out"), file_format="jpg")
+    assert [(job.key, job.item.key) for job in jobs] == [
+        ("d.jpg", "d.png"),
+        ("e/f.jpg", "e//f.png"),
+    ]
+    assert all(".." not in job.source.parts for job in jobs)
+
+
+def test_a_file_address_is_a_path(files, on_disk, tmp_path, run):
+    how = ("--model", "compact", "--ensemble", "off", "--no-report")
+    run("restore", f"file://{files}", "-o", f"file://{tmp_path}/out", *how)
+    made = (tmp_path / "out" / "box 1" / "face.png").read_bytes()
+    assert made == (on_disk / "box 1" / "face.png").read_bytes()
+
+
+def test_a_run_on_a_disk_imports_nothing_of_stores(files, tmp_path):
+    code = (
+        "import sys; from faceren import cli; sys.argv[0] = 'faceren'\n"
+        "try: cli.main()\nexcept SystemExit: pass\n"
+        "found = {'fsspec', 's3fs', 'ray', 'aiohttp', 'botocore'} & set(sys.modules)\n"
+        "assert not found, found"
+    )
+    how = ["restore", files / "0.png", "-o", tmp_path, "--model", "compact", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, how)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "manifest.jsonl").exists()
