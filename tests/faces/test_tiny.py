@@ -14,7 +14,9 @@ from faceren.faces import tiny
 def by_the_package(image, threshold):
     """All boxes from all anchors, and then those above the threshold."""
     post = importlib.import_module("retinaface.postprocess")
-    outputs = [output.copy() for output in tiny._session(gpu=False).run({"input": preprocess(image)})]
+    outputs = [
+        output.copy() for output in tiny._session(gpu=False).run({"input": preprocess(image)})
+    ]
     height, width = image.shape[:2]
     (found,) = post.postprocess(outputs, 1, None, height, width, score_threshold=threshold)
     return found
