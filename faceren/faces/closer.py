@@ -6,7 +6,8 @@ knows well, a face is certain, and its landmarks are as good as those of an upri
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -30,8 +31,10 @@ LEAST = 0.3
 SAME_TURN = 0.003
 """A face that was found upright stays so unless another turn is surer by this."""
 SURE = 0.99
-"""Confidence at which a face that stands is compared with itself upside down alone: the detector is
-never so sure of one that lies on its side."""
+"""Confidence at which a face is compared with itself upside down alone: the detector is never so
+sure of one that lies on its side."""
+CERTAIN = 0.997
+"""Confidence in a face turned upright than which none can be surer by SAME_TURN."""
 CLOSE = 0.15
 """Turns in which a place looks nearly as much like a face are compared once more."""
 LEANING = 25.0
@@ -59,29 +62,43 @@ def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) 
     return sorted(seen, key=lambda face: -face.score)
 
 
-def likely_turns(
-    image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool
-) -> list[Face]:
-    """Return what ``turn_scores`` does, of a face that surely stands the two upright turns alone.
+def likely_turns(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) -> list[Face]:
+    """Return what ``turn_scores`` does, of a face that surely stands one way or the other no more.
 
     Args:
         image: (H, W, 3) uint8.
-        place: Where.
+        place: Where; its landmarks say which two turns to compare first.
         search: The detector.
         turns: Quarter turns to compare.
-        standing: The face was found upright.
     """
-    if standing and place.score >= SURE:
-        ends = [turn for turn in turns if turn % 2 == 0]
-        seen = turn_scores(image, place, search, ends)
-        if seen and quarter(seen[0]) == 0 and seen[0].score >= SURE:
-            return seen
-    return turn_scores(image, place, search, turns)
+    likely = [turn for turn in turns if (turn - quarter(place)) % 2 == 0]
+    seen = turn_scores(image, place, search, likely)
+    if seen and seen[0].score >= SURE:
+        return seen
+    others = [turn for turn in turns if turn not in likely]
+    seen += turn_scores(image, place, search, others)
+    return sorted(seen, key=lambda face: -face.score)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A face as a look at its place has shown it."""
+
+    image: Rgb8
+    """(H, W, 3) uint8."""
+    face: Face
+    """In pixels of the image."""
+    search: Search
+
+    @cached_property
+    def upright(self) -> Face | None:
+        """The face as ``upright_look`` finds it, which is asked once."""
+        return upright_look(self.image, self.face, self.search)
 
 
 def best_turn(
     image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool = False
-) -> Face | None:
+) -> Glance | None:
     """Return what is seen at a place in the turn in which it looks most like a face, or None.
 
     Args:
@@ -91,18 +108,34 @@ def best_turn(
         turns: Quarter turns to compare.
         standing: In doubt the face stands upright.
     """
-    seen = likely_turns(image, place, search, turns, standing=standing)
-    rivals = {quarter(face): face for face in reversed(seen) if face.score > seen[0].score - CLOSE}
-    if len(rivals) < 2:
-        return seen[0] if seen else None
+    seen = likely_turns(image, place, search, turns)
+    if len(rivals := rivals_of(seen)) < 2:
+        return Glance(image, seen[0], search) if seen else None
+    best, certain = None, -np.inf
+    for face in sorted(rivals, key=lambda face: quarter(face) != 0) if standing else rivals:
+        glance = Glance(image, face, search)
+        certainty = _certainty(glance)
+        if certainty >= CERTAIN:
+            return glance
+        certainty += SAME_TURN if standing and quarter(face) == 0 else 0.0
+        if certainty > certain:
+            best, certain = glance, certainty
+    return best
 
-    def certainty(face: Face) -> float:
-        finer = upright_look(image, face, search)
-        if finer is None or not is_human(finer):
-            return face.score - 1
-        return finer.score + (SAME_TURN if standing and quarter(face) == 0 else 0.0)
 
-    return max(rivals.values(), key=certainty)
+def _certainty(glance: Glance) -> float:
+    """Return how sure the detector is of a face that was turned upright; less if it is none."""
+    finer = glance.upright
+    return glance.face.score - 1 if finer is None or not is_human(finer) else finer.score
+
+
+def rivals_of(seen: Sequence[Face]) -> list[Face]:
+    """Return those of ``turn_scores`` that look nearly as much like a face as the surest.
+
+    Of those that say the same of the turn it is the surest.
+    """
+    close = [face for face in seen if face.score > seen[0].score - CLOSE]
+    return list({quarter(face): face for face in reversed(close)}.values())[::-1]
 
 
 def upright_look(image: Rgb8, seen: Face, search: Search) -> Face | None:

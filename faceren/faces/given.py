@@ -7,7 +7,7 @@ import numpy as np
 
 from faceren.arrays import Rgb8
 from faceren.errors import FaceError
-from faceren.faces.closer import LEANING, best_turn, upright_look
+from faceren.faces.closer import LEANING, best_turn
 from faceren.faces.face import Face, Search
 from faceren.faces.geometry import is_human, tilt
 
@@ -100,7 +100,7 @@ def _check(given: GivenFace, height: int, width: int) -> None:
 def _upright(guess: Face, image: Rgb8, search: Search) -> Face | None:
     """Return the face in a box as it is seen with the photo turned until it stands, if surely."""
     seen = best_turn(image, guess, search, (0, 1, 2, 3))
-    face = None if seen is None else upright_look(image, seen, search)
+    face = None if seen is None else seen.upright
     return face if face is not None and face.score > CONFIDENT and is_human(face) else None
 
 

@@ -70,13 +70,14 @@ def search(image: Rgb8, threshold: float, *, gpu: bool = False) -> list[Face]:
 def _anchors(numbers: Int64, width: int, height: int) -> Float64:
     """Return some of the boxes that the network starts from, (N, 4): middle and sides, of 1."""
     post = importlib.import_module("retinaface.postprocess")
-    found, start = [], 0
-    for stride, sizes in zip(post.ANCHOR_STRIDES, post.ANCHOR_SIZES, strict=True):
-        columns, rows = -(-width // stride), -(-height // stride)
-        end = start + columns * rows * len(sizes)
-        cells, size = np.divmod(numbers[(start <= numbers) & (numbers < end)] - start, len(sizes))
-        middles = (np.column_stack([cells % columns, cells // columns]) + 0.5) * stride
-        sides = np.repeat(np.array(sizes)[size, np.newaxis], 2, axis=1)
-        found.append(np.hstack([middles, sides]) / np.tile([width, height], 2))
-        start = end
-    return np.asarray(np.concatenate(found), np.float64)
+    strides, sizes = np.array(post.ANCHOR_STRIDES), np.array(post.ANCHOR_SIZES, np.float64)
+    columns, rows = -(-width // strides), -(-height // strides)
+    ends = np.cumsum(columns * rows * sizes.shape[1])
+    level = np.searchsorted(ends, numbers, side="right")
+    starts = np.append(0, ends[:-1])
+    cells, size = np.divmod(numbers - starts[level], sizes.shape[1])
+    found = np.empty((len(numbers), 4))
+    found[:, 0] = (cells % columns[level] + 0.5) * strides[level]
+    found[:, 1] = (cells // columns[level] + 0.5) * strides[level]
+    found[:, 2:] = sizes[level, size][:, np.newaxis]
+    return found / (width, height, width, height)

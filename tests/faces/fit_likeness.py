@@ -16,7 +16,7 @@ import numpy as np
 
 from faceren.degradation import apply, draw
 from faceren.faces import tiny
-from faceren.faces.closer import best_turn, upright_look
+from faceren.faces.closer import best_turn
 from faceren.faces.geometry import quarter
 from faceren.faces.likeness import features
 from faceren.faces.pyramid import search_levels
@@ -40,8 +40,8 @@ def findings(image):
     turns = (0, 1, 2, 3)
     for face in search_levels(image, LEAST, tiny.search)[:3]:
         best = best_turn(image, face, tiny.search, turns, standing=quarter(face) == 0)
-        stands = best is None or quarter(best) == 0 == quarter(face)
-        yield face if stands else upright_look(image, best, tiny.search) or face
+        stands = best is None or quarter(best.face) == 0 == quarter(face)
+        yield face if stands else best.upright or face
 
 
 def of_faces(folder, most):

@@ -105,9 +105,12 @@ def turned_group(angle, scale=1.0):
     return Scene(f"group at {angle}°, scale {scale}", page, np.stack(points))
 
 
-def page_of_prints(width, angles, seed=0):
-    """Return an album page: portraits in rows, each face ``width`` pixels wide and turned."""
-    cell = round(5.2 * width)
+def page_of_prints(width, angles, seed=0, cell=0):
+    """Return an album page: portraits in rows, each face ``width`` pixels wide and turned.
+
+    ``cell`` is the side of the square that each lies in, by default as large as a print.
+    """
+    cell = cell or round(5.2 * width)
     columns = -(-len(angles) // 3)
     page = np.full((3 * cell, columns * cell, 3), PAPER, np.uint8)
     rng = np.random.default_rng(seed)

@@ -99,6 +99,16 @@ def pages():
             yield f"prints of {width} px at {sorted(set(angles))}°", page_of_prints(width, angles)
 
 
+def sheets():
+    """Small prints that lie far apart: pages of half a megapixel to five."""
+    for cell in (230, 330, 450, 620):
+        for width in (24, 32):
+            for angles in ([0] * 12, [0, 90, 180, 270] * 3, [0, 45, 135, 90, 210, 300] * 2):
+                scene = page_of_prints(width, angles, seed=cell, cell=cell)
+                height, length = scene.image.shape[:2]
+                yield f"{width} px in {length} x {height} at {sorted(set(angles))}°", scene
+
+
 def negatives(folders):
     for picture in without_people().values():
         yield from (("scikit-image and drawings", part) for part in parts(picture))
@@ -160,7 +170,7 @@ def photos(folder):
 
 def report(arguments):
     """Yield the lines of the survey."""
-    for scenes in (turned_groups(), pages()):
+    for scenes in (turned_groups(), pages(), sheets()):
         total = Count()
         for name, scene in scenes:
             count = Count()

@@ -55,7 +55,7 @@ def test_an_upright_portrait_costs_one_search_and_a_closer_look(astronaut):
         return tiny.search(image, threshold)
 
     detect_faces(astronaut, search=search)
-    assert shapes == {(640, 640): 1, (141, 141): 4}
+    assert shapes == {(640, 640): 1, (141, 141): 2}
 
 
 def test_a_hundred_faces_are_found_nearly_all():
@@ -229,4 +229,4 @@ def test_an_upside_down_picture_is_searched_upside_down_alone():
     shown.clear()
     turned = detect_faces(np.ascontiguousarray(np.rot90(image, 2)), search=search)
     assert len(upright) == len(turned) == 7
-    assert sum(shown) < 1.3 * cost
+    assert sum(shown) < 1.4 * cost

@@ -6,28 +6,56 @@ import pytest
 from skimage import data
 
 from faceren.faces import tiny
-from faceren.faces.pyramid import OVERLAP, TILE, levels, search_levels, tiles
+from faceren.faces.pyramid import (
+    COARSEST,
+    OVERLAP,
+    TILE,
+    always_seen,
+    levels,
+    search_coarsest,
+    search_levels,
+    tiles,
+)
 
 
-def test_tiles_cover_everything_with_overlap():
+def test_tiles_cover_everything_with_overlap_and_little_twice():
     for length in (500, TILE + OVERLAP, TILE + OVERLAP + 1, 5000, 20001):
-        starts = tiles(length)
-        covered = np.zeros(length, bool)
-        for start in starts:
-            covered[start : start + (length if len(starts) == 1 else TILE)] = True
-        assert covered.all()
-        assert all(b - a <= TILE - OVERLAP for a, b in pairwise(starts))
+        parts = tiles(length)
+        assert (parts[0][0], parts[-1][1]) == (0, length)
+        assert all(end - start <= max(TILE, parts[0][1]) for start, end in parts)
+        common = [before[1] - after[0] for before, after in pairwise(parts)]
+        assert all(OVERLAP <= pixels <= OVERLAP + len(parts) for pixels in common)
 
 
-def test_levels_end_at_the_photo_s_own_size_or_at_the_coarsest():
+def test_levels_end_at_half_the_photo_s_size_and_at_its_own():
     assert levels(320) == [2.0]
     assert levels(640) == [1.0]
-    assert levels(4000) == pytest.approx([0.16, 0.32, 0.64, 1.0])
+    assert levels(1000) == [0.64, 1.0]
+    assert levels(1600) == [0.5, 1.0]
+    assert levels(2560) == [0.25, 0.5, 1.0]
+    assert levels(4000) == pytest.approx([0.16, 0.32, 0.5, 1.0])
+    assert levels(5126) == pytest.approx([640 / 5126, 1280 / 5126, 0.5, 1.0])
 
 
-def test_half_its_size_is_a_level_of_a_large_picture():
-    assert levels(4000, large=True) == pytest.approx([0.16, 0.32, 0.5, 1.0])
-    assert levels(2560, large=True) == pytest.approx([0.25, 0.5, 1.0])
+@pytest.mark.parametrize("long_side", range(600, 6000, 37))
+def test_no_level_is_missing_and_none_is_there_twice(long_side):
+    scales = levels(long_side)
+    assert scales[0] * long_side <= 1.3 * COARSEST
+    assert all(1.2 < after / before <= 2.6 for before, after in pairwise(scales))
+    assert any(scale >= 0.5 for scale in scales)
+    assert always_seen((300, long_side)) == min(scale for scale in (*scales, 1) if scale >= 0.5)
+
+
+def test_halving_first_brings_a_picture_to_the_size_and_place_that_it_would_get_at_once():
+    """A square of 32 x 32 pixels in 1001 x 2003, of which a level of a third has 10 x 10."""
+    image = np.zeros((1001, 2003, 3), np.uint8)
+    image[400:432, 800:832] = 200
+    seen = []
+    search_coarsest(image, 0.5, lambda part, _: seen.append(part) or [])
+    (part,) = seen
+    assert part.shape == (320, 640, 3)
+    y, x = np.argwhere(part[..., 0] > 100).mean(0) + 0.5
+    assert (x, y) == pytest.approx((816 * 640 / 2003, 416 * 640 / 2003), abs=0.5)
 
 
 def counted(image, **options):
@@ -51,8 +79,8 @@ def album(side, count):
     return page
 
 
-def test_the_finest_level_of_a_large_picture_is_for_crowds():
-    found, shown = counted(album(130, 8))
+def test_the_finest_level_is_for_crowds_of_small_faces():
+    found, shown = counted(album(300, 8))
     assert sum(shown) < 2000
     assert len(found) >= 8
     found, shown = counted(album(130, 40))
