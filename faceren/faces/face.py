@@ -7,6 +7,8 @@ import numpy as np
 
 from faceren.arrays import Float64, Rgb8
 
+RECORDED_DIGITS = 2
+"""Of a pixel, after the point, in what is written down of a face."""
 SAME_FACE = 0.3
 """Boxes whose intersection over union exceeds this are one face."""
 
@@ -48,6 +50,13 @@ class Face:
             b.box[0] <= a.landmarks[2, 0] <= b.box[2] and b.box[1] <= a.landmarks[2, 1] <= b.box[3]
             for a, b in ((self, other), (other, self))
         )
+
+    def as_recorded(self) -> "Face":
+        """Return the face with the landmarks that a record of it has.
+
+        A face that is cut by these is cut alike by whoever restores it anew from its record.
+        """
+        return replace(self, landmarks=self.landmarks.round(RECORDED_DIGITS))
 
     def moved(self, scale: float, dx: float, dy: float) -> "Face":
         """Return the face in an image that is scaled, then shifted by so many of its pixels."""

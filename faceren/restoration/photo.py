@@ -181,7 +181,8 @@ def _found(
     )
     marked = [locate(face, image, search) for face in given]
     others = [face for face in faces if not any(face.is_same(mark) for mark in marked)]
-    return marked + choose(others, image.shape[:2], options), others
+    chosen = choose(others, image.shape[:2], options)
+    return [face.as_recorded() for face in marked + chosen], others
 
 
 def _keeps_chroma(image: Rgb8, options: RestoreOptions) -> bool:

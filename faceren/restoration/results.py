@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from faceren.checks import Json
+from faceren.faces.face import RECORDED_DIGITS
 from faceren.restoration.repair.repair import PageRepair
 from faceren.runs.manifest import Manifest
 from faceren.runs.plan import Job
@@ -42,7 +43,7 @@ class FaceEdit:
         """Return the manifest's form."""
         return {
             "box": [round(value, 2) for value in self.box],
-            "landmarks": [[round(x, 2), round(y, 2)] for x, y in self.landmarks],
+            "landmarks": [[round(v, RECORDED_DIGITS) for v in point] for point in self.landmarks],
             "score": round(self.score, 4),
             "crop": self.crop,
             "working_size": self.working_size,

@@ -37,18 +37,18 @@ def detected(job, monkeypatch, *faces, **more):
     return prepared(job, **more)
 
 
-def test_a_face_is_cut_where_it_was_found(job, monkeypatch):
+def test_a_face_is_cut_where_its_record_says(job, monkeypatch):
     ready = detected(job, monkeypatch, FACE)
     (crop,) = ready.faces
     assert crop.face is not None
-    np.testing.assert_allclose(crop.face.landmarks, FACE.landmarks)
+    np.testing.assert_array_equal(crop.face.landmarks, FACE.landmarks.round(2))
     assert (crop.size, crop.page) == (256, 0)
     assert ready.sha256 == sha256_of(job.source)
 
 
 def test_in_an_enlarged_photo_the_face_is_enlarged_too(job, monkeypatch):
     (crop,) = detected(job, monkeypatch, FACE, scale=4).faces
-    np.testing.assert_allclose(crop.face.landmarks, (FACE.landmarks + 0.5) * 4 - 0.5)
+    np.testing.assert_allclose(crop.face.landmarks, (FACE.landmarks.round(2) + 0.5) * 4 - 0.5)
     assert crop.size == 512  # 400 pixels of the photo, nearer to 512 than to 256
 
 
