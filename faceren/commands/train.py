@@ -62,8 +62,7 @@ def train(
         output: Run folder; default ``runs/NAME`` with the recipe's name. If a checkpoint is in
             it, the run goes on from there.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        allow_change: Go on even if the recipe, the training images, the teacher or the weights of
-            a loss are not those the run was begun with.
+        allow_change: Go on though recipe, images, teacher or a loss's weights are not the run's.
 
     Yields:
         ``Reading`` while images are read, ``Started``, then ``Progress`` for each step with
@@ -87,8 +86,7 @@ def train(
             unused = leaves_unused(plan)
             fabric = build_fabric(device, plan.train.precision, processes, unused=unused)
             check_division(plan, generator, processes.count)
-            reading = read_sets(plan)
-            sets = yield from (reading if processes.first else _silently(reading))
+            sets = yield from (read_sets(plan) if processes.first else _silently(read_sets(plan)))
         stepper = build_stepper(plan, generator, teacher, fabric)
         with ExitStack() as held:
             with processes.together():
