@@ -49,14 +49,15 @@ def plan_stored(
         place = path.parent if single else path
         found = Storage(place).listing(path.name if single else "")
         for item in found.values():
-            name = PurePosixPath(item.key)
+            # a store may have scans//etc/a.jpg: joined to a folder of the disk, /etc/a.jpg leads out
+            name = PurePosixPath(item.key.lstrip("/"))
             if not single and not _is_photo(name, exclude):
                 continue
+            source = name
             if file_format != "keep":
                 name = name.with_suffix(SUFFIX_OF[file_format])
-            name = name.with_name(f"{name.stem}{suffix}{name.suffix}")
-            key = name.as_posix()
-            jobs.append(StoredJob(place / item.key, output / key, key, item, place))
+            key = name.with_name(f"{name.stem}{suffix}{name.suffix}").as_posix()
+            jobs.append(StoredJob(place / source, output / key, key, item, place))
     if not jobs:
         where = ", ".join(map(spelled, inputs))
         raise NothingToDoError(f"no image found in {where}, by the names of the objects there")

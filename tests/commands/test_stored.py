@@ -283,3 +283,16 @@ def test_a_run_on_a_disk_imports_nothing_of_stores(files, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "manifest.jsonl").exists()
+
+
+@pytest.mark.parametrize("key", ["/etc/a.png", "//a.png", "b//a.png"])
+def test_no_name_in_a_store_leads_out_of_the_folders_on_the_disk(key, monkeypatch):
+    listing = {key: Stored(key, "1")}
+    monkeypatch.setattr(Storage, "listing", lambda *_: listing)
+    monkeypatch.setattr(Storage, "is_object", lambda _: False)
+    output = Path("memory://archive/out")
+    (job,) = plan_stored([Path("memory://archive/scans")], output, file_format="keep")
+    assert not Path(job.key).is_absolute()
+    assert job.output == output / job.key
+    assert job.source.is_relative_to(Path("memory://archive/scans"))
+    assert job.item.key == key
