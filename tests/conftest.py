@@ -1,5 +1,6 @@
 import os
 import sys
+from functools import lru_cache
 
 # Two processes share the tests, and each computes on several threads: these may not spin while they
 # wait for one another. Read when NumPy and torch are imported.
@@ -24,6 +25,16 @@ def run(capsys, monkeypatch):
         return stopped.value.code, *capsys.readouterr()
 
     return run_main
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """Load each network once for all runs of a module's tests."""
+    from faceren.commands.workshop import load_pipeline
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("faceren.commands.workshop.load_pipeline", lru_cache(load_pipeline))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from faceren.commands.restore import RestoreRun, header_of
 from faceren.commands.workshop import Workshop
 from faceren.errors import ConfigError, FacerenError
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.results import RECORDED, PhotoResult
+from faceren.restoration.results import RECORDED, PhotoResult, skipped
 from faceren.runs.folder import FACES_DIR, MASKS_DIR, STALE_DIR
 from faceren.runs.lists import given_faces, given_marks, read_boxes, read_marks
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest
@@ -215,15 +215,7 @@ class _Run:
                 return None
         elif job.key not in self.there or self.there[job.key].version != versions.get("output"):
             return None
-        return PhotoResult(
-            source=job.source,
-            output=job.output,
-            key=job.key,
-            status="skipped",
-            previous=str(previous),
-            reason=line.get("reason") or "",
-            recorded=line,
-        )
+        return skipped(job, line)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from faceren.checks import Json
 from faceren.faces.face import RECORDED_DIGITS
 from faceren.restoration.repair.repair import PageRepair
-from faceren.runs.manifest import Manifest
+from faceren.runs.manifest import Line, Manifest
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
 from faceren.runs.storage import spelled
@@ -150,15 +150,25 @@ def done_before(
     previous = line.get("status")
     if previous not in RECORDED or (previous == "failed" and retry_failed):
         return None
+    return skipped(job, line)
+
+
+def skipped(job: Job, line: Line) -> PhotoResult:
+    """Return the result of a photo that an earlier run has done.
+
+    Args:
+        job: What would be done.
+        line: What the record says of it.
+    """
     return PhotoResult(
         source=job.source,
         output=job.output,
         key=job.key,
         status="skipped",
-        previous=previous,
+        previous=str(line.get("status")),
         reason=line.get("reason") or "",
-        input_sha256=line["input_sha256"],
+        input_sha256=line.get("input_sha256") or "",
         output_sha256=line.get("output_sha256") or "",
-        settings=settings,
+        settings=line.get("settings") or "",
         recorded=line,
     )

@@ -62,13 +62,15 @@ def restored_before(jobs: Sequence[Job]) -> list[str]:
         for folder in job.source.parents:
             if folder not in manifests:
                 manifests[folder] = _of_a_restoration(folder)
+            if not (items := manifests[folder].items):
+                continue
             key = job.source.relative_to(folder).as_posix()
-            if manifests[folder].items.get(key, {}).get("status") == "restored":
-                found[folder] += 1
+            found[folder] += items.get(key, {}).get("status") == "restored"
     return [
         f"{number:,} of the photos {'was' if number == 1 else 'were'} restored into {folder} by an "
         f"earlier run; what is restored twice is less like the person: name the originals"
         for folder, number in found.items()
+        if number
     ]
 
 

@@ -49,7 +49,7 @@ def plan_stored(
         place = path.parent if single else path
         found = Storage(place).listing(path.name if single else "")
         for item in found.values():
-            # a store may have scans//etc/a.jpg: joined to a folder of the disk, /etc/a.jpg leads out
+            # of scans//etc/a.jpg: joined to a folder of the disk, /etc/a.jpg leads out of it
             name = PurePosixPath(item.key.lstrip("/"))
             if not single and not _is_photo(name, exclude):
                 continue

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from PIL import Image
 
 from faceren.commands.merge import merge
-from faceren.commands.workshop import load_pipeline
 from faceren.errors import ConfigError, MachineError
 from faceren.files import place_copy
 from faceren.runs.manifest import read_manifest
@@ -22,14 +20,7 @@ OPTIONS = {"model": "compact", "ensemble": "off"}
 COMMAND = ("restore", "--model", "compact", "--ensemble", "off", "--save-faces", "--no-report")
 CLOCK = re.compile(rb'("ms": |"date": )("[^"]*"|[0-9.]+)')
 """What two runs never have alike: times."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded_once():
-    """Load the network once for all runs of these tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("faceren.commands.workshop.load_pipeline", lru_cache(load_pipeline))
-        yield
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 from PIL import Image
 
 from faceren.commands import stored
-from faceren.commands.workshop import load_pipeline
 from faceren.errors import MachineError
 from faceren.runs import segments
 from faceren.runs.manifest import read_manifest
@@ -24,14 +22,7 @@ fsspec = pytest.importorskip("fsspec", reason="needs fsspec (faceren[storage])")
 
 COMMAND = ("restore", "memory://archive/scans", "-o", "memory://archive/out", "--model", "compact")
 COMMAND += ("--ensemble", "off")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def loaded_once():
-    """Load the network once for all runs of these tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("faceren.commands.workshop.load_pipeline", lru_cache(load_pipeline))
-        yield
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
 @pytest.fixture(scope="module")
