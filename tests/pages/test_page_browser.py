@@ -287,6 +287,8 @@ def test_marks_are_shown_over_the_photo_and_can_be_unticked(opened, tmp_path, ru
     page = opened(out)
     marks = page.locator(".marks")
     assert "2 marks on the print, nothing filled yet" in marks.locator("summary").inner_text()
+    none = page.evaluate("marksSummary({count: 0, note: '', share: 0})")
+    assert none == "No mark found on the print"
     marks.locator("summary").click()
     assert marks.get_by_alt_text("a.png with its marks in colour").is_visible()
     ticks = marks.locator("ul input")

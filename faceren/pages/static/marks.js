@@ -21,7 +21,7 @@ function percent(share) {
 }
 
 function marksSummary(marks) {
-  if (marks.note && !marks.count) return "Marks on the print: not looked for";
+  if (!marks.count) return marks.note ? "Marks on the print: not looked for" : "No mark found on the print";
   const found = `${counted(marks.count, "mark")} on the print`;
   return `${found}, ${marks.filled ? "filled" : "nothing filled yet"} (${percent(marks.share)} of the photo)`;
 }
