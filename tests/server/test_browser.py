@@ -176,6 +176,19 @@ def test_a_page_whose_server_has_ended_says_so(serve, opened, tmp_path):
     assert "faceren does not answer" in page.locator("#work-problem").inner_text()
 
 
+def test_what_is_asked_while_the_photos_are_fetched_is_shown_too(serve, opened, tmp_path):
+    page = opened(serve(make_run(tmp_path)))
+    held = []
+    page.route("**/photos", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/photos"):
+        card(page, "one.png").get_by_label("Keep the original of a b/one.png").check()
+    page.evaluate("act(page.photos.find((photo) => photo.name.endsWith('two.png')), 'keep')")
+    page.wait_for_function("async () => !(await (await fetch('state')).json()).busy")
+    held[0].continue_()
+    said(page, "two.png: the original is back")
+    assert card(page, "two.png").get_by_label("Keep the original of a b/two.png").is_checked()
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_serious(serve, browser, tmp_path, scheme, width):
     if not Path(AXE).is_file():

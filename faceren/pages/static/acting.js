@@ -8,7 +8,7 @@ const decisions = new Map(); // nothing waits to be exported
 const work = Object.fromEntries(
   ["work", "work-text", "work-problem", "work-bar", "undo"].map((id) => [id, document.getElementById(id)]),
 );
-const known = { finished: 0, asking: false };
+const known = { finished: 0, asking: false, more: false };
 
 function counted(number, one, many = `${one}s`) {
   return `${number} ${number === 1 ? one : many}`;
@@ -78,19 +78,22 @@ function showState(state) {
   work.undo.disabled = !state.undoable || state.busy;
 }
 
+// What is asked for while the photos are fetched is seen in a later state only: look once more then.
 async function watch() {
+  known.more = true;
   if (known.asking) return;
   known.asking = true;
   try {
     for (;;) {
+      known.more = false;
       const state = await (await fetch("state")).json();
       if (state.finished !== known.finished) {
         known.finished = state.finished;
         await showPhotos();
       }
       showState(state); // last: what is said to be done can be seen
-      if (!state.busy) break;
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      if (!state.busy && !known.more) break;
+      await new Promise((resolve) => setTimeout(resolve, state.busy ? 300 : 0));
     }
   } catch {
     problem("faceren does not answer: it was ended, or its folder is gone. Start faceren open again.");
