@@ -19,11 +19,10 @@ from faceren.networks.detector import Detector, build_detector
 from faceren.networks.generator import Generator
 from faceren.networks.widening import widened
 from faceren.training.data import Images, evenly, read_images, split_validation
-from faceren.training.events import Reading
-from faceren.training.lightning import wastes_bf16
-from faceren.training.log import has_tensorboard
+from faceren.training.events import Reading, has_tensorboard
 from faceren.training.mark_validation import MarkValidator, make_mark_cases
 from faceren.training.objective import Objective, build_discriminator
+from faceren.training.processes import wastes_bf16
 from faceren.training.recipe import Recipe
 from faceren.training.state import Network, TrainingState, averaged_copy
 from faceren.training.step import Stepper, build_optimiser
