@@ -67,7 +67,7 @@ def evaluate(
 
 def show_metrics(screen: Screen) -> int:
     """List the metrics by name; return the exit status."""
-    from faceren.metrics.results import METRICS, PAIRED, PAPER_METRICS
+    from faceren.metrics.names import METRICS, PAIRED, PAPER_METRICS
     from faceren.pages.tables import arrow
 
     for name in METRICS:

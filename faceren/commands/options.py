@@ -15,7 +15,7 @@ from faceren.assets import DEFAULT_MODEL, shipped_models
 from faceren.checks import Bounds, check_fields, whole_number
 from faceren.config import Engine, Precision
 from faceren.errors import ConfigError
-from faceren.metrics.results import METRICS, Protocol
+from faceren.metrics.names import METRICS, Protocol
 from faceren.restoration.options import EVERYDAY, FACES, OUTPUT, flag_of
 
 MACHINE = "Machine"

@@ -6,7 +6,8 @@ from faceren.checks import nearest
 from faceren.errors import ConfigError, ImageError
 from faceren.files import sha256_of
 from faceren.images import read_rgb, shown, write_png
-from faceren.metrics.results import PYIQA, Evaluation, ImageScores
+from faceren.metrics.names import PYIQA
+from faceren.metrics.results import Evaluation, ImageScores
 from faceren.pages.contact_sheet import Cell, contact_sheet
 from faceren.pages.page import embedded, jpeg, write_page
 from faceren.pages.tables import arrow, figure, interval
