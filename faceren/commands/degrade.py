@@ -9,9 +9,14 @@ import faceren
 from faceren.checks import Json
 from faceren.commands.options import DegradeOptions
 from faceren.degradation import check_task
-from faceren.degradation.files import SMALLEST_SIDE, Degraded, DegradeSettings, degrade_files
+from faceren.degradation.files import (
+    SMALLEST_SIDE,
+    Degraded,
+    DegradeSettings,
+    degrade_files,
+    render,
+)
 from faceren.degradation.planning import COMMAND, library_versions, plan_draws, plan_replay
-from faceren.degradation.sheet import render
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, write_png
