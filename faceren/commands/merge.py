@@ -216,7 +216,8 @@ def _check_version(path: Path, header: Line) -> None:
 
 def _common(header: Line) -> str:
     """Return what a header says beside its part and its date, as JSON."""
-    return json.dumps({**header, "date": ""} | {"shard": None})
+    undated = {"date": ""} if "date" in header else {}
+    return json.dumps(header | undated | {"shard": None})
 
 
 def _check(parts: Sequence[_Part], command: str) -> None:
@@ -346,7 +347,8 @@ def _append(parts: Sequence[_Part], photos: dict[str, _Photo], output: Path) -> 
 def _joined_header(text: str, parts: Sequence[_Part]) -> str:
     header = json.loads(text)
     del header["shard"]
-    header["date"] = max(part.dates.get(text, "") for part in parts)
+    if "date" in header:
+        header["date"] = max(part.dates.get(text, "") for part in parts)
     return line_text(header)
 
 

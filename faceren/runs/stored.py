@@ -93,14 +93,17 @@ def no_image(inputs: Sequence[Path]) -> NothingToDoError:
     return NothingToDoError(f"no image found in {where}, by the names of the objects there")
 
 
-def check_stored(inputs: Sequence[Path], output: Path | None) -> None:
+def check_stored(inputs: Sequence[Path], output: Path | None) -> Path:
     """Refuse a run that is not as a whole in stores, or whose output lies in an input.
+
+    Returns:
+        The output.
 
     Raises:
         ConfigError: If so.
     """
     if output is None:
-        raise ConfigError("no output given: add -o with a folder in an object store")
+        raise ConfigError("expected an output folder in an object store, got none: add -o OUT")
     for path in (*inputs, output):
         if not is_stored(path):
             raise ConfigError(
@@ -115,6 +118,7 @@ def check_stored(inputs: Sequence[Path], output: Path | None) -> None:
                 f"-o {spelled(output)} and the input {spelled(path)} lie in one another; originals "
                 f"are never written to, choose another folder"
             )
+    return output
 
 
 def plan_stored(
@@ -153,9 +157,15 @@ def plan_stored(
 
 
 class Files:
-    """Reads files of disks and objects of stores alike. Threads may share it."""
+    """Reads files of disks and objects of stores alike. Threads may share it.
 
-    def __init__(self) -> None:
+    Args:
+        named: What a person has named. A manifest may name any address: stores of a kind that the
+            person has not named are not asked for anything.
+    """
+
+    def __init__(self, named: Iterable[Path]) -> None:
+        self._kinds = {path.parts[0] for path in named if is_stored(path)}
         self._folders: dict[Path, dict[Path, Stored]] = {}
         """Folders of stores that were listed, each with what is in it by its address."""
         self._storages: dict[Path, Storage] = {}
@@ -208,6 +218,8 @@ class Files:
                 raise type(error)(str(error).replace(str(here), spelled(path))) from error
 
     def _found(self, path: Path) -> Stored | None:
+        if path.parts[0] not in self._kinds:
+            return None
         folder = self._folder_of(path)
         if folder in self._folders:
             return self._folders[folder].get(path)
@@ -251,15 +263,17 @@ class Stage:
 
         Args:
             jobs: What is to be done, by addresses.
-            found: The photos, by these.
+            found: The photos, by these; a job without one is yielded as it is.
         """
         coming: deque[tuple[AnyJob, Future[None]]] = deque()
         for job in jobs:
-            source = found[job.source]
-            if source.folder not in self._storages:
-                self._storages[source.folder] = Storage(source.folder)
-            here = self._here(job)
-            coming.append((here, self._pool.submit(self._bring, source, here)))
+            here, source = self._here(job), found.get(job.source)
+            storage = None
+            if source is not None:
+                if source.folder not in self._storages:
+                    self._storages[source.folder] = Storage(source.folder)
+                storage = self._storages[source.folder]
+            coming.append((here, self._pool.submit(self._bring, storage, source, here)))
             if len(coming) > AHEAD:
                 yield _come(coming.popleft())
         while coming:
@@ -269,9 +283,10 @@ class Stage:
         place = (self._folder / "in" / job.key).with_name(job.source.name)
         return replace(job, source=place, output=self.output / job.key)
 
-    def _bring(self, found: StoredFound, here: Job) -> None:
+    def _bring(self, storage: Storage | None, found: StoredFound | None, here: Job) -> None:
         try:
-            self._storages[found.folder].fetch(found.item, here.source)
+            if storage is not None and found is not None:
+                storage.fetch(found.item, here.source)
         except FacerenError as error:  # who reads it will say that there is no such file
             self._problems[here.key] = str(error)
 

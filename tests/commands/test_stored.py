@@ -18,8 +18,6 @@ from faceren.runs.storage import Storage, Stored
 from faceren.runs.stored import plan_stored
 from tests.calls import restored
 
-fsspec = pytest.importorskip("fsspec", reason="needs fsspec (faceren[storage])")
-
 COMMAND = ("restore", "memory://archive/scans", "-o", "memory://archive/out", "--model", "compact")
 COMMAND += ("--ensemble", "off", "--no-report")
 pytestmark = pytest.mark.usefixtures("loaded_once")
@@ -39,17 +37,13 @@ def files(tmp_path_factory, astronaut):
 
 
 @pytest.fixture
-def store(files):
+def store(files, memory):
     """The same photos in a store, with what is no photo beside them; returns its file system."""
-    memory = fsspec.filesystem("memory")
-    memory.store.clear()
-    memory.pseudo_dirs[:] = [""]
     for path in files.rglob("*.*"):
         memory.pipe_file(f"/archive/scans/{path.relative_to(files).as_posix()}", path.read_bytes())
     memory.pipe_file("/archive/scans/notes.txt", b"text")
     memory.pipe_file("/archive/scans/.trash/0.png", b"hidden")
-    yield memory
-    memory.store.clear()
+    return memory
 
 
 def objects(memory, below="/archive/out"):
