@@ -5,6 +5,7 @@ its own, and the temporary one is deleted: a copy appears whole or not at all. W
 from what is there later by its version: the store's ETag, else its time, with its size.
 """
 
+import io
 import re
 import time
 import uuid
@@ -252,6 +253,46 @@ class Storage:
         target = self.place(key)
         self._fs.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
         _tried(lambda: self._fs.cp_file(start, target))
+
+
+class ObjectFile(io.RawIOBase):
+    """An object as a file of which any part can be read; read it through a buffer.
+
+    Args:
+        storage: The folder that it is in.
+        item: As it was listed.
+
+    Raises:
+        MachineError: Of its methods: if it cannot be read.
+    """
+
+    def __init__(self, storage: Storage, item: Stored) -> None:
+        super().__init__()
+        self._storage = storage
+        self._item = item
+        self._size = item.size or 0
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that any part of it can."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place; return it."""
+        self._at = max(0, (0, self._at, self._size)[whence] + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as much as there is room for; return how much that is, 0 at the end."""
+        end = min(self._at + len(buffer), self._size)
+        data = self._storage.read(self._item, self._at, end) if end > self._at else b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 def _stored(key: str, info: dict[str, Any]) -> Stored:

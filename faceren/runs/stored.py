@@ -3,24 +3,32 @@
 An object is on the disk no longer than it is worked on. Its messages name it as people do.
 """
 
+import errno
+import io
+import os
 import tempfile
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from glob import glob
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from faceren.config import FileFormat
 from faceren.errors import ConfigError, FacerenError, NothingToDoError
 from faceren.images import OF_A_RUN, Found, find_images
 from faceren.images.find import SUFFIXES
 from faceren.runs.plan import SUFFIX_OF, AnyJob, Job, without_collisions
-from faceren.runs.storage import Storage, Stored, is_stored, spelled
+from faceren.runs.storage import ObjectFile, Storage, Stored, is_stored, spelled
 
 AHEAD = 8
 """Photos that are brought to the disk before their turn."""
 THREADS = 4
+PIECE = 2**20
+"""Bytes that are asked for at a time of an object that is read through."""
 
 
 @dataclass(frozen=True)
@@ -166,9 +174,9 @@ class Files:
 
     def __init__(self, named: Iterable[Path]) -> None:
         self._kinds = {path.parts[0] for path in named if is_stored(path)}
-        self._folders: dict[Path, dict[Path, Stored]] = {}
-        """Folders of stores that were listed, each with what is in it by its address."""
-        self._storages: dict[Path, Storage] = {}
+        self._folders: dict[Path, dict[str, Stored]] = {}
+        """What is in the folders of stores that were listed, by its key."""
+        self._storages: dict[tuple[int, Path], Storage] = {}
 
     def images(self, folder: Path, exclude: Sequence[str] = ()) -> list[Found]:
         """Return the photos in a folder; see ``find_images``.
@@ -178,9 +186,15 @@ class Files:
         """
         if not is_stored(folder):
             return list(find_images([folder], exclude))
-        listing = self._storage(folder).listing()
-        self._folders[folder] = {folder / key: item for key, item in listing.items()}
-        return [*_photos(listing, folder, exclude, all_of_them=False)]
+        return [*_photos(self._listing(folder), folder, exclude, all_of_them=False)]
+
+    def is_folder(self, path: Path) -> bool:
+        """Say whether there is such a folder; in a store: whether anything is in it.
+
+        Raises:
+            MachineError: If it is in a store and cannot be listed.
+        """
+        return bool(self._listing(path)) if is_stored(path) else path.is_dir()
 
     def is_file(self, path: Path) -> bool:
         """Say whether there is such a file or object, as far as it may be seen.
@@ -217,12 +231,70 @@ class Files:
             except FacerenError as error:
                 raise type(error)(str(error).replace(str(here), spelled(path))) from error
 
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[BinaryIO]:
+        """Open a file of a disk, or an object: what is asked for is read, in pieces of 1 MiB.
+
+        Raises:
+            OSError: If it cannot be opened.
+            MachineError: While reading: if a store does not give it.
+        """
+        if not is_stored(path):
+            with path.open("rb") as file:
+                yield file
+            return
+        item = self._found(path)
+        if item is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object, or none that may be read")
+        with io.BufferedReader(
+            ObjectFile(self._storage(self._folder_of(path)), item), PIECE
+        ) as file:
+            yield file
+
+    def read(self, path: Path, start: int, end: int) -> bytes:
+        """Return some bytes of a file or an object, fewer where it ends before.
+
+        Raises:
+            OSError: If a file cannot be read, or there is no such object.
+            MachineError: If a store does not give it.
+        """
+        if not is_stored(path):
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read(end - start)
+        item = self._found(path)
+        if item is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object, or none that may be read")
+        return self._storage(self._folder_of(path)).read(item, start, end)
+
+    def matching(self, pattern: Path) -> list[Path]:
+        """Return the files or objects that a path with ``*`` and ``?`` in it names, sorted.
+
+        Raises:
+            MachineError: If a store cannot be listed.
+        """
+        if not is_stored(pattern):
+            return [Path(p) for p in sorted(glob(str(pattern)))]  # noqa: PTH207 (folders, too)
+        number = next((n for n, part in enumerate(pattern.parts) if set("*?[") & set(part)), None)
+        if number is None:
+            return [pattern] if self.is_file(pattern) else []
+        folder, wanted = Path(*pattern.parts[:number]), pattern.parts[number:]
+        found = [folder / key for key in self._listing(folder)]
+        found = [path for path in found if len(path.parts) == len(pattern.parts)]
+        matching = [p for p in found if all(map(fnmatchcase, p.parts[number:], wanted))]
+        return sorted(matching, key=str)
+
+    def _listing(self, folder: Path) -> dict[str, Stored]:
+        if folder not in self._folders and folder.parts[0] in self._kinds:
+            self._folders[folder] = self._storage(folder).listing()
+        return self._folders.get(folder, {})
+
     def _found(self, path: Path) -> Stored | None:
         if path.parts[0] not in self._kinds:
             return None
         folder = self._folder_of(path)
         if folder in self._folders:
-            return self._folders[folder].get(path)
+            return self._folders[folder].get(path.relative_to(folder).as_posix())
         return self._storage(folder).look(path.name)
 
     def _folder_of(self, path: Path) -> Path:
@@ -230,9 +302,10 @@ class Files:
         return next((place for place in path.parents if place in self._folders), path.parent)
 
     def _storage(self, folder: Path) -> Storage:
-        if folder not in self._storages:
-            self._storages[folder] = Storage(folder)
-        return self._storages[folder]
+        known = os.getpid(), folder  # a process that was forked needs connections of its own
+        if known not in self._storages:
+            self._storages[known] = Storage(folder)
+        return self._storages[known]
 
 
 class Stage:
