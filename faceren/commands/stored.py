@@ -6,6 +6,7 @@ does, as the store lists it.
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -31,8 +32,8 @@ from faceren.runs.folder import (
     check_head,
 )
 from faceren.runs.lists import given_faces, given_marks, read_boxes, read_marks
-from faceren.runs.manifest import MANIFEST_NAME, Line
-from faceren.runs.segments import StoredFolder, join, segments_in
+from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest
+from faceren.runs.segments import StoredFolder, forget_segments, join, segments_in, settled
 from faceren.runs.shards import RECORD_SUFFIX, SHARDS_DIR, parse_shard, part_of
 from faceren.runs.storage import UPLOADS_DIR, Storage, Stored
 from faceren.runs.stored import Stage, StoredJob, check_stored, plan_stored
@@ -207,25 +208,25 @@ def check_stored_page(storage: Storage, there: Mapping[str, Stored]) -> None:
 
 
 @contextmanager
-def copied_record(storage: Storage, folder: Path) -> Iterator[dict[str, Stored]]:
-    """Have the record of a folder in a store on the disk; yield the objects of that folder.
+def copied_record(storage: Storage, there: Mapping[str, Stored], folder: Path) -> Iterator[None]:
+    """Have the record of a folder in a store on the disk.
 
     Errors of the block name the folder in the store.
 
     Args:
         storage: The folder.
+        there: Its objects.
         folder: Where the record is copied to.
 
     Raises:
         MachineError: If the store cannot be read.
     """
-    there = storage.listing()
     for shard, keys in segments_in(there).items():
         join(storage, (there[key] for key in keys), shard.place(folder, RECORD_SUFFIX))
     if MANIFEST_NAME in there:
         join(storage, [there[MANIFEST_NAME]], folder / MANIFEST_NAME)
     try:
-        yield there
+        yield
     except ConfigError as error:
         raise ConfigError(str(error).replace(str(folder), storage.url)) from error
 
@@ -244,11 +245,24 @@ def merge_stored(output: Path, command: str) -> Merged:
         MachineError: If the store cannot be read or written.
     """
     target = Storage(output)
+    there, joined = settled(target)
+    if joined and not segments_in(there):  # it was interrupted when all but that was done
+        return _merged_before(target, there, joined)
     with tempfile.TemporaryDirectory(prefix="faceren-") as name:
         folder = Path(name)
-        with copied_record(target, folder) as there:
+        with copied_record(target, there, folder):
             merged = merge([folder], command=command)
         target.put(folder / MANIFEST_NAME, MANIFEST_NAME)
-    target.remove([key for key in there if key.startswith((f"{SHARDS_DIR}/", f"{UPLOADS_DIR}/"))])
+    ours = (f"{SHARDS_DIR}/", f"{UPLOADS_DIR}/")
+    forget_segments(target, [key for key in there if key.startswith(ours)])
     problems = tuple(text.replace(str(folder), target.url) for text in merged.problems)
     return replace(merged, output=output, problems=problems)
+
+
+def _merged_before(target: Storage, there: Mapping[str, Stored], joined: Sequence[str]) -> Merged:
+    with tempfile.TemporaryDirectory(prefix="faceren-") as name:
+        path = Path(name) / MANIFEST_NAME
+        join(target, [there[MANIFEST_NAME]] if MANIFEST_NAME in there else [], path)
+        items = read_manifest(path).items
+    statuses = Counter(str(line.get("status")) for line in items.values())
+    return Merged(Path(target.url), len(segments_in(joined)), statuses, ())

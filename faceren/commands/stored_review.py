@@ -23,6 +23,7 @@ from faceren.pages.pictures import Pictures
 from faceren.pages.review import Review, place_of, write_parts
 from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
 from faceren.runs.manifest import Manifest, read_run
+from faceren.runs.segments import settled
 from faceren.runs.storage import Storage, Stored, spelled
 from faceren.runs.stored import AHEAD, THREADS
 
@@ -46,7 +47,8 @@ def review_stored(output: Path, *, check: Check = "bytes", max_pixels: int | Non
     target = Storage(output)
     with tempfile.TemporaryDirectory(prefix="faceren-") as name:
         folder = Path(name) / output  # so that links lead from here as they do there
-        with copied_record(target, folder) as there:
+        there, _ = settled(target)
+        with copied_record(target, there, folder):
             check_stored_page(target, there)
             manifest = read_run(folder, "restore")
         shown_before = [Path(key).name for key in there if Path(key).parent == Path(PICTURES_DIR)]

@@ -43,6 +43,35 @@ NAME = re.compile(
 )
 
 
+MERGED_NAME = f"{SHARDS_DIR}/merged"
+"""Lists the objects that a merge has joined, until all of them are deleted."""
+
+
+def settled(storage: Storage) -> tuple[dict[str, Stored], list[str]]:
+    """Return the objects of a folder, and what an interrupted merge had not deleted but has now.
+
+    Raises:
+        MachineError: If the folder cannot be read, or those cannot be deleted.
+    """
+    there = storage.listing()
+    joined = _names_in(storage, there, MERGED_NAME)
+    if MERGED_NAME in there:
+        storage.remove([key for key in joined if key in there])
+        storage.remove([MERGED_NAME])
+    left = {key: item for key, item in there.items() if key not in {*joined, MERGED_NAME}}
+    return left, joined
+
+
+def forget_segments(storage: Storage, keys: Collection[str]) -> None:
+    """Delete what a merge has joined; if that is interrupted, ``settled`` goes on with it.
+
+    Raises:
+        MachineError: If it cannot be deleted.
+    """
+    storage.write(json.dumps(sorted(keys)).encode(), MERGED_NAME)
+    storage.remove([*keys, MERGED_NAME])
+
+
 def segments_in(keys: Collection[str]) -> dict[Shard, list[str]]:
     """Return the objects that hold the record of each part, in the order of their lines.
 
@@ -104,7 +133,7 @@ class StoredFolder:
             MachineError: If it cannot be read.
         """
         storage, own = Storage(output), shard or Shard(0, 1)
-        there = storage.listing()
+        there, _ = settled(storage)
         segments = segments_in(there)
         if others := [other for other in segments if other.count != own.count]:
             raise ConfigError(
@@ -120,7 +149,8 @@ class StoredFolder:
             raise ConfigError(
                 f"-o {storage.url} holds the manifest of {found!r}; choose another folder"
             )
-        return cls(storage, there, own, recorded, _planned(storage, there, own))
+        planned = frozenset(_names_in(storage, there, planned_name(own)))
+        return cls(storage, there, own, recorded, planned)
 
     def check_replaced(self, jobs: Sequence[Job]) -> None:
         """Raise ConfigError if an output is there already that no run has recorded."""
@@ -176,14 +206,13 @@ class StoredFolder:
         return bool(segments_in(self.there))
 
 
-def _planned(storage: Storage, there: Mapping[str, Stored], shard: Shard) -> frozenset[str]:
-    key = planned_name(shard)
+def _names_in(storage: Storage, there: Mapping[str, Stored], key: str) -> list[str]:
+    """Return the names that an object lists; none if it is not there, or no list."""
     try:
-        keys = json.loads(storage.read(there[key])) if key in there else []
+        names = json.loads(storage.read(there[key])) if key in there else []
     except (ValueError, RecursionError):
-        keys = []
-    keys = keys if isinstance(keys, list) else []
-    return frozenset(key for key in keys if isinstance(key, str))
+        names = []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 class SegmentWriter:

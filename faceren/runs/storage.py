@@ -147,15 +147,19 @@ class Storage:
         Raises:
             FacerenError: If it cannot be read, or was replaced since it was listed.
         """
-        with _telling(f"{self.url}/{item.key}: cannot be read", FacerenError):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _tried(lambda: self._got(item, target))
-        now = self.look(item.key)
-        if now is None or now.version != item.version:
-            target.unlink()
-            raise FacerenError(
-                f"{self.url}/{item.key}: was replaced during the run; run again for its new bytes"
-            )
+        try:
+            with _telling(f"{self.url}/{item.key}: cannot be read", FacerenError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _tried(lambda: self._got(item, target))
+            now = self.look(item.key)
+            if now is None or now.version != item.version:
+                raise FacerenError(
+                    f"{self.url}/{item.key}: was replaced during the run; run again for its new "
+                    f"bytes"
+                )
+        except FacerenError:  # half of a photo would pass for one that is damaged
+            target.unlink(missing_ok=True)
+            raise
 
     def _got(self, item: Stored, target: Path) -> None:
         self._fs.get_file(self.place(item.key), str(target))
@@ -197,10 +201,15 @@ class Storage:
             whole(temporary)
 
         with _telling(f"{self.url}/{key}: cannot be written"):
-            _tried(written)
-            self._copied(temporary, key)
-            info = _tried(lambda: whole(self.place(key)))
-            _tried(lambda: self._removed(temporary))
+            try:
+                _tried(written)
+                self._copied(temporary, key)
+                info = _tried(lambda: whole(self.place(key)))
+                _tried(lambda: self._removed(temporary))
+            except Exception:
+                with suppress(Exception):  # what stays does no harm
+                    self._removed(temporary)
+                raise
         return _version(info)
 
     def read(self, item: Stored, start: int = 0, end: int | None = None) -> bytes:

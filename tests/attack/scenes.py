@@ -137,7 +137,7 @@ def results(root: Path, scene: Scene) -> dict[str, str]:
     return {
         name: "" if _timed(name) else digest
         for name, digest in found.items()
-        if name != KEPT_FOR_LOCKS and not name.startswith("tensorboard/")
+        if name != KEPT_FOR_LOCKS and not name.startswith(("tensorboard/", ".shards-merged/"))
     }
 
 

@@ -31,11 +31,10 @@ def problems(store, run, scene, monkeypatch, every):
     calls, expected = faulty.calls, content(store)
     assert calls["find"]
     faults = list(faults_of(calls, every))
-    found = {
-        str(fault): wrong
-        for fault in faults
-        if (wrong := list(trial(store, faulty, scene, run, expected, fault)))
-    }
+    found = {}
+    for fault in faults:
+        if wrong := list(trial(store, faulty, scene, run, expected, fault)):
+            found[str(fault)] = wrong
     return len(faults), found
 
 
