@@ -7,8 +7,7 @@ from pathlib import Path
 from faceren.assets import model_path
 from faceren.bench.output.figures import figures, patch_sheet
 from faceren.bench.output.page import can_plot, write_benchmark_page
-from faceren.bench.output.report import Report
-from faceren.bench.output.text import markdown, quality_csv
+from faceren.bench.output.report import Report, markdown, quality_csv
 from faceren.bench.quality.ablation import ablation_suite
 from faceren.bench.quality.crops import PatchRow, crops_suite
 from faceren.bench.quality.repair import repair_suite

@@ -14,11 +14,9 @@ from faceren.checks import did_you_mean
 from faceren.cli.benchmark import benchmark
 from faceren.cli.degrade import degrade
 from faceren.cli.evaluate import evaluate
-from faceren.cli.export import export
-from faceren.cli.help import WIDEST, Command
-from faceren.cli.models import models
+from faceren.cli.models import export, models
 from faceren.cli.open import open_page
-from faceren.cli.parameters import PREFIX, RENAMED, with_options
+from faceren.cli.parameters import PREFIX, RENAMED, WIDEST, Command, with_options
 from faceren.cli.restore import restore
 from faceren.cli.screen import Screen, end_log
 from faceren.cli.train import train

@@ -38,7 +38,7 @@ def show_benchmark(request: Request, screen: Screen) -> "Report":
     from faceren.bench.output.report import Report, read_report
     from faceren.bench.quality.quoted import Quoted
     from faceren.bench.quality.suite import Quality
-    from faceren.bench.speed.machine import machine
+    from faceren.bench.speed.suite import machine
     from faceren.commands.evaluate import Scored
 
     if request.compare is not None:

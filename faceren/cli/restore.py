@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Context, Exit, Option
 
 from faceren.cli.open import show_open
-from faceren.cli.parameters import Output, given_by
+from faceren.cli.parameters import SETTINGS_NAME, Output, given_by, settings_for
 from faceren.cli.screen import Screen, ScreenOptions, counted
-from faceren.cli.settings import SETTINGS_NAME, settings_for
 from faceren.cli.undo import reviewed, show_merge, show_page, show_revert, show_verification
 from faceren.commands.options import MACHINE, PIPE, FolderOptions, PageOptions, RunOptions
 from faceren.errors import ConfigError, MachineError

@@ -65,7 +65,7 @@ def show_merge(
 
 def show_verification(output: Path, screen: Screen) -> int:
     """Say what of a run is not as it was recorded; return the exit status."""
-    from faceren.commands.verify import verify
+    from faceren.commands.review import verify
 
     found = verify(output)
     for problem in found.problems:

@@ -15,10 +15,10 @@ from faceren.degradation.files import (
     DegradeJob,
     DegradeSettings,
     degrade_files,
+    render,
     skipped_by,
 )
 from faceren.degradation.planning import COMMAND, library_versions, plan_draws, plan_replay
-from faceren.degradation.sheet import render
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, Found, find_images, read_rgb, write_png

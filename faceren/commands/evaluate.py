@@ -21,12 +21,7 @@ from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, shown
 from faceren.inference import pick_device
 from faceren.metrics.inception import FeatureStatistics, load_statistics, save_statistics
-from faceren.metrics.names import (
-    PAIRED,
-    PAPER_METRICS,
-    SETS,
-    parse_metrics,
-)
+from faceren.metrics.names import PAIRED, PAPER_METRICS, SETS, parse_metrics
 from faceren.metrics.pairing import Pairing, is_recorded, pair_up
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult
 from faceren.metrics.scoring import Scorer

@@ -12,13 +12,11 @@ from faceren.assets import recipe_path
 from faceren.files import atomic_write
 from faceren.pages.curves import can_draw, draw_curves
 from faceren.runs.folder import locked
-from faceren.training.events import Event, Started, Validated
+from faceren.training.events import LOG_NAME, Event, Started, Validated, read_log
 from faceren.training.folder import DIGITS, RunFolder, inputs_of
-from faceren.training.lightning import build_fabric, use_bf16
-from faceren.training.log import LOG_NAME, read_log
 from faceren.training.loop import Loop, stop_on_signals
 from faceren.training.mark_validation import MarkValidator
-from faceren.training.processes import Processes, joined
+from faceren.training.processes import Processes, build_fabric, joined, use_bf16
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import load_recipe, recipe_sha256
 from faceren.training.samples import SampleSet

@@ -1,4 +1,17 @@
-"""Draw what to do to an image: from a task, a seed and a size, and from nothing else."""
+"""Draw what to do to an image, from a task, a seed and a size alone: also what training draws.
+
+Training draws from everything from almost clean to the paper's ``full``. Real photographs are
+mostly damaged far less than ``full``; a network that sees only that invents where it should copy.
+And most of their faces are small: what has happened to them happened to the small picture. So two
+pairs in five are small faces, and one in three is mild to moderate, or an old photograph. The
+paper's other tasks are there because each shows one kind of damage bare: strong noise that no blur
+has softened since, or a face of sixteen pixels.
+
+Small faces, of a few dozen pixels before somebody enlarged them: blur happens in front of the film,
+so it comes first; grain, noise and JPEG act on the small picture, and the enlarging makes them
+coarse. Ranges follow blind restorers of faces (GFPGAN, arXiv:2101.04061, section 4.1), widened
+downwards because most real faces are damaged less.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,14 +19,201 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceren.checks import nearest
-from faceren.degradation import mixture, paper
-from faceren.degradation.degradation import Degradation
+from faceren.degradation import ageing, paper, presets
+from faceren.degradation.ageing import Operations
+from faceren.degradation.blur import GaussianBlur, MotionBlur, whole_kernel
+from faceren.degradation.degradation import AtScale, Degradation, Operation, PlainOperation
+from faceren.degradation.noise import GaussianNoise, Grain, LaplacianNoise
 from faceren.degradation.paper import COMPAT
 from faceren.degradation.presets import PRESETS, draw_historic
+from faceren.degradation.resampling import Filter, Jpeg, Sharpen, Shrink
 from faceren.degradation.sampler import Sampler
-from faceren.degradation.small import draw_small
+from faceren.degradation.tone import Curve, Toning
 from faceren.degradation.worn import draw_worn
 from faceren.errors import ConfigError
+
+OCTAVES = (
+    *[(1.2, 2.0)] * 2,
+    *[(2.0, 4.0)] * 3,
+    *[(4.0, 8.0)] * 2,
+    (8.0, 12.0),
+)
+"""Ranges of the shrinking, equally likely: nearly even in the logarithm up to 8, beyond it rare,
+because of a face of 256 pixels less than 32 would be left."""
+LEAST_LEFT = 16
+"""Pixels of the shorter side that the shrinking leaves at least."""
+
+
+def draw_small(sampler: Sampler, size: int) -> list[Operation]:
+    """Return the damage of a small face: blur, AtScale with noise and JPEG, at times a second JPEG.
+
+    Args:
+        sampler: Draws the parameters.
+        size: Shorter side of the image, pixels; lengths before the shrinking scale with it.
+    """
+    unit = size / 256
+    operations: list[Operation] = []
+    if sampler.chance(0.8):
+        widest = 6.0 if sampler.chance(0.25) else 3.0
+        sigma = sampler.length(0.2, widest, unit)
+        if sampler.chance(0.7):
+            operations.append(GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma)))
+        else:  # a line of 2.6 sigma looks as soft as the bell, in its own direction
+            side = max(3, round(2.6 * sigma)) | 1
+            angle, direction = sampler.uniform(0, 360), sampler.uniform(-1, 1)
+            operations.append(MotionBlur(kernel=side, angle=angle, direction=direction))
+    factor = min(sampler.uniform(*sampler.choice(OCTAVES)), max(size / LEAST_LEFT, 1.2))
+    down: list[Filter] = ["area", "area", "cubic", "linear", "antialiased"]
+    up: list[Filter] = ["cubic", "linear", "lanczos"]
+    operations.append(
+        AtScale(
+            scale=round(1 / factor, 6),
+            down=sampler.choice(down),
+            up=sampler.choice(up),
+            steps=tuple(_in_the_small_picture(sampler)),
+        )
+    )
+    if sampler.chance(0.25):  # scanned, enlarged and saved once more
+        operations.append(Jpeg(quality=sampler.integer(60, 95)))
+    return operations
+
+
+def _in_the_small_picture(sampler: Sampler) -> list[PlainOperation]:
+    steps: list[PlainOperation] = []
+    if sampler.chance(0.8):
+        strength = sampler.uniform(0, 16)
+        if sampler.chance(0.7):
+            gray = sampler.chance(0.5)
+            steps.append(GaussianNoise(sigma=strength, seed=sampler.seed(), gray=gray))
+        else:
+            steps.append(Grain(strength=strength, size=sampler.uniform(0, 1), seed=sampler.seed()))
+    if sampler.chance(0.75):
+        steps.append(Jpeg(quality=sampler.integer(35, 95)))
+    return steps
+
+
+SHARE_SMALL = 0.4
+"""Share of pairs that are small faces, the largest: of 90 faces in real photographs 85 had under
+256 pixels."""
+SHARE_FULL = 0.2
+"""Share of pairs with the paper's ``full`` damage. It is what figures are compared on, so it is not
+rare; but hardly a real photograph is hurt so, so small faces come twice as often."""
+SHARE_SINGLE = 0.08
+"""Share of pairs with one of the paper's other tasks: each is seen bare in one or two pairs of a
+hundred, which is enough, as its kind of damage is in most of the other pairs, too."""
+SINGLE = (paper.sr4x, paper.hallucination, paper.denoise, paper.denoise, paper.deblur, paper.jpeg)
+"""These tasks; noise twice, because it comes in three kinds."""
+SHARE_HISTORIC = 0.08
+"""Share of pairs that are an old photograph with all that belongs to one. There are eight kinds, so
+each comes once in a hundred pairs; their tones come in the other pairs, too."""
+SHARE_COLOUR = 0.42
+"""Share of the other pairs that keep their colours: old photographs are mostly gray or toned, but
+the network has to know colour under damage nearly as well."""
+TONES = (
+    presets.albumen,
+    presets.sepia,
+    presets.cyanotype,
+    presets.gelatin,
+    presets.daguerreotype,
+)
+"""Processes whose tone a pair may have without the damage that goes with it."""
+EMULSIONS = (presets.panchromatic, presets.panchromatic, presets.orthochromatic)
+"""What turns the others gray: mostly film as it has been since the 1930s."""
+
+
+def draw_mixture(
+    sampler: Sampler, unit: float, compat: Collection[str]
+) -> tuple[Operations, Operations]:
+    """Return the tone and the damage of one training pair; ``unit`` is the size over 512."""
+    kind = sampler.uniform(0, 1)
+    if kind < SHARE_HISTORIC:
+        return draw_historic(sampler, unit)
+    tone = _tone(sampler, unit)
+    kind -= SHARE_HISTORIC
+    if kind < SHARE_SMALL:
+        return tone, [*_wear(sampler, unit), *draw_small(sampler, round(unit * 512))]
+    kind -= SHARE_SMALL
+    if kind < SHARE_FULL:
+        return tone, paper.full(sampler, compat)
+    if kind < SHARE_FULL + SHARE_SINGLE:
+        return tone, [sampler.choice(SINGLE)(sampler, compat)]
+    return tone, _moderate(sampler, unit, gray=bool(tone))
+
+
+def _tone(sampler: Sampler, unit: float) -> Operations:
+    """Return nothing (colour), or a gray, sometimes steeper, flatter or toned photograph."""
+    if sampler.chance(SHARE_COLOUR):
+        return []
+    if sampler.chance(0.25):
+        return sampler.choice(TONES)(sampler, unit)
+    tone: Operations = [sampler.choice(EMULSIONS)(sampler)]
+    if sampler.chance(0.75):
+        black, white = (0.0, 255.0)
+        if sampler.chance(0.6):
+            black, white = sampler.uniform(0, 60), sampler.uniform(190, 255)
+        tone.append(Curve(gamma=sampler.uniform(0.7, 1.4), black=black, white=white))
+    if sampler.chance(0.1):
+        # any colour at all, so that no hue is a sign of anything
+        shadow = sampler.uniform(0, 60), sampler.uniform(0, 60), sampler.uniform(0, 60)
+        light = sampler.uniform(190, 255), sampler.uniform(190, 255), sampler.uniform(190, 255)
+        red, green, blue = (round((a + b) / 2, 6) for a, b in zip(shadow, light, strict=True))
+        tone.append(Toning(shadow=shadow, middle=(red, green, blue), highlight=light))
+    return tone
+
+
+def _moderate(sampler: Sampler, unit: float, *, gray: bool) -> Operations:
+    """Return wear, then some of blur, shrinking, noise, JPEG and sharpening in random order.
+
+    One number, how hard, sets the upper ends of all ranges, so that light damage of every kind
+    comes together and almost clean images occur. Each kind is left out in a quarter of the pairs,
+    so that none is a sign of another. The hardest reaches into the ranges of ``full``.
+    """
+    hard = sampler.uniform(0, 1) ** 1.3  # the power makes light damage the more frequent
+    steps: list[Operation] = []
+    if sampler.chance(0.75):
+        widest = 0.5 + 3 * hard
+        if sampler.chance(0.6):
+            sigma = sampler.uniform(0.3, widest)
+            steps.append(GaussianBlur(sigma=sigma, kernel=whole_kernel(sigma)))
+        else:
+            side = sampler.integer(3, max(4, int(2.6 * widest))) | 1
+            angle, direction = sampler.uniform(0, 360), sampler.uniform(-1, 1)
+            steps.append(MotionBlur(kernel=side, angle=angle, direction=direction))
+    if sampler.chance(0.75):
+        filters: list[Filter] = ["area", "cubic", "linear"]
+        scale = round(1 / sampler.uniform(1, 1 + 4 * hard), 6)
+        down, up = sampler.choice(filters), sampler.choice(filters[1:])
+        steps.append(Shrink(scale=scale, down=down, up=up))
+    if sampler.chance(0.75):
+        sigma, one = sampler.uniform(0, 3 + 27 * hard), gray or sampler.chance(0.4)
+        kind = sampler.integer(0, 3)
+        if kind == 0:
+            steps.append(GaussianNoise(sigma=sigma, seed=sampler.seed(), gray=one))
+        elif kind == 1:
+            mean = round(sigma * 0.7, 6)
+            steps.append(LaplacianNoise(scale=mean, seed=sampler.seed(), gray=one))
+        else:
+            size = sampler.uniform(0, 1.2)
+            steps.append(Grain(strength=sigma, size=size, seed=sampler.seed()))
+    if sampler.chance(0.7):
+        steps.append(Jpeg(quality=sampler.integer(int(85 - 65 * hard), 95)))
+    if sampler.chance(0.15):
+        steps.append(Sharpen(sigma=sampler.uniform(0.5, 1.5), amount=sampler.uniform(0.1, 1.0)))
+    return [*_wear(sampler, unit), *sampler.shuffled(steps)]
+
+
+def _wear(sampler: Sampler, unit: float) -> Operations:
+    """Return nothing in about two of three pairs, else a little of what hands do to a print."""
+    wear: Operations = []
+    if sampler.chance(0.18):
+        level = sampler.choice([sampler.uniform(200, 255), sampler.uniform(0, 60)])
+        wear += ageing.scratches(sampler, unit, most=5, colour=(level, level, level))
+    if sampler.chance(0.18):
+        wear += ageing.dust(sampler, unit, most=50)
+    if sampler.chance(0.04):
+        wear += ageing.crease(sampler, unit, ageing.WHITE)
+    return wear
+
 
 PAPER_TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full")
 """The six of the paper."""
@@ -74,7 +274,7 @@ def draw_pair(
         raise ConfigError(f"size: expected at least 1 pixel, got {size}")
     sampler, unit = Sampler(seed), size / NATIVE_SIZE
     if task == "mixed":
-        tone, damage = mixture.draw_mixture(sampler, unit, compat)
+        tone, damage = draw_mixture(sampler, unit, compat)
     elif task == "historic" or task in PRESETS:
         tone, damage = draw_historic(sampler, unit, task if task in PRESETS else "")
     elif task == "full":

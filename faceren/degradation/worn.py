@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Rgb8
 from faceren.config import Mark
-from faceren.degradation import ageing, processes
+from faceren.degradation import ageing, presets
 from faceren.degradation.ageing import BLACK, WHITE, Operations
 from faceren.degradation.degradation import Degradation, Operation
 from faceren.degradation.pixels import Colour
@@ -270,8 +270,8 @@ def _tone(sampler: Sampler, unit: float) -> Operations:
     if kind == 0:
         return []
     if kind < 3:
-        return [processes.panchromatic(sampler)]
-    tones = (processes.albumen, processes.sepia, processes.gelatin)
+        return [presets.panchromatic(sampler)]
+    tones = (presets.albumen, presets.sepia, presets.gelatin)
     return sampler.choice(tones)(sampler, unit)
 
 

@@ -25,12 +25,11 @@ from faceren.faces.closer import (
     Glance,
     best_turn,
     likely_turns,
+    likeness,
     rivals_of,
     upright_look,
 )
-from faceren.faces.face import Face, Search
-from faceren.faces.geometry import is_human, quarter, tilt
-from faceren.faces.likeness import likeness
+from faceren.faces.face import Face, Search, is_human, quarter, tilt
 from faceren.faces.prints import SEEN, prints_on
 from faceren.faces.pyramid import always_seen, search_coarsest, search_levels
 

@@ -8,8 +8,7 @@ import numpy as np
 from faceren.arrays import Rgb8
 from faceren.errors import FaceError
 from faceren.faces.closer import LEANING, best_turn
-from faceren.faces.face import Face, Search
-from faceren.faces.geometry import is_human, tilt
+from faceren.faces.face import Face, Search, is_human, tilt
 
 Box = tuple[float, float, float, float]
 

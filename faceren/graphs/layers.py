@@ -5,7 +5,7 @@ follow one another, and computes a sum inside the convolution before it; other o
 copy before and after. So whatever can be said as a convolution is one here, and ``at`` says which
 maps have one shape, without which products and sums are not taken for such.
 
-Shape letters: N batch, C channels, H and W pixels of a map.
+Shape letters: N batch, C channels (in), O channels out, k kernel side, H and W pixels of a map.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +14,26 @@ import numpy as np
 
 from faceren.config import GeneratorConfig
 from faceren.graphs.graph import Graph, Weight
-from faceren.graphs.spectral import folded, is_spectral
 from faceren.weights import Stored
+
+
+def folded(kernel: Stored, left: Stored, right: Stored) -> Stored:
+    """Return a kernel (O, C, k, k) divided by its largest singular value.
+
+    Args:
+        kernel: As trained.
+        left: (O,), its singular vector.
+        right: (C k k,), the other one.
+    """
+    wide, (u, v) = kernel.astype(np.float32), (x.astype(np.float32) for x in (left, right))
+    with np.errstate(all="ignore"):  # what is not finite is seen in what the network makes of it
+        return np.asarray(wide / (u @ wide.reshape(len(wide), -1) @ v), np.float32)
+
+
+def is_spectral(name: str) -> bool:
+    """Say whether a convolution is one of those that training normalises spectrally."""
+    return name.rpartition(".")[2] in ("conv_0", "conv_1", "conv_s")
+
 
 FACES, RESTORED = "faces", "restored"
 SIDES = ("n", 3, "height", "width")

@@ -1,15 +1,13 @@
 """Photos in files: find, read, write, with everything a file says about its picture."""
 
 from faceren.images.checks import DEFAULT_MAX_PIXELS, shown
-from faceren.images.enlarge import enlarged
 from faceren.images.find import OF_A_RUN, Found, count_files, find_images, find_others, same_name
 from faceren.images.headers import decoded_bytes
 from faceren.images.metadata.xmp import Restoration
 from faceren.images.orientation import Box
-from faceren.images.photo import Photo, read_photo, read_rgb
-from faceren.images.targets import check_target
+from faceren.images.photo import Photo, enlarged, read_photo, read_rgb
 from faceren.images.tensors import to_tensor, to_uint8
-from faceren.images.write import copy_photo, keep_times, write_photo, write_png
+from faceren.images.write import check_target, copy_photo, keep_times, write_photo, write_png
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from faceren.errors import ImageError, MachineError
-from faceren.images import profiles
+from faceren.images import colour
 from faceren.images.checks import (
     DAMAGE,
     check_ratio,
@@ -149,17 +149,17 @@ def png_profile(data: bytes, *, gray: bool) -> bytes:
     """
     chunks = dict(part for part in png.png_chunks(data) if part[0] in png.COLOUR_CHUNKS)
     if len(code := chunks.get(b"cICP", b"")) == 4:
-        return profiles.coded_profile(code[0], code[1], gray=gray)
+        return colour.coded_profile(code[0], code[1], gray=gray)
     if b"sRGB" in chunks or len(chunks.get(b"gAMA", b"")) != 4:
         return b""
     gamma = int.from_bytes(chunks[b"gAMA"], "big")
     if gamma == 0:
         return b""
-    places: profiles.Chromaticities | None = None
+    places: colour.Chromaticities | None = None
     if len(ends := chunks.get(b"cHRM", b"")) == 32:
         wx, wy, rx, ry, gx, gy, bx, by = (n / 100_000 for n in struct.unpack(">8I", ends))
         places = (rx, ry, gx, gy, bx, by, wx, wy)
-    return profiles.gamma_profile(100_000 / gamma, places, gray=gray)
+    return colour.gamma_profile(100_000 / gamma, places, gray=gray)
 
 
 def bmp_profile(data: bytes) -> bytes:
@@ -176,7 +176,7 @@ def bmp_profile(data: bytes) -> bytes:
     xy = [ends[3 * n + k] / sums[n] for n in range(3) for k in range(2)]
     rx, ry, gx, gy, bx, by = xy
     places = (rx, ry, gx, gy, bx, by, white[0] / sum(white), white[1] / sum(white))
-    return profiles.gamma_profile(gamma, places)
+    return colour.gamma_profile(gamma, places)
 
 
 def _plain_mode(image: Image.Image) -> str:
@@ -230,7 +230,7 @@ def items_profile(whole: bmff.Container, *, gray: bool) -> bytes:
     if coded is None or len(coded) < 8:
         return b""
     primaries, transfer = struct.unpack_from(">HH", coded, 4)
-    return profiles.coded_profile(primaries, transfer, gray=gray)
+    return colour.coded_profile(primaries, transfer, gray=gray)
 
 
 def _heif_library() -> Any:

@@ -14,9 +14,9 @@ from faceren.images.containers import bmff
 from faceren.images.containers.bmff import Container, Item
 from faceren.images.containers.jpeg import EXIF
 from faceren.images.encode import coded_avif, coded_heif, fitted
-from faceren.images.metadata import resolution
+from faceren.images.metadata import derived
+from faceren.images.metadata.derived import exif_renewed
 from faceren.images.metadata.fields import items_beside
-from faceren.images.metadata.thumbnails import exif_renewed
 from faceren.images.page import Page
 
 UNSPECIFIED = (2, 2, 6)
@@ -122,7 +122,7 @@ def _enlarged(
     if exif is None or len(exif.content) < 4:
         return whole
     start = 4 + int.from_bytes(exif.content[:4], "big")
-    grown = resolution.exif_enlarged(exif.content[start:], scale)
+    grown = derived.exif_enlarged(exif.content[start:], scale)
     item = replace(exif, content=exif.content[:start] + grown, inside=None)
     return replace(whole, items=whole.items | {exif.number: item})
 

@@ -1,15 +1,16 @@
-"""A photograph as a document: its rasters, each as stored, and the file it came from."""
+"""A photograph as a document: its rasters, each as stored, and its file; and the whole enlarged."""
 
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from faceren.arrays import Rgb, Rgb8
 from faceren.errors import ImageError
-from faceren.images.checks import DEFAULT_MAX_PIXELS, check_file, shown, unreadable
+from faceren.images.checks import DEFAULT_MAX_PIXELS, check_file, check_size, shown, unreadable
 from faceren.images.decode import decode
 from faceren.images.orientation import Box
 from faceren.images.page import Page
@@ -108,3 +109,34 @@ def read_rgb(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Rgb8:
         MachineError: As ``read_photo``.
     """
     return np.array(read_photo(path, max_pixels=max_pixels).upright_uint8(), order="C")
+
+
+def enlarged(photo: Photo, scale: int, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
+    """Return a photo with ``scale`` times as many pixels a side, resampled by Lanczos' filter.
+
+    The values are resampled as they are stored, alpha too, and rounded to the raster's own levels.
+    ``write_photo`` writes the resolution ``scale`` times as high, so that a print of it has the
+    size of the original.
+
+    Args:
+        photo: As it was read.
+        scale: 1 returns the photo itself.
+        max_pixels: Refuse a result of more pixels, all pages together.
+
+    Raises:
+        ImageError: If the result would have too many pixels.
+    """
+    if scale == 1:
+        return photo
+    height, width = photo.pages[0].raster.shape[:2]
+    check_size(photo.path, width * scale, height * scale, max_pixels, len(photo.pages))
+    pages = tuple(_enlarged(page, scale) for page in photo.pages)
+    return replace(photo, pages=pages, scale=photo.scale * scale)
+
+
+def _enlarged(page: Page, scale: int) -> Page:
+    height, width, channels = page.raster.shape
+    size = (width * scale, height * scale)
+    raster = cv2.resize(page.raster, size, interpolation=cv2.INTER_LANCZOS4)
+    raster = raster.reshape(height * scale, width * scale, channels)
+    return replace(page, raster=raster, touched=((0, 0, *size),))

@@ -17,17 +17,62 @@ from faceren.images import encode
 from faceren.images.checks import DAMAGE, named, shown, unreadable
 from faceren.images.colour import fits
 from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
-from faceren.images.encode_jpeg import encode_jpeg
+from faceren.images.encode import encode_jpeg
 from faceren.images.items import joined_items
-from faceren.images.metadata import fields, resolution, thumbnails, xmp
+from faceren.images.metadata import derived, fields, xmp
 from faceren.images.metadata.exif import oriented
 from faceren.images.metadata.xmp import Restoration, annotated
 from faceren.images.page import Page
 from faceren.images.photo import Photo
-from faceren.images.targets import check_target, kind_of_target
 from faceren.images.tiff.document import new_document, write_pages
 from faceren.images.tiff.read import metadata_of_tiff
 from faceren.images.verify import check_written
+
+KINDS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
+LONGEST_SIDE = {"webp": 16_383, "jpeg": 65_500, "avif": 65_535, "heif": 16_384, "png": 2**31 - 1}
+"""Pixels a side that a format, or its only encoder, can have."""
+
+
+def kind_of_target(kind: str, format: FileFormat) -> str:  # noqa: A002 (the option's name)
+    """Return the kind of file that a photo of a kind is written as."""
+    return kind if format == "keep" else KINDS[format]
+
+
+def check_target(photo: Photo, format: FileFormat, scale: int = 1) -> None:  # noqa: A002
+    """Refuse a photo that a format cannot hold.
+
+    Args:
+        photo: As it was read.
+        format: ``keep`` the photo's, or another.
+        scale: How many times as large as ``photo`` the output will be.
+
+    Raises:
+        ImageError: GIF (256 colours), transparency in JPEG, several pages in other than TIFF, or a
+            side that is too long.
+    """
+    kind = kind_of_target(photo.kind, format)
+    name = shown(photo.path)
+    if kind == "gif":
+        raise ImageError(
+            f"{name}: a GIF holds 256 colours, too few for a restored photo; use --format png"
+        )
+    if kind != "tiff" and len(photo.pages) > 1:
+        raise ImageError(f"{name}: only TIFF holds {len(photo.pages)} pages; use --format keep")
+    page = photo.pages[0]
+    side = max(page.raster.shape[:2]) * scale
+    if side > LONGEST_SIDE.get(kind, side):
+        raise ImageError(
+            f"{name}: a side of {side:,} pixels, more than the {LONGEST_SIDE[kind]} that "
+            f"{kind.upper()} holds; use --format tiff or png, or a smaller --scale"
+        )
+    alpha = page.alpha_channel
+    if kind == "jpeg" and alpha is not None:
+        opacity = page.raster[..., alpha]
+        if (opacity != np.iinfo(opacity.dtype).max).any():
+            raise ImageError(
+                f"{name}: a JPEG cannot hold this photo's transparency; use --format png or webp"
+            )
+
 
 PART = 1 << 20
 """Bytes that are copied at a time."""
@@ -181,7 +226,7 @@ def _encoded(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, 
     lost = (*lost, *other)
     known = replace(known, icc=icc, exif=oriented(known.exif, page.orientation))
     if photo.scale > 1:
-        known = resolution.metadata_enlarged(known, photo.scale)
+        known = derived.metadata_enlarged(known, photo.scale)
     packet = edit(known.xmp)
     if kind == "jpeg":
         pixels = encode_jpeg(page, quality=quality)
@@ -204,8 +249,8 @@ def _known(photo: Photo) -> fields.Metadata:
         known = metadata_of_tiff(photo.path, photo.pages[0].directory)
     else:
         known = fields.metadata_of(photo.kind, photo.source_bytes())
-    exif, gone = thumbnails.exif_renewed(known.exif, photo.pages[0])
-    resources, other = thumbnails.resources_renewed(known.resources, photo.pages[0])
+    exif, gone = derived.exif_renewed(known.exif, photo.pages[0])
+    resources, other = derived.resources_renewed(known.resources, photo.pages[0])
     known = replace(known, exif=exif, resources=resources, lost=(*known.lost, *gone, *other))
     return replace(known, xmp=xmp.unannounced(known.xmp)) if known.lost else known
 
@@ -235,19 +280,19 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         return _kept_jp2(data, photo.pages[0], quality, edit, scale)
     page, lost = encode.fitted(photo.pages[0], kind)
     if kind == "jpeg":
-        parts, gone = thumbnails.parts_renewed(jpeg.jpeg_metadata(data), page)
+        parts, gone = derived.parts_renewed(jpeg.jpeg_metadata(data), page)
         written = _kept_jpeg(data, parts, page, quality, edit, scale)
         return written, (*_said(lost, gone), *_behind(data))
     if kind == "png":
         parts = png.png_metadata(data, same_depth=not page.expanded)
-        parts, gone = thumbnails.parts_renewed(parts, page)
+        parts, gone = derived.parts_renewed(parts, page)
         if scale > 1:
-            parts = [resolution.chunk_enlarged(part, scale) for part in parts]
+            parts = [derived.chunk_enlarged(part, scale) for part in parts]
         packet = edit(fields.png_xmp(list(png.png_chunks(data))))
         joined = png.joined_png(encode.encode_png(page), parts, packet)
         return joined + png.behind_png(data), _said(lost, gone)
     if kind == "webp":
-        chunks, gone = thumbnails.parts_renewed(list(webp.riff_chunks(data)), page)
+        chunks, gone = derived.parts_renewed(list(webp.riff_chunks(data)), page)
         made = _kept_webp(chunks, page, quality, edit, scale, webp.unannounced(data))
         return made, _said(lost, gone)
     if kind != "bmp":
@@ -272,7 +317,7 @@ def _kept_jpeg(
 ) -> bytes:
     pixels = encode_jpeg(page, quality=quality, source=data)
     if scale > 1:
-        parts = [resolution.jpeg_part_enlarged(part, scale) for part in parts]
+        parts = [derived.jpeg_part_enlarged(part, scale) for part in parts]
     standard = edit(fields.jpeg_standard_xmp(parts))
     if len(jpeg.XMP) + len(standard) <= jpeg.SEGMENT_LIMIT:
         segments = jpeg.xmp_parts(standard) if standard else []
@@ -303,7 +348,7 @@ def _kept_webp(
     ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
     kept = [part for part in chunks if part[0] not in ours]
     if scale > 1:
-        kept = [resolution.chunk_enlarged(part, scale) for part in kept]
+        kept = [derived.chunk_enlarged(part, scale) for part in kept]
     packet = edit(dict(chunks).get(b"XMP ", b""))
     return webp.joined_webp(pixels, _size(page), kept, packet, unannounced)
 
@@ -313,9 +358,9 @@ def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> 
     if page.expanded or page.raster.shape[2] != header.components:
         raise ImageError("a JPEG 2000 picture with a palette cannot be kept; use --format png")
     pixels = encode.coded_jp2(page, reversible=header.reversible, quality=quality)
-    exif, gone = thumbnails.exif_renewed(jp2.uuid_content(data, jp2.EXIF_UUID), page)
+    exif, gone = derived.exif_renewed(jp2.uuid_content(data, jp2.EXIF_UUID), page)
     if scale > 1:
-        exif = resolution.exif_enlarged(exif, scale)
+        exif = derived.exif_enlarged(exif, scale)
     packet = edit(jp2.uuid_content(data, jp2.XMP_UUID))
     return jp2.joined_jp2(data, pixels, _size(page), packet, exif), _said(gone)
 
@@ -327,13 +372,13 @@ def _write_tiff(path: Path, photo: Photo, edit: Edit) -> Lines:
             with temporary.open("r+b") as file:
                 said = write_pages(file, temporary, photo.pages, edit, photo.scale)
                 if photo.scale > 1:
-                    resolution.tiff_enlarged(file, photo.scale)
+                    derived.tiff_enlarged(file, photo.scale)
             check_written(temporary, "tiff", photo.pages)
         return said
     page, known = photo.pages[0], _known(photo)
     known = replace(known, exif=oriented(known.exif, page.orientation))
     if photo.scale > 1:
-        known = resolution.metadata_enlarged(known, photo.scale)
+        known = derived.metadata_enlarged(known, photo.scale)
     template, lost = fields.tiff_template(known)
     icc, other = _profile(page)
     with atomic_path(path) as temporary:

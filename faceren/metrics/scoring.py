@@ -28,13 +28,7 @@ from faceren.metrics.fidelity import CEILING, PAPER_CEILING, ms_ssim, psnr, ssim
 from faceren.metrics.inception import FeatureStatistics, FeatureStream, load_inception
 from faceren.metrics.names import PAIRED, PYIQA, SETS, Protocol
 from faceren.metrics.niqe import niqe, niqe_legacy
-from faceren.metrics.results import (
-    ImageScores,
-    MetricResult,
-    Scores,
-    computed_by,
-    mean_interval,
-)
+from faceren.metrics.results import ImageScores, MetricResult, Scores, computed_by, mean_interval
 from faceren.networks.perceptual import LpipsAlexNet
 
 SeenLater = Future[SeenFace | None]

@@ -1,19 +1,207 @@
 """What becomes of a face after the network: matched to its photo, and still the same person.
 
-A network that lightens, tints or smooths a face as a whole would make it stand out of its photo,
-so what it changed is matched to what is around; and where it made another person of the face, the
-face is blended back toward the photo. Crops are (S, S, 3), float32 RGB in [0, 1].
+A network that lightens, tints or smooths a face as a whole would make it stand out of its photo, so
+what it changed is matched to what is around; and where it made another person of the face, the face
+is blended back toward the photo. Crops are (S, S, 3), float32 RGB in [0, 1].
+
+A network also takes away what is no damage: film grain and paper texture, so that the face looks
+smooth beside its surroundings; and of a sharp face some of its finest lines. What stands out far
+above the grain is put back as it was; what else is missing in flat places is measured octave by
+octave and replaced by random grain of that spectrum, which hides no face. Luminance only.
 """
 
-import numpy as np
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations, pairwise
 
-from faceren.arrays import LUMA, Rgb, Rgb8
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceren.arrays import LUMA, Float64, Plane, Rgb, Rgb8
 from faceren.faces.identity import distance, embed_aligned
 from faceren.restoration.crops import FaceCrop, scaled_face
-from faceren.restoration.grain import with_grain
 from faceren.restoration.network import Restored
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import FaceEdit
+
+SMOOTHINGS = (0.7, 1.4, 2.8, 5.6)
+"""Gaussian sigmas in crop pixels; between two of them lies an octave."""
+BLOCK = 16
+"""Side in pixels of the blocks in which the power of an octave is measured."""
+FLAT = 0.4
+"""Share of blocks, those with the least structure, that count as flat."""
+TONES = 3
+"""Brightnesses at which grain is measured: prints show less of it in black and in white."""
+LENSES = (0.0, 0.7, 1.4, 2.8)
+"""Gaussian sigmas in crop pixels that white noise is softened by."""
+STRONGEST = 12 / 255
+"""Standard deviation beyond which an octave is noise, not grain: no more is added."""
+CERTAIN = 8.0
+"""Detail whose power exceeds that of the grain as often is certainly the face's own."""
+NEAR = 1.5
+"""Gaussian sigma in crop pixels of the neighbourhood in which detail is compared."""
+AROUND = 16.0
+"""The same for grain, which takes more pixels to measure."""
+
+
+@dataclass(frozen=True)
+class ByTone:
+    """A measure of texture at some brightnesses, from dark to bright."""
+
+    tones: NDArray[np.float64]
+    """(TONES,)."""
+    values: NDArray[np.float64]
+    """(TONES, n)."""
+
+    def at(self, where: Plane, column: int) -> Plane:
+        """Return one column for pixels of given brightness, with straight lines between."""
+        return np.asarray(np.interp(where, self.tones, self.values[:, column]), np.float32)
+
+
+def with_grain(crop: Rgb, restored: Rgb) -> Rgb:
+    """Return a restored crop as sharp and as grainy as the crop was, (S, S, 3), not clipped.
+
+    The same crop always gets the same grain: its own pixels are the seed.
+
+    Args:
+        crop: (S, S, 3) float32 in [0, 1], as cut from the photo.
+        restored: (S, S, 3).
+    """
+    after = restored @ LUMA
+    before_bands, after_bands = octaves(crop @ LUMA), octaves(after)
+    tone = np.asarray(cv2.GaussianBlur(after, (0, 0), SMOOTHINGS[-1]), np.float32)
+    flat = flat_blocks(after_bands)
+    tones = block_means(tone)[flat]
+    had, has = (
+        np.stack([block_means(band * band)[flat] for band in bands])
+        for bands in (before_bands, after_bands)
+    )
+    grain, removed = by_tone(had, tones), by_tone(had - has, tones)
+    removed = replace(removed, values=np.minimum(removed.values, STRONGEST**2))
+    levels = np.rint(crop * 255).astype(np.uint8)
+    seed = int.from_bytes(hashlib.sha256(levels.tobytes()).digest()[:8], "little")
+    added = noise_like(removed, tone, np.random.default_rng(seed))
+    added *= _share_near(before_bands, after_bands, removed, tone)
+    for index, (before, now) in enumerate(zip(before_bands, after_bands, strict=True)):
+        added += _lost(before, now, grain.at(tone, index)) * (before - now)
+    return np.asarray(restored + added[..., None], np.float32)
+
+
+def noise_like(powers: ByTone, tone: Plane, rng: np.random.Generator) -> Plane:
+    """Return random grain, (S, S), whose octaves have given powers.
+
+    It is a sum of white noises, each seen through a softer lens, as grain that was scanned is.
+
+    Args:
+        powers: For each octave.
+        tone: (S, S), the brightness.
+        rng: Source of randomness.
+    """
+    mixture = _mixture()
+    parts = replace(powers, values=np.array([shares_of(p, mixture) for p in powers.values]))
+    noise = np.zeros_like(tone)
+    for index, sigma in enumerate(LENSES):
+        if not parts.values[:, index].any():
+            continue
+        white = rng.standard_normal(tone.shape, dtype=np.float32)
+        soft = cv2.GaussianBlur(white, (0, 0), sigma) if sigma else white
+        noise += np.sqrt(parts.at(tone, index)) * (soft / soft.std())
+    return noise
+
+
+def shares_of(power: Float64, mixture: Float64) -> Float64:
+    """Return how much of each part, none below 0, makes up a power best: least squares, (n,).
+
+    There are so few parts that each choice of them can be tried; ``scipy`` takes a third of a
+    second to load.
+
+    Args:
+        power: (m,).
+        mixture: (m, n), independent columns.
+    """
+    count = mixture.shape[1]
+    best, least = np.zeros(count), float(power @ power)
+    for size in range(1, count + 1):
+        for chosen in map(list, combinations(range(count), size)):
+            part = mixture[:, chosen]
+            shares = np.linalg.lstsq(part, power, rcond=None)[0]
+            rest = power - part @ shares
+            if (shares >= 0).all() and rest @ rest < least:
+                best, least = np.zeros(count), float(rest @ rest)
+                best[chosen] = shares
+    return best
+
+
+@cache
+def _mixture() -> NDArray[np.float64]:
+    """Return the power in each octave (rows) of unit noise through each lens (columns)."""
+    frequency = 2 * np.pi * np.fft.fftfreq(256)
+    square = (frequency[:, None] ** 2 + frequency**2).ravel()
+    passed = [np.exp(-square * sigma**2 / 2) for sigma in (0.0, *SMOOTHINGS)]
+    power = np.stack([(fine - coarse) ** 2 for fine, coarse in pairwise(passed)])
+    lenses = np.stack([np.exp(-square * sigma**2) for sigma in LENSES], axis=1)
+    return np.asarray(power @ lenses / lenses.sum(axis=0))
+
+
+def _share_near(before: list[Plane], now: list[Plane], removed: ByTone, tone: Plane) -> Plane:
+    """Return how much of the grain is missing around each pixel, 0 to 1: hair keeps a texture."""
+    change = np.sum([b * b - n * n for b, n in zip(before, now, strict=True)], axis=0)
+    near = cv2.GaussianBlur(change, (0, 0), AROUND)
+    usual = np.sum([removed.at(tone, index) for index in range(len(before))], axis=0)
+    return np.asarray(np.sqrt(np.clip(near / np.maximum(usual, 1e-9), 0, 1)), np.float32)
+
+
+def _lost(before: Plane, now: Plane, grain: Plane) -> Plane:
+    """Return the share, 0 to 1, of certain detail that an octave has lost at each pixel.
+
+    Args:
+        before: The crop's octave.
+        now: The restored one.
+        grain: Power of the grain.
+    """
+    had = cv2.GaussianBlur(before * before, (0, 0), NEAR) - CERTAIN * grain
+    has = cv2.GaussianBlur(now * now, (0, 0), NEAR)
+    ratio = np.sqrt(has / np.maximum(had, 1e-9))
+    return np.asarray(np.clip(1 - ratio, 0, 1), np.float32)
+
+
+def octaves(luma: Plane) -> list[Plane]:
+    """Split a picture into octaves of detail, the finest first; what is coarser is left out."""
+    smoothed = [luma, *(cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in SMOOTHINGS)]
+    return [np.asarray(fine - coarse, np.float32) for fine, coarse in pairwise(smoothed)]
+
+
+def block_means(values: Plane) -> Plane:
+    """Return the mean of each block, (n, n)."""
+    count = max(2, round(len(values) / BLOCK))
+    return np.asarray(cv2.resize(values, (count, count), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def flat_blocks(bands: list[Plane]) -> NDArray[np.bool_]:
+    """Mark the blocks that show the least structure, (n, n).
+
+    Args:
+        bands: Octaves of a picture without grain: a restored face tells what is structure.
+    """
+    structure = np.sum([block_means(band * band) for band in bands], axis=0)
+    last = int(FLAT * (structure.size - 1))
+    return np.asarray(structure <= np.partition(structure, last, axis=None)[last])
+
+
+def by_tone(powers: Plane, tones: Plane) -> ByTone:
+    """Return the medians of three groups of blocks, so that a scratch or a hair does not count.
+
+    Args:
+        powers: (n, blocks) mean squares; a difference of two may be negative, and counts as 0.
+        tones: (blocks,) brightness.
+    """
+    groups = np.array_split(np.argsort(tones, kind="stable"), TONES)
+    medians = [np.maximum(np.median(powers[:, group], axis=1), 0) for group in groups]
+    centres = [float(np.median(tones[group])) for group in groups]
+    return ByTone(np.array(centres), np.array(medians, np.float64))
+
 
 STEPS = 6
 """Bisections of the blend's strength."""

@@ -11,12 +11,11 @@ from faceren.errors import MachineError, told
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
 from faceren.images import Photo, Restoration, copy_photo, write_photo, write_png
-from faceren.restoration.background import Restore, background_bands
 from faceren.restoration.crops import FaceCrop, Place, cut
 from faceren.restoration.edit import as_bytes, edit_face, scaled
 from faceren.restoration.network import RestoredOrError, without_errors
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.paste import PastedFaces
+from faceren.restoration.paste import PastedFaces, Restore, background_bands
 from faceren.restoration.photo import Prepared
 from faceren.restoration.repair.mask import write_mask
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status

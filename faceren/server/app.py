@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -22,16 +23,49 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from faceren.arrays import Rgb8
 from faceren.errors import ConfigError, FacerenError, ImageError
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_photo, shown
+from faceren.pages.comparison import overview
+from faceren.pages.contact_sheet import Cell, contact_sheet
 from faceren.pages.entries import SEEN_BY_BROWSERS
+from faceren.pages.page import jpeg
 from faceren.pages.pictures import NAME
 from faceren.pages.review import acting_page, review_context
 from faceren.runs.folder import PICTURES_DIR, inside, own_place
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, output_of, read_run, source_of
 from faceren.server.desk import Desk
-from faceren.server.pair import pair_of
+
+SIDE = 1600
+"""Longest side in pixels of each of the two."""
+QUALITY = 92
+
+
+def pair_of(line: Line, output: Path, max_pixels: int) -> bytes:
+    """Return a JPEG of a photo before and after, side by side.
+
+    Args:
+        line: Of the record.
+        output: The folder that was restored into.
+        max_pixels: Refuse larger photos.
+
+    Raises:
+        ImageError: If a file is gone, has changed, or cannot be read.
+    """
+    before = _shown(source_of(line, output), str(line.get("input_sha256")), max_pixels)
+    after = _shown(output_of(line, output), str(line.get("output_sha256")), max_pixels)
+    side = max(before.shape[:2])
+    sheet = contact_sheet([[Cell(before, "before"), Cell(after, "after")]], side=side)
+    return jpeg(np.ascontiguousarray(sheet), QUALITY)
+
+
+def _shown(path: Path | None, digest: str, max_pixels: int) -> Rgb8:
+    if path is None or not path.is_file() or sha256_of(path) != digest:
+        name = "a file" if path is None else shown(path)
+        raise ImageError(f"{name} is gone, or has changed since it was restored")
+    return overview(read_photo(path, max_pixels=max_pixels), SIDE)
+
 
 LARGEST_DROP = 2**29
 """Bytes of a photo that is dropped onto the page; larger ones are restored by their path."""

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from faceren.assets import shipped_models
 from faceren.checks import Json
-from faceren.commands.face import restore_face
+from faceren.commands.one import restore_face
 from faceren.commands.options import FolderOptions, RunOptions
 from faceren.commands.restore import restore
 from faceren.commands.review import (

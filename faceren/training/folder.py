@@ -15,7 +15,7 @@ from faceren.errors import ConfigError
 from faceren.files import TEMPORARY, atomic_write, remove_leftovers, sha256_of
 from faceren.runs.folder import LOCK_NAME, check_ours
 from faceren.training.data import Images
-from faceren.training.log import LOG_NAME
+from faceren.training.events import LOG_NAME
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import difference, dump_recipe, load_recipe
 

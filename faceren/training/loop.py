@@ -14,11 +14,10 @@ import torch
 
 from faceren.checkpoint import save_checkpoint
 from faceren.errors import FacerenError, MachineError, PeerError
-from faceren.training.events import Event, Finished, Progress, Saved, Validated
+from faceren.training.events import Event, Finished, Progress, RunLog, Saved, Validated
 from faceren.training.folder import RunFolder
-from faceren.training.log import RunLog
 from faceren.training.mark_validation import MarkValidator
-from faceren.training.portions import Portion
+from faceren.training.processes import Portion
 from faceren.training.recipe import ClockKind, Recipe
 from faceren.training.recipe_file import recipe_sha256
 from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float, turned

@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from faceren.assets import asset
 from faceren.faces.alignment import TEMPLATE
 from faceren.networks.discriminator import Discriminator, Scores, Seen, score_pair
-from faceren.networks.mixed_discriminator import MixedDiscriminator, MixedFeatures, augmented
-from faceren.networks.perceptual import LpipsAlexNet
-from faceren.networks.projected import ProjectedDiscriminator
-from faceren.networks.vgg import VggFeatures
+from faceren.networks.perceptual import LpipsAlexNet, VggFeatures
+from faceren.networks.projected import (
+    MixedDiscriminator,
+    MixedFeatures,
+    ProjectedDiscriminator,
+    augmented,
+)
 from faceren.training.losses import (
     FedLoss,
     GridOffset,
@@ -30,7 +33,7 @@ from faceren.training.losses import (
     perceptual_loss,
 )
 from faceren.training.marks import cross_entropy, dice_loss
-from faceren.training.portions import Portion
+from faceren.training.processes import Portion
 from faceren.training.recipe import LossRecipe
 
 INNER_MARGIN = 50.0

@@ -23,7 +23,7 @@ from faceren.degradation import apply, apply_traced, draw_pair, item_seed
 from faceren.errors import ImageError
 from faceren.training.data import Images
 from faceren.training.marks import target_of
-from faceren.training.portions import Portion, divided
+from faceren.training.processes import Portion, divided
 from faceren.training.recipe import DataRecipe
 
 SHRINKING = 0.75

@@ -21,7 +21,7 @@ from faceren.errors import MachineError
 from faceren.networks.baselines.baseline import Baseline, with_guide
 from faceren.networks.generator import Generator, mirrored_mean
 from faceren.training.objective import Objective, Parts, Views
-from faceren.training.portions import Portion, numbered
+from faceren.training.processes import Portion, numbered
 from faceren.training.recipe import Recipe, TrainRecipe
 from faceren.training.state import TrainingState, follow
 

@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 
 from faceren.bench.output.report import read_report
 from faceren.checkpoint import load_checkpoint, save_checkpoint
-from faceren.commands.export import export
-from faceren.commands.review import _commands, open_to_change
-from faceren.commands.verify import verify
+from faceren.commands.models import export
+from faceren.commands.review import _commands, open_to_change, verify
 from faceren.degradation.planning import plan_replay
 from faceren.errors import ConfigError, FacerenError
 from faceren.graphs.generator import generator_graph
@@ -38,8 +37,8 @@ from faceren.runs.folder import inside, planned_before
 from faceren.runs.lists import read_boxes, read_list
 from faceren.runs.manifest import read_manifest
 from faceren.runs.plan import Job
+from faceren.training.events import read_log
 from faceren.training.folder import RunFolder
-from faceren.training.log import read_log
 from faceren.training.recipe_file import dump_recipe, load_recipe
 from faceren.weights import CheckpointInfo, check_fit, read_weights
 from tests.training.tiny import CONFIG, MODEL

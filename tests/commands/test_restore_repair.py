@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 import faceren
-from faceren.commands.face import restore_face
-from faceren.commands.one import restore_file, restore_stream
+from faceren.commands.one import restore_face, restore_file, restore_stream
 from faceren.commands.options import RunOptions
 from faceren.commands.review import revert
 from faceren.errors import ConfigError, FaceError

@@ -16,9 +16,8 @@ import numpy as np
 
 from faceren.degradation import apply, draw
 from faceren.faces import tiny
-from faceren.faces.closer import best_turn
-from faceren.faces.geometry import quarter
-from faceren.faces.likeness import features
+from faceren.faces.closer import best_turn, features
+from faceren.faces.face import quarter
 from faceren.faces.pyramid import search_levels
 from tests.faces.scenes import without_people
 from tests.faces.survey import SUFFIXES, opened

@@ -5,8 +5,7 @@ from skimage import data
 
 from faceren.faces import tiny
 from faceren.faces.closer import turn_scores, upright_look
-from faceren.faces.face import Face
-from faceren.faces.geometry import quarter, tilt
+from faceren.faces.face import Face, quarter, tilt
 from faceren.faces.pyramid import search_levels
 
 

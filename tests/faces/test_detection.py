@@ -9,8 +9,7 @@ from skimage import data
 from faceren.faces import tiny
 from faceren.faces.alignment import native_side
 from faceren.faces.detection import MOST_PIXELS, Face, detect_faces, turned_back
-from faceren.faces.face import merged
-from faceren.faces.geometry import quarter
+from faceren.faces.face import merged, quarter
 from tests.faces.scenes import drawings, eye_distance, page_of_prints, sample, turned_group
 from tests.faces.survey import Count, compare
 

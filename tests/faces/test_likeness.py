@@ -3,8 +3,8 @@ import pytest
 from skimage import data
 
 from faceren.faces import tiny
+from faceren.faces.closer import COVERS, SIDE, chip, features, likeness
 from faceren.faces.detection import detect_faces
-from faceren.faces.likeness import COVERS, SIDE, chip, features, likeness
 from faceren.faces.pyramid import search_levels
 from tests.faces.scenes import portraits
 

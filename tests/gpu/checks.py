@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from faceren.assets import model_path, recipe_path, samples_dir
-from faceren.bench.speed.folder import photo_folder
+from faceren.bench.speed.commands import photo_folder
 from faceren.bench.speed.network import _peer, _restoring
 from faceren.commands.train import train
 from faceren.graphs.session import usable_cores

@@ -106,8 +106,7 @@ def test_wide_colours_are_seen_wide(tmp_path):
 
 @pytest.mark.parametrize(("transfer", "white"), [(16, 0.5806), (18, 0.75)])
 def test_light_of_hdr_rises_and_white_is_bright(transfer, white):
-    from faceren.images.colour import to_srgb
-    from faceren.images.profiles import coded_profile
+    from faceren.images.colour import coded_profile, to_srgb
 
     values = np.repeat(np.linspace(0, 1, 257, dtype=np.float32)[None, :, None], 3, axis=2)
     seen = to_srgb(values, "rgb", coded_profile(9, transfer))[0]
@@ -119,11 +118,11 @@ def test_light_of_hdr_rises_and_white_is_bright(transfer, white):
 
 
 def test_equal_words_give_equal_profiles():
-    from faceren.images import profiles
+    from faceren.images import colour
 
-    first = profiles.coded_profile(12, 13)
-    profiles._profile.cache_clear()
-    assert profiles.coded_profile(12, 13) == first
+    first = colour.coded_profile(12, 13)
+    colour._profile.cache_clear()
+    assert colour.coded_profile(12, 13) == first
     assert first[24:36] == struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 
 

@@ -18,7 +18,7 @@ from faceren.images import decoded_bytes, enlarged, read_photo, write_photo
 from faceren.images.containers import bmff, jp2, jpeg, png, webp
 from faceren.images.metadata import exif as exif_blocks
 from faceren.images.metadata import fields, xmp
-from faceren.images.metadata.resolution import exif_enlarged
+from faceren.images.metadata.derived import exif_enlarged
 from tests.images.changing import NOTE, exiftool, restored
 from tests.images.samples import XMP, full_jpeg, full_tiff, pil, smooth
 from tests.images.seeds import damaged, seeds

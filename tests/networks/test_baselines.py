@@ -10,9 +10,8 @@ from torch import nn
 from faceren.config import PUBLISHED_SHAPES, BaselineConfig
 from faceren.errors import ConfigError, ShapeError
 from faceren.networks.baselines.baseline import Baseline, unused_parameters, with_guide
-from faceren.networks.baselines.gfrnet import sampled
+from faceren.networks.baselines.faces import inverse_haar, sampled
 from faceren.networks.baselines.layers import DIV2K_MEAN
-from faceren.networks.baselines.wavelet_sr import inverse_haar
 from tests.networks.shapes import BASELINES
 
 EVERY = sorted(BASELINES)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from faceren.bench.speed.machine import fresh_process, peak_mb
+from faceren.bench.speed.suite import fresh_process, peak_mb
 from faceren.config import GeneratorConfig
 from faceren.networks.generator import build_generator
 from tests.networks.layer_by_layer import LiteralGenerator

@@ -4,7 +4,7 @@ import torch
 from faceren.assets import asset
 from faceren.errors import ShapeError
 from faceren.networks.discriminator import score_pair
-from faceren.networks.mixed_discriminator import (
+from faceren.networks.projected import (
     MIXED,
     MixedDiscriminator,
     MixedFeatures,

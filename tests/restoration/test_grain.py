@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceren.restoration.grain import (
+from faceren.restoration.edit import (
     STRONGEST,
     block_means,
     by_tone,

@@ -4,13 +4,7 @@ import pytest
 from PIL import Image
 
 from faceren.errors import ConfigError, MachineError, NothingToDoError
-from faceren.runs.plan import (
-    Job,
-    check_output,
-    make_plan,
-    resolve_inputs,
-    without_collisions,
-)
+from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs, without_collisions
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from faceren.assets import models_dir, recipe_path
 from faceren.checkpoint import load_checkpoint, save_checkpoint
-from faceren.commands.export import export
-from faceren.commands.models import models
+from faceren.commands.models import export, models
 from faceren.config import PUBLISHED_SHAPES, BaselineConfig
 from faceren.engines import load_engine
 from faceren.errors import ConfigError, MachineError, ShapeError

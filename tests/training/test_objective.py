@@ -7,8 +7,7 @@ from safetensors.torch import save_file
 from faceren.assets import asset
 from faceren.errors import MachineError
 from faceren.faces.alignment import TEMPLATE
-from faceren.networks.perceptual import LpipsAlexNet
-from faceren.networks.vgg import VggFeatures
+from faceren.networks.perceptual import LpipsAlexNet, VggFeatures
 from faceren.training.losses import perceptual_loss
 from faceren.training.objective import (
     Objective,

@@ -13,9 +13,9 @@ from typing import Any
 from PIL import Image
 
 from faceren.bench.output.figures import Figure
-from faceren.bench.output.report import Report
-from faceren.bench.output.text import (
+from faceren.bench.output.report import (
     QUOTE,
+    Report,
     Table,
     ablation_table,
     other_sections,

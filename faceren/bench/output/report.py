@@ -1,14 +1,20 @@
-"""What a benchmark found, as one value."""
+"""What a benchmark found: as one value, as Markdown for a person and a model card, and as CSV."""
 
+import csv
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from faceren.bench.quality.suite import Quality
+from faceren.bench.quality.ablation import Ablation, OverSeeds
+from faceren.bench.quality.quoted import MARK, REAL_NIQE, Quoted
+from faceren.bench.quality.suite import MethodRow, Quality
 from faceren.bench.rows import LeftOut, Row
 from faceren.checks import Json
 from faceren.errors import ConfigError
+from faceren.pages.tables import arrow, figure, interval, markdown_table
 
 Kind = TypeVar("Kind")
 SECTIONS = ("speed", "degradation", "quality", "left_out")
@@ -66,3 +72,116 @@ def read_report(path: Path) -> Json:
             f"--compare {path}: expected a benchmark.json with the lists {', '.join(SECTIONS)}"
         )
     return report
+
+
+Table = tuple[list[str], list[list[str]]]
+"""Headers and rows."""
+QUOTE = (
+    f"{MARK}: 5,000 faces of FFHQ, measured by the paper's own code, "
+    f"which gives real faces a NIQE of {REAL_NIQE}"
+)
+
+
+def quality_table(rows: Sequence[MethodRow]) -> Table:
+    """Return methods against metrics, each figure with its 95 % interval."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    headers = ["method", *(f"{name} {arrow(name)}" for name in metrics)]
+    body = []
+    for row in rows:
+        known = [(name, row.metrics.get(name)) for name in metrics]
+        cells = [f"{figure(n, r.mean)} ({interval(n, r)})" if r else "–" for n, r in known]
+        body.append([row.method, *cells])
+    return headers, body
+
+
+def quoted_table(rows: Sequence[Quoted]) -> Table:
+    """Return the paper's methods against its metrics."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    headers = ["in the paper", *(f"{name} {arrow(name)}" for name in metrics)]
+    decimals = {name: 4 if name in ("fed", "lpips") else 3 for name in metrics}  # as printed
+    body = [[r.method, *(f"{r.metrics[m]:.{n}f}" for m, n in decimals.items())] for r in rows]
+    return headers, body
+
+
+def plain_table(rows: Sequence[Json]) -> Table:
+    """Return the fields of rows, as they are named, numbers with four digits."""
+    headers = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[row.get(name, "") for name in headers] for row in rows]
+    return headers, [[f"{c:.4g}" if isinstance(c, float) else str(c) for c in row] for row in cells]
+
+
+def markdown(report: Report) -> str:
+    """Return the whole report."""
+    facts = "\n".join(f"- {name}: {value}" for name, value in report.machine.items())
+    parts = ["# faceren benchmark", facts]
+    for task in report.tasks:
+        rows = [row for row in report.of(Quality) if row.task == task]
+        parts += [f"## {task}, {max(row.n for row in rows)} faces"]
+        notes = [f"- {row.method}: {row.note}" for row in rows]
+        notes.append(f"- by: {next(iter(rows[0].metrics.values())).by.split(',')[0]}")
+        parts += [markdown_table(*quality_table(rows)), "\n".join(notes)]
+        paper = [row for row in report.of(Quoted) if row.task == task and row.table == 1]
+        if paper:
+            parts += [f"Table 1, {QUOTE}:", markdown_table(*quoted_table(paper))]
+    if trained := report.of(Ablation):
+        parts += [f"## Ablation on the 16× task, {trained_as(trained[0])}"]
+        parts += [markdown_table(*ablation_table(trained))]
+        if means := report.of(OverSeeds):
+            parts += [over_seeds_title(means), markdown_table(*quality_table(means))]
+        if paper := [row for row in report.of(Quoted) if row.table == 2]:
+            parts += [f"Table 2, {QUOTE}:", markdown_table(*quoted_table(paper))]
+    for title, table in other_sections(report).items():
+        parts += [f"## {title}", markdown_table(*table)]
+    if report.warnings:
+        parts += ["## To mind", "\n".join(f"- {text}" for text in report.warnings)]
+    absent = report.of(LeftOut)
+    if absent:
+        parts += ["## Not measured", "\n".join(f"- {row.line()}" for row in absent)]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def other_sections(report: Report) -> dict[str, Table]:
+    """Return a table for each section whose rows have no table of their own, by its title."""
+    plain: dict[str, list[Json]] = {}
+    for row in report.rows:
+        if not isinstance(row, Quality | Quoted | LeftOut | Ablation | OverSeeds):
+            plain.setdefault(row.section.replace("_", " "), []).append(row.to_json())
+    return {title: plain_table(rows) for title, rows in plain.items()}
+
+
+def trained_as(row: Ablation) -> str:
+    """Return what a variant was trained with, which all others were, too."""
+    return f"recipe {row.recipe}, {row.steps:,} steps each"
+
+
+def over_seeds_title(means: Sequence[OverSeeds]) -> str:
+    """Return what the figures over several seeds are."""
+    return f"Means of {means[0].n} seeds; the 95 % intervals say what another seed may bring"
+
+
+def ablation_table(rows: Sequence[Ablation]) -> Table:
+    """Return the variants against metrics, and what each was trained with."""
+    headers, body = quality_table(rows)
+    headers[0] = "variant"
+    extra = [[f"{row.parameters:,}", f"{row.minutes:.1f}", f"{row.images_seen:,}"] for row in rows]
+    lines = [line + more for line, more in zip(body, extra, strict=True)]
+    return [*headers, "parameters", "minutes", "images seen"], lines
+
+
+def quality_csv(report: Report) -> str:
+    """Return every figure of quality on a line of its own, the quoted ones marked."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["task", "method", "kind", "source", "metric", "mean", "low", "high", "n", "by"]
+    )
+    for row in report.of(Quality):
+        for metric, found in row.metrics.items():
+            low, high = found.ci95 or ("", "")
+            figures = [metric, found.mean, low, high, found.n, found.by]
+            writer.writerow([row.task, row.method, row.kind, "measured", *figures])
+    for line in report.of(Quoted):
+        for metric, value in line.metrics.items():
+            figures = [metric, value, "", "", "", "Table 1 or 2"]
+            writer.writerow([line.task, line.method, "paper", MARK, *figures])
+    return text.getvalue()

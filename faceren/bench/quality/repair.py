@@ -18,7 +18,7 @@ from faceren.bench.request import Request
 from faceren.bench.rows import Row
 from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply, apply_traced, item_seed
-from faceren.degradation.processes import panchromatic
+from faceren.degradation.presets import panchromatic
 from faceren.degradation.sampler import Sampler
 from faceren.degradation.tears import Cracks
 from faceren.degradation.wear import Crease, Dust, Scratches

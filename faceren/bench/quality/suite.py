@@ -11,10 +11,15 @@ from typing import ClassVar
 import torch
 
 from faceren.assets import model_path
-from faceren.bench.quality.baselines import Unusable, checkpoint_method, name_of, named_models
+from faceren.bench.quality.baselines import (
+    Unusable,
+    checkpoint_method,
+    load_peer,
+    name_of,
+    named_models,
+)
 from faceren.bench.quality.classical import classical
 from faceren.bench.quality.methods import Elsewhere, Kind, Method, Untouched, network
-from faceren.bench.quality.peers import load_peer
 from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_1
 from faceren.bench.request import RUNS, TASKS, Request
 from faceren.bench.rows import LeftOut, Row, RowStore, key_of

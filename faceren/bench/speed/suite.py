@@ -1,31 +1,100 @@
-"""The suite ``speed``: how fast this machine is, row by row.
+"""The suite ``speed``: how fast this machine is, row by row, and what the figures depend on.
 
 The smaller measurements stand here: the first face in a fresh process, the simulator, and some
 steps of training.
 """
 
+import multiprocessing
+import platform
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
+import faceren
 from faceren.assets import model_path, models_dir, samples_dir
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut, Row
-from faceren.bench.speed.commands import command_speed, photo_speed
-from faceren.bench.speed.folder import folder_speed
-from faceren.bench.speed.machine import fresh_process, peak_mb
+from faceren.bench.speed.commands import command_speed, folder_speed, photo_speed
 from faceren.bench.speed.network import engine_speed, peer_speed, roofline, speed
+from faceren.checks import Json
 from faceren.commands.train import train
 from faceren.degradation import apply, draw, resize
 from faceren.engines import OnnxRestorer, load_engine
 from faceren.images import find_images, read_rgb
 from faceren.inference import Restorer, load_restorer
 from faceren.training.events import Finished, Progress
+
+
+def machine(restorer: Restorer) -> Json:
+    """Return device, number type, threads and versions."""
+    gpu = restorer.device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(restorer.device) if gpu else processor(),
+        "kind": restorer.device.type,
+        "dtype": str(restorer.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "faceren": faceren.__version__,
+        "commit": commit(),
+        "weights_sha256": restorer.checkpoint.sha256,
+    }
+
+
+def processor() -> str:
+    """Return the name of this machine's processor, as well as the system tells it."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(errors="replace").splitlines() if facts.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Return the git commit that the package runs from; None if it is installed."""
+    root = Path(faceren.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # no git here
+        return None
+    return found.stdout.strip() or None
+
+
+@contextmanager
+def fresh_process() -> Iterator[ProcessPoolExecutor]:
+    """Start one process that shares nothing with this one; it ends with the context."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
+        yield process
+
+
+def peak_mb() -> float | None:
+    """Return the most memory of this process, in 10^6 bytes; None where it cannot be told."""
+    if sys.platform == "linux":
+        lines = Path("/proc/self/status").read_text().splitlines()
+        kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM"))
+        return int(kilobytes) * 1024 / 1e6
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return None
+
 
 PHOTOS = 50
 """Photos of the folder that is restored from end to end."""

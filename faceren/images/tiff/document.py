@@ -11,7 +11,7 @@ import numpy as np
 from faceren.errors import ImageError
 from faceren.images.checks import DAMAGE
 from faceren.images.colour import to_srgb
-from faceren.images.metadata.thumbnails import resources_renewed
+from faceren.images.metadata.derived import resources_renewed
 from faceren.images.orientation import Box
 from faceren.images.page import Page
 from faceren.images.tiff.directory import (

@@ -9,18 +9,10 @@ from torch import Tensor, nn
 
 from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.errors import ShapeError
-from faceren.networks.baselines.arcnn import ArCnn
-from faceren.networks.baselines.deblurgan import DeblurGan
-from faceren.networks.baselines.deblurgan_v2 import DeblurGanV2
-from faceren.networks.baselines.edsr import Edsr
-from faceren.networks.baselines.esrgan import Esrgan
-from faceren.networks.baselines.gfrnet import GfrNet
-from faceren.networks.baselines.ridnet import RidNet
-from faceren.networks.baselines.srfbn import Srfbn
-from faceren.networks.baselines.srresnet import SrResNet
-from faceren.networks.baselines.superfan import SuperFan
-from faceren.networks.baselines.vdnet import Vdn
-from faceren.networks.baselines.wavelet_sr import WaveletSr
+from faceren.networks.baselines.deblurring import DeblurGan, DeblurGanV2
+from faceren.networks.baselines.denoising import ArCnn, RidNet, Vdn
+from faceren.networks.baselines.faces import GfrNet, SuperFan, WaveletSr
+from faceren.networks.baselines.super_resolution import Edsr, Esrgan, Srfbn, SrResNet
 from faceren.networks.generator import Generator, build_generator
 from faceren.networks.generator import unused_parameters as unused_of_generator
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceren.config import Architecture, BaselineConfig
 from faceren.errors import ConfigError
-from faceren.networks.baselines.esrgan import Esrgan
+from faceren.networks.baselines.super_resolution import Esrgan
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")
 """Keys under which training programs put the state dict of what they trained."""

@@ -6,8 +6,7 @@ import pytest
 
 from faceren.assets import model_path, recipe_path
 from faceren.bench.output.page import write_benchmark_page
-from faceren.bench.output.report import Report
-from faceren.bench.output.text import markdown
+from faceren.bench.output.report import Report, markdown
 from faceren.bench.quality import ablation as module
 from faceren.bench.quality.ablation import (
     VARIANTS,

@@ -1,6 +1,10 @@
 """The suite of speed, and its smaller measurements."""
 
+import os
 import time
+
+import pytest
+import torch
 
 from faceren.bench.request import Request
 from faceren.bench.rows import LeftOut
@@ -9,9 +13,37 @@ from faceren.bench.speed.suite import (
     Cold,
     degradation_speed,
     first_faces,
+    fresh_process,
+    machine,
+    peak_mb,
     speed_suite,
     training_speed,
 )
+
+
+def test_the_machine_is_described(restorer):
+    described = machine(restorer)
+    assert described["kind"] == "cpu"
+    assert described["dtype"] == "float32"
+    assert described["threads"] == torch.get_num_threads()
+    assert described["torch"] == torch.__version__
+    assert described["weights_sha256"] == restorer.checkpoint.sha256
+    assert described["device"]
+    assert described["commit"] is None or len(described["commit"]) == 12
+
+
+def test_a_fresh_process_is_another():
+    with fresh_process() as process:
+        assert process.submit(os.getpid).result() != os.getpid()
+
+
+def test_the_peak_of_memory_sees_what_was_freed():
+    if peak_mb() is None:
+        pytest.skip("this system does not tell the peak")
+    with fresh_process() as process:
+        low = process.submit(peak_mb).result()
+        assert process.submit(eval, "len(bytes([1]) * 200_000_000)").result() == 200_000_000
+        assert process.submit(peak_mb).result() > low + 150
 
 
 def test_a_quick_look_says_what_it_leaves_out(restorer):

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from faceren.faces.alignment import TEMPLATE
-from faceren.faces.face import Face
-from faceren.faces.geometry import is_human, proportions, quarter, tilt
+from faceren.faces.face import Face, is_human, proportions, quarter, tilt
 
 
 def face(landmarks):

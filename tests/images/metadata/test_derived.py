@@ -11,7 +11,7 @@ from PIL import Image
 
 from faceren.images import Restoration, read_photo, write_photo
 from faceren.images.containers import jpeg
-from faceren.images.metadata.thumbnails import exif_renewed, parts_renewed, resources_renewed
+from faceren.images.metadata.derived import exif_renewed, parts_renewed, resources_renewed
 from faceren.images.page import Page
 from tests.images.samples import exif, pil, smooth
 from tests.images.test_exiftool import exiftool

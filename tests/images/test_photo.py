@@ -10,7 +10,7 @@ from PIL import Image
 
 from faceren.errors import ImageError
 from faceren.images import enlarged, read_photo, write_photo
-from faceren.images.metadata.resolution import exif_enlarged
+from faceren.images.metadata.derived import exif_enlarged
 from faceren.images.metadata.xmp import enlarged as xmp_enlarged
 from tests.images.samples import exif, full_jpeg, full_tiff, lossless, noise, pil, smooth
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from faceren.errors import MachineError
-from faceren.training.log import RunLog, read_log
+from faceren.training.events import RunLog, read_log
 
 
 def test_going_on_drops_what_came_after_the_checkpoint(tmp_path):
