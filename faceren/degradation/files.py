@@ -8,7 +8,7 @@ import json
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -33,6 +33,7 @@ from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, shown, write_png
 from faceren.runs.manifest import Line
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
+from faceren.runs.storage import spelled
 
 ROWS = (("clean", *PAPER_TASKS, "small"), (*PRESETS, "historic", "mixed"))
 """What the two rows of each face show, from left to right."""
@@ -202,9 +203,9 @@ class Degraded:
         settings = self.job.settings
         return {
             "key": self.job.key,
-            "input": str(self.job.source),
+            "input": spelled(self.job.source),
             "input_sha256": self.input_sha256,
-            "output": None if self.status == "failed" else str(self.job.output),
+            "output": None if self.status == "failed" else spelled(self.job.output),
             "output_sha256": self.output_sha256,
             "status": self.status,
             "reason": self.reason,
@@ -219,7 +220,7 @@ class Degraded:
 
 
 def degrade_files(
-    jobs: Sequence[DegradeJob], earlier: Mapping[str, Line], workers: int
+    jobs: Iterable[DegradeJob], earlier: Mapping[str, Line], workers: int
 ) -> Iterator[Degraded]:
     """Yield the results in order; at most a few jobs per process are under way.
 
@@ -273,6 +274,16 @@ def skipped(job: DegradeJob, line: Line | None) -> Degraded | None:
         return None
     if not unchanged(job, line, job.settings.digest()):
         return None
+    return skipped_by(job, line)
+
+
+def skipped_by(job: DegradeJob, line: Line) -> Degraded:
+    """Return the result of a job that an earlier run has done.
+
+    Args:
+        job: What would be done.
+        line: What the manifest says of it.
+    """
     hashes = {name: line[name] for name in ("input_sha256", "output_sha256")}
     return Degraded(job=job, status="skipped", **hashes)
 

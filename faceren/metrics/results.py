@@ -16,6 +16,7 @@ from faceren.checks import Json
 from faceren.errors import ImageError, ShapeError
 from faceren.faces.identity import dlib_version
 from faceren.metrics.names import HIGHER_IS_BETTER, Protocol
+from faceren.runs.storage import spelled
 
 REPLICATES = 1000
 """Draws of a bootstrap; at so many the ends of an interval scatter by 2 % of its width."""
@@ -161,7 +162,7 @@ class Evaluation:
         """Return the report as plain JSON values."""
         return {
             "protocol": self.protocol,
-            "results": str(self.results),
+            "results": spelled(self.results),
             "reference": self.reference,
             "n": len(self.scores.images),
             "metrics": {name: r.to_json() for name, r in self.scores.metrics.items()},
