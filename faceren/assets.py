@@ -57,7 +57,7 @@ ASSETS = {
             name="wear-detector",
             package="faceren",
             path="faceren-wear.safetensors",
-            sha256="c1f5bc67740b0741a264eca17d4f7a16476b454437ecb165f4d2f67c4c23c92a",
+            sha256="8c2a388abaf1c800f47482712ff91b09ab8a07b280b294b80561ad7e7341c649",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

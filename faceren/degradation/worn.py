@@ -113,8 +113,8 @@ def _width(sampler: Sampler) -> float:
 
 
 def _paper(sampler: Sampler) -> Colour:
-    """Return the white of paper, sometimes the black of a scratched negative, seldom gray."""
-    if sampler.chance(0.25):
+    """Return the white of paper, often the black of a scratched negative, seldom gray."""
+    if sampler.chance(0.4):
         return sampler.colour(BLACK, (60.0, 55.0, 50.0))
     if sampler.chance(0.1):
         return sampler.colour((70.0, 70.0, 70.0), (200.0, 195.0, 185.0))

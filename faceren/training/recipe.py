@@ -324,8 +324,8 @@ class Recipe:
 
     def _check_detector(self) -> None:
         detects, losses = self.detector is not None, {k for k in LOSSES if getattr(self.loss, k)}
-        if detects and (self.model or self.init or self.teacher or self.widen):
-            raise ConfigError("detector: expected no model, init, teacher or widen beside it")
+        if detects and (self.model or self.teacher or self.widen):
+            raise ConfigError("detector: expected no model, teacher or widen beside it")
         if detects != bool(losses & set(DETECTOR_LOSSES)) or detects > (
             losses <= set(DETECTOR_LOSSES)
         ):

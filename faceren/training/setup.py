@@ -32,6 +32,7 @@ from faceren.training.recipe import Recipe
 from faceren.training.state import Network, TrainingState, averaged_copy
 from faceren.training.step import Stepper, build_optimiser
 from faceren.training.validation import Validator, make_cases
+from faceren.weights import read_detector
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -131,11 +132,13 @@ def initial_network(recipe: Recipe) -> Network:
     """Return what is trained before its first step: of ``init``, or drawn from the seed.
 
     Raises:
-        ConfigError: If ``init`` has another shape than ``model``, or sizes do not fit the network.
+        ConfigError: If ``init`` has another shape than the recipe, or sizes do not fit the network.
         MachineError: If ``init`` is missing or damaged.
     """
     if recipe.detector is not None:
         detector = build_detector(recipe.detector, recipe.seed)
+        if recipe.init:
+            _begin_from(recipe.init, detector)
         _check_sizes(recipe, detector, "this network")
         return detector.train()
     if recipe.init:
@@ -181,6 +184,17 @@ def _check_sizes(recipe: Recipe, network: Network, which: str) -> None:
                 f"{key}: expected a multiple of {network.stride}, "
                 f"at least {2 * network.stride}, for {which}, got {size}"
             )
+
+
+def _begin_from(init: str, detector: Detector) -> None:
+    """Give a detector, in place, the weights of a file; one that ships goes by its file, too."""
+    stored = read_detector(Path(init))
+    if stored.config != detector.config:
+        theirs, ours = stored.config.channels, detector.config.channels
+        raise ConfigError(
+            f"init: {init} has detector.channels {list(theirs)}, the recipe asks for {list(ours)}"
+        )
+    detector.load_state_dict({key: torch.from_numpy(a) for key, a in stored.arrays.items()})
 
 
 def _from_checkpoint(recipe: Recipe) -> Generator | Baseline:

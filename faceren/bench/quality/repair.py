@@ -18,7 +18,9 @@ from faceren.bench.request import Request
 from faceren.bench.rows import Row
 from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply, apply_traced, item_seed
+from faceren.degradation.blur import GaussianBlur
 from faceren.degradation.presets import panchromatic
+from faceren.degradation.resampling import Jpeg
 from faceren.degradation.sampler import Sampler
 from faceren.degradation.tears import Cracks
 from faceren.degradation.wear import Crease, Dust, Scratches
@@ -99,12 +101,16 @@ class Filling(Row):
     method: str
     width: int
     db: float
-    """Mean PSNR of the filled pixels."""
+    """Mean PSNR of the filled pixels, of scanned marks also of those next to them."""
     n: int
+    scanned: bool = False
+    """Whether the gaps are marks as a scanner sees them, soft and in a JPEG, filled with one pixel
+    around them; else they are cut out of the picture with a knife."""
 
     def line(self) -> str:
         """Return one line."""
-        return f"gaps of {self.width} px, {self.method}: {self.db:.1f} dB ({self.n} pictures)"
+        what = "scanned marks" if self.scanned else "gaps"
+        return f"{what} of {self.width} px, {self.method}: {self.db:.1f} dB ({self.n} pictures)"
 
 
 def repair_suite(request: Request) -> Iterator[Row]:
@@ -158,16 +164,18 @@ def false_alarms(pictures: Sequence[Rgb8]) -> Iterator[FalseAlarms]:
 
 
 def fillings(pictures: Sequence[Rgb8]) -> Iterator[Filling]:
-    """Yield how well gaps of known widths are filled, by method."""
-    for width in WIDTHS:
-        errors: dict[str, list[float]] = {}
-        for number, clean in enumerate(pictures):
-            gaps = _gaps(clean.shape[:2], width, number)
-            for method, guess in _filled(clean, gaps).items():
-                error = float(np.mean((guess[gaps] - clean[gaps] / np.float32(255)) ** 2))
-                errors.setdefault(method, []).append(-10 * np.log10(max(error, 1e-9)))
-        for method, values in errors.items():
-            yield Filling(method, width, float(np.mean(values)), len(values))
+    """Yield how well gaps of known widths are filled, by method: clean ones, and scanned marks."""
+    for scanned in (False, True):
+        for width in WIDTHS:
+            errors: dict[str, list[float]] = {}
+            for number, clean in enumerate(pictures):
+                case = _gap_case(clean, width, number, scanned=scanned)
+                for method, guess in _filled(case.hurt, case.gaps).items():
+                    error = (guess - case.whole / np.float32(255))[case.judged]
+                    psnr = -10 * np.log10(max(float(np.mean(error**2)), 1e-9))
+                    errors.setdefault(method, []).append(psnr)
+            for method, values in errors.items():
+                yield Filling(method, width, float(np.mean(values)), len(values), scanned)
 
 
 def looked_at(image: Rgb8) -> Sighting:
@@ -222,6 +230,32 @@ def drawn(sampler: Sampler, kind: str, width: int) -> Any:
     )
 
 
+@dataclass(frozen=True)
+class _GapCase:
+    """A picture with gaps."""
+
+    hurt: Rgb8
+    whole: Rgb8
+    """The same without gaps."""
+    gaps: NDArray[np.bool_]
+    """(H, W), what is filled."""
+    judged: NDArray[np.bool_]
+    """(H, W), where it is looked at."""
+
+
+def _gap_case(clean: Rgb8, width: int, number: int, *, scanned: bool) -> _GapCase:
+    gaps = _gaps(clean.shape[:2], width, number)
+    hurt = clean.copy()
+    hurt[gaps] = 15 if number % 3 == 2 else 245
+    if not scanned:
+        return _GapCase(hurt, clean, gaps, gaps)
+    scan = Degradation("worn", (GaussianBlur(sigma=0.8, kernel=7), Jpeg(quality=85)))
+    wider, judged = (
+        cv2.dilate(gaps.astype(np.uint8), np.ones((side, side), np.uint8)) > 0 for side in (3, 5)
+    )
+    return _GapCase(apply(hurt, scan), apply(clean, scan), wider, judged)
+
+
 def _gaps(shape: tuple[int, int], width: int, number: int) -> NDArray[np.bool_]:
     rng = np.random.Generator(np.random.PCG64(number))
     mask = np.zeros(shape, np.uint8)
@@ -231,10 +265,8 @@ def _gaps(shape: tuple[int, int], width: int, number: int) -> NDArray[np.bool_]:
     return mask > 0
 
 
-def _filled(clean: Rgb8, gaps: NDArray[np.bool_]) -> dict[str, NDArray[np.float32]]:
-    """Return the fillings of a picture whose gaps are white, by method, in [0, 1]."""
-    hurt = clean.copy()
-    hurt[gaps] = 255
+def _filled(hurt: Rgb8, gaps: NDArray[np.bool_]) -> dict[str, Rgb]:
+    """Return the fillings of a picture's gaps by method, in [0, 1]."""
     seen = np.asarray(hurt / 255, np.float32)
     mask = gaps.astype(np.uint8)
     lines = seen.copy()
