@@ -33,7 +33,8 @@ def prints_on(image: Rgb8) -> list[Box]:
     paper = np.median(edge, axis=0)
     if (np.abs(edge - paper).max(1) < UNLIKE_PAPER).mean() < PLAIN:
         return []
-    on_it = (np.abs(small - paper).max(2) >= UNLIKE_PAPER).astype(np.uint8)
+    low, high = np.floor(paper - UNLIKE_PAPER) + 1, np.ceil(paper + UNLIKE_PAPER) - 1
+    on_it = (cv2.inRange(small, low, high) == 0).astype(np.uint8)
     closed = np.asarray(cv2.morphologyEx(on_it, cv2.MORPH_CLOSE, np.ones((5, 5))), np.uint8)
     boxes = [tuple(round(edge / scale) for edge in box) for box in _filled(closed)]
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes] if len(boxes) > 1 else []
