@@ -56,7 +56,8 @@ def test_the_spectrum_holds_every_wave_once(shape):
     sides = (np.abs(np.fft.fftfreq(side)) for side in shape)
     higher = np.maximum.outer(*sides)
     frequency, found, count = spectrum(luma)
-    assert (np.diff(frequency) < 0).all() and count.sum() == luma.size
+    assert (np.diff(frequency) < 0).all()
+    assert count.sum() == luma.size
     np.testing.assert_allclose(found, [power[higher == f].sum() for f in frequency], atol=1e-12)
     np.testing.assert_array_equal(count, [(higher == f).sum() for f in frequency])
 
