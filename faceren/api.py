@@ -191,7 +191,7 @@ def evaluate(
     """
     try:
         from faceren.inference import pick_device
-        from faceren.metrics.results import parse_metrics
+        from faceren.metrics.names import parse_metrics
         from faceren.metrics.scoring import Scorer
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:

@@ -107,9 +107,11 @@ def place_copy(source: Path, target: Path) -> None:
     with suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
-        temporary.hardlink_to(source)
-        temporary.replace(target)
-        temporary.unlink(missing_ok=True)  # it is still there if the two were one file before
+        try:
+            temporary.hardlink_to(source)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)  # it is still there if the two were one file before
         return
     with atomic_path(target) as copy:
         shutil.copyfile(source, copy)

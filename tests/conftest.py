@@ -27,6 +27,17 @@ def run(capsys, monkeypatch):
     return run_main
 
 
+@pytest.fixture
+def memory():
+    """Return fsspec's store in memory, ``memory://``, empty."""
+    fsspec = pytest.importorskip("fsspec", reason="needs fsspec (faceren[storage])")
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+    yield system
+    system.store.clear()
+
+
 @pytest.fixture(scope="module")
 def loaded_once():
     """Load each network once for all runs of a module's tests."""

@@ -26,7 +26,7 @@ from faceren.commands.options import commas
 from faceren.commands.train import train
 from faceren.files import atomic_write
 from faceren.images import find_images, read_rgb, write_png
-from faceren.metrics.results import Protocol
+from faceren.metrics.names import Protocol
 from faceren.training.data import evenly
 from faceren.training.events import Finished, Started
 from faceren.training.recipe_file import load_recipe

@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 from faceren.bench.quality.baselines import TITLES
 from faceren.checks import Json
-from faceren.metrics.results import Protocol
+from faceren.metrics.names import Protocol
 from faceren.pages.tables import arrow, figure, markdown_table
 
 PAPER_TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full")

@@ -11,7 +11,7 @@ from faceren.bench.rows import plain
 from faceren.checks import Bounds, Json, check_fields
 from faceren.commands.options import ComputedIn, Device, Model, Overwrite, Seed, commas
 from faceren.errors import ConfigError
-from faceren.metrics.results import PAPER_METRICS, Protocol, parse_metrics
+from faceren.metrics.names import PAPER_METRICS, Protocol, parse_metrics
 from faceren.restoration.options import flag_of
 
 Suite = Literal["quality", "speed", "ablation", "crops", "repair", "all"]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Exit, Option
 
 from faceren.cli.screen import Screen, ScreenOptions, counted
-from faceren.commands.options import DegradeOptions
+from faceren.cli.undo import show_merge
+from faceren.commands.options import MACHINE, DegradeOptions
 from faceren.errors import MachineError
+from faceren.runs.storage import on_disk, spelled
 
 LIST = "list"
 """In place of a name: show all of them."""
@@ -47,6 +49,13 @@ def degrade(
     ] = None,
     options: DegradeOptions,
     sheet: Annotated[Path | None, Option(help="Only write a PNG that shows all tasks.")] = None,
+    merge: Annotated[
+        bool,
+        Option(
+            help="Join what all parts of a --shard run have made; the inputs are their folders.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = False,
     shown: ScreenOptions,
 ) -> None:
     """Make damaged twins of clean photos; a manifest says how."""
@@ -55,10 +64,17 @@ def degrade(
     screen = shown.screen()
     if options.task == LIST:
         raise Exit(show_tasks(screen))
+    inputs, output = tuple(map(on_disk, inputs)), output and on_disk(output)
+    if merge:
+        raise Exit(show_merge(inputs, output, "degrade", screen)[1])
     if sheet is not None:
         screen.say(f"wrote {command.sheet(inputs, sheet, seed=options.seed)}")
         raise Exit
-    raise Exit(show_degradation(command.degrade(inputs, output, options), screen))
+    run = command.degrade(inputs, output, options)
+    status = show_degradation(run, screen)
+    if options.shard:
+        screen.say(f"when all parts have ended: faceren degrade --merge {spelled(run.output)}")
+    raise Exit(status)
 
 
 def show_tasks(screen: Screen) -> int:
@@ -87,5 +103,5 @@ def show_degradation(run: "DegradeRun", screen: Screen) -> int:
         screen.say(f"{done:,} of {len(run):,} photos done; the same command goes on")
         raise
     parts = [f"{counts[status]} {status}" for status in ("degraded", "skipped", "failed")]
-    screen.say(f"{counted(len(run), 'photo')}: {', '.join(parts)}; in {run.output}")
+    screen.say(f"{counted(len(run), 'photo')}: {', '.join(parts)}; in {spelled(run.output)}")
     return 1 if counts["failed"] or counts["different"] else 0

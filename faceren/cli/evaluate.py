@@ -1,5 +1,6 @@
 """``faceren evaluate``: scores as a table, and as the files that were asked for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,9 @@ from typer import Argument, Exit, Option
 from faceren.cli.parameters import Verbose
 from faceren.cli.screen import Screen, ScreenOptions, write_json
 from faceren.commands.options import EvaluateOptions
+from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
+from faceren.runs.storage import is_stored, on_disk, spelled
 
 if TYPE_CHECKING:
     from faceren.metrics.results import Evaluation
@@ -51,12 +54,20 @@ def evaluate(
     screen = shown.screen()
     if options.metrics == (LIST,):
         raise Exit(show_metrics(screen))
+    results = on_disk(results)
+    if options.reference is not None:
+        options = replace(options, reference=on_disk(options.reference))
+    files = {"json-file": json_file, "csv": csv, "html": html, "save-stats": options.save_stats}
+    files["worst"] = results if worst else None  # it is written there
+    for flag, path in files.items():
+        if path is not None and is_stored(path):
+            raise ConfigError(f"--{flag}: writes to a disk alone, got {spelled(path)}")
     evaluation = show_progress(results, options, screen)
     show_evaluation(evaluation, screen, verbose=verbose)
     screen.item(evaluation.to_json())
     if options.save_stats is not None:
         stats = options.save_stats.with_suffix(".npz")
-        screen.say(f"wrote {stats}, the FID statistics of {results}")
+        screen.say(f"wrote {stats}, the FID statistics of {spelled(results)}")
     write_files(evaluation, json_file, csv, html)
     if worst:
         sheet = (results if results.is_dir() else results.parent) / "worst.png"
@@ -67,7 +78,7 @@ def evaluate(
 
 def show_metrics(screen: Screen) -> int:
     """List the metrics by name; return the exit status."""
-    from faceren.metrics.results import METRICS, PAIRED, PAPER_METRICS
+    from faceren.metrics.names import METRICS, PAIRED, PAPER_METRICS
     from faceren.pages.tables import arrow
 
     for name in METRICS:

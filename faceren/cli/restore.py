@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Context, Exit, Option
 
 from faceren.cli.open import show_open
-from faceren.cli.parameters import Output, given_by
+from faceren.cli.parameters import SETTINGS_NAME, Output, given_by, settings_for
 from faceren.cli.screen import Screen, ScreenOptions, counted
-from faceren.cli.settings import SETTINGS_NAME, settings_for
-from faceren.cli.undo import show_merge, show_page, show_revert, show_verification
+from faceren.cli.undo import reviewed, show_merge, show_page, show_revert, show_verification
 from faceren.commands.options import MACHINE, PIPE, FolderOptions, PageOptions, RunOptions
 from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import EVERYDAY, Preset, RestoreOptions
@@ -96,7 +95,7 @@ def _look_back(
     screen: Screen,
 ) -> None:
     """Do what is asked of earlier runs instead of a new one, if anything is; that ends it."""
-    for path in (page.verify, page.report_only, output if page.revert or page.open_page else None):
+    for path in (page.verify, output if page.revert or page.open_page else None):
         if path is not None and is_stored(path):
             raise ConfigError(f"expected a folder on a disk, got {spelled(path)}: copy it there")
     if page.verify is not None:
@@ -104,7 +103,11 @@ def _look_back(
     if page.report_only is not None:
         raise Exit(show_page(page.report_only, how, screen))
     if page.merge:
-        raise Exit(show_merge(inputs, output, how, screen, with_page=page.report))
+        merged, status = show_merge(inputs, output, "restore", screen)
+        if page.report:
+            written = reviewed(merged, how, "there")
+            screen.say(f"look at {spelled(written.page)}")
+        raise Exit(status)
 
 
 def _is_one_file(inputs: tuple[Path, ...], output: Path) -> bool:
@@ -183,16 +186,18 @@ def show_restoration(
 ) -> int:
     """Restore photos, say so as it goes on, and write the page; return the exit status."""
     from faceren.commands.restore import restore
-    from faceren.commands.review import PagePictures, review
+    from faceren.commands.review import PagePictures
     from faceren.commands.stored import restore_stored
     from faceren.pages.review import pictures_of
     from faceren.runs.folder import PAGE_NAME
 
     in_store = any(map(is_stored, (*inputs, output)))
-    with_page = with_page and not folder.dry_run and not in_store
+    with_page = with_page and not folder.dry_run
     with screen.loading():
         if in_store:
-            run = restore_stored(inputs, output, options, how=how, folder=folder)
+            run = restore_stored(
+                inputs, output, options, how=how, folder=folder, with_pictures=with_page
+            )
         else:
             watcher = PagePictures(pictures_of(output)) if with_page else None
             run = restore(inputs, output, options, how=how, folder=folder, watcher=watcher)
@@ -220,11 +225,11 @@ def show_restoration(
         raise
     with_page = with_page and not folder.shard  # which comes when all parts are joined
     if with_page:
-        review(output, check="there", max_pixels=how.max_pixels, workers=how.workers)
+        reviewed(output, how, "there")
     show_left_out([path for path in run.left_out if path.name != SETTINGS_NAME], screen)
     screen.say(_summary(run.total, counts, faces, spelled(output), dry=folder.dry_run))
     if with_page:
-        screen.say(f"look at {output / PAGE_NAME}")
+        screen.say(f"look at {spelled(output / PAGE_NAME)}")
     if folder.shard and not folder.dry_run:
         screen.say(f"when all parts have ended: faceren restore --merge {spelled(output)}")
     return 1 if counts["failed"] else 0

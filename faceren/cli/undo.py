@@ -2,35 +2,43 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faceren.cli.screen import Screen, counted
 from faceren.commands.options import RunOptions
 from faceren.errors import ConfigError
 from faceren.runs.storage import is_stored, spelled
 
+if TYPE_CHECKING:
+    from faceren.pages.entries import Check
+    from faceren.pages.review import Review
+
 
 def show_page(output: Path, how: RunOptions, screen: Screen) -> int:
     """Write the review page of a run and say what is gone; return the exit status."""
-    from faceren.commands.review import review
-
-    written = review(output, max_pixels=how.max_pixels, workers=how.workers)
+    written = reviewed(output, how, "bytes")
     for note in written.notes:
         screen.say(f"warning: {note}")
-    screen.say(f"{counted(written.photos, 'photo')}; wrote {written.page}")
+    screen.say(f"{counted(written.photos, 'photo')}; wrote {spelled(written.page)}")
     return 0
 
 
-def show_merge(
-    folders: tuple[Path, ...],
-    output: Path | None,
-    how: RunOptions,
-    screen: Screen,
-    *,
-    with_page: bool,
-) -> int:
-    """Join the parts of a run and write its page; return the exit status."""
-    from faceren.commands.merge import merge
+def reviewed(output: Path, how: RunOptions, check: "Check") -> "Review":
+    """Write the review page of a run, on a disk or in a store."""
+    if is_stored(output):
+        from faceren.commands.stored_review import review_stored
+
+        return review_stored(output, check=check, max_pixels=how.max_pixels)
     from faceren.commands.review import review
+
+    return review(output, check=check, max_pixels=how.max_pixels, workers=how.workers)
+
+
+def show_merge(
+    folders: tuple[Path, ...], output: Path | None, command: str, screen: Screen
+) -> tuple[Path, int]:
+    """Join the parts of a run; return where they are now, and the exit status."""
+    from faceren.commands.merge import merge
     from faceren.commands.stored import merge_stored
 
     stored = [path for path in (*folders, output) if path is not None and is_stored(path)]
@@ -39,19 +47,20 @@ def show_merge(
             f"--merge: expected one folder, as all parts that write into a store share it, got "
             f"{', '.join(map(spelled, (*folders, *([output] if output else []))))}"
         )
-    merged = merge_stored(folders[0]) if stored else merge(folders, output)
+    if stored:
+        merged = merge_stored(folders[0], command)
+    else:
+        merged = merge(folders, output, command=command)
     for problem in merged.problems:
         screen.error(problem)
     counts = merged.statuses
-    parts = [f"{counts['restored']:,} restored"]
+    done = "restored" if command == "restore" else "degraded"
+    parts = [f"{counts[done]:,} {done}"]
     parts += [f"{counts['no_face']:,} without a face"] * bool(counts["no_face"])
     parts += [f"{counts['failed']:,} failed"] * bool(counts["failed"])
     photos, shards = counted(counts.total(), "photo"), counted(merged.shards, "shard")
     screen.say(f"{shards}, {photos}: {', '.join(parts)}; in {spelled(merged.output)}")
-    if with_page and not stored:
-        page = review(merged.output, check="there", max_pixels=how.max_pixels, workers=how.workers)
-        screen.say(f"look at {page.page}")
-    return 1 if merged.problems else 0
+    return merged.output, 1 if merged.problems else 0
 
 
 def show_verification(output: Path, screen: Screen) -> int:
@@ -86,7 +95,7 @@ def show_revert(
     choices: Path, output: Path, how: RunOptions, screen: Screen, *, with_page: bool
 ) -> int:
     """Put originals back, and say so as it goes on; return the exit status."""
-    from faceren.commands.review import revert, review
+    from faceren.commands.review import revert
     from faceren.runs.lists import read_list
 
     listed = read_list(choices, "--revert")
@@ -104,5 +113,5 @@ def show_revert(
     parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
     screen.say(f"{counted(run.total, 'photo')}: {', '.join(parts)}; in {output}")
     if with_page:
-        screen.say(f"look at {review(output, check='there').page}")
+        screen.say(f"look at {reviewed(output, how, 'there').page}")
     return 1 if counts["failed"] else 0

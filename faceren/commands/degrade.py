@@ -1,7 +1,7 @@
 """Degrade clean photos: the whole run, from inputs to manifest, and the sheet of all tasks."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,16 +9,26 @@ import faceren
 from faceren.checks import Json
 from faceren.commands.options import DegradeOptions
 from faceren.degradation import check_task
-from faceren.degradation.files import SMALLEST_SIDE, Degraded, DegradeSettings, degrade_files
+from faceren.degradation.files import (
+    SMALLEST_SIDE,
+    Degraded,
+    DegradeJob,
+    DegradeSettings,
+    degrade_files,
+    render,
+    skipped_by,
+)
 from faceren.degradation.planning import COMMAND, library_versions, plan_draws, plan_replay
-from faceren.degradation.sheet import render
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.files import remove_leftovers
-from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, write_png
-from faceren.runs.folder import check_places, check_replaced, writing
-from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
+from faceren.images import DEFAULT_MAX_PIXELS, Found, find_images, read_rgb, write_png
+from faceren.runs.folder import check_places, check_replaced, recording
 from faceren.runs.plan import check_output, resolve_inputs
 from faceren.runs.resume import earlier_run
+from faceren.runs.segments import StoredFolder
+from faceren.runs.shards import Shard, parse_shard, part_of
+from faceren.runs.storage import is_stored, spelled
+from faceren.runs.stored import Files, Stage, StoredFound, check_stored, find_stored, no_image
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,8 @@ def degrade(
     skipped.
 
     Args:
-        inputs: Clean photos and folders; sub-folders are mirrored.
+        inputs: Clean photos and folders; sub-folders are mirrored. All of them, and the output, may
+            be in object stores.
         output: Folder of the outputs; by default one in the current folder, with the first input's
             name and the task appended.
         options: What to do.
@@ -67,37 +78,112 @@ def degrade(
         check_task(task, options.compat)
     if copies > 1 and "offline-once" in options.compat:
         raise ConfigError(f"offline-once makes all {copies} copies the same; give --copies 1")
+    shard = parse_shard(options.shard)
+    if any(is_stored(path) for path in (*inputs, output) if path is not None):
+        return _degrade_stored(inputs, output, options, shard)
     sources, _ = resolve_inputs(inputs)
     target = output or default_output(sources, task or "replay")
     check_output(sources, target, options.exclude)
     found = list(find_images(sources, options.exclude, but=target))[: options.limit]
     if not found:
         raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
+    every, warning = _planned(found, target, options)
+    check_places(target)
+    recorded = earlier_run(target, COMMAND, shard)
+    jobs = [job for job in every if shard is None or shard.has(job.key)]
+    check_replaced(jobs, target, recorded.items, [item.path for item in found])
+    earlier = {} if options.overwrite else recorded.items
+    header = header_of(options)
+    if shard is not None:
+        header["shard"] = part_of(shard, [job.key for job in every], len(jobs))
+    results = degrade_files(jobs, earlier, _workers(options, len(jobs)))
+    results = _recorded(results, target, header, [job.key for job in jobs], shard)
+    return DegradeRun(len(jobs), target, warning, results)
+
+
+def _planned(
+    found: Sequence[Found], target: Path, options: DegradeOptions
+) -> tuple[list[DegradeJob], str]:
+    """Return what is to be done, in order of the outputs, and why a replay may not be one."""
     if options.replay is not None:
-        jobs, warning = plan_replay(found, target, options.replay)
+        files = Files([options.replay])
+        jobs, warning = plan_replay(found, target, options.replay, files)
     else:
         settings = DegradeSettings(
-            task=task or "",
+            task=options.task or "",
             seed=options.seed,
             size=None if options.size == "keep" else options.size,
             compat=tuple(sorted(options.compat)),
         )
-        jobs, warning = plan_draws(found, target, settings, copies), ""
-    check_places(target)
-    recorded = earlier_run(target, COMMAND)
-    check_replaced(jobs, target, recorded.items, [item.path for item in found])
-    earlier = {} if options.overwrite else recorded.items
-    jobs = [replace(job, max_pixels=options.max_pixels or DEFAULT_MAX_PIXELS) for job in jobs]
-    # a process takes seconds to start: automatically, each must have something to do
-    workers = options.workers or min(os.cpu_count() or 1, 1 + len(jobs) // 32)
-    results = degrade_files(jobs, earlier, workers)
-    results = _recorded(results, target, header_of(options), [job.key for job in jobs])
-    return DegradeRun(len(jobs), target, warning, results)
+        jobs, warning = plan_draws(found, target, settings, options.copies), ""
+    most = options.max_pixels or DEFAULT_MAX_PIXELS
+    jobs = [replace(job, max_pixels=most) for job in sorted(jobs, key=lambda job: job.key)]
+    return jobs, warning
+
+
+def _workers(options: DegradeOptions, jobs: int) -> int:
+    """Return how many processes: each takes seconds to start, and must have something to do."""
+    return options.workers or min(os.cpu_count() or 1, 1 + jobs // 32)
+
+
+def _degrade_stored(
+    inputs: Sequence[Path], output: Path | None, options: DegradeOptions, shard: Shard | None
+) -> DegradeRun:
+    """Plan a run in an object store; see ``degrade``."""
+    output = check_stored(inputs, output)
+    found = find_stored(inputs, options.exclude)[: options.limit]
+    if not found:
+        raise no_image(inputs)
+    every, warning = _planned(found, output, options)
+    target = StoredFolder.opened(output, COMMAND, shard)
+    jobs = [job for job in every if target.shard.has(job.key)]
+    target.check_replaced(jobs)
+    header = header_of(options)
+    header["shard"] = part_of(target.shard, [job.key for job in every], len(jobs))
+    items = {item.path: item for item in found}
+    return DegradeRun(len(jobs), output, warning, _work(jobs, items, target, header, options))
+
+
+def _work(
+    jobs: Sequence[DegradeJob],
+    items: Mapping[Path, StoredFound],
+    target: StoredFolder,
+    header: Json,
+    options: DegradeOptions,
+) -> Iterator[Degraded]:
+    """Degrade photos of a store that are not done yet, and record it."""
+    todo = []
+    for job in jobs:
+        line = None
+        if job.settings is not None and not options.overwrite:
+            line = target.done_before(job, items[job.source].item, job.settings.digest())
+        if line is not None and line.get("status") == "degraded":
+            yield skipped_by(job, line)
+        else:
+            todo.append(job)
+    if not (todo or options.shard or target.is_begun):
+        return
+    by_key, workers = {job.key: job for job in todo}, _workers(options, len(todo))
+    with target.record(list(by_key), header) as writer, Stage() as stage:
+        for result in degrade_files(stage.staged(todo, items), {}, workers):
+            job, versions = by_key[result.job.key], {}
+            if job.source in items:
+                versions["input"] = items[job.source].item.version
+            if result.status != "failed":
+                versions["output"] = stage.put(job, target.storage)
+            result = replace(result, job=job, reason=stage.told(job, result.reason))
+            stage.clear(job)
+            writer.append(result.to_json() | {"stored": versions})
+            yield result
+    if not options.shard:
+        from faceren.commands.stored import merge_stored
+
+        merge_stored(Path(target.storage.url), COMMAND)
 
 
 def header_of(options: DegradeOptions) -> Json:
     """Return the header of a run's manifest."""
-    replayed = options.replay and str(options.replay)
+    replayed = options.replay and spelled(options.replay)
     return {
         "tool": f"faceren {faceren.__version__}",
         "command": COMMAND,
@@ -133,6 +219,9 @@ def sheet(
     """
     if limit < 1 or not SMALLEST_SIDE <= cell <= 1024:
         raise ConfigError(f"expected a limit from 1, a cell from 64 to 1024, got {limit}, {cell}")
+    for path in (*inputs, output):
+        if is_stored(path):
+            raise ConfigError(f"--sheet: expected photos and a PNG on a disk, got {spelled(path)}")
     sources, _ = resolve_inputs(inputs)
     found = [item for item, _ in zip(find_images(sources), range(limit), strict=False)]
     if not found:
@@ -148,10 +237,15 @@ def default_output(inputs: Sequence[Path], task: str) -> Path:
 
 
 def _recorded(
-    results: Iterator[Degraded], target: Path, header: Json, keys: Sequence[str]
+    results: Iterator[Degraded],
+    target: Path,
+    header: Json,
+    keys: Sequence[str],
+    shard: Shard | None,
 ) -> Iterator[Degraded]:
-    remove_leftovers(target)
-    with writing(target, keys), ManifestWriter(target / MANIFEST_NAME, header) as manifest:
+    if shard is None:  # the unfinished files of other parts may be those of other machines
+        remove_leftovers(target)
+    with recording(target, keys, header, shard) as manifest:
         for result in results:
             if result.status != "skipped":
                 manifest.append(result.to_json())

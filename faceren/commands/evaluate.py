@@ -18,20 +18,15 @@ from faceren.errors import (
     unforeseen,
 )
 from faceren.files import sha256_of
-from faceren.images import DEFAULT_MAX_PIXELS, find_images, read_rgb, shown
+from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, shown
 from faceren.inference import pick_device
 from faceren.metrics.inception import FeatureStatistics, load_statistics, save_statistics
-from faceren.metrics.pairing import Pairing, pair_up
-from faceren.metrics.results import (
-    PAIRED,
-    PAPER_METRICS,
-    SETS,
-    Evaluation,
-    ImageScores,
-    MetricResult,
-    parse_metrics,
-)
+from faceren.metrics.names import PAIRED, PAPER_METRICS, SETS, parse_metrics
+from faceren.metrics.pairing import Pairing, is_recorded, pair_up
+from faceren.metrics.results import Evaluation, ImageScores, MetricResult
 from faceren.metrics.scoring import Scorer
+from faceren.runs.storage import spelled
+from faceren.runs.stored import Files
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,8 @@ class _Plan:
     """What is to be done, checked."""
 
     pairing: Pairing
+    files: Files
+    """Reads them."""
     metrics: tuple[str, ...]
     others: tuple[Path, ...] = ()
     """Images that FID compares with as a set, not in pairs."""
@@ -64,7 +61,7 @@ def evaluate(
 
     Args:
         results: Folder that ``restore`` or ``degrade`` wrote (what its manifest names is scored),
-            any other folder of images, or one image.
+            any other folder of images, or one image; on a disk or in an object store.
         options: What to compare with, and by which metrics.
 
     Yields:
@@ -83,22 +80,23 @@ def evaluate(
     with Scorer(plan.metrics, options.protocol, place) as scorer:
         for done, item in enumerate(todo, start=1):
             try:
-                _score(scorer, item, options.max_pixels or DEFAULT_MAX_PIXELS)
+                _score(scorer, item, options.max_pixels or DEFAULT_MAX_PIXELS, plan.files)
             except MachineError:
                 raise
             except Exception as error:
                 known = error if isinstance(error, FacerenError) else unforeseen(error)
-                name = item.path if isinstance(item, ImageScores) else str(item)
+                name = item.path if isinstance(item, ImageScores) else spelled(item)
                 failures.append((name, str(known)))
             yield Scored(done, len(todo))
         scores = scorer.finish(plan.statistics)
         if not scores.images:
-            raise NothingToDoError(f"no result in {results} could be scored; {failures[0][1]}")
+            where = spelled(results)
+            raise NothingToDoError(f"no result in {where} could be scored; {failures[0][1]}")
         if options.save_stats is not None:
             save_statistics(options.save_stats, scorer.our_statistics())
             if plan.pairing.source is None:
                 scores = replace(scores, not_computed={})  # nothing but the file was asked for
-    inputs = (yield from _inputs_scored(rows, plan.metrics, options, place)) if rows else {}
+    inputs = (yield from _inputs_scored(rows, plan, options, place)) if rows else {}
     yield Evaluation(
         inputs=inputs,
         protocol=options.protocol,
@@ -111,13 +109,13 @@ def evaluate(
 
 
 def _inputs_scored(
-    rows: Sequence[ImageScores], metrics: Sequence[str], options: EvaluateOptions, place: Any
+    rows: Sequence[ImageScores], plan: _Plan, options: EvaluateOptions, place: Any
 ) -> Generator[Scored, None, dict[str, MetricResult]]:
-    names = tuple(name for name in metrics if name in PAIRED)
+    names = tuple(name for name in plan.metrics if name in PAIRED)
     with Scorer(names, options.protocol, place) as scorer:
         for done, row in enumerate(rows, start=1):
             with suppress(ImageError):  # of another size, say: its result counts alone
-                _score(scorer, row, options.max_pixels or DEFAULT_MAX_PIXELS)
+                _score(scorer, row, options.max_pixels or DEFAULT_MAX_PIXELS, plan.files)
             yield Scored(done, len(rows))
         return scorer.finish().metrics
 
@@ -133,7 +131,7 @@ def inputs_of(plan: _Plan) -> list[ImageScores]:
     rows = [
         replace(row, result=before, values={}, failures={})
         for row in plan.pairing.rows
-        if (before := _restored_from(row)) is not None
+        if (before := _restored_from(row, plan.files)) is not None
     ]
     if not rows:
         raise ConfigError(
@@ -142,30 +140,23 @@ def inputs_of(plan: _Plan) -> list[ImageScores]:
     return rows
 
 
-def is_recorded(row: ImageScores) -> bool:
-    """Say whether an input is the file that was restored: a manifest may name any of the disk."""
-    if row.input_sha256 is None or row.input is None:
-        return row.input is not None
-    try:
-        return sha256_of(row.input) == row.input_sha256
-    except OSError:
-        return False
-
-
 def _plan(results: Path, options: EvaluateOptions) -> _Plan:
     names = parse_metrics(options.metrics) if options.metrics else None
     reference, save = options.reference, options.save_stats is not None
+    files = Files([path for path in (results, reference) if path is not None])
+    a_set = bool(names) and not set(PAIRED) & set(names or ())
     if reference is not None and reference.suffix == ".npz":
-        pairing = replace(pair_up(results, None), source=str(reference))
-        plan = _Plan(pairing, (), statistics=load_statistics(reference))
-    elif reference is not None and reference.is_dir() and names and not set(PAIRED) & set(names):
-        pairing = pair_up(results, None)  # its references are not what is compared with
+        pairing = replace(pair_up(results, None, files), source=spelled(reference))
+        with files.local(reference) as here:
+            plan = _Plan(pairing, files, (), statistics=load_statistics(here))
+    elif reference is not None and a_set and files.is_folder(reference):
+        pairing = pair_up(results, None, files)  # its references are not what is compared with
         rows = tuple(replace(row, reference=None) for row in pairing.rows)
-        pairing = replace(pairing, rows=rows, strays=(), source=str(reference))
-        others = tuple(found.path for found in find_images([reference]))
-        plan = _Plan(pairing, (), others)
+        pairing = replace(pairing, rows=rows, strays=(), source=spelled(reference))
+        others = tuple(found.path for found in files.images(reference))
+        plan = _Plan(pairing, files, (), others)
     else:
-        plan = _Plan(pair_up(results, reference), ())
+        plan = _Plan(pair_up(results, reference, files), files, ())
     paired = any(row.reference is not None for row in plan.pairing.rows)
     if names is None and paired:
         names = PAPER_METRICS
@@ -187,31 +178,38 @@ def _plan(results: Path, options: EvaluateOptions) -> _Plan:
     return replace(plan, metrics=names)
 
 
-def _score(scorer: Scorer, item: ImageScores | Path, max_pixels: int) -> None:
+def _score(scorer: Scorer, item: ImageScores | Path, max_pixels: int, files: Files) -> None:
+    def read(path: Path) -> Rgb8:
+        with files.local(path) as here:
+            return read_rgb(here, max_pixels=max_pixels)
+
     if isinstance(item, Path):
-        scorer.add_reference(read_rgb(item, max_pixels=max_pixels))
+        scorer.add_reference(read(item))
         return
-    result = read_rgb(item.result, max_pixels=max_pixels)
-    before = _restored_from(item) if scorer.protocol == "paper" else None
-    damaged = None if before is None else read_rgb(before, max_pixels=max_pixels)
-    scorer.add(item, result, _reference(item, result.shape, max_pixels), damaged)
+    result = read(item.result)
+    before = _restored_from(item, files) if scorer.protocol == "paper" else None
+    damaged = None if before is None else read(before)
+    scorer.add(item, result, _reference(item, result.shape, max_pixels, files), damaged)
 
 
-def _restored_from(row: ImageScores) -> Path | None:
+def _restored_from(row: ImageScores, files: Files) -> Path | None:
     """Return what a result was restored from, if a manifest names it and it is the same still."""
-    known = row.input is not None and row.reference not in (None, row.input) and is_recorded(row)
-    return row.input if known else None
+    named = row.input is not None and row.reference not in (None, row.input)
+    return row.input if named and is_recorded(row, files) else None
 
 
-def _reference(row: ImageScores, shape: tuple[int, ...], max_pixels: int) -> Rgb8 | None:
+def _reference(
+    row: ImageScores, shape: tuple[int, ...], max_pixels: int, files: Files
+) -> Rgb8 | None:
     """Return the reference at the size it had when it was degraded."""
     if row.reference is None:
         return None
-    rgb = read_rgb(row.reference, max_pixels=max_pixels)
-    if row.reference_sha256 and sha256_of(row.reference) != row.reference_sha256:
-        raise ImageError(
-            f"{shown(row.reference)}: the file has changed since it was degraded; "
-            f"degrade it anew, or give --reference"
-        )
+    with files.local(row.reference) as here:
+        rgb = read_rgb(here, max_pixels=max_pixels)
+        if row.reference_sha256 and sha256_of(here) != row.reference_sha256:
+            raise ImageError(
+                f"{shown(here)}: the file has changed since it was degraded; "
+                f"degrade it anew, or give --reference"
+            )
     resize = Resize.from_json(row.resize)
     return rgb if resize is None or rgb.shape == shape else resize(rgb)

@@ -1,4 +1,4 @@
-"""``faceren restore --merge``: the parts of a run become the run that one machine would have made.
+"""``--merge``: the parts of a run become the run that one machine would have made.
 
 Records are joined line by line as they are written, never held in memory whole: of each photo only
 its name and its place in a file are.
@@ -38,7 +38,7 @@ from faceren.runs.plan import check_output
 from faceren.runs.resume import earlier_run
 from faceren.runs.shards import RECORD_SUFFIX, Shard, named, shards_in
 
-SETTINGS = ("command", "weights_sha256", "engine", "self_ensemble", "options")
+SETTINGS = ("command", "weights_sha256", "engine", "self_ensemble", "libraries", "options")
 """What the headers of all parts must agree in: who computed where may differ."""
 BESIDE = (PICTURES_DIR, FACES_DIR, MASKS_DIR)
 """Folders beside the outputs that a part may have filled."""
@@ -89,7 +89,9 @@ class _Part:
         return self.shard.place(self.folder, RECORD_SUFFIX)
 
 
-def merge(folders: Sequence[Path], output: Path | None = None) -> Merged:
+def merge(
+    folders: Sequence[Path], output: Path | None = None, *, command: str = "restore"
+) -> Merged:
     """Join the records of all parts of a run into ``OUT/manifest.jsonl``.
 
     What parts have written into folders of their own gets its place in the output folder by a hard
@@ -99,11 +101,12 @@ def merge(folders: Sequence[Path], output: Path | None = None) -> Merged:
     Args:
         folders: Where the parts have written.
         output: Where to; default the only one of ``folders``.
+        command: What they are parts of.
 
     Raises:
-        ConfigError: If a part is missing, has not ended, stands there twice, or differs from the
-            others in its settings or in the photos that it saw; or if a file is in the way that no
-            run wrote.
+        ConfigError: If a part is missing, has not ended, stands there twice, is of another command,
+            or differs from the others in its settings or in the photos that it saw; or if a file is
+            in the way that no run wrote.
         MachineError: If a run is still writing into one of the folders, or a disk is full.
     """
     folders, output = _places(folders, output)
@@ -111,13 +114,13 @@ def merge(folders: Sequence[Path], output: Path | None = None) -> Merged:
         for folder in folders:
             held.enter_context(locked(folder))
         parts = [_read(folder, shard, i) for i, (folder, shard) in enumerate(_found(folders))]
-        _check(parts)
+        _check(parts, command)
         originals = {k: v for part in parts for k, v in part.originals.items()}
         check_output(list(originals.values()), output, ())
         check_places(output)
         if output not in folders:
             held.enter_context(locked(output))
-        _bring(parts, output)
+        _bring(parts, output, command)
         photos = {key: photo for part in parts for key, photo in part.photos.items()}
         _append(parts, photos, output)
         if output in folders:
@@ -213,16 +216,22 @@ def _check_version(path: Path, header: Line) -> None:
 
 def _common(header: Line) -> str:
     """Return what a header says beside its part and its date, as JSON."""
-    return json.dumps({**header, "date": ""} | {"shard": None})
+    undated = {"date": ""} if "date" in header else {}
+    return json.dumps(header | undated | {"shard": None})
 
 
-def _check(parts: Sequence[_Part]) -> None:
+def _check(parts: Sequence[_Part], command: str) -> None:
     """Refuse parts that do not make one run.
 
     Raises:
-        ConfigError: If one has not ended, or they differ in settings or in the photos they saw.
+        ConfigError: If one has not ended, is of another command, or they differ in settings or in
+            the photos they saw.
     """
     for part in parts:
+        if (found := part.header.get("command", command)) != command:
+            raise ConfigError(
+                f"--merge: shard {part.shard} is one of a run of {found!r}: faceren {found} --merge"
+            )
         said = part.header.get("shard") or {}
         if said.get("ended") is not True:
             raise ConfigError(
@@ -260,7 +269,7 @@ def _difference(one: Json, other: Json) -> str:
     return ""
 
 
-def _bring(parts: Sequence[_Part], output: Path) -> None:
+def _bring(parts: Sequence[_Part], output: Path, command: str) -> None:
     """Give the files of parts their places in the output folder, if they lie elsewhere.
 
     Raises:
@@ -270,7 +279,7 @@ def _bring(parts: Sequence[_Part], output: Path) -> None:
     if not away:
         return
     own = next((part.shard for part in parts if part.folder == output), None)
-    known = planned_before(output) | set(earlier_run(output, "restore", own).items)
+    known = planned_before(output) | set(earlier_run(output, command, own).items)
     places = []
     for part in away:
         for key, line in _lines(part):
@@ -338,7 +347,8 @@ def _append(parts: Sequence[_Part], photos: dict[str, _Photo], output: Path) -> 
 def _joined_header(text: str, parts: Sequence[_Part]) -> str:
     header = json.loads(text)
     del header["shard"]
-    header["date"] = max(part.dates.get(text, "") for part in parts)
+    if "date" in header:
+        header["date"] = max(part.dates.get(text, "") for part in parts)
     return line_text(header)
 
 

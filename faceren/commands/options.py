@@ -15,7 +15,7 @@ from faceren.assets import DEFAULT_MODEL, shipped_models
 from faceren.checks import Bounds, check_fields, whole_number
 from faceren.config import Engine, Precision
 from faceren.errors import ConfigError
-from faceren.metrics.results import METRICS, Protocol
+from faceren.metrics.names import METRICS, Protocol
 from faceren.restoration.options import EVERYDAY, FACES, OUTPUT, flag_of
 
 MACHINE = "Machine"
@@ -79,6 +79,15 @@ Exclude = Annotated[
     Option(help="Glob of paths to leave out.", metavar="GLOB", rich_help_panel=OUTPUT),
 ]
 Overwrite = Annotated[bool, Option(help="Do everything anew.", rich_help_panel=REDO)]
+Part = Annotated[
+    str,
+    Option(
+        help="Do one part of N, I from 0 to N - 1; the others are for other machines.",
+        metavar="I/N",
+        rich_help_panel=MACHINE,
+    ),
+]
+"""See ``runs.shards``; ``commands.merge`` joins what the parts have recorded."""
 
 PIPE = Path("-")
 """Stands for stdin among the inputs of a restoration, and for stdout as its output."""
@@ -185,15 +194,7 @@ class FolderOptions:
         ),
     ] = ""
     exclude: Exclude = ()
-    shard: Annotated[
-        str,
-        Option(
-            help="Do one part of N, I from 0 to N - 1; the others are for other machines.",
-            metavar="I/N",
-            rich_help_panel=MACHINE,
-        ),
-    ] = ""
-    """See ``runs.shards``; ``commands.merge`` joins what the parts have recorded."""
+    shard: Part = ""
     only: Annotated[
         Path | None,
         Option(
@@ -311,6 +312,7 @@ class DegradeOptions:
     exclude: Exclude = ()
     limit: Annotated[int | None, Bounds(1)] = None
     """The first so many photos only."""
+    shard: Part = ""
     overwrite: Overwrite = False
     max_pixels: MaxPixels = None
     workers: Workers = 0

@@ -3,7 +3,6 @@
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from faceren.files import remove_leftovers
 from faceren.images import OF_A_RUN, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
-from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, writing
+from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, recording
 from faceren.runs.lists import (
     BoxLine,
     Choice,
@@ -32,10 +31,10 @@ from faceren.runs.lists import (
     read_list,
     read_marks,
 )
-from faceren.runs.manifest import MANIFEST_NAME, Manifest, ManifestWriter
+from faceren.runs.manifest import Manifest
 from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
 from faceren.runs.resume import check_originals, earlier_run, restored_before, set_aside
-from faceren.runs.shards import RECORD_SUFFIX, Shard, listing_digest, parse_shard
+from faceren.runs.shards import Shard, parse_shard, part_of
 
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
     from faceren.restoration.finish import Watcher
@@ -113,7 +112,9 @@ def restore(
         manifest = open_to_change(manifest)
     workshop = Workshop(options, how, folder, given, kept, watcher)
     header = header_of(pipeline := workshop.pipeline(), how.model)
-    record = _Record(output, header, only is not None, shard).of_part(every, jobs)
+    if shard is not None:
+        header["shard"] = part_of(shard, [job.key for job in every], len(jobs))
+    record = _Record(output, header, only is not None, shard)
     left_out = tuple(found.path for found in others if found.path.name not in OURS)
     strays = pipeline.repairer.strays([job.key for job in every]) if pipeline.repairer else []
     problems = (*recorded.problems, *strays, *restored_before(jobs))
@@ -163,37 +164,6 @@ class _Record:
     """Its photos were chosen by name: they stay as they are in runs over everything."""
     shard: Shard | None = None
 
-    def of_part(self, every: Sequence[Job], own: Sequence[Job]) -> "_Record":
-        """Return the record of a part of the run, by which ``merge`` can tell that it is whole."""
-        if self.shard is None:
-            return self
-        part = {
-            "index": self.shard.index,
-            "count": self.shard.count,
-            "photos": len(own),
-            "listing": listing_digest([job.key for job in every]),
-            "ended": False,
-        }
-        return replace(self, header={**self.header, "shard": part})
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        if self.shard is None:
-            return self.output / MANIFEST_NAME
-        return self.shard.place(self.output, RECORD_SUFFIX)
-
-    @contextmanager
-    def writer(self, keys: Sequence[str]) -> Iterator[ManifestWriter]:
-        """Have the folder for oneself, or one's part of it, and write the record."""
-        with (
-            writing(self.output, keys, self.shard),
-            ManifestWriter(self.path, self.header) as writer,
-        ):
-            yield writer
-            if self.shard is not None:
-                writer.begin({**self.header, "shard": {**self.header["shard"], "ended": True}})
-
 
 def _work(
     jobs: Sequence[Job],
@@ -220,7 +190,8 @@ def _work(
             forget_plan(record.output, manifest.items)
             return
     mark = {"chosen": True} if record.chosen else {}
-    with record.writer([job.key for job in todo]) as writer:
+    keys = [job.key for job in todo]
+    with recording(record.output, keys, record.header, record.shard) as writer:
         for result in _restored(todo, workshop, pipeline):
             if result.status == "failed" and (note := set_aside(record.output, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")

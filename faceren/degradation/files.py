@@ -1,4 +1,4 @@
-"""Degrade files, in several processes: read, resize, draw, apply, write; and say what was done.
+"""Degrade files, in several processes, and say what was done; or show it all on one sheet.
 
 Processes import this module and what it needs: no torch, so that they start in half a second.
 """
@@ -8,7 +8,7 @@ import json
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -16,19 +16,68 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 import faceren
 from faceren.arrays import Rgb8
 from faceren.checks import Json
 from faceren.degradation.degradation import Degradation, apply
-from faceren.degradation.drawing import draw
+from faceren.degradation.drawing import NATIVE_SIZE, PAPER_TASKS, draw
+from faceren.degradation.presets import PRESETS
 from faceren.degradation.resampling import Filter, resize
+from faceren.degradation.sampler import item_seed
 from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, unforeseen
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, shown, write_png
 from faceren.runs.manifest import Line
 from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
+from faceren.runs.storage import spelled
+
+ROWS = (("clean", *PAPER_TASKS, "small"), (*PRESETS, "historic", "mixed"))
+"""What the two rows of each face show, from left to right."""
+
+GAP = 8
+INK = (32, 32, 32)
+PAPER = (250, 250, 248)
+
+
+def render(faces: Sequence[Rgb8], *, seed: int = 0, cell: int = 256) -> Rgb8:
+    """Return the sheet: two labelled rows of pictures for each face.
+
+    Every picture is damaged at 512 pixels and then shown smaller or larger.
+
+    Args:
+        faces: Clean images, (H, W, 3) RGB; the middle square is shown.
+        seed: Seed of what is drawn.
+        cell: Side of each picture, pixels.
+    """
+    label = max(16, cell // 12)
+    width = GAP + len(ROWS[0]) * (cell + GAP)
+    height = GAP + len(faces) * len(ROWS) * (cell + label + GAP)
+    page = Image.new("RGB", (width, height), PAPER)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=round(label * 0.72))
+    for index, face in enumerate(faces):
+        side = min(face.shape[:2])
+        first, start = (face.shape[0] - side) // 2, (face.shape[1] - side) // 2
+        middle = np.ascontiguousarray(face[first : first + side, start : start + side])
+        square = _scaled(middle, NATIVE_SIZE)
+        for number, row in enumerate(ROWS):
+            top = GAP + (index * len(ROWS) + number) * (cell + label + GAP)
+            for column, name in enumerate(row):
+                left = GAP + column * (cell + GAP)
+                pen.text((left, top), name, INK, font)
+                shown = square
+                if name != "clean":
+                    shown = apply(square, draw(name, seed=item_seed(seed, name, index)))
+                page.paste(Image.fromarray(_scaled(shown, cell)), (left, top + label))
+    return np.array(page, np.uint8)
+
+
+def _scaled(square: Rgb8, side: int) -> Rgb8:
+    return resize(square, height=side, width=side, by="area" if side < square.shape[0] else "cubic")
+
 
 SMALLEST_SIDE = 64
 """Images with a shorter side below this are refused, pixels."""
@@ -154,9 +203,9 @@ class Degraded:
         settings = self.job.settings
         return {
             "key": self.job.key,
-            "input": str(self.job.source),
+            "input": spelled(self.job.source),
             "input_sha256": self.input_sha256,
-            "output": None if self.status == "failed" else str(self.job.output),
+            "output": None if self.status == "failed" else spelled(self.job.output),
             "output_sha256": self.output_sha256,
             "status": self.status,
             "reason": self.reason,
@@ -171,7 +220,7 @@ class Degraded:
 
 
 def degrade_files(
-    jobs: Sequence[DegradeJob], earlier: Mapping[str, Line], workers: int
+    jobs: Iterable[DegradeJob], earlier: Mapping[str, Line], workers: int
 ) -> Iterator[Degraded]:
     """Yield the results in order; at most a few jobs per process are under way.
 
@@ -225,6 +274,16 @@ def skipped(job: DegradeJob, line: Line | None) -> Degraded | None:
         return None
     if not unchanged(job, line, job.settings.digest()):
         return None
+    return skipped_by(job, line)
+
+
+def skipped_by(job: DegradeJob, line: Line) -> Degraded:
+    """Return the result of a job that an earlier run has done.
+
+    Args:
+        job: What would be done.
+        line: What the manifest says of it.
+    """
     hashes = {name: line[name] for name in ("input_sha256", "output_sha256")}
     return Degraded(job=job, status="skipped", **hashes)
 

@@ -16,6 +16,8 @@ from faceren.errors import ConfigError
 from faceren.images import Found
 from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest
 from faceren.runs.plan import without_collisions
+from faceren.runs.storage import spelled
+from faceren.runs.stored import Files
 
 COMMAND = "degrade"
 """What the header of our manifests says."""
@@ -68,7 +70,9 @@ def plan_draws(
     return without_collisions(jobs, ADVICE)
 
 
-def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[DegradeJob], str]:
+def plan_replay(
+    found: Sequence[Found], target: Path, path: Path, files: Files
+) -> tuple[list[DegradeJob], str]:
     """Return a job for each output that a manifest describes, and a warning.
 
     It says what versions differ and what lines of the manifest are damaged.
@@ -80,15 +84,21 @@ def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[
         found: The clean photos.
         target: Folder of the outputs.
         path: The manifest of an earlier run.
+        files: Reads it.
 
     Raises:
         ConfigError: If the file is no manifest of ``degrade``, or photos collide.
     """
-    if not path.is_file():
-        raise ConfigError(f"--replay {path}: no such file; expected a {MANIFEST_NAME} of degrade")
-    manifest = read_manifest(path)
+    if not files.is_file(path):
+        raise ConfigError(
+            f"--replay {spelled(path)}: no such file; expected a {MANIFEST_NAME} of degrade"
+        )
+    with files.local(path) as here:
+        manifest = read_manifest(here)
     if manifest.header.get("command") != COMMAND:
-        raise ConfigError(f"--replay {path}: expected a manifest of 'degrade', got something else")
+        raise ConfigError(
+            f"--replay {spelled(path)}: expected a manifest of 'degrade', got something else"
+        )
     _check_distinct(found)
     places = {item.relative.as_posix(): item for item in found}
     lines = [line for line in manifest.items.values() if line.get("degradation")]
@@ -96,7 +106,9 @@ def plan_replay(found: Sequence[Found], target: Path, path: Path) -> tuple[list[
     known = {job.relative for job in jobs}
     for name, item in places.items():
         if name not in known:
-            refusal = f"{item.path}: the manifest {path} does not say what to do to it"
+            refusal = (
+                f"{spelled(item.path)}: the manifest {spelled(path)} does not say what to do to it"
+            )
             key = item.relative.with_suffix(".png").as_posix()
             jobs.append(DegradeJob(item.path, target / key, key, relative=name, refusal=refusal))
     then, now = manifest.header.get("libraries", {}), library_versions()
@@ -142,6 +154,6 @@ def _check_distinct(found: Sequence[Found]) -> None:
         other = seen.setdefault(item.relative.as_posix(), item.path)
         if other != item.path:
             raise ConfigError(
-                f"{other} and {item.path} have the same place below their folders; "
-                f"degrade them into different folders"
+                f"{spelled(other)} and {spelled(item.path)} have the same place below their "
+                f"folders; degrade them into different folders"
             )

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from faceren.arrays import Float64
 from faceren.errors import ConfigError
 from faceren.metrics.inception import FeatureStatistics
-from faceren.metrics.results import REPLICATES, Interval, MetricResult, Protocol, computed_by
+from faceren.metrics.names import Protocol
+from faceren.metrics.results import REPLICATES, Interval, MetricResult, computed_by
 
 TRUSTED = 2048
 """With fewer images than features the covariance has no full rank, and FID grows."""

@@ -23,7 +23,7 @@ from faceren.arrays import Float64
 from faceren.assets import asset
 from faceren.errors import ConfigError, ShapeError
 from faceren.files import atomic_path
-from faceren.metrics.results import Protocol
+from faceren.metrics.names import Protocol
 
 SIDE = 299
 """Sides in pixels of what the network sees."""

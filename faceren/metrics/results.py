@@ -1,4 +1,4 @@
-"""What an evaluation found: figures, their 95 % intervals, what computed them, image by image.
+"""What an evaluation found: the figures, their 95 % intervals, what computed them, image by image.
 
 Intervals of means are by the bootstrap (Efron, Bootstrap Methods: Another Look at the Jackknife,
 Ann. Statist. 7(1), 1979), with a fixed seed: the same figures give the same interval.
@@ -7,59 +7,16 @@ Ann. Statist. 7(1), 1979), with a fixed seed: the same figures give the same int
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, cast, get_args
 
 import numpy as np
 
 import faceren
 from faceren.assets import ASSETS
-from faceren.checks import Json, check_value
-from faceren.errors import ConfigError, ImageError, ShapeError
+from faceren.checks import Json
+from faceren.errors import ImageError, ShapeError
 from faceren.faces.identity import dlib_version
-
-Metric = Literal["psnr", "ssim", "ms-ssim", "fed", "lle", "fid", "lpips", "niqe", "kid", "identity"]
-"""What is computed here; the package pyiqa has others."""
-METRICS: tuple[str, ...] = get_args(Metric)
-
-Protocol = Literal["standard", "paper"]
-"""The field's definitions, or what the paper's Table 1 was made with."""
-
-PAPER_METRICS = METRICS[:8]
-"""The eight of the paper, in the order of its tables."""
-PAIRED = ("psnr", "ssim", "ms-ssim", "fed", "lle", "lpips")
-"""Metrics that compare each image with its own reference."""
-SETS = ("fid", "kid")
-"""Metrics that compare sets of images."""
-HIGHER_IS_BETTER = ("psnr", "ssim", "ms-ssim")
-PYIQA = "pyiqa:"
-"""Prefix of the metrics of the package pyiqa, if the user has installed it."""
-
-
-def parse_metrics(names: Sequence[str]) -> tuple[str, ...]:
-    """Return metric names, split at commas, without repeats, underscores and capitals forgiven.
-
-    Raises:
-        ConfigError: If one is unknown, with the nearest known one.
-    """
-    words = [word.strip().lower() for name in names for word in name.split(",")]
-    wanted = [w if w.startswith(PYIQA) else w.replace("_", "-") for w in words if w]
-    for name in wanted:
-        if not name.startswith(PYIQA):
-            check_value("--metrics", name, Metric)
-    if not wanted:
-        raise ConfigError(f"--metrics: expected one or more of {', '.join(METRICS)}, got none")
-    return tuple(dict.fromkeys(wanted))
-
-
-def check_protocol(protocol: str) -> Protocol:
-    """Return the protocol.
-
-    Raises:
-        ConfigError: If there is none of that name.
-    """
-    check_value("--protocol", protocol, Protocol)
-    return cast(Protocol, protocol)
-
+from faceren.metrics.names import HIGHER_IS_BETTER, Protocol
+from faceren.runs.storage import spelled
 
 REPLICATES = 1000
 """Draws of a bootstrap; at so many the ends of an interval scatter by 2 % of its width."""
@@ -205,7 +162,7 @@ class Evaluation:
         """Return the report as plain JSON values."""
         return {
             "protocol": self.protocol,
-            "results": str(self.results),
+            "results": spelled(self.results),
             "reference": self.reference,
             "n": len(self.scores.images),
             "metrics": {name: r.to_json() for name, r in self.scores.metrics.items()},

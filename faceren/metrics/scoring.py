@@ -26,18 +26,9 @@ from faceren.metrics.fed import SeenFace, fed, lle, see_face
 from faceren.metrics.fid import SetScores, compare_sets
 from faceren.metrics.fidelity import CEILING, PAPER_CEILING, ms_ssim, psnr, ssim
 from faceren.metrics.inception import FeatureStatistics, FeatureStream, load_inception
+from faceren.metrics.names import PAIRED, PYIQA, SETS, Protocol
 from faceren.metrics.niqe import niqe, niqe_legacy
-from faceren.metrics.results import (
-    PAIRED,
-    PYIQA,
-    SETS,
-    ImageScores,
-    MetricResult,
-    Protocol,
-    Scores,
-    computed_by,
-    mean_interval,
-)
+from faceren.metrics.results import ImageScores, MetricResult, Scores, computed_by, mean_interval
 from faceren.networks.perceptual import LpipsAlexNet
 
 SeenLater = Future[SeenFace | None]

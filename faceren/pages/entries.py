@@ -124,15 +124,25 @@ def drawn(
     ]
 
 
-def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
+def lacks_pictures(entry: Entry, pictures: Pictures) -> bool:
+    """Say whether pictures of a photo are not there that could be made.
+
+    Args:
+        entry: The photo.
+        pictures: Those that are there, beside its mask if it has one.
+    """
     keys = keys_of(entry.line)
     wanted = set(keys) if entry.line.get("output") else {keys.before}
     if not mask_place(entry.line, pictures.folder.parent).is_file():
         wanted.discard(keys.marks)
-    if all(key in pictures for key in wanted) or entry.original is None:
-        return ""
     if entry.line.get("status") == "failed":
-        return ""  # it could not be read then
+        return False  # it could not be read then
+    return not all(key in pictures for key in wanted)
+
+
+def _draw_missing(entry: Entry, pictures: Pictures, max_pixels: int) -> str:
+    if entry.original is None or not lacks_pictures(entry, pictures):
+        return ""
     faces, left = entry.line.get("faces") or [], left_in(entry.line)
     after: Look | None = None
     try:

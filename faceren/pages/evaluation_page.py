@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from faceren.checks import nearest
-from faceren.errors import ConfigError, ImageError
-from faceren.files import sha256_of
+from faceren.errors import ConfigError, FacerenError
 from faceren.images import read_rgb, shown, write_png
-from faceren.metrics.results import PYIQA, Evaluation, ImageScores
+from faceren.metrics.names import PYIQA
+from faceren.metrics.pairing import is_recorded
+from faceren.metrics.results import Evaluation, ImageScores
 from faceren.pages.contact_sheet import Cell, contact_sheet
 from faceren.pages.page import embedded, jpeg, write_page
 from faceren.pages.tables import arrow, figure, interval
+from faceren.runs.storage import spelled
+from faceren.runs.stored import Files
 
 WORST_BY = ("lpips", "psnr", "niqe")
 """The metric by which images are the worst: the first of these that was computed for each."""
@@ -37,7 +40,7 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, count: int = 12) -> 
     problems += [f"{metric}: {reason}" for metric, reason in scores.not_computed.items()]
     context = {
         "title": "Evaluation",
-        "subtitle": shown(str(evaluation.results)),
+        "subtitle": shown(spelled(evaluation.results)),
         "facts": [
             ("Protocol", evaluation.protocol),
             ("References", shown(str(evaluation.reference or "none"))),
@@ -50,20 +53,27 @@ def write_evaluation(evaluation: Evaluation, path: Path, *, count: int = 12) -> 
         ],
         "problems": [*scores.warnings, *problems],
         "by": by,
-        "worst": [_picture(row, by) for row in worst],
+        "worst": [_picture(row, by, _files(evaluation)) for row in worst],
     }
     write_page(path, "evaluation.html.j2", context)
 
 
-def _picture(row: ImageScores, by: str) -> dict[str, object]:
+def _files(evaluation: Evaluation) -> Files:
+    reference = [Path(evaluation.reference)] if evaluation.reference else []
+    return Files([evaluation.results, *reference])
+
+
+def _picture(row: ImageScores, by: str, files: Files) -> dict[str, object]:
     """Return an image between its input and its reference, as a figure of the page."""
-    files = {"input": _input(row), "output": row.result, "reference": row.reference}
+    before = row.input if is_recorded(row, files) else None
+    places = {"input": before, "output": row.result, "reference": row.reference}
     cells = {}
-    for name, path in files.items():
+    for name, path in places.items():
         if path is not None:
             try:
-                cells[name] = Cell(read_rgb(path))
-            except ImageError:  # gone since it was scored
+                with files.local(path) as here:
+                    cells[name] = Cell(read_rgb(here))
+            except FacerenError:  # gone since it was scored
                 cells[name] = Cell(None, "cannot be read")
     strip = contact_sheet([list(cells.values())], side=SIDE, headers=list(cells))
     caption = f"{shown(row.path)}: {by} {figure(by, row.values[by])}"
@@ -74,16 +84,6 @@ def _picture(row: ImageScores, by: str) -> dict[str, object]:
         "width": strip.shape[1],
         "height": strip.shape[0],
     }
-
-
-def _input(row: ImageScores) -> Path | None:
-    """Return the input, if it may be shown: a manifest may name any file of the disk."""
-    if row.input is None or row.input_sha256 is None:
-        return row.input
-    try:
-        return row.input if sha256_of(row.input) == row.input_sha256 else None
-    except OSError:
-        return None
 
 
 def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | None = None) -> str:
@@ -112,11 +112,16 @@ def write_worst(evaluation: Evaluation, path: Path, *, count: int, by: str | Non
         raise ConfigError(f"--worst: no image has a figure of {metric!r}{nearest(metric, have)}")
     worst = evaluation.worst(count, metric)
     columns: dict[str, list[Cell]] = {"input": [], "output": [], "reference": []}
+    files = _files(evaluation)
     for row in worst:
         captions = "", f"{row.path}  {metric} {row.values[metric]:.4g}", ""
-        files = _input(row), row.result, row.reference
-        for cells, file, caption in zip(columns.values(), files, captions, strict=True):
-            image = read_rgb(file) if file is not None and file.is_file() else None
+        before = row.input if is_recorded(row, files) else None
+        places = before, row.result, row.reference
+        for cells, place, caption in zip(columns.values(), places, captions, strict=True):
+            image = None
+            if place is not None and files.is_file(place):
+                with files.local(place) as here:
+                    image = read_rgb(here)
             cells.append(Cell(image, caption))
     filled = {
         title: cells for title, cells in columns.items() if any(c.image is not None for c in cells)

@@ -6,7 +6,7 @@ pictures from run to run, a changed one gets new ones, and the page knows the si
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,15 +41,18 @@ class Pictures:
 
     Args:
         folder: Made when the first picture is added.
+        names: Of the files that are there, though not on the disk; None looks into the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Iterable[str] | None = None) -> None:
         self.folder = folder
         self._known: dict[str, Picture] = {}
-        for path in folder.iterdir() if folder.is_dir() else ():
-            match = NAME.fullmatch(path.name)
-            if match and path.stat().st_size:  # empty: the power went before it was on the disk
-                self._known[match[1]] = Picture(path.name, int(match[2]), int(match[3]))
+        if names is None:
+            found = folder.iterdir() if folder.is_dir() else ()
+            # empty: the power went before it was on the disk
+            names = (p.name for p in found if NAME.fullmatch(p.name) and p.stat().st_size)
+        for match in filter(None, map(NAME.fullmatch, names)):
+            self._known[match[1]] = Picture(match[0], int(match[2]), int(match[3]))
 
     def __contains__(self, key: str) -> bool:
         return key in self._known

@@ -99,21 +99,45 @@ def write_review(
     """
     pictures = pictures_of(output)
     entries, notes = _looked_at(output, manifest, pictures, check, max_pixels, threads)
-    whole = _context(output, entries, manifest.main_header, ())
+    write_parts(output, str(output.resolve()), entries, notes, manifest, pictures, commands or {})
+    return Review(output / PAGE_NAME, len(entries), (*notes, *_notes(entries)))
+
+
+def write_parts(
+    output: Path,
+    name: str,
+    entries: Sequence[Entry],
+    notes: Sequence[str],
+    manifest: Manifest,
+    pictures: Pictures,
+    commands: Mapping[str, str],
+) -> int:
+    """Write the files of the page, and remove those that are too many; return how many there are.
+
+    Args:
+        output: Where to.
+        name: What the folder is called, always the same.
+        entries: The photos, sorted by name.
+        notes: What is wrong with the record.
+        manifest: The record.
+        pictures: Of the photos.
+        commands: See ``write_review``.
+    """
+    whole = _context(name, entries, manifest.main_header, ())
     parts = [entries[at : at + PER_FILE] for at in range(0, len(entries), PER_FILE)] or [[]]
     index = [_summary(number, part) for number, part in enumerate(parts, start=1)]
     for number, part in enumerate(parts, start=1):
         place = place_of(output, number)
         context = whole | _counts(part)
         context["notes"] = [*(notes if number == 1 else ()), *_notes(part)]
-        context["commands"] = dict(commands or {})
+        context["commands"] = dict(commands)
         context["photos"] = [to_page(entry, pictures, place.parent) for entry in part]
         context["parts"] = _parts(number, index) if len(parts) > 1 else None
         if number > 1:
             check_ours(place.parent, {place.name})
         write_page(place, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
     _remove_pages(output, after=len(parts))
-    return Review(output / PAGE_NAME, len(entries), (*notes, *_notes(entries)))
+    return len(parts)
 
 
 def place_of(output: Path, number: int) -> Path:
@@ -167,7 +191,8 @@ def review_context(
     """
     pictures = pictures_of(output)
     entries, notes = _looked_at(output, manifest, pictures, check, max_pixels, threads)
-    context = _context(output, entries, manifest.main_header, [*notes, *_notes(entries)])
+    name = str(output.resolve())
+    context = _context(name, entries, manifest.main_header, [*notes, *_notes(entries)])
     context["photos"] = [to_page(entry, pictures, output) for entry in entries]
     return context
 
@@ -185,9 +210,8 @@ def acting_page(context: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _context(
-    output: Path, entries: Sequence[Entry], header: Json, notes: Sequence[str]
+    name: str, entries: Sequence[Entry], header: Json, notes: Sequence[str]
 ) -> dict[str, Any]:
-    place = output.resolve()
     faces = [face for entry in entries for face in entry.line.get("faces") or []]
     distances = [face["identity"] for face in faces if face.get("identity") is not None]
     counts = _counts(entries)
@@ -202,8 +226,8 @@ def _context(
         totals.append((f"Faces beyond {SAME_PERSON}", f"{beyond:,}"))
     return counts | {
         "title": "Restored photographs",
-        "subtitle": shown(place.name),
-        "run": sha256(str(place).encode("utf-8", "replace")).hexdigest()[:16],
+        "subtitle": shown(Path(name).name),
+        "run": sha256(name.encode("utf-8", "replace")).hexdigest()[:16],
         "totals": totals,
         "settings": _settings(header),
         "strength": (header.get("options") or {}).get("strength"),

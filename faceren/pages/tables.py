@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from faceren.files import atomic_write
-from faceren.metrics.results import HIGHER_IS_BETTER, PYIQA, Evaluation, MetricResult
+from faceren.metrics.names import HIGHER_IS_BETTER, PYIQA
+from faceren.metrics.results import Evaluation, MetricResult
 
 DECIMALS = {"psnr": 2, "lle": 3, "fid": 3, "niqe": 3}
 """As the paper prints them; others have 4."""

@@ -16,11 +16,12 @@ from filelock import FileLock, Timeout
 
 from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_write
-from faceren.runs.manifest import MANIFEST_NAME
+from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter
 from faceren.runs.plan import Job
 from faceren.runs.shards import (
     LOCK_SUFFIX,
     PLANNED_SUFFIX,
+    RECORD_SUFFIX,
     SHARDS_DIR,
     Shard,
     named,
@@ -124,11 +125,21 @@ def check_page(folder: Path) -> None:
     """Raise ConfigError if the place of the review page holds a page that is not ours."""
     page = folder / PAGE_NAME
     with suppress(FileNotFoundError), page.open("rb") as file:
-        if GENERATOR not in file.read(PAGE_HEAD):
-            raise ConfigError(
-                f"{page} is there already, and faceren did not write it; move it away or choose "
-                f"another folder"
-            )
+        check_head(str(page), file.read(PAGE_HEAD))
+
+
+def check_head(page: str, head: bytes) -> None:
+    """Raise ConfigError if a page is not ours.
+
+    Args:
+        page: What it is called.
+        head: Its first PAGE_HEAD bytes.
+    """
+    if GENERATOR not in head:
+        raise ConfigError(
+            f"{page} is there already, and faceren did not write it; move it away or choose "
+            f"another folder"
+        )
 
 
 def check_replaced(
@@ -287,6 +298,30 @@ def writing(output: Path, keys: Collection[str], shard: Shard | None = None) -> 
         atomic_write(planned, json.dumps(sorted(before | set(keys))).encode())
         yield
         planned.unlink(missing_ok=True)
+
+
+@contextmanager
+def recording(
+    output: Path, keys: Collection[str], header: Line, shard: Shard | None = None
+) -> Iterator[ManifestWriter]:
+    """Do as ``writing``, and write the record of the run, or of the part of one.
+
+    Args:
+        output: The folder.
+        keys: What is going to be written there.
+        header: Of the run; of a part with its ``shard``.
+        shard: The part; None is the whole.
+
+    Raises:
+        MachineError: As ``writing``.
+    """
+    place = output / MANIFEST_NAME
+    if shard is not None:
+        place = shard.place(output, RECORD_SUFFIX)
+    with writing(output, keys, shard), ManifestWriter(place, header) as writer:
+        yield writer
+        if shard is not None:
+            writer.begin({**header, "shard": {**header["shard"], "ended": True}})
 
 
 def forget_shards(output: Path) -> None:

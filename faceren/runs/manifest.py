@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -96,19 +97,22 @@ def key_of(item: Line) -> str:
     return str(item.get("key") or item.get("output") or item["input"])
 
 
-def source_of(item: Line, folder: Path) -> Path:
+def source_of(item: Line, folder: Path, is_file: Callable[[Path], bool] = Path.is_file) -> Path:
     """Return where an item's input is: as written, or beside the manifest's folder if that moved.
 
     Args:
         item: A line of the manifest.
         folder: Where the manifest lies.
+        is_file: Says whether a file is there.
     """
     written = Path(item["input"])
     places = (written, folder.parent / written, folder / written)
-    return next((place for place in places if place.is_file()), written)
+    return next((place for place in places if is_file(place)), written)
 
 
-def output_of(item: Line, folder: Path) -> Path | None:
+def output_of(
+    item: Line, folder: Path, is_file: Callable[[Path], bool] = Path.is_file
+) -> Path | None:
     """Return the file that an item made, wherever the folder is now; None if it made none.
 
     A manifest is data: a file outside of its folder is none that it made.
@@ -116,13 +120,14 @@ def output_of(item: Line, folder: Path) -> Path | None:
     Args:
         item: A line of the manifest.
         folder: Where the manifest lies.
+        is_file: Says whether a file is there.
     """
     if not item.get("output"):
         return None
     places = [folder / key_of(item), Path(item["output"])]
     root = folder.resolve()
     inner = [place for place in places if place.resolve().is_relative_to(root)]
-    return next((place for place in inner if place.is_file()), inner[0] if inner else None)
+    return next((place for place in inner if is_file(place)), inner[0] if inner else None)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -227,7 +232,7 @@ def read_run(folder: Path, command: str) -> Manifest:
         ConfigError: If the folder has no manifest, or another command's, or if parts of a run into
             it are not merged.
     """
-    check_merged(folder)
+    check_merged(folder, command)
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise ConfigError(f"{folder}: expected a folder that {command} wrote, {path} is not there")

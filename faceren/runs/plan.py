@@ -10,6 +10,7 @@ from faceren.checks import did_you_mean
 from faceren.config import FileFormat
 from faceren.errors import ConfigError, MachineError, NothingToDoError
 from faceren.images import count_files, find_images
+from faceren.runs.storage import spelled
 
 SUFFIX_OF: dict[FileFormat, str] = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 """What an output is called when its format is chosen."""
@@ -159,7 +160,8 @@ def without_collisions(jobs: Iterable[AnyJob], advice: str) -> list[AnyJob]:
         other = kept.get(folded)
         if other is not None and other.source.resolve() != job.source.resolve():
             raise ConfigError(
-                f"{other.source} and {job.source} would both be written to {job.output}; {advice}"
+                f"{spelled(other.source)} and {spelled(job.source)} would both be written to "
+                f"{spelled(job.output)}; {advice}"
             )
         kept[folded] = job
     return list(kept.values())

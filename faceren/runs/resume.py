@@ -28,7 +28,7 @@ def earlier_run(output: Path, command: str, shard: Shard | None = None) -> Manif
         ConfigError: If the folder holds the manifest of another command, or records of parts of a
             run that this is none of.
     """
-    check_merged(output, shard)
+    check_merged(output, command, shard)
     path = output / MANIFEST_NAME
     manifest = read_manifest(path) if path.exists() else Manifest()
     if shard is not None and (own := shard.place(output, RECORD_SUFFIX)).exists():

@@ -11,7 +11,9 @@ import re
 import tempfile
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from faceren.errors import ConfigError
@@ -23,6 +25,7 @@ from faceren.runs.manifest import (
     line_text,
     read_manifest,
 )
+from faceren.runs.plan import Job
 from faceren.runs.shards import (
     PLANNED_SUFFIX,
     RECORD_SUFFIX,
@@ -38,7 +41,35 @@ MOST_SECONDS = 60.0
 NAME = re.compile(
     re.escape(SHARDS_DIR) + r"/(\d{1,9})-of-(\d{1,9})\.(\d{4,9})-([0-9a-f]{32})\.(\d{6,9})\.jsonl"
 )
-PLANNED = re.compile(re.escape(SHARDS_DIR) + r"/(\d{1,9})-of-(\d{1,9})\.planned")
+
+
+MERGED_NAME = f"{SHARDS_DIR}/merged"
+"""Lists the objects that a merge has joined, until all of them are deleted."""
+
+
+def settled(storage: Storage) -> tuple[dict[str, Stored], list[str]]:
+    """Return the objects of a folder, and what an interrupted merge had not deleted but has now.
+
+    Raises:
+        MachineError: If the folder cannot be read, or those cannot be deleted.
+    """
+    there = storage.listing()
+    joined = _names_in(storage, there, MERGED_NAME)
+    if MERGED_NAME in there:
+        storage.remove([key for key in joined if key in there])
+        storage.remove([MERGED_NAME])
+    left = {key: item for key, item in there.items() if key not in {*joined, MERGED_NAME}}
+    return left, joined
+
+
+def forget_segments(storage: Storage, keys: Collection[str]) -> None:
+    """Delete what a merge has joined; if that is interrupted, ``settled`` goes on with it.
+
+    Raises:
+        MachineError: If it cannot be deleted.
+    """
+    storage.write(json.dumps(sorted(keys)).encode(), MERGED_NAME)
+    storage.remove([*keys, MERGED_NAME])
 
 
 def segments_in(keys: Collection[str]) -> dict[Shard, list[str]]:
@@ -55,40 +86,7 @@ def segments_in(keys: Collection[str]) -> dict[Shard, list[str]]:
     return {shard: [item[3] for item in sorted(items)] for shard, items in found.items()}
 
 
-def check_parts(storage: Storage, keys: Collection[str], shard: Shard) -> None:
-    """Refuse a folder in which the records of parts stand that do not belong to this run.
-
-    Raises:
-        ConfigError: If there are any, of another number of parts.
-    """
-    others = [other for other in segments_in(keys) if other.count != shard.count]
-    if others:
-        raise ConfigError(
-            f"{storage.url} holds the records of {named(others)} (this is {shard}), not yet "
-            f"merged; when all of them are done: faceren restore --merge {storage.url}"
-        )
-
-
-def read_part(storage: Storage, there: Mapping[str, Stored], shard: Shard) -> Manifest:
-    """Return what is recorded of a part: by earlier runs that were merged, and by its own.
-
-    Args:
-        storage: The output folder.
-        there: Its objects.
-        shard: The part.
-
-    Raises:
-        MachineError: If a record cannot be read.
-        ConfigError: If one is of a newer format.
-    """
-    keys = [MANIFEST_NAME] * (MANIFEST_NAME in there) + segments_in(there).get(shard, [])
-    with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
-        path = Path(folder) / MANIFEST_NAME
-        join(storage, keys, path)
-        return read_manifest(path)
-
-
-def join(storage: Storage, keys: Collection[str], path: Path) -> None:
+def join(storage: Storage, items: Iterable[Stored], path: Path) -> None:
     """Write the contents of objects into one file, one after the other.
 
     Raises:
@@ -96,30 +94,125 @@ def join(storage: Storage, keys: Collection[str], path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        for key in keys:
-            data = storage.read(key)
+        for item in items:
+            data = storage.read(item)
             file.write(data[: data.rfind(b"\n") + 1])
-
-
-def planned_keys(storage: Storage, there: Collection[str], shard: Shard) -> set[str]:
-    """Return what a part's run that did not end was going to write.
-
-    Args:
-        storage: The output folder.
-        there: Keys of its objects.
-        shard: The part.
-    """
-    key = planned_name(shard)
-    try:
-        keys = json.loads(storage.read(key)) if key in there else []
-    except (ValueError, RecursionError):
-        keys = []
-    return {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else set()
 
 
 def planned_name(shard: Shard) -> str:
     """Return the key of the list of what a part is going to write."""
     return shard.place(Path(), PLANNED_SUFFIX).as_posix()
+
+
+@dataclass(frozen=True)
+class StoredFolder:
+    """The output folder of a run in a store, or of a part of one, as it is found at the start."""
+
+    storage: Storage
+    there: Mapping[str, Stored]
+    """Its objects, by their keys."""
+    shard: Shard
+    """The part; the whole is 0/1."""
+    recorded: Manifest
+    """What is recorded of the part: by earlier runs that were merged, and by its own."""
+    planned: frozenset[str]
+    """What a run of it that did not end was going to write."""
+
+    @classmethod
+    def opened(cls, output: Path, command: str, shard: Shard | None) -> "StoredFolder":
+        """Look into a folder.
+
+        Args:
+            output: The folder; it need not be there.
+            command: What is going to write there.
+            shard: The part that is to be done; None is the whole.
+
+        Raises:
+            ConfigError: If it holds records of another command, or those of parts that do not
+                belong to this run.
+            MachineError: If it cannot be read.
+        """
+        storage, own = Storage(output), shard or Shard(0, 1)
+        there, _ = settled(storage)
+        segments = segments_in(there)
+        if others := [other for other in segments if other.count != own.count]:
+            raise ConfigError(
+                f"{storage.url} holds the records of {named(others)} (this is {own}), not yet "
+                f"merged; when all of them are done: faceren {command} --merge {storage.url}"
+            )
+        keys = [MANIFEST_NAME] * (MANIFEST_NAME in there) + segments.get(own, [])
+        with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
+            path = Path(folder) / MANIFEST_NAME
+            join(storage, (there[key] for key in keys), path)
+            recorded = read_manifest(path)
+        if (found := recorded.header.get("command", command)) != command:
+            raise ConfigError(
+                f"-o {storage.url} holds the manifest of {found!r}; choose another folder"
+            )
+        planned = frozenset(_names_in(storage, there, planned_name(own)))
+        return cls(storage, there, own, recorded, planned)
+
+    def check_replaced(self, jobs: Sequence[Job]) -> None:
+        """Raise ConfigError if an output is there already that no run has recorded."""
+        for key in {job.key for job in jobs} & self.there.keys():
+            if key not in self.planned and key not in self.recorded.items:
+                raise ConfigError(
+                    f"{self.storage.url}/{key} is there already, and no earlier run wrote it; move "
+                    f"it away or choose another folder"
+                )
+
+    def done_before(self, job: Job, found: Stored, settings: str) -> Line | None:
+        """Return the line of a photo whose input, output and settings are as it says, else None.
+
+        No hash can tell that without reading all objects: their versions do.
+
+        Args:
+            job: What is to be done.
+            found: Its input.
+            settings: Digest of all that decides the output beside its input.
+        """
+        line = self.recorded.items.get(job.key)
+        if line is None or line.get("settings") != settings:
+            return None
+        versions = line.get("stored") or {}
+        if versions.get("input") != found.version:
+            return None
+        if line.get("status") == "failed":
+            return line if line.get("input_sha256") else None
+        output = self.there.get(job.key)
+        return line if output is not None and output.version == versions.get("output") else None
+
+    @contextmanager
+    def record(self, keys: Collection[str], header: Line) -> Iterator["SegmentWriter"]:
+        """Note what the block is going to write, and record what it has done.
+
+        Args:
+            keys: Of the outputs.
+            header: Of the run, with its ``shard``.
+
+        Raises:
+            MachineError: If the store takes no more.
+        """
+        planned = json.dumps(sorted(self.planned | set(keys))).encode()
+        self.storage.write(planned, planned_name(self.shard))
+        with SegmentWriter(self.storage, self.there, self.shard, header) as writer:
+            yield writer
+            writer.flush({**header, "shard": {**header["shard"], "ended": True}})
+        self.storage.remove([planned_name(self.shard)])
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether runs into the folder have left records that are not merged."""
+        return bool(segments_in(self.there))
+
+
+def _names_in(storage: Storage, there: Mapping[str, Stored], key: str) -> list[str]:
+    """Return the names that an object lists; none if it is not there, or no list."""
+    try:
+        names = json.loads(storage.read(there[key])) if key in there else []
+    except (ValueError, RecursionError):
+        names = []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 class SegmentWriter:

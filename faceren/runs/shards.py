@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from faceren.checks import whole_number
+from faceren.checks import Json, whole_number
 from faceren.errors import ConfigError
 from faceren.images import same_name
 
@@ -96,11 +96,12 @@ def shards_in(output: Path, suffix: str = RECORD_SUFFIX) -> list[Shard]:
     return sorted(Shard(int(match[1]), int(match[2])) for match in names if match)
 
 
-def check_merged(output: Path, shard: Shard | None = None) -> None:
+def check_merged(output: Path, command: str, shard: Shard | None = None) -> None:
     """Refuse a folder in which the records of parts stand that do not belong to this run.
 
     Args:
         output: The folder.
+        command: Of the run.
         shard: The part that is to be done; None is the whole.
 
     Raises:
@@ -111,8 +112,20 @@ def check_merged(output: Path, shard: Shard | None = None) -> None:
         same = "" if shard is None else f" (this is {shard})"
         raise ConfigError(
             f"{output} holds the records of {named(others)}{same}, not yet merged; when all of "
-            f"them are done: faceren restore --merge {output}"
+            f"them are done: faceren {command} --merge {output}"
         )
+
+
+def part_of(shard: Shard, every: Collection[str], own: int) -> Json:
+    """Return what the header of a part says, by which ``merge`` can tell that it is whole.
+
+    Args:
+        shard: The part.
+        every: Keys of what all parts are to make.
+        own: How much of it this part is.
+    """
+    part: Json = {"index": shard.index, "count": shard.count, "photos": own}
+    return part | {"listing": listing_digest(every), "ended": False}
 
 
 def named(shards: Collection[Shard]) -> str:

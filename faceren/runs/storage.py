@@ -5,13 +5,15 @@ its own, and the temporary one is deleted: a copy appears whole or not at all. W
 from what is there later by its version: the store's ETag, else its time, with its size.
 """
 
+import io
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -58,6 +60,8 @@ class Stored:
     """Its path below the folder, with forward slashes."""
     version: str
     """Changes when the object is replaced."""
+    size: int | None = None
+    """Bytes, if the store says."""
 
 
 class Storage:
@@ -108,7 +112,7 @@ class Storage:
                 return {}
         start = f"{self.root}/"
         keys = {name: name.removeprefix(start) for name in found if name.startswith(start)}
-        return {key: Stored(key, _version(found[name])) for name, key in keys.items()}
+        return {key: _stored(key, found[name]) for name, key in keys.items()}
 
     def is_object(self) -> bool:
         """Say whether the address is that of one object, not of a folder.
@@ -119,15 +123,19 @@ class Storage:
         with _telling(f"{self.url}: cannot be looked at"):
             return bool(_tried(lambda: self._fs.isfile(self.root)))
 
-    def version(self, key: str) -> str:
-        """Return the version of an object that is there now.
+    def look(self, key: str) -> Stored | None:
+        """Return an object that is there now; None if there is none, or none that may be seen.
 
         Raises:
-            FacerenError: If it is gone, or must not be looked at.
+            MachineError: If the store does not say.
         """
-        with _telling(f"{self.url}/{key}: cannot be looked at", FacerenError):
+        with _telling(f"{self.url}/{key}: cannot be looked at"):
             self._fs.invalidate_cache()
-            return _version(_tried(lambda: self._fs.info(self.place(key))))
+            try:
+                info = _tried(lambda: self._fs.info(self.place(key)))
+            except (FileNotFoundError, PermissionError):
+                return None
+        return _stored(key, info) if info.get("type") == "file" else None
 
     def fetch(self, item: Stored, target: Path) -> None:
         """Copy an object to the disk.
@@ -139,14 +147,26 @@ class Storage:
         Raises:
             FacerenError: If it cannot be read, or was replaced since it was listed.
         """
-        with _telling(f"{self.url}/{item.key}: cannot be read", FacerenError):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _tried(lambda: self._fs.get_file(self.place(item.key), str(target)))
-        if self.version(item.key) != item.version:
-            target.unlink()
-            raise FacerenError(
-                f"{self.url}/{item.key}: was replaced during the run; run again for its new bytes"
-            )
+        try:
+            with _telling(f"{self.url}/{item.key}: cannot be read", FacerenError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _tried(lambda: self._got(item, target))
+            now = self.look(item.key)
+            if now is None or now.version != item.version:
+                raise FacerenError(
+                    f"{self.url}/{item.key}: was replaced during the run; run again for its new "
+                    f"bytes"
+                )
+        except FacerenError:  # half of a photo would pass for one that is damaged
+            target.unlink(missing_ok=True)
+            raise
+
+    def _got(self, item: Stored, target: Path) -> None:
+        self._fs.get_file(self.place(item.key), str(target))
+        if item.size not in (None, size := target.stat().st_size):
+            now = self.look(item.key)
+            if now is not None and now.version == item.version:
+                raise OSError(f"expected {item.size:,} bytes, got {size:,}")
 
     def put(self, source: Path, key: str) -> str:
         """Write a file into the store, whole or not at all; return its version there.
@@ -158,29 +178,61 @@ class Storage:
         Raises:
             MachineError: If it cannot be written.
         """
-        temporary = self.place(f"{self._uploads}/{uuid.uuid4().hex}")
-        with _telling(f"{self.url}/{key}: cannot be written"):
-            _tried(lambda: self._fs.put_file(str(source), temporary))
-            self._copied(temporary, key)
-            self._fs.rm_file(temporary)
-        return self.version(key)
+        size = source.stat().st_size
+        return self._placed(key, size, lambda place: self._fs.put_file(str(source), place))
 
     def write(self, data: bytes, key: str) -> None:
         """Write bytes, as ``put`` does."""
-        temporary = self.place(f"{self._uploads}/{uuid.uuid4().hex}")
-        with _telling(f"{self.url}/{key}: cannot be written"):
-            _tried(lambda: self._fs.pipe_file(temporary, data))
-            self._copied(temporary, key)
-            self._fs.rm_file(temporary)
+        self._placed(key, len(data), lambda place: self._fs.pipe_file(place, data))
 
-    def read(self, key: str) -> bytes:
-        """Return the bytes of a small object.
+    def _placed(self, key: str, size: int, write: Callable[[str], object]) -> str:
+        """Write an object under a temporary key, then give it its own; return its version."""
+        temporary = self.place(f"{self._uploads}/{uuid.uuid4().hex}")
+
+        def whole(place: str) -> dict[str, Any]:
+            self._fs.invalidate_cache()
+            info: dict[str, Any] = self._fs.info(place)
+            if info.get("size") not in (None, size):
+                raise OSError(f"expected {size:,} bytes there, got {info['size']:,}")
+            return info
+
+        def written() -> None:
+            write(temporary)
+            whole(temporary)
+
+        with _telling(f"{self.url}/{key}: cannot be written"):
+            try:
+                _tried(written)
+                self._copied(temporary, key)
+                info = _tried(lambda: whole(self.place(key)))
+                _tried(lambda: self._removed(temporary))
+            except Exception:
+                with suppress(Exception):  # what stays does no harm
+                    self._removed(temporary)
+                raise
+        return _version(info)
+
+    def read(self, item: Stored, start: int = 0, end: int | None = None) -> bytes:
+        """Return the bytes of a small object, or some of them.
+
+        Args:
+            item: As it was listed.
+            start: Where they begin.
+            end: Where they end; None is the end of the object.
 
         Raises:
             MachineError: If it cannot be read.
         """
-        with _telling(f"{self.url}/{key}: cannot be read"):
-            return bytes(_tried(lambda: self._fs.cat_file(self.place(key))))
+        last = item.size if end is None else end
+
+        def got() -> bytes:
+            data = bytes(self._fs.cat_file(self.place(item.key), start=start, end=end))
+            if last not in (None, start + len(data)):
+                raise OSError(f"expected {last - start:,} bytes, got {len(data):,}")
+            return data
+
+        with _telling(f"{self.url}/{item.key}: cannot be read"):
+            return _tried(got)
 
     def move(self, key: str, other: str) -> None:
         """Give an object another key: it is copied, then deleted.
@@ -190,7 +242,7 @@ class Storage:
         """
         with _telling(f"{self.url}/{key}: cannot be moved to {other}"):
             self._copied(self.place(key), other)
-            self._fs.rm_file(self.place(key))
+            _tried(lambda: self._removed(self.place(key)))
 
     def remove(self, keys: list[str]) -> None:
         """Delete objects; those that are gone are no matter.
@@ -200,15 +252,61 @@ class Storage:
         """
         with _telling(f"{self.url}: objects in it cannot be deleted"):
             for key in keys:
-                try:
-                    self._fs.rm_file(self.place(key))
-                except FileNotFoundError:
-                    continue
+                _tried(partial(self._removed, self.place(key)))
+
+    def _removed(self, place: str) -> None:
+        with suppress(FileNotFoundError):
+            self._fs.rm_file(place)
 
     def _copied(self, start: str, key: str) -> None:
         target = self.place(key)
         self._fs.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
         _tried(lambda: self._fs.cp_file(start, target))
+
+
+class ObjectFile(io.RawIOBase):
+    """An object as a file of which any part can be read; read it through a buffer.
+
+    Args:
+        storage: The folder that it is in.
+        item: As it was listed.
+
+    Raises:
+        MachineError: Of its methods: if it cannot be read.
+    """
+
+    def __init__(self, storage: Storage, item: Stored) -> None:
+        super().__init__()
+        self._storage = storage
+        self._item = item
+        self._size = item.size or 0
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that any part of it can."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place; return it."""
+        self._at = max(0, (0, self._at, self._size)[whence] + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read as much as there is room for; return how much that is, 0 at the end."""
+        end = min(self._at + len(buffer), self._size)
+        data = self._storage.read(self._item, self._at, end) if end > self._at else b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _stored(key: str, info: dict[str, Any]) -> Stored:
+    size = info.get("size")
+    return Stored(key, _version(info), size if isinstance(size, int) else None)
 
 
 def _version(info: dict[str, Any]) -> str:
@@ -238,9 +336,9 @@ def _telling(what: str, kind: type[FacerenError] = MachineError) -> Iterator[Non
     """Say in one line what went wrong in a store, and what to do."""
     try:
         yield
-    except (FacerenError, FileNotFoundError) as error:
-        if isinstance(error, FacerenError) or kind is MachineError:
-            raise
+    except FacerenError:
+        raise
+    except FileNotFoundError as error:
         raise kind(f"{what}: it is gone") from error
     except Exception as error:
         text = " ".join(str(error).split())[:200]

@@ -5,16 +5,17 @@ Letters: H and W are the pixels of an image, which may differ from image to imag
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from glob import glob
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from faceren.arrays import Rgb8
-from faceren.errors import ConfigError, ImageError, may_pass
-from faceren.images import find_images, read_rgb
+from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, may_pass
+from faceren.images import read_rgb
+from faceren.runs.storage import on_disk, spelled
+from faceren.runs.stored import Files
 from faceren.training.events import Reading
 from faceren.training.shards import Member, index_of, read_member
 
@@ -47,6 +48,8 @@ class Images:
     max_side: int
     skipped: tuple[str, ...] = ()
     """Unusable files: path and reason each."""
+    files: Files = field(default_factory=lambda: Files(()))
+    """Reads them."""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -56,26 +59,43 @@ class Images:
 
         Raises:
             ImageError: If it is not in memory and its file has become unreadable.
+            MachineError: If it is in a store that does not give it.
         """
         if self.pixels:
             return self.pixels[number]
-        return read_limited(self.entries[number].path, self.max_side)
+        return read_limited(self.entries[number].path, self.max_side, self.files)
 
     def choose(self, numbers: Sequence[int], skipped: tuple[str, ...] = ()) -> "Images":
         """Return some of the images, in the given order, and what to say was skipped."""
         entries = tuple(self.entries[number] for number in numbers)
         pixels = tuple(self.pixels[number] for number in numbers) if self.pixels else ()
-        return Images(entries, pixels, self.max_side, skipped)
+        return Images(entries, pixels, self.max_side, skipped, self.files)
 
 
-def read_limited(path: Path | Member, max_side: int) -> Rgb8:
-    """Return an image, (H, W, 3), shrunk so that its shorter side is at most ``max_side``."""
-    pixels = read_member(path) if isinstance(path, Member) else read_rgb(path)
+def read_limited(path: Path | Member, max_side: int, files: Files) -> Rgb8:
+    """Return an image, (H, W, 3), shrunk so that its shorter side is at most ``max_side``.
+
+    Raises:
+        ImageError: If it cannot be read.
+        MachineError: If it is in a store that does not give it.
+    """
+    pixels = read_member(path, files) if isinstance(path, Member) else _read_file(path, files)
     short = min(pixels.shape[:2])
     if short <= max_side:
         return pixels
     height, width = (round(n * max_side / short) for n in pixels.shape[:2])
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _read_file(path: Path, files: Files) -> Rgb8:
+    try:
+        with files.local(path) as here:
+            return read_rgb(here)
+    except (ImageError, MachineError):
+        raise
+    except FacerenError as error:
+        gone = isinstance(error.__cause__, FileNotFoundError | PermissionError | None)
+        raise (ImageError if gone else MachineError)(str(error)) from error
 
 
 def read_images(
@@ -86,7 +106,7 @@ def read_images(
     Args:
         key: Recipe key of the folders, for messages.
         folders: Where to look: folders, searched recursively, and tar shards, one by name or many
-            by a pattern (``shards/*.tar``).
+            by a pattern (``shards/*.tar``); on a disk or in object stores.
         min_side: Images with a shorter side below this many pixels are skipped.
         max_side: Images with a shorter side above this are shrunk to it.
         cache_gib: Keep the pixels if all of them take at most this.
@@ -94,19 +114,21 @@ def read_images(
     Raises:
         ConfigError: If a folder is missing, a shard is no whole plain tar, or there is no usable
             image.
+        MachineError: If a store cannot be listed or read.
     """
+    files = Files(map(Path, folders))
     found: list[tuple[int, Path | Member, str]] = []
     for number, folder in enumerate(folders):
-        found += ((number, *image) for image in _images_in(key, folder))
+        found += ((number, *image) for image in _images_in(key, folder, files))
     entries: list[Entry] = []
     kept: list[Rgb8] = []
     skipped: list[str] = []
     room = cache_gib * GIB
     with ThreadPoolExecutor(DECODERS) as pool:
-        results = pool.map(lambda item: _decode(item[1], min_side, max_side), found)
+        results = pool.map(lambda item: _decode(item[1], min_side, max_side, files), found)
         for done, ((number, path, name), result) in enumerate(zip(found, results, strict=True), 1):
             if isinstance(result, str):
-                skipped.append(f"{path}: {result}")
+                skipped.append(f"{_name_of(path)}: {result}")
             else:
                 entries.append(Entry(path, name, number, min(result.shape[:2])))
                 room -= result.nbytes
@@ -119,44 +141,48 @@ def read_images(
         reasons = f"; {len(skipped)} files are unusable, the first: {skipped[0]}" if skipped else ""
         where = ", ".join(folders)
         raise ConfigError(f"{key}: expected images, found no usable one in {where}{reasons}")
-    return Images(tuple(entries), tuple(kept) if room >= 0 else (), max_side, tuple(skipped))
+    pixels = tuple(kept) if room >= 0 else ()
+    return Images(tuple(entries), pixels, max_side, tuple(skipped), files)
 
 
-def _images_in(key: str, name: str) -> Iterator[tuple[Path | Member, str]]:
+def _images_in(key: str, name: str, files: Files) -> Iterator[tuple[Path | Member, str]]:
     """Yield where each image of a folder or of shards is, and its key."""
-    place = Path(name)
-    if place.is_dir():
-        yield from ((image.path, image.relative.as_posix()) for image in find_images([place]))
+    place = on_disk(Path(name))
+    if files.is_folder(place):
+        yield from ((image.path, image.relative.as_posix()) for image in files.images(place))
         return
-    found = [name] if place.is_file() else sorted(glob(name))  # noqa: PTH207 (folders in it, too)
-    shards = [Path(path) for path in found]
+    shards = [place] if files.is_file(place) else files.matching(place)
     if not shards or any(shard.suffix != ".tar" for shard in shards):
         raise ConfigError(f"{key}: expected a folder of images, or .tar files, but {name} is none")
     for shard in shards:
-        yield from ((member, member.key) for member in index_of(key, shard))
+        yield from ((member, member.key) for member in index_of(key, shard, files))
 
 
-def _decode(path: Path | Member, min_side: int, max_side: int) -> Rgb8 | str:
+def _name_of(path: Path | Member) -> str:
+    return str(path) if isinstance(path, Member) else spelled(path)
+
+
+def _decode(path: Path | Member, min_side: int, max_side: int, files: Files) -> Rgb8 | str:
     """Return the pixels, or why there are none."""
     try:
-        pixels = _read_twice(path, max_side)
+        pixels = _read_twice(path, max_side, files)
     except ImageError as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{_name_of(path)}: ")
     short = min(pixels.shape[:2])
     return pixels if short >= min_side else f"shorter side {short} px, below {min_side}"
 
 
-def _read_twice(path: Path | Member, max_side: int) -> Rgb8:
+def _read_twice(path: Path | Member, max_side: int, files: Files) -> Rgb8:
     """Return an image; if the machine failed, and not the file, try once more.
 
     A run that went on without the image could not be resumed with it.
     """
     try:
-        return read_limited(path, max_side)
+        return read_limited(path, max_side, files)
     except ImageError as error:
         if not may_pass(error):
             raise
-    return read_limited(path, max_side)
+    return read_limited(path, max_side, files)
 
 
 def split_validation(images: Images, count: int) -> tuple[Images, Images]:

@@ -15,6 +15,8 @@ from faceren.arrays import Rgb8
 from faceren.errors import ConfigError, ImageError
 from faceren.images import read_rgb, shown
 from faceren.images.find import SUFFIXES
+from faceren.runs.storage import spelled
+from faceren.runs.stored import Files
 
 END = b"\0" * tarfile.BLOCKSIZE
 """What stands after the last member of a whole tar."""
@@ -40,10 +42,10 @@ class Member:
     """How many they are."""
 
     def __str__(self) -> str:
-        return f"{self.shard}/{self.key}"
+        return f"{spelled(self.shard)}/{self.key}"
 
 
-def index_of(key: str, shard: Path) -> list[Member]:
+def index_of(key: str, shard: Path, files: Files) -> list[Member]:
     """Return the images of a shard, in the order that a folder of them would have.
 
     Other members (labels, captions, links, hidden names) are left out.
@@ -51,17 +53,20 @@ def index_of(key: str, shard: Path) -> list[Member]:
     Args:
         key: Recipe key of the shard, for messages.
         shard: A tar file, not compressed.
+        files: Reads it.
 
     Raises:
         ConfigError: If it is compressed, damaged, cut short or holds no image.
+        MachineError: If it is in a store that does not give it.
     """
+    name = shown(spelled(shard))
     try:
-        with shard.open("rb") as file:
+        with files.opened(shard) as file:
             head = file.read(4)
             for magic, tool in COMPRESSED.items():
                 if head.startswith(magic):
                     raise ConfigError(
-                        f"{key}: {shown(shard)}: expected a tar that is not compressed, as its "
+                        f"{key}: {name}: expected a tar that is not compressed, as its "
                         f"images are read in any order; {tool} it first"
                     )
             file.seek(0)
@@ -72,32 +77,34 @@ def index_of(key: str, shard: Path) -> list[Member]:
                 raise tarfile.ReadError("unexpected end of data")
     except (tarfile.TarError, OSError, ValueError) as error:
         raise ConfigError(
-            f"{key}: {shown(shard)}: expected a whole tar file of images ({error}); copy or "
-            f"make it again"
+            f"{key}: {name}: expected a whole tar file of images ({error}); copy or make it again"
         ) from error
     found = []
     for member in members:
-        name = PurePosixPath(member.name)
-        if name.suffix.lower() in SUFFIXES and not any(p.startswith(".") for p in name.parts):
-            found.append(Member(shard, name.as_posix(), member.offset_data, member.size))
+        place = PurePosixPath(member.name)
+        if place.suffix.lower() in SUFFIXES and not any(p.startswith(".") for p in place.parts):
+            found.append(Member(shard, place.as_posix(), member.offset_data, member.size))
     if not found:
         raise ConfigError(
-            f"{key}: {shown(shard)}: expected images, but none of its {len(members)} files "
+            f"{key}: {name}: expected images, but none of its {len(members)} files "
             f"has the suffix of one"
         )
     return sorted(found, key=lambda member: PurePosixPath(member.key).parts)
 
 
-def read_member(member: Member) -> Rgb8:
+def read_member(member: Member, files: Files) -> Rgb8:
     """Return an image as it is seen, (H, W, 3).
+
+    Args:
+        member: Its place.
+        files: Reads it.
 
     Raises:
         ImageError: If it cannot be read.
+        MachineError: If it is in a store that does not give it.
     """
     try:
-        with member.shard.open("rb") as file:
-            file.seek(member.start)
-            data = file.read(member.size)
+        data = files.read(member.shard, member.start, member.start + member.size)
     except OSError as error:
         raise ImageError(f"{shown(str(member))}: {error.strerror}") from error
     if len(data) < member.size:

@@ -13,6 +13,7 @@ from faceren.checkpoint import save_checkpoint
 from faceren.networks.generator import build_generator
 from faceren.weights import CheckpointInfo
 from tests.attack.faults import Fault, Laboratory, contents
+from tests.calls import degraded
 from tests.training.tiny import CONFIG, write_images, write_recipe
 
 MACHINE_WORDS = ("Traceback", "not foreseen")
@@ -29,6 +30,13 @@ class Scene:
     """The folder that it writes, or the name that its files begin with."""
     statuses: tuple[int, ...] = (0,)
     """Of an undisturbed run."""
+    start: str = ""
+    """A folder that the output is a copy of, before."""
+
+    def begin(self, root: Path) -> None:
+        """Make what the output is before a run."""
+        if self.start:
+            shutil.copytree(root / self.start, root / self.output)
 
 
 SCENES = {
@@ -37,6 +45,8 @@ SCENES = {
     ),
     "page": Scene("restore in -o out --aligned --model net.safetensors --ensemble off", "out"),
     "degrade": Scene("degrade in -o out --task full --size 64 --workers 1", "out"),
+    "merge": Scene("degrade --merge part0 part1 -o out", "out"),
+    "merge-shared": Scene("degrade --merge out", "out", start="parts"),
     "evaluate": Scene(
         "evaluate in --reference in --metrics psnr --json-file out/a.json --csv out/a.csv", "out"
     ),
@@ -59,6 +69,9 @@ def prepare(root: Path) -> None:
     network = build_generator(CONFIG)
     save_checkpoint(root / "net.safetensors", network, info=CheckpointInfo(name="net"))
     write_recipe(root, train={"steps": 2, "batch": 2}, validate={"every": 2, "images": 1})
+    for number in range(2):
+        for folder in (f"part{number}", "parts"):
+            degraded([inputs], root / folder, task="full", size=64, shard=f"{number}/2")
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,7 @@ class Undisturbed:
 
 def undisturbed(laboratory: Laboratory, root: Path, scene: Scene) -> Undisturbed:
     """Run a scene without a fault; its output is removed again."""
+    scene.begin(root)
     run = laboratory.run(scene.command.split())
     assert run.status in scene.statuses, run.stderr
     found = Undisturbed(originals(root, scene), results(root, scene), run.calls)
@@ -84,6 +98,7 @@ def trial(
 ) -> Iterator[str]:
     """Run a scene with a fault and once more without; yield what is wrong, if anything."""
     arguments = scene.command.split()
+    scene.begin(root)
     run = laboratory.run(arguments, fault)
     if run.status not in range(5) or any(word in run.stderr for word in MACHINE_WORDS):
         yield f"exit status {run.status}: {run.stderr.strip()[-300:]}"
@@ -93,7 +108,8 @@ def trial(
     if originals(root, scene) != expected.originals:
         yield "an original has changed"
     left = results(root, scene)
-    if fault.kind != "write" and run.status in scene.statuses and left == expected.results:
+    done = run.status in scene.statuses and left == expected.results
+    if done and (fault.kind != "write" or scene.start):
         shutil.rmtree(root / scene.output)  # what a run without a fault leaves: nothing to resume
         return
     for name, digest in left.items():
@@ -121,7 +137,7 @@ def results(root: Path, scene: Scene) -> dict[str, str]:
     return {
         name: "" if _timed(name) else digest
         for name, digest in found.items()
-        if name != KEPT_FOR_LOCKS and not name.startswith("tensorboard/")
+        if name != KEPT_FOR_LOCKS and not name.startswith(("tensorboard/", ".shards-merged/"))
     }
 
 

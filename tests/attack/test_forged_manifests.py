@@ -11,8 +11,8 @@ from PIL import Image
 
 from faceren.commands.review import _commands, review
 from faceren.files import sha256_of
-from faceren.metrics.pairing import pair_up
-from faceren.pages.evaluation_page import _input
+from faceren.metrics.pairing import is_recorded, pair_up
+from faceren.runs.stored import Files
 from tests.pages.test_review import data_of
 from tests.runs import HEADER, make_run, picture
 
@@ -126,7 +126,7 @@ def test_no_result_outside_the_folder_is_shown_or_scored(output, secret):
 def test_references_and_inputs_need_the_recorded_hash(output, secret):
     rewritten(output, "view.png", input=str(secret))
     (row,) = [row for row in pair_up(output, None).rows if row.path == "view.png"]
-    assert _input(row) is None
+    assert not is_recorded(row, Files([]))
     path = output / "manifest.jsonl"
     header = {**HEADER, "command": "degrade"}
     lines = path.read_text().splitlines()[1:]

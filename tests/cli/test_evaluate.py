@@ -6,7 +6,8 @@ from pathlib import Path
 from faceren.cli.evaluate import show_evaluation
 from faceren.cli.screen import Screen
 from faceren.images import write_png
-from faceren.metrics.results import METRICS, Evaluation, ImageScores, MetricResult, Scores
+from faceren.metrics.names import METRICS
+from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
 
 
 def test_saving_statistics_says_where_they_are(run, tmp_path, astronaut):

@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from faceren.degradation.files import Resize
 from faceren.errors import ConfigError, MachineError, NothingToDoError
 from faceren.files import sha256_of
 from faceren.images import read_rgb
+from faceren.runs.stored import Stage
 from tests.calls import degraded
 
 
@@ -366,3 +369,148 @@ def _die(job: object) -> None:
 def test_a_worker_loads_no_torch() -> None:
     code = "import sys, faceren.degradation.files; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def merged(lines_of: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of a record without what only one of its parts has."""
+    return [{k: v for k, v in line.items() if k != "shard"} for line in lines_of]
+
+
+def test_three_parts_merged_are_the_single_run(clean: Path, tmp_path: Path, run: Any) -> None:
+    for number in range(9):
+        picture(64, 64, 10 + number).save(clean / f"{number}.png")
+    how = ("--task", "full", "--size", "64", "--copies", "2", "--workers", "1")
+    out, one = tmp_path / "out", tmp_path / "one"
+    assert run("degrade", clean, "-o", out, *how)[0] == 0
+    single, record = pngs(out), lines(out)
+    shutil.rmtree(out)
+    made: list[set[str]] = []
+    for index in range(3):
+        said = run("degrade", clean, "-o", out, *how, "--shard", f"{index}/3")[2]
+        assert f"when all parts have ended: faceren degrade --merge {out}" in said
+        made.append(set(pngs(out)) - set().union(*made))
+    assert all(made)
+    status, _, said = run("degrade", clean, "-o", out, *how)
+    assert (
+        status,
+        f"not yet merged; when all of them are done: faceren degrade --merge {out}",
+    ) == (
+        2,
+        said[said.index("not yet") :].strip(),
+    )
+    status, _, said = run("restore", "--merge", out)
+    assert (status, "is one of a run of 'degrade': faceren degrade --merge" in said) == (2, True)
+    status, _, said = run("degrade", "--merge", out)
+    assert (status, said) == (0, f"3 shards, 24 photos: 24 degraded; in {out}\n")
+    assert pngs(out) == single
+    assert merged(lines(out)) == record
+    assert not (out / ".shards").exists()
+    assert "24 photos: 0 degraded, 24 skipped" in run("degrade", clean, "-o", out, *how)[2]
+    for index in range(2):
+        run("degrade", clean, "-o", tmp_path / f"p{index}", *how, "--shard", f"{index}/2")
+    assert run("degrade", "--merge", tmp_path / "p0", tmp_path / "p1", "-o", one)[0] == 0
+    assert pngs(one) == single
+
+
+def test_parts_of_other_libraries_are_not_merged(clean: Path, tmp_path: Path, run: Any) -> None:
+    for index in range(2):
+        degraded([clean], tmp_path / "out", task="jpeg", shard=f"{index}/2")
+    part = tmp_path / "out" / ".shards" / "1-of-2.jsonl"
+    part.write_text(re.sub('"opencv": "[^"]*"', '"opencv": "1.0"', part.read_text()))
+    status, _, said = run("degrade", "--merge", tmp_path / "out")
+    assert (status, "shards 0/2 and 1/2 differ in opencv: '" in said) == (2, True)
+
+
+@pytest.fixture
+def store(clean: Path, memory: Any) -> Any:
+    """The same photos in a store, and one that is damaged."""
+    for path in clean.rglob("*.*"):
+        memory.pipe_file(f"/a/clean/{path.relative_to(clean).as_posix()}", path.read_bytes())
+    memory.pipe_file("/a/clean/damaged.jpg", b"no photo")
+    return memory
+
+
+def objects(memory: Any) -> dict[str, bytes]:
+    return {name.removeprefix("/a/out/"): memory.cat_file(name) for name in memory.find("/a/out")}
+
+
+STORED = ("degrade", "memory://a/clean", "-o", "memory://a/out", "--task", "full", "--size", "64")
+
+
+def test_a_store_gets_what_a_disk_gets(
+    clean: Path, tmp_path: Path, store: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clean / "damaged.jpg").write_bytes(b"no photo")
+    degraded([clean], tmp_path / "out", task="full", size=64)
+    originals = {name: store.cat_file(name) for name in store.find("/a/clean")}
+    status, _, said = run(*STORED)
+    assert status == 1
+    assert "error: memory://a/clean/damaged.jpg: expected a JPEG, PNG" in said
+    assert "4 photos: 3 degraded, 0 skipped, 1 failed; in memory://a/out" in said
+    made = objects(store)
+    record = made.pop("manifest.jsonl").decode().splitlines()
+    assert made == pngs(tmp_path / "out")
+    header, *items = map(json.loads, record)
+    assert header == lines(tmp_path / "out")[0]
+    places = ("input", "output", "reason", "stored")
+    for item, line in zip(items, lines(tmp_path / "out")[1:], strict=True):
+        assert {k: v for k, v in item.items() if k not in places} == {
+            k: v for k, v in line.items() if k not in places
+        }
+        assert item["input"] == f"memory://a/clean/{item['relative']}"
+    assert {name: store.cat_file(name) for name in store.find("/a/clean")} == originals
+    monkeypatch.setattr(Stage, "put", lambda *_: pytest.fail("was done again"))
+    assert "4 photos: 0 degraded, 3 skipped, 1 failed" in run(*STORED)[2]
+
+
+def test_parts_in_a_store_and_a_replay_from_one(store: Any, run: Any) -> None:
+    run(*STORED)
+    single = objects(store)
+    store.rm("/a/out", recursive=True)
+    for index in range(2):
+        said = run(*STORED, "--shard", f"{index}/2")[2]
+        assert "when all parts have ended: faceren degrade --merge memory://a/out" in said
+    status, _, said = run("restore", "memory://a/clean", "-o", "memory://a/out")
+    assert (status, "holds the records of shards 0/2, 1/2 (this is 0/1)" in said) == (2, True)
+    assert run("degrade", "--merge", "memory://a/out")[0] == 0
+    made = objects(store)
+    version = re.compile(rb'"output": "[0-9.]+, ')  # a new object has another one
+    assert {k: version.sub(b"", v) for k, v in made.items()} == {
+        k: version.sub(b"", v) for k, v in single.items()
+    }
+    status, _, said = run("restore", "memory://a/clean", "-o", "memory://a/out")
+    assert (status, "-o memory://a/out holds the manifest of 'degrade'" in said) == (2, True)
+    replay = ("degrade", "memory://a/clean", "-o", "memory://a/again", "--replay")
+    status, _, said = run(*replay, "memory://a/out/manifest.jsonl")
+    assert status == 1  # of the damaged one nothing is known
+    assert "memory://a/clean/damaged.jpg: the manifest memory://a/out/manifest.jsonl does" in said
+    again = {
+        name.removeprefix("/a/again/"): store.cat_file(name) for name in store.find("/a/again")
+    }
+    assert {k: v for k, v in again.items() if k.endswith(".png")} == {
+        k: v for k, v in made.items() if k.endswith(".png")
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["memory://a/clean", "--task", "full"], "expected an output folder in an object store"),
+        (["memory://a/clean", "-o", "out", "--task", "full"], "out: expected all inputs and -o in"),
+        (["memory://a/none", "-o", "memory://a/out", "--task", "full"], "no image found in memory"),
+        ([*STORED[1:], "--shard", "2/2"], "--shard: expected I/N"),
+        (["memory://a/clean", "--sheet", "a.png"], "--sheet: expected photos and a PNG on a disk"),
+        (
+            [*STORED[1:4], "--replay", "memory://a/no.jsonl"],
+            "--replay memory://a/no.jsonl: no such",
+        ),
+    ],
+)
+def test_what_a_store_cannot_do_is_refused(
+    store: Any, run: Any, arguments: list[str], message: str
+) -> None:
+    status, out, said = run("degrade", *arguments)
+    assert status in (2, 3)
+    assert (out, len(said.splitlines())) == ("", 1)
+    assert message in said
+    assert objects(store) == {}

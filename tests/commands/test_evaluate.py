@@ -1,5 +1,6 @@
 """Evaluate: what is paired with what, what is computed, what is said when it cannot be."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from faceren.images import read_rgb, write_png
 from faceren.metrics.inception import load_statistics
 from faceren.pages.evaluation_page import write_worst
 from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
+from faceren.runs.storage import Storage
 from tests.calls import degraded, evaluated
 
 ASTRONAUT = data.astronaut()
@@ -314,3 +316,88 @@ def test_the_paper_protocol_recompresses_both_sides(results, clean):
     assert standard.scores.metrics["psnr"].mean == pytest.approx(100)
     # equal but for their chroma beside a seam of the panels
     assert 50 < paper.scores.metrics["psnr"].mean < 80
+
+
+@pytest.fixture
+def store(tmp_path, memory):
+    """A chain in a store: clean photos, damaged ones, copies of these as a restoration."""
+    folder(tmp_path / "clean")
+    for path in (tmp_path / "clean").rglob("*.png"):
+        memory.pipe_file(f"/a/{path.relative_to(tmp_path).as_posix()}", path.read_bytes())
+    return memory
+
+
+DEGRADE = ("degrade", "memory://a/clean", "-o", "memory://a/damaged", "--task", "jpeg")
+
+
+def restore_in(memory, scheme="memory"):
+    """Write what a restoration of the damaged photos leaves that changes nothing."""
+    lines = [{"format_version": 1, "command": "restore"}]
+    for name in memory.find("/a/damaged/people"):
+        bytes_, key = memory.cat_file(name), name.removeprefix("/a/damaged/")
+        memory.pipe_file(f"/a/out/{key}", bytes_)
+        digest = hashlib.sha256(bytes_).hexdigest()
+        addresses = {"input": f"{scheme}:/{name}", "output": f"memory://a/out/{key}", "key": key}
+        lines.append({"status": "restored", "input_sha256": digest} | addresses)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    memory.pipe_file("/a/out/manifest.jsonl", text.encode())
+
+
+def test_a_store_has_the_figures_of_a_disk(tmp_path, store, run):
+    run(*DEGRADE)
+    restore_in(store)
+    degraded([tmp_path / "clean"], tmp_path / "damaged", task="jpeg", size=512)
+    expected = evaluated(tmp_path / "damaged", metrics=("psnr", "ssim")).to_json()
+    report = evaluated(Path("memory://a/out"), metrics=("psnr", "ssim"), with_input=True).to_json()
+    assert report["n"] == 3
+    assert report["images"] == expected["images"]
+    assert report["results"] == "memory://a/out"
+    assert report["inputs"]["psnr"]["mean"] == report["metrics"]["psnr"]["mean"]
+    pairs = {"reference": Path("memory://a/clean"), "metrics": ("psnr",)}
+    for place in ("memory://a/damaged", "memory://a/damaged/people/0.png"):
+        one = place.endswith("0.png")
+        if one:
+            pairs["reference"] = Path("memory://a/clean/people/0.png")
+        report = evaluated(Path(place), **pairs).to_json()
+        assert report["n"] == (1 if one else 3)
+        assert report["strays"] == report["failures"] == []
+    html = tmp_path / "page.html"
+    out = run("evaluate", "memory://a/damaged", "--metrics", "psnr,niqe", "--html", html)
+    assert out[0] == 0
+    assert html.read_text().count("data:image/jpeg;base64,") == 3
+    run("evaluate", "memory://a/clean", "--save-stats", tmp_path / "s.npz", "--metrics", "fid")
+    store.pipe_file("/a/s.npz", (tmp_path / "s.npz").read_bytes())
+    report = evaluated(
+        Path("memory://a/clean"), reference=Path("memory://a/s.npz"), metrics=("fid",)
+    )
+    assert report.scores.metrics["fid"].mean == pytest.approx(0, abs=1e-3)
+
+
+def test_what_a_store_has_lost_or_replaced_is_named(store, run):
+    run(*DEGRADE)
+    store.rm_file("/a/damaged/people/0.png")
+    store.pipe_file("/a/clean/people/1.png", store.cat_file("/a/clean/people/2.png"))
+    status, _, said = run("evaluate", "memory://a/damaged", "--metrics", "psnr")
+    assert status == 1
+    assert "memory://a/damaged/people/0.png is in the manifest, but the file is gone" in said
+    assert "memory://a/clean/people/1.png: the file has changed since it was degraded" in said
+    status, _, said = run("evaluate", "memory://a/none", "--metrics", "psnr")
+    assert (status, "expected a folder or an image, memory://a/none does not" in said) == (2, True)
+    for flag in ("--csv", "--html", "--json-file", "--save-stats"):
+        status, _, said = run("evaluate", "memory://a/damaged", flag, "memory://a/x")
+        assert (status, f"{flag}: writes to a disk alone, got memory://a/x" in said) == (2, True)
+
+
+def test_a_manifest_makes_nobody_ask_another_store(store, run, monkeypatch):
+    run(*DEGRADE)
+    restore_in(store, scheme="http")
+    started, asked = Storage.__init__, []
+
+    def start(self, place):
+        asked.append(place.parts[0])
+        started(self, place)
+
+    monkeypatch.setattr(Storage, "__init__", start)
+    report = evaluated(Path("memory://a/out"), metrics=("niqe",)).to_json()
+    assert report["n"] == 3
+    assert set(asked) == {"memory:"}

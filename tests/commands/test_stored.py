@@ -15,13 +15,11 @@ from faceren.errors import MachineError
 from faceren.runs import segments
 from faceren.runs.manifest import read_manifest
 from faceren.runs.storage import Storage, Stored
-from faceren.runs.stored_plan import plan_stored
+from faceren.runs.stored import plan_stored
 from tests.calls import restored
 
-fsspec = pytest.importorskip("fsspec", reason="needs fsspec (faceren[storage])")
-
 COMMAND = ("restore", "memory://archive/scans", "-o", "memory://archive/out", "--model", "compact")
-COMMAND += ("--ensemble", "off")
+COMMAND += ("--ensemble", "off", "--no-report")
 pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
@@ -39,17 +37,13 @@ def files(tmp_path_factory, astronaut):
 
 
 @pytest.fixture
-def store(files):
+def store(files, memory):
     """The same photos in a store, with what is no photo beside them; returns its file system."""
-    memory = fsspec.filesystem("memory")
-    memory.store.clear()
-    memory.pseudo_dirs[:] = [""]
     for path in files.rglob("*.*"):
         memory.pipe_file(f"/archive/scans/{path.relative_to(files).as_posix()}", path.read_bytes())
     memory.pipe_file("/archive/scans/notes.txt", b"text")
     memory.pipe_file("/archive/scans/.trash/0.png", b"hidden")
-    yield memory
-    memory.store.clear()
+    return memory
 
 
 def objects(memory, below="/archive/out"):
@@ -59,6 +53,9 @@ def objects(memory, below="/archive/out"):
 
 def record(memory):
     return [json.loads(line) for line in objects(memory)["manifest.jsonl"].splitlines()]
+
+
+PAGED = tuple(word for word in COMMAND if word != "--no-report")
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +120,99 @@ def test_three_parts_merged_are_the_single_run(store, run):
         assert "when all parts have ended: faceren restore --merge memory://archive/out" in said
     status, _, said = run(*COMMAND)
     assert (status, "shards 0/3, 1/3, 2/3 (this is 0/1), not yet merged" in said) == (2, True)
-    status, _, said = run("restore", "--merge", "memory://archive/out")
+    status, _, said = run("restore", "--merge", "memory://archive/out", "--no-report")
     assert status == 0
     assert "3 shards, 5 photos: 1 restored, 3 without a face, 1 failed" in said
     clock = re.compile(rb'("ms": |"date": |put": )("[^"]*"|[0-9.]+)')
     merged = {name: clock.sub(b"", data) for name, data in objects(store).items()}
     assert merged == {name: clock.sub(b"", data) for name, data in single.items()}
+
+
+def page_of(data):
+    """What a page knows of its photos, by their names."""
+    text = data.decode()
+    found = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)
+    return {photo["key"]: photo for photo in json.loads(found[1])["photos"]}
+
+
+def test_the_page_in_a_store_is_that_of_a_disk(store, files, run, tmp_path, monkeypatch):
+    assert "look at memory://archive/out/report.html" in run(*PAGED)[2]
+    made = objects(store)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "archive").symlink_to(files.parent)
+    run("restore", "archive/scans", "-o", "archive/paged", *PAGED[4:])
+    disk = files.parent / "paged"
+    pictures = {p.relative_to(disk).as_posix(): p.read_bytes() for p in disk.glob("report/*.jpg")}
+    assert {name: data for name, data in made.items() if name.startswith("report/")} == pictures
+    assert len(pictures) == 3 + 3  # one of each without a face, three of the one that has one
+    here, there = page_of(made["report.html"]), page_of((disk / "report.html").read_bytes())
+    assert there.pop("damaged.jpg")["reason"] in here.pop("damaged.jpg")["reason"]
+    assert here == there
+    assert here["box 1/face.png"]["original"] == "./../scans/box%201/face.png"
+
+
+def test_the_page_in_a_store_is_made_anew(store, run, tmp_path):
+    run(*PAGED)
+    made = objects(store)
+    for name in made:
+        if name.startswith("report"):
+            store.rm_file(f"/archive/out/{name}")
+    store.pipe_file("/archive/out/report/part-2.html", b"of a page that had more photos")
+    status, _, said = run("restore", "--report-only", "memory://archive/out")
+    assert (status, said) == (0, "5 photos; wrote memory://archive/out/report.html\n")
+    assert objects(store) == made
+    store.pipe_file("/archive/scans/0.png", b"another photo")
+    store.rm_file("/archive/out/1.png")
+    store.rm_file("/archive/scans/2.png")
+    said = run("restore", "--report-only", "memory://archive/out")[2]
+    assert "0.png: the original has changed since the run: memory://archive/scans/0.png" in said
+    assert "1.png: the restored file is gone: memory://archive/out/1.png" in said
+    assert "2.png: the original is gone: memory://archive/scans/2.png" in said
+    assert page_of(objects(store)["report.html"])["1.png"]["result"] is None
+
+
+def test_the_page_of_a_store_asks_nobody_else_and_replaces_no_other_page(store, run, monkeypatch):
+    run(*COMMAND)
+    text = objects(store)["manifest.jsonl"].decode()
+    text = text.replace("memory://archive/scans/0.png", "http://stranger/0.png")
+    store.pipe_file("/archive/out/manifest.jsonl", text.encode())
+    asked = []
+    monkeypatch.setattr(Storage, "__init__", watched(Storage.__init__, asked))
+    status, _, said = run("restore", "--report-only", "memory://archive/out")
+    assert (status, set(asked)) == (0, {"memory"})
+    assert "0.png: the original is gone: http://stranger/0.png" in said
+    store.pipe_file("/archive/out/report.html", b"<html>somebody's</html>")
+    for command in (("restore", "--report-only", "memory://archive/out"), PAGED):
+        status, _, said = run(*command)
+        assert status == 2
+        assert "memory://archive/out/report.html is there already, and faceren did not" in said
+    assert objects(store)["report.html"] == b"<html>somebody's</html>"
+
+
+def watched(start, asked):
+    def init(self, folder):
+        asked.append(folder.parts[0].rstrip(":"))
+        start(self, folder)
+
+    return init
+
+
+def test_parts_in_a_store_get_their_page_when_they_are_merged(store, run, monkeypatch):
+    run(*PAGED)
+    whole = objects(store)
+    store.rm("/archive/out", recursive=True)
+    monkeypatch.setattr("faceren.pages.review.PER_FILE", 2)
+    for index in (0, 1):
+        run(*PAGED, "--shard", f"{index}/2")
+        assert "report.html" not in objects(store)
+    assert "look at memory://archive/out/report.html" in run("restore", "--merge", PAGED[3])[2]
+    made = objects(store)
+    names = {"report.html", "report/part-2.html", "report/part-3.html"}
+    assert set(made) == set(whole) | names
+    found = [page_of(made[name]) for name in sorted(names)]
+    assert {key: photo["status"] for page in found for key, photo in page.items()} == {
+        key: photo["status"] for key, photo in page_of(whole["report.html"]).items()
+    }
 
 
 def test_a_killed_run_goes_on_and_nothing_is_done_twice_in_the_record(store, run, monkeypatch):
@@ -141,9 +225,9 @@ def test_a_killed_run_goes_on_and_nothing_is_done_twice_in_the_record(store, run
         done.append(whole(*arguments))
         return done[-1]
 
-    whole = stored._stored
+    whole = stored.InStore._stored
     with monkeypatch.context() as patch:
-        patch.setattr(stored, "_stored", killed)
+        patch.setattr(stored.InStore, "_stored", killed)
         assert run(*COMMAND)[0] == 130
     names = sorted(objects(store))
     assert len([name for name in names if name.startswith(".shards/0-of-1.0001-")]) == 2
@@ -221,7 +305,7 @@ def test_a_store_that_fails_is_tried_again_but_not_for_ever(store, run, monkeypa
         ([*COMMAND[1:], "--keep-times"], "--keep-times: expected an output folder on a disk"),
         ([*COMMAND[1:], "--shard", "3/3"], "--shard: expected I/N"),
         (["--verify", "memory://archive/out"], "expected a folder on a disk, got memory://archi"),
-        (["--report-only", "memory://archive/out"], "expected a folder on a disk, got memory:"),
+        (["--report-only", "memory://archive/out"], "expected a folder that restore wrote, memory"),
         (["--merge", "memory://archive/out"], "expected folders that --shard wrote"),
         (["--merge", "memory://archive/out", "out"], "--merge: expected one folder, as all parts"),
     ],
@@ -247,7 +331,7 @@ def test_no_name_of_an_object_leads_out_of_the_folder(store, monkeypatch):
     found = {name: Stored(name, "1") for name in names}
     monkeypatch.setattr(Storage, "listing", lambda *_: found)
     jobs = plan_stored([Path("memory://a/in")], Path("memory://a/out"), file_format="jpg")
-    assert [(job.key, job.item.key) for job in jobs] == [
+    assert [(job.key, job.found.item.key) for job in jobs] == [
         ("d.jpg", "d.png"),
         ("e/f.jpg", "e//f.png"),
     ]
@@ -286,4 +370,4 @@ def test_no_name_in_a_store_leads_out_of_the_folders_on_the_disk(key, monkeypatc
     assert not Path(job.key).is_absolute()
     assert job.output == output / job.key
     assert job.source.is_relative_to(Path("memory://archive/scans"))
-    assert job.item.key == key
+    assert job.found.item.key == key

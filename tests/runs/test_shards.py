@@ -99,18 +99,18 @@ def test_records_of_other_parts_are_not_passed_over(tmp_path):
         (tmp_path / ".shards" / name).touch()
     assert shards_in(tmp_path) == [Shard(0, 2), Shard(1, 2)]
     assert shards_in(tmp_path, LOCK_SUFFIX) == [Shard(0, 2)]
-    check_merged(tmp_path, Shard(1, 2))
+    check_merged(tmp_path, "restore", Shard(1, 2))
     with pytest.raises(ConfigError, match=r"shards 0/2, 1/2, not yet merged; when all .* --merge"):
-        check_merged(tmp_path)
+        check_merged(tmp_path, "degrade")
     with pytest.raises(ConfigError, match=r"shards 0/2, 1/2 \(this is 1/3\), not yet merged"):
-        check_merged(tmp_path, Shard(1, 3))
+        check_merged(tmp_path, "restore", Shard(1, 3))
 
 
 def test_a_link_in_the_place_of_the_records_is_refused(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".shards").symlink_to(tmp_path / "elsewhere")
-    for look in (check_places, check_merged, shards_in):
+    for look in (check_places, lambda place: check_merged(place, "restore"), shards_in):
         with pytest.raises(ConfigError, match="is a link to"):
             look(tmp_path / "out")
 

@@ -107,10 +107,10 @@ def test_an_image_that_the_disk_gives_at_the_second_try_is_there(tmp_path, monke
     failing = [OSError(errno.EIO, "Input/output error")]
     honest = data_module.read_limited
 
-    def reading(path, side):
+    def reading(path, side, files):
         if path.name == "001.png" and failing:
             raise ImageError(f"{path}: cannot be read") from failing.pop()
-        return honest(path, side)
+        return honest(path, side, files)
 
     monkeypatch.setattr(data_module, "read_limited", reading)
     images = read(tmp_path / "in")

@@ -7,10 +7,14 @@ import tarfile
 import numpy as np
 import pytest
 
-from faceren.errors import ConfigError, ImageError
+from faceren.errors import ConfigError, ImageError, MachineError
+from faceren.runs import storage
+from faceren.runs.stored import Files
 from faceren.training.shards import index_of, read_member
 from tests.training.test_data import read
 from tests.training.tiny import losses, run, write_images, write_recipe
+
+FILES = Files([])
 
 
 def pack(shard, folder, kind=tarfile.PAX_FORMAT):
@@ -102,13 +106,13 @@ def test_a_shard_without_images_is_told(tmp_path):
 
 def test_a_shard_that_shrinks_during_the_run_is_told(tmp_path):
     shard = pack(tmp_path / "a.tar", write_images(tmp_path / "in", 2))
-    last = max(index_of("k", shard), key=lambda member: member.start)
+    last = max(index_of("k", shard, FILES), key=lambda member: member.start)
     shard.write_bytes(shard.read_bytes()[: last.start + 10])
     with pytest.raises(ImageError, match=r"a\.tar/000\.png: the shard has become shorter"):
-        read_member(last)
+        read_member(last, FILES)
     shard.unlink()
     with pytest.raises(ImageError, match=r"a\.tar/000\.png: No such file"):
-        read_member(last)
+        read_member(last, FILES)
 
 
 def test_a_hostile_name_reaches_no_file(tmp_path):
@@ -119,8 +123,8 @@ def test_a_hostile_name_reaches_no_file(tmp_path):
         info = tarfile.TarInfo("x/%2e%2e/\n000.png")
         info.size = image.stat().st_size
         tar.addfile(info, io.BytesIO(image.read_bytes()))
-    (member,) = index_of("k", tmp_path / "a.tar")
-    assert read_member(member).shape == (64, 64, 3)
+    (member,) = index_of("k", tmp_path / "a.tar", FILES)
+    assert read_member(member, FILES).shape == (64, 64, 3)
 
 
 def test_training_on_a_shard_is_training_on_its_folder(tmp_path):
@@ -129,3 +133,60 @@ def test_training_on_a_shard_is_training_on_its_folder(tmp_path):
     folder = run(recipe, tmp_path / "one")
     tar = run(recipe, tmp_path / "other", f"data.train={shard}", "data.cache_gib=0")
     assert losses(tar) == losses(folder)
+
+
+@pytest.fixture
+def stored(tmp_path, memory):
+    """The tiny recipe, and its images in a store: in a folder, and in two shards."""
+    recipe = write_recipe(tmp_path, train={"steps": 2}, data={"fixed_damage": True, "flip": 0.5})
+    names = sorted(path.name for path in (tmp_path / "faces").iterdir())
+    for number, some in enumerate((names[:7], names[7:])):
+        (tmp_path / str(number)).mkdir()
+        for name in some:
+            data = (tmp_path / "faces" / name).read_bytes()
+            (tmp_path / str(number) / name).write_bytes(data)
+            memory.pipe_file(f"/a/faces/{name}", data)
+        shard = pack(tmp_path / f"{number}.tar", tmp_path / str(number))
+        memory.pipe_file(f"/a/shards/{number}.tar", shard.read_bytes())
+    memory.pipe_file("/a/shards/README", b"no shard")
+    return recipe
+
+
+def test_training_from_a_store_is_training_from_a_disk(tmp_path, stored):
+    disk = losses(run(stored, tmp_path / "disk"))
+    assert len(disk) == 2
+    for number, place in enumerate(("faces", "shards/*.tar")):
+        for cache in (0, 1):
+            sets = (f"data.train=memory://a/{place}", f"data.cache_gib={cache}")
+            events = run(stored, tmp_path / f"{number}{cache}", *sets)
+            assert losses(events) == disk
+    one = read("memory://a/shards/1.tar", cache_gib=0)
+    assert str(one.entries[0].path) == "memory://a/shards/1.tar/007.png"
+    np.testing.assert_array_equal(one.read(0), read(tmp_path / "1").read(0))
+
+
+def test_what_is_wrong_in_a_store_is_named_as_on_a_disk(tmp_path, stored, memory, monkeypatch):
+    monkeypatch.setattr(storage, "PAUSE", 0)
+    with pytest.raises(ConfigError, match=r"a folder of images, or \.tar files, but memory://a/no"):
+        read("memory://a/none")
+    memory.pipe_file("/a/shards/cut.tar", memory.cat_file("/a/shards/0.tar")[:1500])
+    with pytest.raises(ConfigError, match=r"memory://a/shards/cut\.tar: expected a whole tar file"):
+        read("memory://a/shards/*.tar")
+    memory.pipe_file("/a/faces/broken.png", b"\x89PNG\r\n\x1a\n broken")
+    images = read("memory://a/faces", cache_gib=0)
+    (broken,) = images.skipped
+    assert broken.startswith("memory://a/faces/broken.png: ")
+    assert "faceren-" not in broken
+    memory.pipe_file("/a/faces/000.png", b"replaced")
+    with pytest.raises(ImageError, match="memory://a/faces/000.png: was replaced during the run"):
+        images.read(0)
+    shard = read("memory://a/shards/0.tar", cache_gib=0)
+
+    def refused(*_, **__):
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(type(memory), "get_file", refused)
+    monkeypatch.setattr(type(memory), "cat_file", refused)
+    for some in (images, shard):
+        with pytest.raises(MachineError, match="cannot be read: reset by peer"):
+            some.read(1)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from faceren.checks import Json
-from faceren.metrics.results import HIGHER_IS_BETTER, mean_interval
+from faceren.metrics.names import HIGHER_IS_BETTER
+from faceren.metrics.results import mean_interval
 from faceren.pages.tables import figure
 
 Verdict = Literal["better", "worse"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from faceren.bench.rows import Row
-from faceren.metrics.results import PAPER_METRICS
+from faceren.metrics.names import PAPER_METRICS
 
 MARK = "quoted from the paper, not re-run"
 NEEDS_PROTOCOL = "they were measured by the paper's protocol: give --protocol paper"

@@ -2,7 +2,7 @@
 
 from faceren.bench.quality.quoted import MARK, table_1, table_2
 from faceren.bench.request import TASKS
-from faceren.metrics.results import PAPER_METRICS
+from faceren.metrics.names import PAPER_METRICS
 
 
 def test_the_paper_is_quoted_as_it_is_printed():

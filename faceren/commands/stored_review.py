@@ -1,0 +1,186 @@
+"""The review page of a restoration in an object store: the same page, at the same places.
+
+Its pictures are drawn while photos are restored; those that are not there are drawn here, each of a
+photo that is on the disk for that long. What is gone or has changed is told by versions.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from faceren.commands.stored import check_stored_page, copied_record
+from faceren.errors import FacerenError
+from faceren.images import DEFAULT_MAX_PIXELS, shown
+from faceren.pages.comparison import keys_of
+from faceren.pages.entries import Check, Entry, drawn, lacks_pictures
+from faceren.pages.marks import mask_place
+from faceren.pages.pictures import NAME as PICTURE
+from faceren.pages.pictures import Pictures
+from faceren.pages.review import Review, place_of, write_parts
+from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
+from faceren.runs.manifest import Manifest, read_run
+from faceren.runs.segments import settled
+from faceren.runs.storage import Storage, Stored, spelled
+from faceren.runs.stored import AHEAD, THREADS
+
+PART = re.compile(r"part-([0-9]{1,9})\.html")
+BUCKET = 2
+"""Parts of an address that say which store: ``s3:`` and the bucket."""
+
+
+def review_stored(output: Path, *, check: Check = "bytes", max_pixels: int | None = None) -> Review:
+    """Write the review page of a run in a store from its manifest, as ``review`` does on a disk.
+
+    Args:
+        output: The folder that ``restore`` wrote.
+        check: ``bytes`` looks for originals that have changed; ``there`` does without.
+        max_pixels: Show no larger photos.
+
+    Raises:
+        ConfigError: If the folder has no manifest of ``restore``, or the page there is not ours.
+        MachineError: If the store cannot be read or written.
+    """
+    target = Storage(output)
+    with tempfile.TemporaryDirectory(prefix="faceren-") as name:
+        folder = Path(name) / output  # so that links lead from here as they do there
+        there, _ = settled(target)
+        with copied_record(target, there, folder):
+            check_stored_page(target, there)
+            manifest = read_run(folder, "restore")
+        shown_before = [Path(key).name for key in there if Path(key).parent == Path(PICTURES_DIR)]
+        pictures = Pictures(folder / PICTURES_DIR, shown_before)
+        page = _Page(Path(name), output, target, there, manifest, pictures)
+        entries = page.drawn(page.entries(check), max_pixels or DEFAULT_MAX_PIXELS)
+        pictures.keep_only({key for entry in entries for key in keys_of(entry.line)})
+        count = write_parts(folder, target.url, entries, [], manifest, pictures, {})
+        places = [place_of(Path(), number).as_posix() for number in range(1, count + 1)]
+        for place in reversed(places):  # the first links to the others
+            target.put(folder / place, place)
+    photos = {entry.key for entry in entries}
+    keys = (f"{PICTURES_DIR}/{file}" for file in shown_before if _is_old(file, count, pictures))
+    target.remove([key for key in keys if key not in photos])
+    notes = tuple(f"{shown(entry.key)}: {note}" for entry in entries for note in entry.notes)
+    return Review(output / PAGE_NAME, len(entries), notes)
+
+
+def _is_old(file: str, count: int, pictures: Pictures) -> bool:
+    """Say whether a file beside the page is one of an earlier page that this one has not."""
+    if picture := PICTURE.fullmatch(file):
+        return picture[1] not in pictures
+    part = PART.fullmatch(file)
+    return part is not None and int(part[1]) > count
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What a page is made of."""
+
+    root: Path
+    """Stands for all stores, on the disk."""
+    output: Path
+    target: Storage
+    there: Mapping[str, Stored]
+    manifest: Manifest
+    pictures: Pictures
+
+    def entries(self, check: Check) -> list[Entry]:
+        """Return the photos, sorted by name; their files are not on the disk yet."""
+        now = self._originals() if check == "bytes" else None
+        keys = sorted(self.manifest.items, key=lambda key: key.split("/"))
+        return [self._entry(key, now) for key in keys]
+
+    def _originals(self) -> dict[Path, Stored]:
+        """Return what is there now in the folders of the originals."""
+        folders: dict[tuple[str, ...], list[Path]] = {}
+        for line in self.manifest.items.values():
+            place = Path(line["input"]).parent
+            if place.parts[:1] == self.output.parts[:1]:  # nobody else is asked for anything
+                folders.setdefault(place.parts[:BUCKET], []).append(place)
+        found: dict[Path, Stored] = {}
+        for places in folders.values():
+            folder = Path(os.path.commonpath(places))
+            found |= {folder / key: item for key, item in Storage(folder).listing().items()}
+        return found
+
+    def _entry(self, key: str, now: Mapping[Path, Stored] | None) -> Entry:
+        line = self.manifest.items[key]
+        source, versions = Path(line["input"]), line.get("stored") or {}
+        notes, original, result = [], None, None
+        there = None if now is None else now.get(source)
+        version = versions.get("input")
+        trusted = now is None and version is not None
+        if trusted or (there is not None and there.version == version):
+            original = self.root / source
+        elif line.get("input_sha256"):  # else its reason says that it could not be read
+            notes.append(_lost("the original", source, there, version))
+        if line.get("output"):
+            made = self.there.get(key)
+            if made is not None and made.version == versions.get("output"):
+                result = self.root / self.output / key
+            else:
+                notes.append(
+                    _lost("the restored file", self.output / key, made, versions.get("output"))
+                )
+        header = self.manifest.headers.get(key, {})
+        return Entry(line=line, header=header, original=original, result=result, notes=tuple(notes))
+
+    def drawn(self, entries: Sequence[Entry], max_pixels: int) -> list[Entry]:
+        """Make the pictures that are not there; return the entries as the page shows them."""
+        made = {entry.key: entry for entry in entries}
+        lacking = [entry for entry in entries if self._lacks(entry)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for at in range(0, len(lacking), AHEAD):
+                batch = list(pool.map(self._brought, lacking[at : at + AHEAD]))
+                for entry in drawn(batch, self.pictures, max_pixels, pool):
+                    made[entry.key] = entry
+                    for place in filter(None, (entry.original, entry.result)):
+                        place.unlink(missing_ok=True)
+                for file in sorted(self.pictures.folder.glob("*.jpg")):
+                    self.target.put(file, f"{PICTURES_DIR}/{file.name}")
+                    file.unlink()
+        # no link leads from one bucket to another
+        store = self.root.joinpath(*self.output.parts[:BUCKET])
+        return [
+            entry
+            if entry.original is None or entry.original.is_relative_to(store)
+            else replace(entry, original=None)
+            for entry in made.values()
+        ]
+
+    def _lacks(self, entry: Entry) -> bool:
+        if entry.original is None or entry.line.get("status") == "failed":
+            return False
+        marks = keys_of(entry.line).marks
+        marked = bool(marks) and marks not in self.pictures and self._mask(entry) in self.there
+        return marked or lacks_pictures(entry, self.pictures)
+
+    def _mask(self, entry: Entry) -> str:
+        folder = self.root / self.output
+        return mask_place(entry.line, folder).relative_to(folder).as_posix()
+
+    def _brought(self, entry: Entry) -> Entry:
+        """Copy a photo, its output and its mask to the disk."""
+        source = Path(entry.line["input"])
+        version = entry.line["stored"]["input"]
+        try:
+            Storage(source.parent).fetch(Stored(source.name, version), self.root / source)
+            for key in (entry.key if entry.result else "", self._mask(entry)):
+                if key in self.there:
+                    self.target.fetch(self.there[key], self.root / self.output / key)
+        except FacerenError as error:
+            note = f"it cannot be shown: {shown(str(error))}"
+            return replace(entry, original=None, notes=(*entry.notes, note))
+        return entry
+
+
+def _lost(what: str, path: Path, now: Stored | None, version: str | None) -> str:
+    """Return why a file is not shown."""
+    if now is None:
+        return f"{what} is gone: {shown(spelled(path))}"
+    if version is None:
+        return f"{what} cannot be told from another file, its version is not recorded"
+    return f"{what} has changed since the run: {shown(spelled(path))}"

@@ -1,0 +1,409 @@
+"""What a run in an object store reads: found by the names of the objects, copied to the disk.
+
+An object is on the disk no longer than it is worked on. Its messages name it as people do.
+"""
+
+import errno
+import io
+import os
+import tempfile
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from glob import glob
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from faceren.config import FileFormat
+from faceren.errors import ConfigError, FacerenError, NothingToDoError
+from faceren.images import OF_A_RUN, Found, find_images
+from faceren.images.find import SUFFIXES
+from faceren.runs.plan import SUFFIX_OF, AnyJob, Job, without_collisions
+from faceren.runs.storage import ObjectFile, Storage, Stored, is_stored, spelled
+
+AHEAD = 8
+"""Photos that are brought to the disk before their turn."""
+THREADS = 4
+PIECE = 2**20
+"""Bytes that are asked for at a time of an object that is read through."""
+
+
+@dataclass(frozen=True)
+class StoredFound(Found):
+    """An object that should be a photo; its path is an address with one slash."""
+
+    item: Stored
+    """As it was listed."""
+    folder: Path
+    """The folder that its key is below."""
+
+
+@dataclass(frozen=True)
+class StoredJob(Job):
+    """One object to read and one to write; its paths are addresses with one slash."""
+
+    found: StoredFound
+
+
+def find_stored(inputs: Sequence[Path], exclude: Sequence[str] = ()) -> list[StoredFound]:
+    """Return the photos among objects and folders of stores, as ``find_images`` does of a disk.
+
+    Args:
+        inputs: Their addresses; folders are searched with all that is below them.
+        exclude: Glob patterns of paths below the inputs to leave out.
+
+    Raises:
+        MachineError: If an input cannot be listed.
+    """
+    found = []
+    for path in inputs:
+        single = Storage(path).is_object()
+        place = path.parent if single else path
+        listing = Storage(place).listing(path.name if single else "")
+        found += _photos(listing, place, exclude, all_of_them=single)
+    return found
+
+
+def _photos(
+    listing: Mapping[str, Stored], folder: Path, exclude: Sequence[str], *, all_of_them: bool
+) -> list[StoredFound]:
+    pages = _pages(listing)
+    found = []
+    for item in listing.values():
+        # of scans//etc/a.jpg: joined to a folder of the disk, /etc/a.jpg leads out of it
+        name = PurePosixPath(item.key.lstrip("/"))
+        if all_of_them or (_is_photo(name, exclude) and not pages & set(name.parents)):
+            found.append(StoredFound(folder / name, name, item, folder))
+    return sorted(found, key=lambda item: item.relative.parts)
+
+
+def _pages(keys: Collection[str]) -> set[PurePosixPath]:
+    """Return the folders in which the pictures of review pages lie."""
+    folders = [
+        {PurePosixPath(key).parent for key in keys if key.endswith(name)} for name in OF_A_RUN
+    ]
+    return {place / "report" for place in set.intersection(*folders)}
+
+
+def _is_photo(name: PurePosixPath, exclude: Sequence[str]) -> bool:
+    hidden = any(part.startswith(".") for part in name.parts)
+    places = [name, *name.parents][:-1]
+    left_out = any(place.match(pattern.rstrip("/")) for place in places for pattern in exclude)
+    return name.suffix.lower() in SUFFIXES and not hidden and not left_out
+
+
+def no_image(inputs: Sequence[Path]) -> NothingToDoError:
+    """Return what to say of inputs in stores among which there is no photo."""
+    where = ", ".join(map(spelled, inputs))
+    return NothingToDoError(f"no image found in {where}, by the names of the objects there")
+
+
+def check_stored(inputs: Sequence[Path], output: Path | None) -> Path:
+    """Refuse a run that is not as a whole in stores, or whose output lies in an input.
+
+    Returns:
+        The output.
+
+    Raises:
+        ConfigError: If so.
+    """
+    if output is None:
+        raise ConfigError("expected an output folder in an object store, got none: add -o OUT")
+    for path in (*inputs, output):
+        if not is_stored(path):
+            raise ConfigError(
+                f"{path}: expected all inputs and -o in object stores, this one is on the disk; "
+                f"copy it there, or the others here"
+            )
+    if not inputs:
+        raise ConfigError("no input given: name photos or folders")
+    for path in inputs:
+        if output == path or output.is_relative_to(path) or path.is_relative_to(output):
+            raise ConfigError(
+                f"-o {spelled(output)} and the input {spelled(path)} lie in one another; originals "
+                f"are never written to, choose another folder"
+            )
+    return output
+
+
+def plan_stored(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    file_format: FileFormat,
+    exclude: Sequence[str] = (),
+    suffix: str = "",
+) -> list[StoredJob]:
+    """Return a job for each photo among the inputs, in order of their outputs; see ``make_plan``.
+
+    Args:
+        inputs: Objects and folders of stores; folders are searched with all that is below them.
+        output: Folder of the outputs.
+        file_format: ``keep`` keeps each name, another format changes its suffix.
+        exclude: Glob patterns of paths below the inputs to leave out.
+        suffix: Added to the names of the outputs, before the dot.
+
+    Raises:
+        ConfigError: If two photos would have the same output.
+        NothingToDoError: If there is no image.
+        MachineError: If an input cannot be listed.
+    """
+    jobs = []
+    for found in find_stored(inputs, exclude):
+        name = found.relative
+        if file_format != "keep":
+            name = name.with_suffix(SUFFIX_OF[file_format])
+        key = name.with_name(f"{name.stem}{suffix}{name.suffix}").as_posix()
+        jobs.append(StoredJob(found.path, output / key, key, found))
+    if not jobs:
+        raise no_image(inputs)
+    jobs = without_collisions(jobs, "restore them into different folders")
+    return sorted(jobs, key=lambda job: job.key)
+
+
+class Files:
+    """Reads files of disks and objects of stores alike. Threads may share it.
+
+    Args:
+        named: What a person has named. A manifest may name any address: stores of a kind that the
+            person has not named are not asked for anything.
+    """
+
+    def __init__(self, named: Iterable[Path]) -> None:
+        self._kinds = {path.parts[0] for path in named if is_stored(path)}
+        self._folders: dict[Path, dict[str, Stored]] = {}
+        """What is in the folders of stores that were listed, by its key."""
+        self._storages: dict[tuple[int, Path], Storage] = {}
+
+    def images(self, folder: Path, exclude: Sequence[str] = ()) -> list[Found]:
+        """Return the photos in a folder; see ``find_images``.
+
+        Raises:
+            MachineError: If the folder is in a store and cannot be listed.
+        """
+        if not is_stored(folder):
+            return list(find_images([folder], exclude))
+        return [*_photos(self._listing(folder), folder, exclude, all_of_them=False)]
+
+    def is_folder(self, path: Path) -> bool:
+        """Say whether there is such a folder; in a store: whether anything is in it.
+
+        Raises:
+            MachineError: If it is in a store and cannot be listed.
+        """
+        return bool(self._listing(path)) if is_stored(path) else path.is_dir()
+
+    def is_file(self, path: Path) -> bool:
+        """Say whether there is such a file or object, as far as it may be seen.
+
+        Raises:
+            MachineError: If a store does not say.
+        """
+        return self._found(path) is not None if is_stored(path) else path.is_file()
+
+    def resolved(self, path: Path) -> Path:
+        """Return the one name of a file, whatever links lead to it."""
+        return path if is_stored(path) else path.resolve()
+
+    @contextmanager
+    def local(self, path: Path) -> Iterator[Path]:
+        """Have a file on the disk while the block runs: itself, or a copy of an object.
+
+        Errors of the block name the object, not the copy.
+
+        Raises:
+            FacerenError: If an object is gone or cannot be read.
+        """
+        if not is_stored(path):
+            yield path
+            return
+        item = self._found(path)
+        if item is None:
+            raise FacerenError(f"{spelled(path)}: no such object, or none that may be read")
+        with tempfile.TemporaryDirectory(prefix="faceren-") as name:
+            here = Path(name) / f"object{path.suffix}"
+            self._storage(self._folder_of(path)).fetch(item, here)
+            try:
+                yield here
+            except FacerenError as error:
+                raise type(error)(str(error).replace(str(here), spelled(path))) from error
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[BinaryIO]:
+        """Open a file of a disk, or an object: what is asked for is read, in pieces of 1 MiB.
+
+        Raises:
+            OSError: If it cannot be opened.
+            MachineError: While reading: if a store does not give it.
+        """
+        if not is_stored(path):
+            with path.open("rb") as file:
+                yield file
+            return
+        item = self._found(path)
+        if item is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object, or none that may be read")
+        with io.BufferedReader(
+            ObjectFile(self._storage(self._folder_of(path)), item), PIECE
+        ) as file:
+            yield file
+
+    def read(self, path: Path, start: int, end: int) -> bytes:
+        """Return some bytes of a file or an object, fewer where it ends before.
+
+        Raises:
+            OSError: If a file cannot be read, or there is no such object.
+            MachineError: If a store does not give it.
+        """
+        if not is_stored(path):
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read(end - start)
+        item = self._found(path)
+        if item is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object, or none that may be read")
+        return self._storage(self._folder_of(path)).read(item, start, end)
+
+    def matching(self, pattern: Path) -> list[Path]:
+        """Return the files or objects that a path with ``*`` and ``?`` in it names, sorted.
+
+        Raises:
+            MachineError: If a store cannot be listed.
+        """
+        if not is_stored(pattern):
+            return [Path(p) for p in sorted(glob(str(pattern)))]  # noqa: PTH207 (folders, too)
+        number = next((n for n, part in enumerate(pattern.parts) if set("*?[") & set(part)), None)
+        if number is None:
+            return [pattern] if self.is_file(pattern) else []
+        folder, wanted = Path(*pattern.parts[:number]), pattern.parts[number:]
+        found = [folder / key for key in self._listing(folder)]
+        found = [path for path in found if len(path.parts) == len(pattern.parts)]
+        matching = [p for p in found if all(map(fnmatchcase, p.parts[number:], wanted))]
+        return sorted(matching, key=str)
+
+    def _listing(self, folder: Path) -> dict[str, Stored]:
+        if folder not in self._folders and folder.parts[0] in self._kinds:
+            self._folders[folder] = self._storage(folder).listing()
+        return self._folders.get(folder, {})
+
+    def _found(self, path: Path) -> Stored | None:
+        if path.parts[0] not in self._kinds:
+            return None
+        folder = self._folder_of(path)
+        if folder in self._folders:
+            return self._folders[folder].get(path.relative_to(folder).as_posix())
+        return self._storage(folder).look(path.name)
+
+    def _folder_of(self, path: Path) -> Path:
+        """Return the folder above that was listed, else the nearest one."""
+        return next((place for place in path.parents if place in self._folders), path.parent)
+
+    def _storage(self, folder: Path) -> Storage:
+        known = os.getpid(), folder  # a process that was forked needs connections of its own
+        if known not in self._storages:
+            self._storages[known] = Storage(folder)
+        return self._storages[known]
+
+
+class Stage:
+    """The disk on which photos of a store are for a while; a context manager."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+        self._problems: dict[str, str] = {}
+        """Why a photo could not be brought here, by its key."""
+        self._storages: dict[Path, Storage] = {}
+
+    def __enter__(self) -> "Stage":
+        folder = self._held.enter_context(tempfile.TemporaryDirectory(prefix="faceren-"))
+        self._folder = Path(folder)
+        self._pool = self._held.enter_context(ThreadPoolExecutor(THREADS, "faceren-store"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    @property
+    def output(self) -> Path:
+        """Where outputs are written."""
+        return self._folder / "out"
+
+    def staged(self, jobs: Iterable[AnyJob], found: Mapping[Path, StoredFound]) -> Iterator[AnyJob]:
+        """Yield jobs as their photos come to the disk, in order, some of them ahead of their turn.
+
+        Args:
+            jobs: What is to be done, by addresses.
+            found: The photos, by these; a job without one is yielded as it is.
+        """
+        coming: deque[tuple[AnyJob, Future[None]]] = deque()
+        for job in jobs:
+            here, source = self._here(job), found.get(job.source)
+            storage = None
+            if source is not None:
+                if source.folder not in self._storages:
+                    self._storages[source.folder] = Storage(source.folder)
+                storage = self._storages[source.folder]
+            coming.append((here, self._pool.submit(self._bring, storage, source, here)))
+            if len(coming) > AHEAD:
+                yield _come(coming.popleft())
+        while coming:
+            yield _come(coming.popleft())
+
+    def _here(self, job: AnyJob) -> AnyJob:
+        place = (self._folder / "in" / job.key).with_name(job.source.name)
+        return replace(job, source=place, output=self.output / job.key)
+
+    def _bring(self, storage: Storage | None, found: StoredFound | None, here: Job) -> None:
+        try:
+            if storage is not None and found is not None:
+                storage.fetch(found.item, here.source)
+        except FacerenError as error:  # who reads it will say that there is no such file
+            self._problems[here.key] = str(error)
+
+    def told(self, job: Job, text: str) -> str:
+        """Return a message about a photo with its names in the store.
+
+        Args:
+            job: By addresses.
+            text: What was said of it here; why it could not be brought here goes before that.
+        """
+        here = self._here(job)
+        text = self._problems.get(job.key, text)
+        text = text.replace(str(here.source), spelled(job.source))
+        return text.replace(str(here.output), spelled(job.output))
+
+    def put(self, job: Job, target: Storage, beside: Sequence[str] = ()) -> str:
+        """Put what was made of a photo into the store; return the output's version there.
+
+        Args:
+            job: By addresses.
+            target: The output folder.
+            beside: Folders below the output folder of which all that is ready goes along.
+
+        Raises:
+            MachineError: If the store takes no more.
+        """
+        version = target.put(self._here(job).output, job.key)
+        for folder in beside:
+            for file in sorted((self.output / folder).rglob("[!.]*")):
+                if file.is_file():
+                    target.put(file, file.relative_to(self.output).as_posix())
+                    file.unlink()
+        return version
+
+    def clear(self, job: Job) -> None:
+        """Remove a photo and its output from the disk."""
+        here = self._here(job)
+        self._problems.pop(job.key, None)
+        for file in (here.source, here.output):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+
+
+def _come(waiting: tuple[AnyJob, Future[None]]) -> AnyJob:
+    job, future = waiting
+    future.result()
+    return job

@@ -1,0 +1,138 @@
+"""Stores: what is asked of them, what they answer, and a bucket of another kind than S3."""
+
+import io
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faceren.errors import FacerenError, MachineError
+from faceren.runs.storage import ObjectFile, Storage
+from faceren.runs.stored import Files, find_stored
+from tests.calls import degraded
+
+FOLDER = Path("memory://a/out")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr("faceren.runs.storage.PAUSE", 0)
+
+
+def test_what_comes_short_is_no_file_and_no_object(memory, tmp_path, monkeypatch):
+    memory.pipe_file("/a/out/a.bin", b"12345678")
+    storage = Storage(FOLDER)
+    item = storage.listing()["a.bin"]
+    assert item.size == 8
+    (tmp_path / "b").write_bytes(b"abcdef")
+    honest = {name: getattr(type(memory), name) for name in ("get_file", "put_file", "cat_file")}
+
+    def get_file(self, path, target):
+        honest["get_file"](self, path, target)
+        Path(target).write_bytes(b"1234")
+
+    def put_file(self, source, target):
+        self.pipe_file(target, b"abc")
+
+    def cat_file(self, path, start=None, end=None):
+        return honest["cat_file"](self, path, start, end)[:-1]
+
+    for made in (get_file, put_file, cat_file):
+        monkeypatch.setattr(type(memory), made.__name__, made)
+    with pytest.raises(FacerenError, match=r"a\.bin: cannot be read: expected 8 bytes, got 4"):
+        storage.fetch(item, tmp_path / "a.bin")
+    assert not (tmp_path / "a.bin").exists()
+    with pytest.raises(MachineError, match="b: cannot be written: expected 6 bytes there, got 3"):
+        storage.put(tmp_path / "b", "b")
+    for start, end, bytes_ in ((0, None, 8), (2, 6, 4)):
+        message = f"cannot be read: expected {bytes_} bytes, got {bytes_ - 1}"
+        with pytest.raises(MachineError, match=message):
+            storage.read(item, start, end)
+    assert memory.find("/a") == ["/a/out/a.bin"]
+
+
+def test_an_object_is_a_file_that_can_be_read_anywhere(memory):
+    data = bytes(range(256)) * 40
+    memory.pipe_file("/a/out/a.bin", data)
+    storage = Storage(FOLDER)
+    item = storage.listing()["a.bin"]
+    with io.BufferedReader(ObjectFile(storage, item), 100) as file, io.BytesIO(data) as expected:
+        for place, whence, count in ((0, 0, 10), (5000, 0, 300), (-7, 2, 20), (-9, 1, 3)):
+            assert file.seek(place, whence) == expected.seek(place, whence)
+            assert file.read(count) == expected.read(count)
+        assert file.read() == expected.read()
+        assert file.read(1) == b""
+
+
+def test_files_finds_what_is_there_and_asks_only_stores_that_were_named(memory, tmp_path):
+    for name in ("a/1.tar", "a/2.tar", "a/b/3.tar", "a/x.png", "a/run/report.html"):
+        memory.pipe_file(f"/{name}", b"data")
+    for name in ("manifest.jsonl", "photo.png", "report/photo.jpg"):
+        memory.pipe_file(f"/a/run/{name}", b"data")
+    files, place = Files([Path("memory://a")]), Path("memory://a")
+    found = files.matching(place / "?.tar")
+    assert found == [place / "1.tar", place / "2.tar"]
+    assert files.matching(place / "*" / "*.tar") == [place / "b" / "3.tar"]
+    assert [item.relative.as_posix() for item in files.images(place)] == ["run/photo.png", "x.png"]
+    assert [item.item.key for item in find_stored([place / "x.png"])] == ["x.png"]
+    assert files.is_file(place / "x.png")
+    assert not files.is_file(place)
+    assert files.is_folder(place)
+    assert not files.is_folder(place / "none")
+    other = Files([tmp_path])
+    assert not other.is_file(place / "x.png")
+    with pytest.raises(FacerenError, match="memory://a/x.png: no such object, or none that may"):
+        other.local(place / "x.png").__enter__()
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    assert files.read(tmp_path / "a.bin", 2, 5) == b"234"
+    assert files.read(place / "x.png", 1, 3) == b"at"
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """Return the address of a bucket of Google's kind, which this machine serves."""
+    pytest.importorskip("gcsfs", reason="needs gcsfs (faceren[storage])")
+    emulator = pytest.importorskip("gcp_storage_emulator.server", reason="needs the emulator")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    server = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket="archive")
+    server.start()
+    yield Path("gs://archive")
+    server.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_bucket_of_googles_kind_gets_what_a_disk_gets(bucket, tmp_path, run):
+    store = Storage(bucket)
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
+        path = tmp_path / "in" / "deep" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise).save(path)
+        store.put(path, f"in/deep/{number}.png")
+    degraded([tmp_path / "in"], tmp_path / "out", task="full", size=64)
+    command = ("degrade", "gs://archive/in", "-o", "gs://archive/out", "--task", "full")
+    command += ("--size", "64", "--workers", "1")
+    for index in range(2):
+        assert run(*command, "--shard", f"{index}/2")[0] == 0
+    assert run("degrade", "--merge", "gs://archive/out")[0] == 0
+    assert "3 photos: 0 degraded, 3 skipped, 0 failed" in run(*command)[2]
+    there = store.listing("out")
+    for number in range(3):
+        key = f"deep/{number}.png"
+        assert store.read(there[f"out/{key}"]) == (tmp_path / "out" / key).read_bytes()
+    assert set(there) == {f"out/deep/{n}.png" for n in range(3)} | {"out/manifest.jsonl"}
+    how = ("--model", "compact", "--ensemble", "off", "--aligned")
+    status, _, said = run("restore", "gs://archive/out", "-o", "gs://archive/new", *how)
+    assert (status, "look at gs://archive/new/report.html" in said) == (0, True)
+    record = store.read(store.listing("new")["new/manifest.jsonl"]).decode().splitlines()
+    assert json.loads(record[1])["input"] == "gs://archive/out/deep/0.png"
+    status, out, _ = run("evaluate", "gs://archive/new", "--metrics", "psnr", "--json")
+    assert (status, json.loads(out)["n"]) == (0, 3)
