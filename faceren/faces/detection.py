@@ -3,8 +3,8 @@
 The picture is searched once as it stands. Whatever the detector suspects is looked at closely, in
 four turns; so a face is found and read the right way up though its neighbours lie otherwise. If
 most faces lie the same way, the picture is turned first, so that a turned picture has the very
-faces of the upright one. Only where faces lie in different ways, or on several prints, or none is
-found, the whole picture is searched in the other turns, too.
+faces of the upright one. Only where faces lie in different ways, or none is found, the whole
+picture is searched in the other turns, too; of a page of prints those that may hold a face so.
 """
 
 from collections import Counter
