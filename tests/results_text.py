@@ -160,7 +160,8 @@ def score_table(rows: Sequence[Json], measured: Measured) -> str:
         rows: Of one task and protocol.
         measured: Where weights come from.
     """
-    metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    known = {name for row in rows for name in row["metrics"]}  # the first row may lack some
+    metrics = [name for name in measured.first["request"]["metrics"] if name in known]
     headers = ["method", "weights", *(f"{name} {arrow(name)}" for name in metrics)]
     body = [
         [f"`{row['method']}`", provenance(row, measured), *(_cell(name, row) for name in metrics)]

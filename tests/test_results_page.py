@@ -34,7 +34,8 @@ def row(method="edsr", kind="peer", values=(20.0, 22.0, 27.0), **more):
 
 def measured(*rows):
     facts = dict.fromkeys(("device", "threads", "dtype", "python", "torch", "faceren"), "x")
-    report = {"machine": facts, "request": {"size": 256, "seed": 0}, "quality": list(rows)}
+    report = {"machine": facts, "request": {"size": 256, "seed": 0, "metrics": ["psnr", "fed"]}}
+    report["quality"] = list(rows)
     report["left_out"] = [{"what": "a filter", "why": "no library"}]
     done = Trained("edsr", "edsr", (), 1000, 700, 60, 240, 0.5)
     return Measured(
@@ -73,6 +74,14 @@ def test_a_row_has_its_figures_and_its_provenance():
     assert "| `edsr` | trained here | 21.00 ± 12.71 (2) |" in score_table(
         [row(values=(20.0, 22.0))], measured(one)
     )
+
+
+def test_columns_are_in_the_order_that_was_asked_for_whatever_the_first_row_has():
+    faceless = row("input", "input", metrics={"fed": {"mean": 0.5}}, images={"0.png": {"fed": 0.5}})
+    headers = score_table([faceless, row()], measured(row())).splitlines()[0].split("|")
+    assert [header.split()[0] for header in headers if header] == [
+        "method", "weights", "psnr", "fed"
+    ]  # fmt: skip
 
 
 def test_a_row_from_nowhere_and_a_mean_of_other_faces_are_refused():

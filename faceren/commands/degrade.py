@@ -93,9 +93,7 @@ def degrade(
     jobs = [job for job in every if shard is None or shard.has(job.key)]
     check_replaced(jobs, target, recorded.items, [item.path for item in found])
     earlier = {} if options.overwrite else recorded.items
-    header = header_of(options)
-    if shard is not None:
-        header["shard"] = part_of(shard, [job.key for job in every], len(jobs))
+    header = header_of(options) | part_of(shard, every, len(jobs))
     results = degrade_files(jobs, earlier, _workers(options, len(jobs)))
     results = _recorded(results, target, header, [job.key for job in jobs], shard)
     return DegradeRun(len(jobs), target, warning, results)
@@ -138,8 +136,7 @@ def _degrade_stored(
     target = StoredFolder.opened(output, COMMAND, shard)
     jobs = [job for job in every if target.shard.has(job.key)]
     target.check_replaced(jobs)
-    header = header_of(options)
-    header["shard"] = part_of(target.shard, [job.key for job in every], len(jobs))
+    header = header_of(options) | part_of(target.shard, every, len(jobs))
     items = {item.path: item for item in found}
     return DegradeRun(len(jobs), output, warning, _work(jobs, items, target, header, options))
 

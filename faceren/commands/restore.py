@@ -112,8 +112,7 @@ def restore(
         manifest = open_to_change(manifest)
     workshop = Workshop(options, how, folder, given, kept, watcher)
     header = header_of(pipeline := workshop.pipeline(), how.model)
-    if shard is not None:
-        header["shard"] = part_of(shard, [job.key for job in every], len(jobs))
+    header |= part_of(shard, every, len(jobs))
     record = _Record(output, header, only is not None, shard)
     left_out = tuple(found.path for found in others if found.path.name not in OURS)
     strays = pipeline.repairer.strays([job.key for job in every]) if pipeline.repairer else []

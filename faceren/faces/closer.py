@@ -9,7 +9,7 @@ learned whose they are, from faces alone; what it sees in its middle layers diff
 and other things. ``likeness.npz`` weighs that, and the detector's own confidence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -94,16 +94,22 @@ SAME_TURN = 0.003
 SURE = 0.99
 """Confidence at which a face is compared with itself upside down alone: the detector is never so
 sure of one that lies on its side."""
+UPSIDE_DOWN = 0.95
+"""Confidence in a sure face turned upside down from which that may be how it stands."""
 CERTAIN = 0.997
 """Confidence in a face turned upright than which none can be surer by SAME_TURN."""
 CLOSE = 0.15
 """Turns in which a place looks nearly as much like a face are compared once more."""
+ALIKE = 50.0
+"""Degrees between the tilts of two readings of a place up to which they say the same."""
+SEEN_WELL = 0.8
+"""Confidence from which a face's landmarks say how it leans."""
 LEANING = 25.0
 """Tilt in degrees from which a face is measured again, turned upright: the detector knows upright
 faces best."""
 
 
-def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) -> list[Face]:
+def turn_scores(image: Rgb8, place: Face, search: Search, turns: Iterable[int]) -> list[Face]:
     """Return what is seen at a place in each quarter turn, the surest first, in picture pixels.
 
     Args:
@@ -112,19 +118,21 @@ def turn_scores(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) 
         search: The detector.
         turns: Numbers of quarter turns by which the picture is turned counterclockwise.
     """
-    side = AROUND * _width(place)
     pixels = round(AROUND * TURNED)
-    view = _square(image, _middle(place), side, pixels)
+    corner, side = _whole_pixels(_middle(place), AROUND * _width(place), pixels)
+    view = _square(image, corner, side, pixels)
     seen = []
     for turn in turns:
         face = _nearest(search(np.ascontiguousarray(np.rot90(view, turn)), LEAST), pixels, TURNED)
         if face is not None:
-            seen.append(_placed(face, _turning(_middle(place), 90.0 * turn, side, pixels)))
+            seen.append(_placed(face, _turning(corner + side / 2, 90.0 * turn, side, pixels)))
     return sorted(seen, key=lambda face: -face.score)
 
 
 def likely_turns(image: Rgb8, place: Face, search: Search, turns: Sequence[int]) -> list[Face]:
     """Return what ``turn_scores`` does, of a face that surely stands one way or the other no more.
+
+    A place of which the detector is sure already is a look at itself.
 
     Args:
         image: (H, W, 3) uint8.
@@ -133,11 +141,41 @@ def likely_turns(image: Rgb8, place: Face, search: Search, turns: Sequence[int])
         turns: Quarter turns to compare.
     """
     likely = [turn for turn in turns if (turn - quarter(place)) % 2 == 0]
-    seen = turn_scores(image, place, search, likely)
+    own, leans = quarter(place), abs(_lean(place)) > LEANING
+    if place.score >= SEEN_WELL and leans and len(likely) > 1:
+        seen = leaning_scores(image, place, search)
+        likely = likely if seen and seen[0].score >= SURE else []
+    elif place.score >= SURE and own in likely:
+        upside_down = turn_scores(image, place, search, {*likely} - {own})
+        if all(face.score < UPSIDE_DOWN for face in upside_down):
+            return [place]
+        seen = [*turn_scores(image, place, search, [own]), *upside_down]
+    else:
+        seen = turn_scores(image, place, search, likely)
+    seen.sort(key=lambda face: -face.score)
     if seen and seen[0].score >= SURE:
         return seen
     others = [turn for turn in turns if turn not in likely]
     seen += turn_scores(image, place, search, others)
+    return sorted(seen, key=lambda face: -face.score)
+
+
+def leaning_scores(image: Rgb8, place: Face, search: Search) -> list[Face]:
+    """Return what is seen of a face turned so that its eyes are level, and upside down; see above.
+
+    Args:
+        image: (H, W, 3) uint8.
+        place: A face that leans, with landmarks.
+        search: The detector.
+    """
+    side = AROUND * _width(place)
+    pixels = round(AROUND * TURNED)
+    seen = []
+    for angle in (tilt(place), tilt(place) + 180):
+        onto = _turning(_middle(place), angle, side, pixels)
+        face = _nearest(search(_turned_square(image, onto, side, pixels), LEAST), pixels, TURNED)
+        if face is not None:
+            seen.append(_placed(face, onto))
     return sorted(seen, key=lambda face: -face.score)
 
 
@@ -193,10 +231,24 @@ def _certainty(glance: Glance) -> float:
 def rivals_of(seen: Sequence[Face]) -> list[Face]:
     """Return those of ``turn_scores`` that look nearly as much like a face as the surest.
 
-    Of those that say the same of the turn it is the surest.
+    Of those that say about the same of which way is up it is the surest.
     """
-    close = [face for face in seen if face.score > seen[0].score - CLOSE]
-    return list({quarter(face): face for face in reversed(close)}.values())[::-1]
+    rivals: list[Face] = []
+    for face in seen:
+        close = face.score > seen[0].score - CLOSE
+        if close and all(abs(_between(face, other)) > ALIKE for other in rivals):
+            rivals.append(face)
+    return rivals
+
+
+def _between(face: Face, other: Face) -> float:
+    """Return the angle from one face's tilt to another's, -180 to 180 degrees."""
+    return (tilt(face) - tilt(other) + 180) % 360 - 180
+
+
+def _lean(face: Face) -> float:
+    """Return how far a face is tilted from the nearest quarter turn, in degrees."""
+    return (tilt(face) + 45) % 90 - 45
 
 
 def upright_look(image: Rgb8, seen: Face, search: Search) -> Face | None:
@@ -240,32 +292,48 @@ def _turning(middle: Float64, angle: float, side: float, pixels: int) -> Matrix:
     return np.column_stack([linear, pixels / 2 - linear @ middle])
 
 
-def _square(image: Rgb8, middle: Float64, side: float, pixels: int) -> Rgb8:
+def _whole_pixels(middle: Float64, side: float, pixels: int) -> tuple[Float64, int]:
+    """Return corner and side of a square of whole pixels that can be halved down to ``pixels``."""
+    step = 1
+    while side >= 2 * step * pixels:
+        step *= 2
+    length = max(2, step * round(side / step))
+    return np.rint(middle - length / 2), length
+
+
+def _square(image: Rgb8, corner: Float64, length: int, pixels: int) -> Rgb8:
     """Return a square of a picture brought to ``pixels``; its edge is repeated beyond it."""
-    length = max(2, round(side))
-    left, top = (round(float(value)) for value in middle - length / 2)
+    left, top = (int(edge) for edge in corner)
     height, width = image.shape[:2]
-    before = (max(0, -top), max(0, -left))
-    after = (max(0, top + length - height), max(0, left + length - width))
+    above, beside = max(0, -top), max(0, -left)
+    edges = (above, max(0, top + length - height), beside, max(0, left + length - width))
     part = image[max(0, top) : top + length, max(0, left) : left + length]
-    part = cv2.copyMakeBorder(
-        np.ascontiguousarray(part), before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE
-    )
+    if any(edges):
+        part = cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE)
+    while len(part) >= 2 * pixels:  # halving first takes a fifth of the time
+        half = len(part) // 2
+        part = cv2.resize(part, (half, half), interpolation=cv2.INTER_AREA)
     method = cv2.INTER_AREA if length > pixels else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(part, (pixels, pixels), interpolation=method), np.uint8)
 
 
 def _turned_square(image: Rgb8, onto: Matrix, side: float, pixels: int) -> Rgb8:
     """Return a square of a picture as ``_turning`` maps it."""
-    wide = 1.5  # what a turned square covers, and a little more
+    if side <= pixels:  # enlarged: at once
+        return _warped(image, onto[:, :2], onto[:, 2], pixels)
+    wide = round(1.5 * pixels)  # what a turned square covers, and a little more
     middle = np.asarray(np.linalg.solve(onto[:, :2], pixels / 2 - onto[:, 2]), np.float64)
-    view = _square(image, middle, wide * side, round(wide * pixels))
-    turn = onto[:, :2] * (side / pixels)
-    shift = pixels / 2 - turn @ np.full(2, round(wide * pixels) / 2)
-    centres = shift + turn @ np.full(2, 0.5) - 0.5  # OpenCV counts from the first pixel's centre
+    corner, length = _whole_pixels(middle, wide * side / pixels, wide)
+    view = _square(image, corner, length, wide)
+    return _warped(view, onto[:, :2] * (length / wide), onto[:, 2] + onto[:, :2] @ corner, pixels)
+
+
+def _warped(image: Rgb8, linear: Float64, shift: Float64, pixels: int) -> Rgb8:
+    """Return a square of ``pixels`` of what a map, corners at 0, makes of a picture."""
+    centres = shift + linear @ np.full(2, 0.5) - 0.5  # OpenCV counts from the first pixel's centre
     turned = cv2.warpAffine(
-        view,
-        np.column_stack([turn, centres]),
+        image,
+        np.column_stack([linear, centres]),
         (pixels, pixels),
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,

@@ -3,8 +3,8 @@
 The picture is searched once as it stands. Whatever the detector suspects is looked at closely, in
 four turns; so a face is found and read the right way up though its neighbours lie otherwise. If
 most faces lie the same way, the picture is turned first, so that a turned picture has the very
-faces of the upright one. Only where faces lie in different ways, or on several prints, or none is
-found, the whole picture is searched in the other turns, too.
+faces of the upright one. Only where faces lie in different ways, or none is found, the whole
+picture is searched in the other turns, too; of a page of prints those that may hold a face so.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ from faceren.faces.closer import (
     upright_look,
 )
 from faceren.faces.face import Face, Search, is_human, quarter, tilt
-from faceren.faces.prints import SEEN, prints_on
+from faceren.faces.prints import SEEN, Box, lying_on
 from faceren.faces.pyramid import always_seen, search_coarsest, search_levels
 
 HINT = 0.05
@@ -51,6 +51,8 @@ CERTAIN = 0.995
 """Confidence from which the detector needs no second opinion."""
 FROM_A_HINT = 4.5
 """Likeness that a face needs of which the detector gave but a hint."""
+LEAST_PRINT, BESIDE = 16, 0.05
+"""Shorter side in pixels of what is searched of a page, and what is seen around it, of its side."""
 FEW_PIXELS = 24.0
 """Longer side in pixels below which no confidence makes a second opinion needless."""
 SIDES, NEEDED = (16.0, FEW_PIXELS, 48.0, 64.0), (8.0, 4.5, 4.5, 0.0)
@@ -79,7 +81,7 @@ def detect_faces(
     picture = _Picture(image, threshold, search, (0, 1, 2, 3) if rotate else (0,))
     first = _first_turn(picture)
     found = _gathered(picture, first)
-    if (usual := _usual_turn(found)) != first:
+    if (usual := _usual_turn(found, first)) != first:
         found = _gathered(picture, usual, found)
     full = [face.moved(1 / scale, 0, 0) for face in found]
     return sorted(full, key=lambda face: (-face.width * face.height, face.box))
@@ -132,14 +134,41 @@ class _Picture:
         if turn in self.known or not clear:
             return self.faces(turn)
         settled = [face for face in clear if face.score >= SURE]
-        narrowed = _Narrowed(settled=self._seen(settled, turn), smallest=_smallest(clear))
+        if self.is_page:
+            return self._on_page(turn, settled, _smallest(clear))
+        narrowed = _Narrowed(
+            coarse=self.coarse if turn == 0 else None,
+            settled=self._seen(settled, turn),
+            smallest=_smallest(clear),
+        )
         return self._searched(turn, narrowed)
 
+    def _on_page(self, turn: int, settled: Sequence[Face], smallest: float) -> list[Face]:
+        """Return what is seen of a page turned: of what has a face that lies so, or has none."""
+        found = []
+        whole = max(self.image.shape[:2])
+        for x0, y0, x1, y1 in self._lying[1]:
+            on_it = [face for face in settled if _is_in(face, (x0, y0, x1, y1))]
+            if min(x1 - x0, y1 - y0) < LEAST_PRINT or (
+                on_it and all(quarter(face) != turn for face in on_it)
+            ):
+                continue
+            part = replace(self, image=self.image[y0:y1, x0:x1])
+            here = part._seen([face.moved(1, -x0, -y0) for face in on_it], turn)
+            narrowed = _Narrowed(settled=here, smallest=smallest, long_side=whole)
+            found += [face.moved(1, x0, y0) for face in part._searched(turn, narrowed)]
+        return found
+
     @cached_property
+    def _lying(self) -> tuple[list[Box], list[Box]]:
+        step = max(1, max(self.image.shape[:2]) // SEEN)  # every so many pixels is enough
+        prints, things = lying_on(np.ascontiguousarray(self.image[::step, ::step]))
+        return prints, [_around(box, step, self.image.shape) for box in things]
+
+    @property
     def is_page(self) -> bool:
         """Whether several prints lie in it, which may lie in any way."""
-        step = max(1, max(self.image.shape[:2]) // SEEN)  # every so many pixels is enough
-        return bool(prints_on(np.ascontiguousarray(self.image[::step, ::step])))
+        return bool(self._lying[0])
 
     @cached_property
     def coarse(self) -> list[Face]:
@@ -169,6 +198,21 @@ class _Narrowed:
     """Faces that surely stand upright."""
     smallest: float = 0.0
     """See ``search_levels``."""
+    long_side: int = 0
+    """See ``search_levels``."""
+
+
+def _around(box: Box, step: int, shape: Sequence[int]) -> Box:
+    """Return a box of a picture of which every so many pixels were seen, with what is beside it."""
+    x0, y0, x1, y1 = (edge * step for edge in box)
+    more = round(BESIDE * max(x1 - x0, y1 - y0)) + step
+    return max(0, x0 - more), max(0, y0 - more), min(shape[1], x1 + more), min(shape[0], y1 + more)
+
+
+def _is_in(face: Face, box: Box) -> bool:
+    """Say whether a face lies in a box: its middle."""
+    x, y = face.landmarks.mean(0)
+    return bool(box[0] <= x < box[2] and box[1] <= y < box[3])
 
 
 def _smallest(faces: Sequence[Face]) -> float:
@@ -212,7 +256,7 @@ def _gathered(picture: _Picture, first: int, before: Sequence[Face] = ()) -> lis
     """
     found = picture.faces(first, before)
     clear = [face for face in found if not face.doubt]
-    usual = _usual_turn(clear)
+    usual = _usual_turn(clear, first)
     leans = [_lean(face, usual) for face in clear]
     turns: Sequence[int] = picture.turns
     if clear and all(abs(lean) <= ANOTHER_WAY for lean in leans) and not picture.is_page:
@@ -230,21 +274,27 @@ def _lean(face: Face, turn: int) -> float:
     return (tilt(face) - 90 * turn + 180) % 360 - 180
 
 
-def _usual_turn(faces: Sequence[Face]) -> int:
-    """Return the quarter turn in which most faces stand; none if that does as well."""
+def _usual_turn(faces: Sequence[Face], first: int) -> int:
+    """Return the quarter turn in which most faces stand; ``first`` unless most stand otherwise."""
     clear = [face for face in faces if not face.doubt]
-    return max(
-        range(4),
-        key=lambda turn: (sum(abs(_lean(face, turn)) <= ANOTHER_WAY for face in clear), -turn),
-    )
+    standing = [sum(abs(_lean(face, turn)) <= ANOTHER_WAY for face in clear) for turn in range(4)]
+    usual = max(range(4), key=lambda turn: (standing[turn], -turn))
+    return usual if standing[usual] > 2 * standing[first] else first
 
 
 def _standing(
     image: Rgb8, threshold: float, search: Search, turns: Sequence[int], narrowed: _Narrowed
 ) -> list[Face]:
     """Return the faces of a picture of which the detector sees anything as it stands."""
-    coarse, smallest = narrowed.coarse, narrowed.smallest
-    seen = search_levels(image, min(HINT, threshold), search, coarse=coarse, smallest=smallest)
+    long_side = narrowed.long_side or max(image.shape[:2])
+    seen = search_levels(
+        image,
+        min(HINT, threshold),
+        search,
+        coarse=narrowed.coarse,
+        smallest=narrowed.smallest,
+        long_side=long_side,
+    )
     seen = [face for face in seen if not any(face.is_same(known) for known in narrowed.settled)]
     sure = [face for face in seen if face.score >= threshold]
     hints = [face for face in seen if face.score < threshold][:MOST_HINTS]
@@ -252,7 +302,8 @@ def _standing(
     for face in sure:
         stands = quarter(face) == 0 and any(face.is_same(known) for known in narrowed.standing)
         looked = Glance(image, face, search) if stands else None
-        checked = _checked(image, face, threshold, search, turns, looked)
+        small = SMALL / always_seen(long_side)
+        checked = _checked(image, face, threshold, search, turns, looked, small)
         found = _with(found, [_judged(image, checked)])
     for hint in hints:
         if any(hint.is_same(face) for face in found if not face.doubt):
@@ -294,15 +345,15 @@ def _checked(
     search: Search,
     turns: Sequence[int],
     known: Glance | None,
+    small: float,
 ) -> Face:
     """Return a face the right way up; as it was found if that is how it stands.
 
-    ``known`` is the face again if it is known to stand.
+    ``known`` is the face again if it is known to stand; a narrower one than ``small`` is measured.
     """
     best = known or best_turn(image, face, search, turns, standing=quarter(face) == 0)
     turn = quarter(face if best is None else best.face)
     if turn == 0 == quarter(face) and abs(tilt(face)) < LEANING:
-        small = SMALL / always_seen(image.shape)
         finer = upright_look(image, face, search) if face.width < small else None
         sure = finer is not None and finer.score >= threshold and quarter(finer) == 0
         return replace(face, landmarks=finer.landmarks) if finer and sure else face

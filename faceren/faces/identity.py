@@ -6,6 +6,7 @@ the same person, above 0.6 two persons.
 
 import platform
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -30,6 +31,8 @@ BOX_CENTRE, BOX_SIDE = (256 / 512, 306 / 512), 300 / 512
 
 _TURN = threading.RLock()
 """dlib's objects keep state while they work: threads take turns."""
+_LOADING = threading.RLock()
+"""What is loaded once must not be loaded by two threads at a time."""
 
 
 AVX = 10
@@ -58,18 +61,41 @@ def _detector() -> Any:
 
 
 @cache
-def _predictor(points: int) -> Any:
+def _loaded_predictor(points: int) -> Any:
     return _dlib().shape_predictor(str(asset(f"dlib-landmarks-{points}")))
 
 
+def _predictor(points: int) -> Any:
+    with _LOADING:
+        return _loaded_predictor(points)
+
+
 @cache
-def _network() -> Session:
+def _loaded_network() -> Session:
     return Session(_file_of_network())  # the arrays it was made of are let go before
+
+
+def _network() -> Session:
+    with _LOADING:
+        return _loaded_network()
 
 
 def _file_of_network() -> bytes:
     graph = embedding_graph(read_embedding(asset("dlib-embedding")), STAGES)
     return graph.to_bytes(OUTPUTS)
+
+
+@cache
+def load_beside() -> Future[Any]:
+    """Begin to load the landmarks' model in a thread of its own: faces are compared later.
+
+    The network is not loaded beside the generator: both at once would take too much memory. What
+    fails is raised to whoever needs it.
+    """
+    loader = ThreadPoolExecutor(1, "faceren-identity")
+    predictor = loader.submit(_predictor, 5)
+    loader.shutdown(wait=False)
+    return predictor
 
 
 def check_rgb(rgb: Rgb8) -> Rgb8:

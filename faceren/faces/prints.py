@@ -2,8 +2,9 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from faceren.arrays import Gray8, Rgb8
+from faceren.arrays import Rgb8
 from faceren.faces.face import Face
 
 SEEN = 512
@@ -26,17 +27,34 @@ def prints_on(image: Rgb8) -> list[Box]:
     Args:
         image: (H, W, 3) uint8.
     """
+    return lying_on(image)[0]
+
+
+def lying_on(image: Rgb8) -> tuple[list[Box], list[Box]]:
+    """Return what ``prints_on`` does, and boxes around all that lies on the page, prints or not.
+
+    Args:
+        image: (H, W, 3) uint8.
+    """
     scale = min(1.0, SEEN / max(image.shape[:2]))
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     edge = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
     paper = np.median(edge, axis=0)
     if (np.abs(edge - paper).max(1) < UNLIKE_PAPER).mean() < PLAIN:
-        return []
-    on_it = (np.abs(small - paper).max(2) >= UNLIKE_PAPER).astype(np.uint8)
+        return [], []
+    low, high = np.floor(paper - UNLIKE_PAPER) + 1, np.ceil(paper + UNLIKE_PAPER) - 1
+    on_it = (cv2.inRange(small, low, high) == 0).astype(np.uint8)
     closed = np.asarray(cv2.morphologyEx(on_it, cv2.MORPH_CLOSE, np.ones((5, 5))), np.uint8)
-    boxes = [tuple(round(edge / scale) for edge in box) for box in _filled(closed)]
-    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes] if len(boxes) > 1 else []
+    prints, things = [], []
+    for shape in cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
+        x, y, width, height = cv2.boundingRect(shape)
+        edges = (x, y, x + width, y + height)
+        box = tuple(round(edge / scale) for edge in edges)
+        things.append((box[0], box[1], box[2], box[3]))
+        if _is_filled(shape, on_it.size):
+            prints.append(things[-1])
+    return prints if len(prints) > 1 else [], things
 
 
 def print_of(face: Face, prints: list[Box], image: Rgb8) -> Rgb8:
@@ -55,13 +73,7 @@ def print_of(face: Face, prints: list[Box], image: Rgb8) -> Rgb8:
     return image[y0:y1, x0:x1]
 
 
-def _filled(on_it: Gray8) -> list[Box]:
-    """Return the boxes of what lies on a page and is a rectangle, turned or not."""
-    shapes, _ = cv2.findContours(on_it, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    found = []
-    for shape in shapes:
-        area, (_, sides, _) = cv2.contourArea(shape), cv2.minAreaRect(shape)
-        if area >= LEAST_AREA * on_it.size and area >= FILLED * sides[0] * sides[1]:
-            x, y, width, height = cv2.boundingRect(shape)
-            found.append((x, y, x + width, y + height))
-    return found
+def _is_filled(shape: NDArray[np.int32], pixels: int) -> bool:
+    """Say whether an outline is that of a rectangle, turned or not, and large on so many pixels."""
+    area, (_, sides, _) = cv2.contourArea(shape), cv2.minAreaRect(shape)
+    return area >= LEAST_AREA * pixels and area >= FILLED * sides[0] * sides[1]

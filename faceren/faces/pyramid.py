@@ -5,7 +5,7 @@ keeping the faces of its own size; large levels are searched in overlapping tile
 memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -38,6 +38,7 @@ def search_levels(
     *,
     coarse: list[Face] | None = None,
     smallest: float = 0.0,
+    long_side: int = 0,
 ) -> list[Face]:
     """Return what a detector finds in a picture as it stands, the surest of each place.
 
@@ -48,9 +49,10 @@ def search_levels(
         coarse: What ``search_coarsest`` has found in this picture, if it was asked already.
         smallest: Width in pixels of the narrowest faces to be seen surely; 0 is any. Levels that
             only narrower ones need are left out.
+        long_side: Of the picture that this is a part of, which decides the levels; 0: of itself.
     """
-    first, *finer = levels(max(image.shape[:2]))
-    found = search_coarsest(image, threshold, search) if coarse is None else list(coarse)
+    first, *finer = levels(long_side or max(image.shape[:2]))
+    found = list(_level(image, first, threshold, search) if coarse is None else coarse)
     before = first
     for scale in finer:
         if before * smallest >= SEEN:
@@ -88,13 +90,13 @@ def levels(long_side: int) -> list[float]:
     return scales if scales[-1] * 1.2 >= 1 else [*scales, 1.0]
 
 
-def always_seen(shape: Sequence[int]) -> float:
+def always_seen(long_side: int) -> float:
     """Return the scale of the finest level in which a picture is always searched, at most 1.
 
     Args:
-        shape: Height and width of the picture.
+        long_side: Of the picture, in pixels.
     """
-    scales = levels(max(shape[:2]))
+    scales = levels(long_side)
     return min(1.0, next(scale for scale in scales if scale >= HALF))
 
 

@@ -299,7 +299,7 @@ def changed(values: Values, add: Rgb, space: Space, icc: bytes) -> Values:
     elif space == "gray":
         moved = (target - seen) @ LUMA[:, None]
     else:
-        moved = target - seen
+        return target
     return np.clip(values + moved, 0, 1)
 
 

@@ -105,9 +105,8 @@ def _with_own_colours(raster: NDArray[Any], source: bytes, sampling: int) -> Ima
             for channel in (1, 2):
                 planes[..., channel] = _shared(planes[..., channel], CELLS[sampling])
         planes = planes[start : start + bottom - top]
-        mask = changed[top:bottom]
         new = np.asarray(Image.fromarray(raster[top:bottom]).convert("YCbCr"))
-        planes[mask] = new[mask]
+        planes = cv2.copyTo(new, changed[top:bottom].astype(np.uint8), np.ascontiguousarray(planes))
         own.paste(Image.fromarray(planes, "YCbCr"), (0, top))
     return own
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from faceren.arrays import LUMA, Matrix, Rgb
+from faceren.arrays import LUMA, Float64, Matrix, Rgb
 from faceren.faces.alignment import TEMPLATE, crop_box, crop_transform, cut_crop, native_side
 from faceren.faces.face import Face
 from faceren.images import Box, Photo
@@ -58,29 +57,45 @@ def detail_size(crop: Rgb) -> float:
         crop: (H, W, 3) in [0, 1].
     """
     side = min(crop.shape[:2])
-    frequency, power = _spectrum(np.asarray(crop, np.float64) @ LUMA * 255)
-    order = np.argsort(frequency)[::-1]
-    fine, strength = frequency[order], power[order]
-    noise = float(strength[fine > FINEST / 2].mean())
-    faint = min(noise, FAINT_NOISE**2 / len(power))  # white noise spreads evenly
-    above = np.cumsum(strength - faint)
+    frequency, power, count = spectrum(np.asarray(crop @ LUMA, np.float64) * 255)
+    highest = frequency > FINEST / 2
+    noise = float(power[highest].sum() / count[highest].sum())
+    faint = min(noise, FAINT_NOISE**2 / float(count.sum()))  # white noise spreads evenly
+    above = np.cumsum(power - faint * count)
     visible = np.flatnonzero(above > VISIBLE**2)
-    return side * min(1.0, 2 * float(fine[visible[0]])) if visible.size else 0.0
+    return side * min(1.0, 2 * float(frequency[visible[0]])) if visible.size else 0.0
 
 
-def _spectrum(luma: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each frequency, cycles a pixel in the direction where it is higher, and its power.
+def spectrum(luma: Float64) -> tuple[Float64, Float64, Float64]:
+    """Return the power of a picture by frequency, the highest first.
 
     The powers add up to the variance of the middle: a window fades the borders out, which would
     meet as edges.
+
+    Args:
+        luma: (H, W).
+
+    Returns:
+        Frequencies, (n,), cycles a pixel in the direction where that is higher; the power of all
+        waves of each, (n,); and how many waves there are, (n,).
     """
     height, width = luma.shape
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
     mean = float((luma * window).sum() / window.sum())
-    power = np.abs(np.fft.fft2((luma - mean) * window)) ** 2
+    waves = np.fft.rfft2((luma - mean) * window)  # the others are the mirror image of these
+    twice = np.full(waves.shape[1], 2.0)
+    twice[0 :: width // 2 if width % 2 == 0 else width] = 1
+    power = (waves.real**2 + waves.imag**2) * twice
     power /= luma.size * float((window**2).sum())
-    down, across = np.abs(np.fft.fftfreq(height)), np.abs(np.fft.fftfreq(width))
-    return np.maximum(down[:, None], across).ravel(), power.ravel()
+    down, across = np.abs(np.fft.fftfreq(height)), np.fft.rfftfreq(width)
+    known = np.unique(np.append(down, across))
+    row, column = np.searchsorted(known, down), np.searchsorted(known, across)
+    which = np.maximum.outer(row, column).ravel()
+    total, count = (
+        np.asarray(np.bincount(which, values.ravel(), len(known)), np.float64)[::-1]
+        for values in (power, np.broadcast_to(twice, power.shape))
+    )
+    return known[::-1], total, count
 
 
 SIZES = (256, 512, 768, 1024)

@@ -110,6 +110,8 @@ LEAST_SHARE = 1e-30
 """Keeps the shares of pixels that no mask touches from being divided by zero."""
 BAND = 256
 """Rows that are merged at a time."""
+CACHED = 32
+"""Rows of a mask that are computed at a time: their steps stay in the processor's cache."""
 
 Patch = NDArray[np.float32]
 """(h, w, 4), what a face adds to the photo pixels in its crop's box, and its mask: in [0, 1], zero
@@ -142,11 +144,15 @@ def face_mask(matrix: Matrix, size: int, shape: tuple[int, int]) -> Plane:
         size: Side of the crop in pixels.
         shape: Height and width of the mask.
     """
-    u, v = across(matrix, size, (0, 0, shape[1], shape[0]))
-    u, v = u * u, v * v
-    radius = np.sqrt(np.sqrt(u * u + v * v))  # powers by multiplication: the power function is slow
-    ramp = np.clip((1 - radius) / FEATHER, 0, 1)
-    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
+    mask = np.empty(shape, np.float32)
+    for top in range(0, shape[0], CACHED):
+        bottom = min(top + CACHED, shape[0])
+        u, v = across(matrix, size, (0, top, shape[1], bottom))
+        u, v = u * u, v * v
+        radius = np.sqrt(np.sqrt(u * u + v * v))  # powers by multiplication: others are slow
+        ramp = np.clip((1 - radius) / FEATHER, 0, 1)
+        mask[top:bottom] = ramp * ramp * (3 - 2 * ramp)
+    return mask
 
 
 def patch_of(crop: FaceCrop, difference: Rgb, seen: Rgb, outline: Plane | None = None) -> Patch:
@@ -166,8 +172,11 @@ def patch_of(crop: FaceCrop, difference: Rgb, seen: Rgb, outline: Plane | None =
     mask = face_mask(inverse(back), crop.size, size)
     if outline is not None:
         mask = mask * np.clip(laid_back(softened(outline), back, size), 0, 1)
-    below = seen if not crop.luminance_only else np.repeat(seen @ LUMA[:, None], 3, axis=2)
-    return np.dstack([in_light(below, laid_back(difference, back, size), mask), mask])
+    if crop.luminance_only:
+        (change,) = in_light([seen @ LUMA], [laid_back(difference[..., 0], back, size)], mask)
+        return np.asarray(cv2.merge([change, change, change, mask]), np.float32)
+    changes = in_light(cv2.split(seen), cv2.split(laid_back(difference, back, size)), mask)
+    return np.asarray(cv2.merge([*changes, mask]), np.float32)
 
 
 def softened(outline: Rgb) -> Rgb:
@@ -177,23 +186,25 @@ def softened(outline: Rgb) -> Rgb:
     return np.asarray(cv2.GaussianBlur(wider.astype(np.float32), (0, 0), edge), np.float32)
 
 
-def in_light(seen: Rgb, difference: Rgb, mask: Rgb) -> Rgb:
-    """Return the difference that, times the mask, blends photo and restored face as light mixes.
+def in_light(seen: Sequence[Plane], difference: Sequence[Plane], mask: Plane) -> Iterator[Plane]:
+    """Yield the difference that, times the mask, blends photo and restored face as light mixes.
 
     Only where the mask is soft does that differ from the difference itself.
 
     Args:
-        seen: (h, w, 3), the photo, sRGB.
-        difference: (h, w, 3), to add to it.
+        seen: Channels of the photo, (h, w) each, sRGB.
+        difference: To add to them.
         mask: (h, w).
     """
-    soft = (mask > SMALLEST) & (mask < 1)
-    share, before, change = mask[soft][:, None], seen[soft], difference[soft]
-    after = np.clip(before + change, 0, 1)
-    mixed = to_srgb(from_srgb(before) * (1 - share) + from_srgb(after) * share)
-    blended = difference.copy()
-    blended[soft] = np.where(change == 0, 0, (mixed - before) / share)
-    return blended
+    soft = np.flatnonzero((mask > SMALLEST) & (mask < 1))
+    share = mask.take(soft)
+    for plane, added in zip(seen, difference, strict=True):
+        before, change = plane.take(soft), added.take(soft)
+        after = np.clip(before + change, 0, 1)
+        mixed = to_srgb(from_srgb(before) * (1 - share) + from_srgb(after) * share)
+        blended = added.copy()
+        blended.put(soft, np.where(change == 0, 0, (mixed - before) / share))
+        yield blended
 
 
 def from_srgb(values: Rgb) -> Rgb:
@@ -221,17 +232,18 @@ def total_in(patches: Sequence[tuple[Box, Patch]], band: Box) -> Patch:
     """
     left, top, right, bottom = band
     total = np.zeros((bottom - top, right - left, 4), np.float32)
-    weight = np.zeros((bottom - top, right - left, 1), np.float32)
+    weight = np.zeros((bottom - top, right - left), np.float32)
     for (x0, y0, x1, y1), patch in patches:
         rows = slice(max(y0, top) - top, min(y1, bottom) - top)
         inner = slice(max(y0, top) - y0, min(y1, bottom) - y0)
         columns = slice(x0 - left, x1 - left)
-        mask = patch[inner, :, 3:]
+        mask = patch[inner, :, 3]
         share = mask**OWN
-        total[rows, columns, :3] += share * mask * patch[inner, :, :3]
-        total[rows, columns, 3:] += share * mask
+        part = share * mask
+        total[rows, columns] += patch[inner] * cv2.merge([part, part, part, share])
         weight[rows, columns] += share
-    return np.asarray(total / np.maximum(weight, LEAST_SHARE), np.float32)
+    total /= cv2.merge([np.maximum(weight, LEAST_SHARE)] * 4)
+    return total
 
 
 class PastedFaces:

@@ -142,9 +142,12 @@ def _faces_of(
         reasons = ((face, reason_to_leave(face, options)) for face in others)
         left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]
         prints = prints_on(image) if restored and options.color == "auto" else []
-        found.append([(f, _keeps_chroma(print_of(f, prints, image), options)) for f in restored])
         changes = bool(restored) or options.aligned or options.background == "renovate"
-        luminance_only.append(changes and _keeps_chroma(image, options))
+        whole_page = changes and _keeps_chroma(image, options)
+        on = [print_of(face, prints, image) for face in restored] if prints else []
+        only = [_keeps_chroma(one, options) for one in on] or [whole_page] * len(restored)
+        found.append(list(zip(restored, only, strict=True)))
+        luminance_only.append(whole_page)
     return found, left, luminance_only
 
 
@@ -190,4 +193,4 @@ def _keeps_chroma(image: Rgb8, options: RestoreOptions) -> bool:
     if options.color != "auto":
         return options.color == "keep"
     step = max(1, min(image.shape[:2]) // JUDGED)
-    return is_monochrome((image[::step, ::step] / 255).astype(np.float32))
+    return is_monochrome(image[::step, ::step].astype(np.float32) / np.float32(255))

@@ -9,7 +9,7 @@ Parts may share an output folder: each has a record, a lock and a plan of its ow
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from faceren.checks import Json, whole_number
 from faceren.errors import ConfigError
 from faceren.images import same_name
+from faceren.runs.plan import Job
 
 SHARDS_DIR = ".shards"
 """Below the output folder; gone when the records are joined."""
@@ -116,16 +117,19 @@ def check_merged(output: Path, command: str, shard: Shard | None = None) -> None
         )
 
 
-def part_of(shard: Shard, every: Collection[str], own: int) -> Json:
-    """Return what the header of a part says, by which ``merge`` can tell that it is whole.
+def part_of(shard: Shard | None, every: Sequence[Job], own: int) -> Json:
+    """Return what a part's header says beside its run's, by which ``merge`` can tell it is whole.
 
     Args:
-        shard: The part.
-        every: Keys of what all parts are to make.
+        shard: The part; of None, which is the whole, there is nothing to say.
+        every: What all parts are to do.
         own: How much of it this part is.
     """
+    if shard is None:
+        return {}
     part: Json = {"index": shard.index, "count": shard.count, "photos": own}
-    return part | {"listing": listing_digest(every), "ended": False}
+    part |= {"listing": listing_digest([job.key for job in every]), "ended": False}
+    return {"shard": part}
 
 
 def named(shards: Collection[Shard]) -> str:

@@ -38,15 +38,14 @@ class StoreFault:
         return f"{self.kind} {self.number}: {self.error}, {self.times} times"
 
 
-def faults_of(calls: Counter[str], every: int = 1) -> Iterator[StoreFault]:
-    """Yield faults of every ``every``-th call of each kind: those that pass, and those that stay.
+def faults_of(calls: Counter[str]) -> Iterator[StoreFault]:
+    """Yield faults of every call of each kind: those that pass, and those that stay.
 
     Args:
         calls: How many there are in an undisturbed run.
-        every: 1 is all of them.
     """
     for kind in KINDS:
-        for number in range(1, calls[kind] + 1, every):
+        for number in range(1, calls[kind] + 1):
             yield StoreFault(kind, number, "reset")
             yield StoreFault(kind, number, "reset", TRIES)
             yield StoreFault(kind, number, "denied")

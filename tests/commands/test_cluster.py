@@ -18,6 +18,8 @@ from faceren.commands.restore import on_files
 from faceren.commands.stored import InStore
 from faceren.runs.manifest import ManifestWriter, read_manifest
 from tests.calls import restored
+from tests.training.tiny import losses, write_recipe
+from tests.training.tiny import run as train
 
 OPTIONS = {"model": "compact", "ensemble": "off"}
 COMMAND = ("restore", "photos", "-o", "out", "--model", "compact", "--ensemble", "off")
@@ -268,3 +270,14 @@ def test_missing_credentials_are_named(bucket, run, monkeypatch):
     assert status == 4
     assert said.count("\n") == 1
     assert re.search("s3://archive/scans: cannot be .*give credentials that may do this", said)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_training_reads_a_bucket_in_processes_that_were_forked(tmp_path, bucket):
+    recipe = write_recipe(tmp_path, train={"steps": 2}, data={"fixed_damage": True, "workers": 2})
+    bucket.put(str(tmp_path / "faces"), "archive/faces", recursive=True)
+    disk = losses(train(recipe, tmp_path / "disk", "data.cache_gib=0"))
+    stored = "data.train=s3://archive/faces"
+    assert losses(train(recipe, tmp_path / "store", stored, "data.cache_gib=0")) == disk
+    assert len(disk) == 2

@@ -4,7 +4,7 @@ import pytest
 from skimage import data
 
 from faceren.faces import tiny
-from faceren.faces.closer import turn_scores, upright_look
+from faceren.faces.closer import likely_turns, rivals_of, turn_scores, upright_look
 from faceren.faces.face import Face, quarter, tilt
 from faceren.faces.pyramid import search_levels
 
@@ -59,3 +59,47 @@ def test_a_place_at_the_picture_s_edge_can_be_looked_at(astronaut):
     moved = face.moved(1.0, -x0, -y0)
     seen = turn_scores(cut, moved, tiny.search, (0,))
     assert np.hypot(*(seen[0].landmarks - moved.landmarks).T).mean() < 12  # of 60 between the eyes
+
+
+def reading(degrees, score):
+    """A reading of a place by which its eyes are so many degrees from level."""
+    turn = np.exp(1j * np.radians(degrees))
+    points = turn * np.array([-10 - 8j, 10 - 8j, 0, -8 + 10j, 8 + 10j])
+    return Face((0, 0, 40, 40), np.column_stack([points.real, points.imag]) + 20, score)
+
+
+def test_readings_that_agree_about_which_way_is_up_are_no_rivals():
+    upright, alike, other, weak = (
+        reading(44, 0.99), reading(48, 0.98), reading(-135, 0.9), reading(130, 0.7),
+    )  # fmt: skip
+    assert rivals_of([upright, alike, other, weak]) == [upright, other]
+    assert rivals_of([]) == []
+
+
+@pytest.mark.parametrize("degrees", [30, 40, 135])
+def test_a_leaning_face_is_compared_with_itself_upside_down_alone(astronaut, degrees):
+    image, face = astronaut
+    lying, expected = rotated(image, face.landmarks, degrees)
+    x, y = expected.mean(0)
+    place = Face((x - 70, y - 70, x + 70, y + 70), expected, 0.9)
+    looks = []
+
+    def search(part, threshold):
+        looks.append(part.shape)
+        return tiny.search(part, threshold)
+
+    surest, *_ = likely_turns(lying, place, search, (0, 1, 2, 3))
+    assert len(looks) == 2
+    assert surest.score > 0.99
+    assert tilt(surest) == pytest.approx(tilt(face) + degrees, abs=10)
+
+
+def test_a_sure_face_that_looks_better_upside_down_is_looked_at_again(astronaut):
+    """Its landmarks are those of a face the other way up, whatever the detector's confidence."""
+    image, face = astronaut
+    lying = np.ascontiguousarray(image[::-1, ::-1])
+    box = (512 - face.box[2], 512 - face.box[3], 512 - face.box[0], 512 - face.box[1])
+    middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+    wrong = face.landmarks - face.landmarks.mean(0) + middle
+    surest, *_ = likely_turns(lying, Face(box, wrong, 0.995), tiny.search, (0, 1, 2, 3))
+    assert quarter(surest) == 2

@@ -1,12 +1,17 @@
 """Whose face it is, on faces of synthetic people."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
+import dlib
 import numpy as np
 import pytest
 
 from faceren.errors import MachineError, ShapeError
+from faceren.faces import identity
 from faceren.faces.alignment import TEMPLATE
 from faceren.faces.identity import (
     AVX,
@@ -103,3 +108,37 @@ def test_a_processor_that_dlib_would_crash_on_is_named(monkeypatch, machine, has
 
 def test_opencv_means_avx_by_that_number():
     assert cv2.getHardwareFeatureName(AVX) == "AVX"
+
+
+def test_what_is_loaded_beside_is_loaded_once(monkeypatch, person):
+    """Threads that need it meanwhile wait for it, and all get the same."""
+    made = []
+
+    def shape_predictor(path):
+        made.append(path)
+        time.sleep(0.05)
+        return dlib.shape_predictor(path)
+
+    slow = SimpleNamespace(shape_predictor=shape_predictor)
+    identity.load_beside.cache_clear()
+    identity._loaded_predictor.cache_clear()
+    monkeypatch.setattr(identity, "_dlib", lambda: slow)
+    begun = identity.load_beside()
+    with ThreadPoolExecutor(3) as pool:
+        got = list(pool.map(identity._predictor, [5, 5, 5]))
+    assert all(one is begun.result() for one in got)
+    assert identity.load_beside() is begun
+    assert len(made) == 1
+
+
+def test_what_cannot_be_loaded_beside_is_told_to_whoever_needs_it(monkeypatch, person):
+    def missing():
+        raise MachineError("dlib cannot be imported")
+
+    identity.load_beside.cache_clear()
+    identity._loaded_predictor.cache_clear()
+    monkeypatch.setattr(identity, "_dlib", missing)
+    assert isinstance(identity.load_beside().exception(), MachineError)
+    with pytest.raises(MachineError, match="dlib cannot be imported"):
+        embed_aligned(person)
+    identity.load_beside.cache_clear()

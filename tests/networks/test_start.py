@@ -88,13 +88,12 @@ def test_every_level_gets_a_gradient_from_the_first_step_on(activation):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
-def test_gates_stay_apart_after_a_hundred_and_a_thousand_steps(activation):
+def test_gates_stay_apart_for_five_thousand_steps(activation):
     generator, faces = network("adaptive", activation), clean_faces()
-    print(f"\n{activation}: at the start, after 100, after 1,000 steps")
-    first = gate_spreads(generator, faces)
-    train(generator, 100)
-    early = gate_spreads(generator, faces)
-    losses = train(generator, 900)
-    late = gate_spreads(generator, faces)
-    assert min(*first, *early, *late) > 0.02
+    print(f"\n{activation}: at the start, after 100, 1,000 and 5,000 steps")
+    spreads, losses = gate_spreads(generator, faces), []
+    for steps in (100, 900, 4000):
+        losses += train(generator, steps)
+        spreads += gate_spreads(generator, faces)
+    assert min(spreads) > 0.02
     assert losses[-1] < losses[0]

@@ -13,6 +13,7 @@ from faceren.restoration.crops import (
     detail_size,
     is_monochrome,
     scaled_face,
+    spectrum,
     whole,
     working_size,
 )
@@ -43,6 +44,22 @@ def test_a_sharp_picture_holds_all_its_pixels():
 @pytest.mark.parametrize("held", [64, 96, 128, 192])
 def test_an_enlarged_picture_holds_what_it_was_enlarged_from(held):
     assert detail_size(enlarged(held, 512)) == pytest.approx(held, rel=0.25)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (15, 15), (12, 17), (9, 20)])
+def test_the_spectrum_holds_every_wave_once(shape):
+    """Half of the waves are computed; all of them, by NumPy's full transform, are the same."""
+    luma = np.random.default_rng(0).random(shape)
+    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in shape))
+    mean = (luma * window).sum() / window.sum()
+    power = np.abs(np.fft.fft2((luma - mean) * window)) ** 2 / (luma.size * (window**2).sum())
+    sides = (np.abs(np.fft.fftfreq(side)) for side in shape)
+    higher = np.maximum.outer(*sides)
+    frequency, found, count = spectrum(luma)
+    assert (np.diff(frequency) < 0).all()
+    assert count.sum() == luma.size
+    np.testing.assert_allclose(found, [power[higher == f].sum() for f in frequency], atol=1e-12)
+    np.testing.assert_array_equal(count, [(higher == f).sum() for f in frequency])
 
 
 def test_a_wave_has_the_detail_of_its_frequency():

@@ -4,6 +4,8 @@ import pytest
 
 from faceren.restoration.edit import (
     STRONGEST,
+    ByTone,
+    along,
     block_means,
     by_tone,
     flat_blocks,
@@ -29,8 +31,8 @@ def grainy(face, spread, size=1.0, seed=0):
 
 def spreads(image, structure):
     """Standard deviation of each octave in flat places, in levels."""
-    flat = flat_blocks(octaves(structure.mean(2)))
-    bands = octaves(image.mean(2))
+    flat = flat_blocks(octaves(structure.mean(2))[0])
+    bands, _ = octaves(image.mean(2))
     return np.array([255 * np.sqrt(np.median(block_means(b * b)[flat])) for b in bands])
 
 
@@ -89,13 +91,23 @@ def test_grain_follows_brightness():
     measured = by_tone(powers, tones)
     np.testing.assert_allclose(measured.tones, [0.1, 0.5, 0.9], atol=1e-6)
     where = np.float32([[0.0, 0.3, 0.5, 0.7, 1.0]])
-    np.testing.assert_allclose(measured.at(where, 0), [[0, 2, 4, 2, 0]], atol=1e-5)
+    found = along(measured.values[:, 0], measured.between(where))
+    np.testing.assert_allclose(found, [[0, 2, 4, 2, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize("tones", [(0.1, 0.5, 0.9), (0.3, 0.3, 0.9), (0.3, 0.3, 0.3)])
+def test_between_tones_values_lie_on_straight_lines(tones):
+    where = np.linspace(0, 1, 999, dtype=np.float32)[None]  # none of them is a tone
+    measured = ByTone(np.array(tones), np.array([[3.0], [1.0], [7.0]]))
+    found = along(measured.values[:, 0], measured.between(where))
+    np.testing.assert_allclose(found, np.interp(where, tones, [3, 1, 7]), atol=1e-5)
 
 
 def test_octaves_add_up_to_all_that_is_not_coarse():
     image = np.random.default_rng(0).random((64, 64), np.float32)
-    coarse = image - np.sum(octaves(image), axis=0)
-    np.testing.assert_allclose(coarse, cv2.GaussianBlur(image, (0, 0), 5.6), atol=1e-6)
+    bands, coarse = octaves(image)
+    np.testing.assert_array_equal(coarse, cv2.GaussianBlur(image, (0, 0), 5.6))
+    np.testing.assert_allclose(image - np.sum(bands, axis=0), coarse, atol=1e-6)
 
 
 def test_shares_are_the_least_squares_without_negative_ones():
