@@ -342,6 +342,12 @@ def test_a_hostile_name_is_shown_listed_and_reverted(name, opened, tmp_path):
     assert taken.status == "reverted"
 
 
+def follow(link):
+    """Click on a link and wait for the page that it leads to: this one may have its words."""
+    with link.page.expect_navigation():
+        link.click()
+
+
 def test_thousands_of_photos_come_in_pages(opened, tmp_path):
     photo = add_photo(tmp_path, "0.png", [face_at(20, 10, 96)])
     lines = [photo | {"key": f"{index}.png"} for index in range(600)]
@@ -356,18 +362,18 @@ def test_thousands_of_photos_come_in_pages(opened, tmp_path):
     assert page.locator("#where").inner_text() == "Page 2 of 21"
     assert page.evaluate("document.getElementsByTagName('*').length") < 2500
     card(page, "32.png").first.get_by_label("Keep the original of").check()
-    page.get_by_role("link", name="Next part").click()  # with ticks of its own
+    follow(page.get_by_role("link", name="Next part"))  # with ticks of its own
     assert page.locator("#where").inner_text() == "Page 1 of 5"
     assert page.locator("#decided").inner_text() == "1 photo decided on in other parts"
     card(page, "550.png").get_by_label("Keep the original of").check()
     page.get_by_role("button", name="Export lists").click()
     assert page.locator("#lists textarea").input_value() == "550.png\n"
     page.get_by_role("button", name="Close").last.click()
-    page.get_by_role("link", name="All parts").click()
+    follow(page.get_by_role("link", name="All parts"))
     assert "1 photo decided on in other parts" in page.locator("#decided").inner_text()
     assert "1 photo to keep as it was" in page.locator("#decided").inner_text()
     page.get_by_text("All parts", exact=True).click()
-    page.get_by_role("link", name="2", exact=True).click()
+    follow(page.get_by_role("link", name="2", exact=True))
     assert page.url.endswith("/out/report/part-2.html")
 
 
