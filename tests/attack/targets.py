@@ -37,6 +37,7 @@ from faceren.runs.folder import inside, planned_before
 from faceren.runs.lists import read_boxes, read_list
 from faceren.runs.manifest import read_manifest
 from faceren.runs.plan import Job
+from faceren.runs.stored import Files
 from faceren.training.events import read_log
 from faceren.training.folder import RunFolder
 from faceren.training.recipe_file import dump_recipe, load_recipe
@@ -172,7 +173,7 @@ def read_replay(data: bytes, folder: Path) -> None:
     (folder / "m.jsonl").write_bytes(data)
     found = [Found(folder / "a.png", Path("a.png"))]
     with contextlib.suppress(FacerenError):
-        jobs, _ = plan_replay(found, folder / "out", folder / "m.jsonl")
+        jobs, _ = plan_replay(found, folder / "out", folder / "m.jsonl", Files([]))
         assert all(j.output.resolve().is_relative_to((folder / "out").resolve()) for j in jobs)
 
 

@@ -11,6 +11,7 @@ from faceren.degradation.files import DegradeSettings
 from faceren.degradation.planning import library_versions, plan_draws, plan_replay
 from faceren.errors import ConfigError
 from faceren.images import Found
+from faceren.runs.stored import Files
 
 SETTINGS = DegradeSettings(task="full", seed=5)
 OUT = Path("out")
@@ -86,7 +87,7 @@ def manifest(tmp_path):
 
 
 def test_a_manifest_is_done_again_as_it_was_drawn(manifest):
-    (job,), warning = plan_replay(found("a.jpg"), OUT, manifest(LINE))
+    (job,), warning = plan_replay(found("a.jpg"), OUT, manifest(LINE), Files([]))
     assert job.settings.degradation == DRAWN
     assert (job.source, job.output) == (Path("in/a.jpg"), OUT / "a.png")
     assert (job.input_sha256, job.expected_sha256) == ("1" * 64, "2" * 64)
@@ -95,13 +96,13 @@ def test_a_manifest_is_done_again_as_it_was_drawn(manifest):
 
 def test_other_libraries_are_told(manifest):
     path = manifest(LINE, libraries=library_versions() | {"numpy": "0.1"})
-    _, warning = plan_replay(found("a.jpg"), OUT, path)
+    _, warning = plan_replay(found("a.jpg"), OUT, path, Files([]))
     assert warning.startswith("the manifest was made with numpy 0.1, here ")
     assert "opencv" not in warning
 
 
 def test_photos_and_lines_without_each_other_are_refused_one_by_one(manifest):
-    jobs, _ = plan_replay(found("b.jpg"), OUT, manifest(LINE))
+    jobs, _ = plan_replay(found("b.jpg"), OUT, manifest(LINE), Files([]))
     assert [job.settings for job in jobs] == [None, None]
     assert jobs[0].refusal == "a.jpg: in the manifest, but not among the inputs"
     assert jobs[1].refusal.endswith("does not say what to do to it")
@@ -109,23 +110,23 @@ def test_photos_and_lines_without_each_other_are_refused_one_by_one(manifest):
 
 def test_an_operation_that_is_not_known_refuses_its_photo_alone(manifest):
     strange = LINE | {"degradation": [{"op": "melt"}]}
-    (job,), _ = plan_replay(found("a.jpg"), OUT, manifest(strange))
+    (job,), _ = plan_replay(found("a.jpg"), OUT, manifest(strange), Files([]))
     assert job.settings is None
     assert job.refusal.startswith("a.jpg: ")
 
 
 @pytest.mark.parametrize("key", ["../a.png", "/tmp/a.png"])
 def test_an_output_outside_the_folder_is_refused(manifest, key):
-    (job,), warning = plan_replay(found("a.jpg"), OUT, manifest(LINE | {"key": key}))
+    (job,), warning = plan_replay(found("a.jpg"), OUT, manifest(LINE | {"key": key}), Files([]))
     assert job.settings is None
     assert "line 2 is left out: key: expected a path below the output folder" in warning
 
 
 def test_what_is_no_manifest_of_degrade_is_refused(manifest, tmp_path):
     with pytest.raises(ConfigError, match="no such file; expected a manifest.jsonl of degrade"):
-        plan_replay([], OUT, tmp_path / "none.jsonl")
+        plan_replay([], OUT, tmp_path / "none.jsonl", Files([]))
     with pytest.raises(ConfigError, match="expected a manifest of 'degrade'"):
-        plan_replay([], OUT, manifest(LINE, command="restore"))
+        plan_replay([], OUT, manifest(LINE, command="restore"), Files([]))
     broken = {name: value for name, value in LINE.items() if name != "seed"}
     with pytest.raises(ConfigError, match="not as degrade writes it"):
-        plan_replay(found("a.jpg"), OUT, manifest(broken))
+        plan_replay(found("a.jpg"), OUT, manifest(broken), Files([]))
