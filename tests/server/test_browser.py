@@ -1,6 +1,7 @@
 """The page that acts, in a real browser: from a dropped photo to the picture that is kept."""
 
 import re
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -169,8 +170,11 @@ def test_a_page_whose_server_has_ended_says_so(serve, opened, tmp_path):
     served = serve(make_run(tmp_path))
     # refused, reset, or a socket kept alive that is closed by now: whichever is noticed first
     page = opened(served, expected="net::ERR_")
+    page.wait_for_load_state("networkidle")  # no answer is under way that keeps a socket open
     served.server.should_exit = True
     served.thread.join()
+    for connection in served.server.server_state.connections:  # what a process's end closes
+        connection.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
     card(page, "one.png").get_by_label("Keep the original of").check()
     page.wait_for_selector("#work-problem:not([hidden])")
     assert "faceren does not answer" in page.locator("#work-problem").inner_text()
