@@ -33,9 +33,9 @@ from faceren.runs.folder import (
 )
 from faceren.runs.lists import given_faces, given_marks, read_boxes, read_marks
 from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest
-from faceren.runs.segments import StoredFolder, forget_segments, join, segments_in, settled
-from faceren.runs.shards import RECORD_SUFFIX, SHARDS_DIR, parse_shard, part_of
-from faceren.runs.storage import UPLOADS_DIR, Storage, Stored
+from faceren.runs.segments import OURS, StoredFolder, forget_segments, join, segments_in, settled
+from faceren.runs.shards import RECORD_SUFFIX, parse_shard, part_of
+from faceren.runs.storage import Storage, Stored
 from faceren.runs.stored import Stage, StoredJob, check_stored, plan_stored
 
 if TYPE_CHECKING:
@@ -252,8 +252,7 @@ def merge_stored(output: Path, command: str) -> Merged:
         with copied_record(target, there, folder):
             merged = merge([folder], command=command)
         target.put(folder / MANIFEST_NAME, MANIFEST_NAME)
-    ours = (f"{SHARDS_DIR}/", f"{UPLOADS_DIR}/")
-    forget_segments(target, [key for key in there if key.startswith(ours)])
+    forget_segments(target, [key for key in there if key.startswith(OURS)])
     problems = tuple(text.replace(str(folder), target.url) for text in merged.problems)
     return replace(merged, output=output, problems=problems)
 

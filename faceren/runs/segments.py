@@ -33,7 +33,7 @@ from faceren.runs.shards import (
     Shard,
     named,
 )
-from faceren.runs.storage import Storage, Stored
+from faceren.runs.storage import UPLOADS_DIR, Storage, Stored
 
 MOST_LINES = 200
 MOST_SECONDS = 60.0
@@ -41,10 +41,10 @@ MOST_SECONDS = 60.0
 NAME = re.compile(
     re.escape(SHARDS_DIR) + r"/(\d{1,9})-of-(\d{1,9})\.(\d{4,9})-([0-9a-f]{32})\.(\d{6,9})\.jsonl"
 )
-
-
 MERGED_NAME = f"{SHARDS_DIR}/merged"
 """Lists the objects that a merge has joined, until all of them are deleted."""
+OURS = (f"{SHARDS_DIR}/", f"{UPLOADS_DIR}/")
+"""Below these alone a merge deletes anything: no photo, no output."""
 
 
 def settled(storage: Storage) -> tuple[dict[str, Stored], list[str]]:
@@ -54,7 +54,8 @@ def settled(storage: Storage) -> tuple[dict[str, Stored], list[str]]:
         MachineError: If the folder cannot be read, or those cannot be deleted.
     """
     there = storage.listing()
-    joined = _names_in(storage, there, MERGED_NAME)
+    names = _names_in(storage, there, MERGED_NAME)
+    joined = [name for name in names if name.startswith(OURS)]  # the list may be forged
     if MERGED_NAME in there:
         storage.remove([key for key in joined if key in there])
         storage.remove([MERGED_NAME])
