@@ -11,7 +11,8 @@ def test_a_forged_list_of_what_is_merged_deletes_no_output(memory):
     name = f".shards/0-of-1.0001-{'0' * 32}.000000.jsonl"
     for key in ("a.png", "manifest.jsonl", name):
         memory.pipe_file(f"/a/out/{key}", b"{}\n")
-    memory.pipe_file(f"/a/out/{MERGED_NAME}", json.dumps(["a.png", "manifest.jsonl", name]).encode())
+    listed = json.dumps(["a.png", "manifest.jsonl", name]).encode()
+    memory.pipe_file(f"/a/out/{MERGED_NAME}", listed)
     storage = Storage(Path("memory://a/out"))
     there, joined = settled(storage)
     assert joined == [name]
