@@ -8,6 +8,7 @@ from faceren.degradation.degradation import Degradation, apply
 from faceren.degradation.drawing import (
     NATIVE_SIZE,
     PAPER_TASKS,
+    SINGLE_TASKS,
     TASKS,
     Pair,
     check_task,
@@ -26,6 +27,7 @@ __all__ = [
     "NEITHER",
     "PAPER_TASKS",
     "PRESETS",
+    "SINGLE_TASKS",
     "TASKS",
     "Degradation",
     "Filter",

@@ -215,7 +215,9 @@ def _wear(sampler: Sampler, unit: float) -> Operations:
     return wear
 
 
-PAPER_TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full")
+SINGLE_TASKS = ("sr4x", "hallucination", "denoise", "deblur", "jpeg")
+"""Those of the paper that do one thing to a face."""
+PAPER_TASKS = (*SINGLE_TASKS, "full")
 """The six of the paper."""
 TASKS = (*PAPER_TASKS, "small", "historic", *PRESETS, "worn", "mixed")
 """Everything that can be drawn: the paper's, ours, single presets, the mixture for training."""

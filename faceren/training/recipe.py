@@ -125,6 +125,8 @@ class DataRecipe:
     """Damage to undo: a task of ``faceren degrade``, or ``mixed``."""
     full: Share = 0.0
     """Share of samples that are damaged by the paper's ``full``, whatever the task."""
+    single: Share = 0.0
+    """Share of samples that have one of the paper's five other damages alone, each as often."""
     fixed_damage: bool = False
     """Damage each image always alike, as the paper did, rather than anew each time."""
     size: Side = 256
@@ -163,6 +165,11 @@ class DataRecipe:
     def __post_init__(self) -> None:
         check_fields(self, label="data.{}".format)
         check_value("data.task", self.task, Literal[TASKS])
+        if self.full + self.single > 1:
+            raise ConfigError(
+                f"data.single: expected at most 1 together with data.full {self.full}, "
+                f"got {self.single}"
+            )
         if self.weights and len(self.weights) != len(self.train):
             raise ConfigError(
                 f"data.weights: expected one for each of the {len(self.train)} folders of "

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from faceren.arrays import Rgb8
-from faceren.degradation import apply, apply_traced, draw_pair, item_seed
+from faceren.degradation import SINGLE_TASKS, apply, apply_traced, draw_pair, item_seed
 from faceren.errors import ImageError
 from faceren.training.data import Images
 from faceren.training.marks import target_of
@@ -111,13 +111,21 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
         seed = int(rng.integers(2**53))
         if self.recipe.fixed_damage:
             seed = item_seed(self.seed, self.images.entries[number].key)
-        task = "full" if rng.random() < self.recipe.full else self.recipe.task
-        pair = draw_pair(task, seed=seed, size=whole)
+        pair = draw_pair(self._task(rng), seed=seed, size=whole)
         target = apply(clean, pair.tone)
         if self.detects:
             worn = apply_traced(target, pair.damage)
             return worn.image, target_of(worn.marks), not crop
         return apply(target, pair.damage), target, not crop
+
+    def _task(self, rng: np.random.Generator) -> str:
+        """Return what damages a sample: ``full``, a single one of the paper's, or the task."""
+        drawn = rng.random()
+        if drawn < self.recipe.full:
+            return "full"
+        if drawn < self.recipe.full + self.recipe.single:
+            return SINGLE_TASKS[int(rng.integers(len(SINGLE_TASKS)))]
+        return self.recipe.task
 
     def _pick(self, rng: np.random.Generator, *, crop: bool, large: bool) -> int:
         """Return the number of an image: one large enough, or one of a folder by its weight."""

@@ -12,7 +12,7 @@ from tests.training.tiny import write_recipe
 
 SHIPPED = (
     *("compact", "compact-gan", "compact-distil"),
-    *("base", "base-large", "base-small", "base-calm", "base-distil"),
+    *("base", "base-large", "base-small", "base-calm", "base-distil", "base-paper"),
     *("ablation", "paper"),
     *("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full"),
 )
@@ -55,6 +55,10 @@ def load(folder, *overrides, **sections) -> Recipe:
         ),
         ("loss.l1=0", r"loss: expected a weight above 0 for at least one loss"),
         ("data.full=1.1", r"data\.full: expected float from 0 to 1, got 1\.1"),
+        (
+            "data={train: a, full: 0.6, single: 0.5}",
+            r"data\.single: expected at most 1 together with data\.full 0\.6, got 0\.5",
+        ),
         ("loss.vgg=1", r"loss\.vgg_weights: the VGG loss needs a file"),
         ("loss.discriminator_inner=true", r"loss\.discriminator_inner: expected loss\.gan and"),
         ("loss.eyes=1", r"unknown key 'loss\.eyes'"),

@@ -98,6 +98,28 @@ def test_a_share_of_the_samples_is_damaged_by_full():
     assert 0.2 < np.mean(kinds, 0)[1] < 0.4
 
 
+def test_a_share_of_the_samples_has_a_single_damage_of_the_papers():
+    some = make_set(48, size=48, task="worn", full=0.2, single=0.5)
+    others = {task: make_set(48, size=48, task=task) for task in ("denoise", "full")}
+    counts, flat = dict.fromkeys(others, 0), 0
+    for index in range(300):
+        damaged = some[index][0]
+        for task in others:
+            counts[task] += np.array_equal(damaged, others[task][index][0])
+        if np.ptp(damaged) == 0:  # blur, shrinking and JPEG leave a flat image flat
+            flat += 1
+    assert 0.14 < counts["full"] / 300 < 0.26
+    assert 0.06 < counts["denoise"] / 300 < 0.15  # a tenth, and those of ``full`` without noise
+    assert flat / 300 > 0.35
+
+
+def test_samples_are_as_before_without_single_damages():
+    whole = make_set(48, size=48, task="denoise", full=0.3)
+    some = make_set(48, size=48, task="denoise", full=0.3, single=0.2)
+    same = [np.array_equal(whole[n][0], some[n][0]) for n in range(200)]
+    assert 0.76 < np.mean(same) < 0.92  # four fifths of the others, and single noise
+
+
 def test_folders_are_drawn_by_weight():
     samples = make_set(64, 64, 64, 64, folders=(0, 1, 1, 1), weights=(0.75, 0.25), size=32)
     first = [int(samples[index][1][0, 0, 0]) == 0 for index in range(400)]
