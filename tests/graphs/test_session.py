@@ -1,4 +1,6 @@
 import os
+import platform
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -62,3 +64,29 @@ def test_a_gpu_is_used_if_it_is_asked_for_and_there(monkeypatch, gpu, offered, u
     monkeypatch.setattr(library, "InferenceSession", session)
     Session(b"", gpu=gpu)
     assert asked == used
+
+
+LOADING = """
+from pathlib import Path
+from faceren.assets import model_path
+from faceren.engines import load_engine
+
+def own():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
+
+load_engine(model_path("compact"), device="cpu").session.result()  # what any network takes once
+before = own()
+engine = load_engine(model_path("base"), device="cpu")
+engine.session.result()
+print(own() - before, 2 * model_path("base").stat().st_size)  # stored in half precision
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep less")
+def test_a_loaded_network_takes_little_more_memory_than_its_weights():
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING], capture_output=True, text=True, check=True
+    )
+    taken, weights = map(int, done.stdout.split())
+    assert taken < 2 * weights  # three times, were what loading freed not given back
