@@ -125,7 +125,17 @@ def load_checkpoint(
     check_weights_file(path)
     read = _read_published if path.suffix in (*PICKLES, NCNN) else _read_safetensors
     config, info, tensors = read(path)
-    network = _assemble(path, config, tensors)
+    with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
+        network = build_network(config)
+    wanted = network.state_dict()
+    shapes = {key: value.shape for key, value in tensors.items()}
+    what = config.architecture if isinstance(config, BaselineConfig) else "its configuration"
+    check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes, what)
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise ConfigError(f"{path.name}: {key!r:.80} has values that are not finite")
+    network.load_state_dict(tensors, assign=True)
+    network.eval()
     if not trainable:
         network.requires_grad_(requires_grad=False)
         if isinstance(network, Generator):
@@ -177,8 +187,15 @@ def _read_safetensors(path: Path) -> Read:
 
 
 def _read_published(path: Path) -> Read:
+    config: GeneratorConfig | BaselineConfig
     try:
-        config, tensors = _imported(path)
+        if path.suffix == NCNN:
+            config, tensors = import_ncnn(read_convolutions(path))
+        else:
+            state = load_tensors(path)
+            if not isinstance(state, Mapping):
+                raise ConfigError(f"expected a state dict, got a {type(state).__name__}")
+            config, tensors = import_baseline(state) or import_published(state)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from error
     info = CheckpointInfo(
@@ -187,29 +204,3 @@ def _read_published(path: Path) -> Read:
         licence="unknown: the terms of whoever published the file",
     )
     return config, info, tensors
-
-
-def _imported(path: Path) -> tuple[GeneratorConfig | BaselineConfig, dict[str, Tensor]]:
-    if path.suffix == NCNN:
-        return import_ncnn(read_convolutions(path))
-    state = load_tensors(path)
-    if not isinstance(state, Mapping):
-        raise ConfigError(f"expected a state dict, got a {type(state).__name__}")
-    return import_baseline(state) or import_published(state)
-
-
-def _assemble(
-    path: Path, config: GeneratorConfig | BaselineConfig, tensors: Mapping[str, Tensor]
-) -> Generator | Baseline:
-    """Return the network of ``config`` with ``tensors`` as its weights, in ``eval()``."""
-    with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
-        network = build_network(config)
-    wanted = network.state_dict()
-    shapes = {key: value.shape for key, value in tensors.items()}
-    what = config.architecture if isinstance(config, BaselineConfig) else "its configuration"
-    check_fit(path, {key: value.shape for key, value in wanted.items()}, shapes, what)
-    for key, value in tensors.items():
-        if not value.isfinite().all():
-            raise ConfigError(f"{path.name}: {key!r:.80} has values that are not finite")
-    network.load_state_dict(tensors, assign=True)
-    return network.eval()

@@ -131,24 +131,20 @@ class GeneratorConfig:
                 f"depth, stem_stride: expected sides that are multiples of at most {MOST_STRIDE} "
                 f"pixels, got {self.stride}"
             )
-        self._check_octaves()
+        if self.head == "bands":
+            if self.stem_stride & (self.stem_stride - 1):
+                raise ConfigError(
+                    f"stem_stride: a 'bands' head needs a power of two, got {self.stem_stride}"
+                )
+            if 2**self.octaves > self.stride:
+                raise ConfigError(
+                    f"octaves: sides are multiples of {self.stride} pixels, "
+                    f"which cannot be halved {self.octaves} times"
+                )
         if self.guidance_channels != 3 and self.variant != "spade":
             raise ConfigError(
                 f"guidance_channels: only variant 'spade' takes another guidance than the image, "
                 f"got {self.guidance_channels} with variant {self.variant!r}"
-            )
-
-    def _check_octaves(self) -> None:
-        if self.head != "bands":
-            return
-        if self.stem_stride & (self.stem_stride - 1):
-            raise ConfigError(
-                f"stem_stride: a 'bands' head needs a power of two, got {self.stem_stride}"
-            )
-        if 2**self.octaves > self.stride:
-            raise ConfigError(
-                f"octaves: sides are multiples of {self.stride} pixels, "
-                f"which cannot be halved {self.octaves} times"
             )
 
     @property
@@ -227,7 +223,17 @@ class BaselineConfig:
         for name, value in zip(("width", "blocks", "scale"), usual, strict=True):
             if not getattr(self, name):
                 object.__setattr__(self, name, value)
-        self._check_scale(enlarges=usual[2] > 1)
+        enlarges = usual[2] > 1
+        power = self.scale & (self.scale - 1) == 0 and self.scale > 1
+        others = {"edsr": (3,), "srfbn": (3,)}.get(self.architecture, ())
+        if enlarges and not power and self.scale not in others:
+            raise ConfigError(
+                f"baseline.scale: expected a power of two for {self.architecture}, got {self.scale}"
+            )
+        if not enlarges and self.scale != 1:
+            raise ConfigError(
+                f"baseline.scale: {self.architecture} does not enlarge, got {self.scale}"
+            )
         multiple = LEAST_WIDTHS.get(self.architecture, 1)
         if self.width % multiple:
             raise ConfigError(
@@ -239,18 +245,6 @@ class BaselineConfig:
             raise ConfigError(
                 f"baseline.blocks: expected at most {most} for {self.architecture}, "
                 f"got {self.blocks}"
-            )
-
-    def _check_scale(self, *, enlarges: bool) -> None:
-        power = self.scale & (self.scale - 1) == 0 and self.scale > 1
-        others = {"edsr": (3,), "srfbn": (3,)}.get(self.architecture, ())
-        if enlarges and not power and self.scale not in others:
-            raise ConfigError(
-                f"baseline.scale: expected a power of two for {self.architecture}, got {self.scale}"
-            )
-        if not enlarges and self.scale != 1:
-            raise ConfigError(
-                f"baseline.scale: {self.architecture} does not enlarge, got {self.scale}"
             )
 
     @property

@@ -149,7 +149,13 @@ def read_detector(path: Path) -> StoredDetector:
 
 def _header(path: Path) -> dict[str, object]:
     try:
-        _check_header_size(path)
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+        if size > LARGEST_HEADER:  # not to be unfolded
+            raise MachineError(
+                f"{path} cannot be read as a safetensors file (expected a header of at most "
+                f"{LARGEST_HEADER:,} bytes, got {size:,}); it is damaged or another kind"
+            )
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
@@ -159,7 +165,14 @@ def _header(path: Path) -> dict[str, object]:
         ) from error
     if METADATA_KEY not in metadata:
         raise ConfigError(f"{path.name}: expected a faceren checkpoint, got other safetensors")
-    header = _json_object(path, metadata[METADATA_KEY])
+    text = metadata[METADATA_KEY]
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
+
     version = header.get("format_version")
     if version != FORMAT_VERSION:
         raise ConfigError(
@@ -173,17 +186,6 @@ def _header(path: Path) -> dict[str, object]:
                 f"got {key!r:.80} of {kind}"
             )
     return header
-
-
-def _check_header_size(path: Path) -> None:
-    """Raise MachineError if a file's table is too large to be one of ours: it would be unfolded."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-    if size > LARGEST_HEADER:
-        raise MachineError(
-            f"{path} cannot be read as a safetensors file (expected a header of at most "
-            f"{LARGEST_HEADER:,} bytes, got {size:,}); it is damaged or another kind"
-        )
 
 
 def check_weights_file(path: Path) -> None:
@@ -262,16 +264,6 @@ def summary(lines: Sequence[str]) -> str:
     """Return the first lines in one, and how many more there are."""
     more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     return "; ".join(lines[:SHOWN]) + more
-
-
-def _json_object(path: Path, text: str) -> dict[str, object]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path.name}: its metadata are no JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path.name}: expected an object as metadata, got {text[:40]!r}")
-    return values
 
 
 def _from_fields(path: Path, kind: type[Fields], values: object) -> Fields:

@@ -10,8 +10,8 @@ from faceren import FolderOptions, RunOptions, restore_folder
 from faceren.arrays import Rgb8
 from faceren.assets import samples_dir
 from faceren.images import read_rgb
-from faceren.pages.contact_sheet import Cell, contact_sheet
 from faceren.pages.page import jpeg
+from faceren.pages.pictures import Cell, contact_sheet
 
 PHOTO = "group_of_seven.jpg"
 PICTURE = Path(__file__).parents[1] / "docs" / "before-after.jpg"

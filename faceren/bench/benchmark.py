@@ -12,8 +12,7 @@ from faceren.bench.quality.ablation import ablation_suite
 from faceren.bench.quality.crops import PatchRow, crops_suite
 from faceren.bench.quality.repair import repair_suite
 from faceren.bench.quality.suite import Quality, face_set, quality_suite
-from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut, Row
+from faceren.bench.request import LeftOut, Request, Row
 from faceren.bench.speed.suite import speed_suite
 from faceren.commands.evaluate import Scored
 from faceren.files import atomic_write

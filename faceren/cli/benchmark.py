@@ -64,8 +64,7 @@ def show_benchmark(request: Request, screen: Screen) -> "Report":
 
 def show_comparison(request: Request, report: "Report", screen: Screen) -> bool:
     """Show what changed since the report to compare with; return whether anything got worse."""
-    from faceren.bench.output.compare import compare
-    from faceren.bench.output.report import read_report
+    from faceren.bench.output.report import compare, read_report
 
     if request.compare is None:
         return False

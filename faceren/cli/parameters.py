@@ -124,20 +124,16 @@ def read_settings(path: Path, kinds: Sequence[type]) -> dict[str, Any]:
         if name not in hints and name != "preset":
             known = [option.replace("_", "-") for option in (*hints, "preset")]
             raise ConfigError(f"{path}: unknown option {word!r:.60}{nearest(word, known)}")
-        values[name] = _value(path, name, value, hints.get(name, Preset))
+        hint = hints.get(name, Preset)
+        if isinstance(value, str) and "a path" in describe(hint):
+            value = path.parent / value
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, int) and not isinstance(value, bool) and "float" in describe(hint):
+            value = float(value)  # as on the command line
+        check_value(f"{path}: {name.replace('_', '-')}", value, hint)
+        values[name] = value
     return values
-
-
-def _value(path: Path, name: str, value: object, hint: Any) -> object:
-    """Return a value of the file as the field takes it; paths are relative to the file."""
-    if isinstance(value, str) and "a path" in describe(hint):
-        value = path.parent / value
-    elif isinstance(value, list):
-        value = tuple(value)
-    elif isinstance(value, int) and not isinstance(value, bool) and "float" in describe(hint):
-        value = float(value)  # as on the command line
-    check_value(f"{path}: {name.replace('_', '-')}", value, hint)
-    return value
 
 
 GROUPS = ("Arguments", "Everyday", "Output", "Undo and redo", "Faces", "Machine", "Options")

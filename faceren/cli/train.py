@@ -55,7 +55,12 @@ def show_training(events: Iterator[Event], screen: Screen, *, verbose: bool = Fa
             if isinstance(event, Started):
                 started = event
             elif isinstance(event, Progress):
-                on_progress(event.images_seen, _images_in_all(event, started))
+                done = 1e-9
+                if started.steps is not None:
+                    done = event.step / started.steps
+                if started.minutes is not None:
+                    done = max(done, 1 - event.eta_seconds / (60 * started.minutes))
+                on_progress(event.images_seen, round(event.images_seen / done))
             if not isinstance(event, Progress) or event.logged:
                 screen.item({"event": type(event).__name__} | dataclasses.asdict(event))
             for line in _lines_of(event, verbose=verbose):
@@ -63,16 +68,6 @@ def show_training(events: Iterator[Event], screen: Screen, *, verbose: bool = Fa
             if isinstance(event, Finished) and event.interrupted:
                 status = 130
     return status
-
-
-def _images_in_all(event: Progress, started: Started) -> int:
-    """Return how many images the run will have seen at its end, as it goes now."""
-    done = 1e-9
-    if started.steps is not None:
-        done = event.step / started.steps
-    if started.minutes is not None:
-        done = max(done, 1 - event.eta_seconds / (60 * started.minutes))
-    return round(event.images_seen / done)
 
 
 def _lines_of(event: Event, *, verbose: bool) -> Iterator[str]:

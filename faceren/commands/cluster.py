@@ -209,7 +209,8 @@ class _Crew:
                 if self._ready[worker] < AT_A_WORKER and not ahead:
                     part = again.popleft() if again else next(coming, None)
                     if part is not None:
-                        self._give(worker, part, jobs)
+                        self._given[worker.run.remote(jobs[part.start : part.stop])] = worker, part
+                        self._ready[worker] += 1
                         given = max(given, part.stop)
             for part, results in self._returned(jobs):
                 if results is None:  # done once more, photo by photo: one of them may be the cause
@@ -219,10 +220,6 @@ class _Crew:
             while told in made:
                 yield made.pop(told)
                 told += 1
-
-    def _give(self, worker: Any, part: range, jobs: Sequence[Job]) -> None:
-        self._given[worker.run.remote(jobs[part.start : part.stop])] = worker, part
-        self._ready[worker] += 1
 
     def _returned(self, jobs: Sequence[Job]) -> Iterator[tuple[range, list[Any] | None]]:
         """Wait for a worker; yield which photos were done, and what became of them: None, it died.
@@ -245,7 +242,8 @@ class _Crew:
             try:
                 results = self._get(ref)
             except _DiedError as error:
-                self._bury(worker)
+                if self._ready.pop(worker, None) is not None:
+                    self._start()
                 if len(part) == 1:
                     self._count_death(part.start, spelled(jobs[part.start].source), error)
                 yield part, None
@@ -271,10 +269,6 @@ class _Crew:
             )
             raise MachineError(f"--cluster ray: a worker is not as this machine: {differ}")
         self._ready[worker] = 0
-
-    def _bury(self, worker: Any) -> None:
-        if self._ready.pop(worker, None) is not None:
-            self._start()
 
     def _count_death(self, photo: int, what: str, error: _DiedError) -> None:
         self._deaths[photo] += 1

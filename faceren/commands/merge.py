@@ -190,7 +190,11 @@ def _read(folder: Path, shard: Shard, number: int) -> _Part:
             if problem:
                 part.problems.append(f"{part.path}: line {place} is left out: {problem}")
             elif "format_version" in line:
-                _check_version(part.path, line)
+                if line["format_version"] != FORMAT_VERSION:
+                    raise ConfigError(
+                        f"{part.path}: manifest format {line['format_version']!r:.40}, "
+                        f"this version reads {FORMAT_VERSION}"
+                    )
                 part.header, common = line, _common(line)
                 date = str(line.get("date", ""))
                 part.dates[common] = max(part.dates.get(common, ""), date)
@@ -204,14 +208,6 @@ def _read(folder: Path, shard: Shard, number: int) -> _Part:
                 source = Path(line["input"])
                 part.originals.setdefault(source.parent, source)
     return part
-
-
-def _check_version(path: Path, header: Line) -> None:
-    if header["format_version"] != FORMAT_VERSION:
-        raise ConfigError(
-            f"{path}: manifest format {header['format_version']!r:.40}, this version reads "
-            f"{FORMAT_VERSION}"
-        )
 
 
 def _common(header: Line) -> str:
@@ -335,21 +331,20 @@ def _append(parts: Sequence[_Part], photos: dict[str, _Photo], output: Path) -> 
         files = [opened.enter_context(part.path.open("rb")) for part in parts]
         with temporary.open("wb") as new:
             if path.exists():
-                _copy_whole_lines(path, new)
+                with path.open("rb") as old:  # a last line may be cut off
+                    for line in old:
+                        if line.endswith(b"\n"):
+                            new.write(line)
             for text, keys in groups.items():
-                new.write(_joined_header(text, parts).encode())
+                header = json.loads(text)
+                del header["shard"]
+                if "date" in header:
+                    header["date"] = max(part.dates.get(text, "") for part in parts)
+                new.write(line_text(header).encode())
                 for key in keys:
                     part = parts[photos[key].part]
                     raw = _line_at(files[photos[key].part], photos[key])
                     new.write(raw if part.folder == output else _moved(raw, key, output))
-
-
-def _joined_header(text: str, parts: Sequence[_Part]) -> str:
-    header = json.loads(text)
-    del header["shard"]
-    if "date" in header:
-        header["date"] = max(part.dates.get(text, "") for part in parts)
-    return line_text(header)
 
 
 def _moved(raw: bytes, key: str, output: Path) -> bytes:
@@ -357,11 +352,3 @@ def _moved(raw: bytes, key: str, output: Path) -> bytes:
     if line.get("output"):
         line["output"] = str(output / key)
     return line_text(line).encode()
-
-
-def _copy_whole_lines(path: Path, new: BinaryIO) -> None:
-    """Copy a record without a last line that was cut off."""
-    with path.open("rb") as old:
-        for line in old:
-            if line.endswith(b"\n"):
-                new.write(line)

@@ -55,22 +55,31 @@ def export(model: str, output: Path) -> Path:
     graph = generator_graph(stored.config, stored.arrays)
     check_fit(path, graph.shapes, {key: array.shape for key, array in stored.arrays.items()})
     if suffix == ".onnx":
-        atomic_write(output, graph.to_bytes({RESTORED: SIDES}, _notes(stored)))
+        atomic_write(
+            output,
+            graph.to_bytes(
+                {RESTORED: SIDES},
+                {
+                    "name": stored.info.name,
+                    "licence": stored.info.licence,
+                    "training_data": stored.info.training_data,
+                    "weights_sha256": stored.sha256,
+                    "side_multiple": str(stored.config.stride),
+                    "config": json.dumps(dataclasses.asdict(stored.config)),
+                },
+            ),
+        )
     else:
-        _check_spandrel(path, stored)
+        for name, taken in SPANDREL_TAKES.items():
+            if (value := getattr(stored.config, name)) != taken:
+                raise ConfigError(
+                    f"{path.name}: spandrel's entry takes networks with {name} {taken!r}, "
+                    f"this one has {value!r}; export it to .onnx"
+                )
         # tensors by name, as spandrel takes them
         own = path.suffix == ".safetensors"
         atomic_write(output, path.read_bytes() if own else save(dict(stored.arrays)))
     return output
-
-
-def _check_spandrel(path: Path, stored: StoredWeights) -> None:
-    for name, taken in SPANDREL_TAKES.items():
-        if (value := getattr(stored.config, name)) != taken:
-            raise ConfigError(
-                f"{path.name}: spandrel's entry takes networks with {name} {taken!r}, this one has "
-                f"{value!r}; export it to .onnx"
-            )
 
 
 def _loaded(path: Path) -> StoredWeights:
@@ -89,17 +98,6 @@ def _loaded(path: Path) -> StoredWeights:
         arrays={key: value.numpy() for key, value in loaded.network.state_dict().items()},
         sha256=loaded.sha256,
     )
-
-
-def _notes(stored: StoredWeights) -> dict[str, str]:
-    return {
-        "name": stored.info.name,
-        "licence": stored.info.licence,
-        "training_data": stored.info.training_data,
-        "weights_sha256": stored.sha256,
-        "side_multiple": str(stored.config.stride),
-        "config": json.dumps(dataclasses.asdict(stored.config)),
-    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import cv2
 
 from faceren.assets import recipe_path
 from faceren.files import atomic_write
-from faceren.pages.curves import can_draw, draw_curves
+from faceren.pages.tables import can_draw, draw_curves
 from faceren.runs.folder import locked
 from faceren.training.events import LOG_NAME, Event, Started, Validated, read_log
 from faceren.training.folder import DIGITS, RunFolder, inputs_of

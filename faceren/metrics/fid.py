@@ -67,7 +67,12 @@ def fid(
         )
     few = all(2 <= len(s.features) == s.count <= FEW for s in (ours, theirs))
     found = _of_images(ours, theirs) if few else _of_moments(ours, theirs)
-    half = NORMAL95 * _standard_error(found, ours.count, theirs.count, paired=paired)
+    if paired and len(found.ours) == len(found.theirs):
+        variance = (found.ours + found.theirs).var(ddof=1) / ours.count
+    else:
+        sets = (found.ours, ours.count), (found.theirs, theirs.count)
+        variance = sum(x.var(ddof=1) / count for x, count in sets if len(x) > 1)
+    half = NORMAL95 * float(np.sqrt(variance))
     return found.value, (max(0.0, found.value - half), found.value + half)
 
 
@@ -126,14 +131,6 @@ def _influence(centred: Float64, shift: Float64, carried: Float64) -> Float64:
     """
     raw = 2 * centred @ shift + np.square(centred).sum(1) - carried
     return np.asarray(raw - raw.mean() if len(raw) else raw)
-
-
-def _standard_error(found: _Distance, n: int, m: int, *, paired: bool) -> float:
-    """Return the standard error of a distance of sets of ``n`` and ``m`` images."""
-    if paired and len(found.ours) == len(found.theirs):
-        return float(np.sqrt((found.ours + found.theirs).var(ddof=1) / n))
-    known = [(x, k) for x, k in ((found.ours, n), (found.theirs, m)) if len(x) > 1]
-    return float(np.sqrt(sum(x.var(ddof=1) / k for x, k in known)))
 
 
 def _mean_kernel(x: Float64, y: Float64, wx: Float64, wy: Float64, *, same: bool) -> Float64:

@@ -60,17 +60,6 @@ def psnr(images: Tensor, references: Tensor, *, ceiling: float = CEILING) -> Ten
     return -10 * error.clamp_min(10 ** (-ceiling / 10)).log10()
 
 
-def _blur(planes: Tensor) -> Tensor:
-    """Return the Gaussian means of (M, H, W) planes, (M, H-10, W-10)."""
-    count = len(planes)
-    offsets = torch.arange(WINDOW, dtype=planes.dtype, device=planes.device) - WINDOW // 2
-    window = torch.exp(-offsets.square() / (2 * SIGMA**2))
-    taps = (window / window.sum()).expand(count, 1, WINDOW)
-    # as channels of one image: as images of one channel it takes seven times as long on a CPU
-    down = F.conv2d(planes[None], taps[..., None], groups=count)
-    return F.conv2d(down, taps[:, :, None], groups=count)[0]
-
-
 def ssim_maps(images: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
     """Return the similarity and its contrast-structure factor at each place.
 
@@ -87,7 +76,14 @@ def ssim_maps(images: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
     check_pair("ssim", images, references, least=WINDOW)
     x, y = images, references
     moments = torch.stack([x, y, x * x, y * y, x * y])  # (5, N, C, H, W)
-    means = _blur(moments.flatten(0, 2))  # (5NC, H-10, W-10)
+    planes = moments.flatten(0, 2)
+    count = len(planes)
+    offsets = torch.arange(WINDOW, dtype=planes.dtype, device=planes.device) - WINDOW // 2
+    window = torch.exp(-offsets.square() / (2 * SIGMA**2))
+    taps = (window / window.sum()).expand(count, 1, WINDOW)
+    # as channels of one image: as images of one channel it takes seven times as long on a CPU
+    down = F.conv2d(planes[None], taps[..., None], groups=count)
+    means = F.conv2d(down, taps[:, :, None], groups=count)[0]  # (5NC, H-10, W-10)
     shape = (*moments.shape[:3], *means.shape[1:])  # (5, N, C, H-10, W-10)
     mx, my, xx, yy, xy = means.view(shape)
     spread = (xx - mx * mx).clamp_min(0) + (yy - my * my).clamp_min(0)

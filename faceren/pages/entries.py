@@ -12,10 +12,10 @@ from faceren.checks import Json
 from faceren.errors import MachineError
 from faceren.files import sha256_of
 from faceren.images import read_photo, shown
-from faceren.pages.comparison import Look, draw, keys_of, left_in, look_at
+from faceren.pages.comparison import Face, Look, draw, keys_of, left_in, look_at
 from faceren.pages.marks import marks_of, mask_place
 from faceren.pages.page import relative_url
-from faceren.pages.pictures import Pictures
+from faceren.pages.pictures import Picture, Pictures
 from faceren.runs.folder import PICTURES_DIR
 from faceren.runs.manifest import Manifest, key_of, output_of, source_of
 
@@ -170,45 +170,44 @@ def to_page(entry: Entry, pictures: Pictures, base: Path) -> dict[str, Any]:
         base: The folder of the page.
     """
     line, keys = entry.line, keys_of(entry.line)
-    before, after = pictures.get(keys.before), pictures.get(keys.after)
+    before, after, marked = map(pictures.get, (keys.before, keys.after, keys.marks))
     size = before or after
-    faces = []
-    for face, key in zip(line.get("faces") or [], keys.faces, strict=True):
+    folder = () if base == pictures.folder else (pictures.folder.name,)
+
+    def url(picture: Picture | None) -> str | None:
+        return relative_url(PurePath(*folder, picture.name)) if picture else None
+
+    def tile(face: Face, key: str) -> dict[str, Any]:
         picture = pictures.get(key)
-        faces.append(
-            {
-                "picture": picture and _picture_url(pictures, picture.name, base),
-                "width": picture.width if picture else 0,
-                "height": picture.height if picture else 0,
-                "identity": face.get("identity"),
-                "crop": face.get("working_size") or face.get("crop"),
-                "page": face.get("page", 0) + 1,
-                "reverted": bool(face.get("reverted")),
-                "strength": face.get("strength"),
-                "reason": shown(str(face.get("reason") or "")),
-                "box": face.get("box"),
-            }
-        )
-    left = [
-        {
-            "picture": (picture := pictures.get(key))
-            and _picture_url(pictures, picture.name, base),
+        return {
+            "picture": url(picture),
             "width": picture.width if picture else 0,
             "height": picture.height if picture else 0,
             "page": face.get("page", 0) + 1,
             "reason": shown(str(face.get("reason") or "")),
-            "box": face["box"],
+            "box": face.get("box"),
         }
-        for face, key in zip(left_in(line), keys.left, strict=True)
+
+    faces = [
+        tile(face, key)
+        | {
+            "identity": face.get("identity"),
+            "crop": face.get("working_size") or face.get("crop"),
+            "reverted": bool(face.get("reverted")),
+            "strength": face.get("strength"),
+        }
+        for face, key in zip(line.get("faces") or [], keys.faces, strict=True)
     ]
+    left = [tile(face, key) for face, key in zip(left_in(line), keys.left, strict=True)]
+    marks = marks_of(line)
     return {
         "key": entry.key,
         "name": shown(entry.key),
         "status": str(line.get("status")),
         "reason": shown(str(line.get("reason") or "")),
         "mark": str(line.get("output_sha256") or "")[:12],
-        "before": before and _picture_url(pictures, before.name, base),
-        "after": after and _picture_url(pictures, after.name, base),
+        "before": url(before),
+        "after": url(after),
         "width": size.width if size else 0,
         "height": size.height if size else 0,
         "size": line.get("size"),
@@ -218,20 +217,8 @@ def to_page(entry: Entry, pictures: Pictures, base: Path) -> dict[str, Any]:
         "strength": (entry.header.get("options") or {}).get("strength"),
         "faces": faces,
         "left": left,
-        "marks": _marks(line, pictures, keys.marks, base),
+        "marks": marks and marks | {"picture": url(marked)},
     }
-
-
-def _marks(line: Json, pictures: Pictures, key: str, base: Path) -> dict[str, Any] | None:
-    marks, picture = marks_of(line), pictures.get(key)
-    if marks is not None:
-        marks["picture"] = picture and _picture_url(pictures, picture.name, base)
-    return marks
-
-
-def _picture_url(pictures: Pictures, name: str, base: Path) -> str:
-    folder = () if base == pictures.folder else (pictures.folder.name,)
-    return relative_url(PurePath(*folder, name))
 
 
 def _url(path: Path | None, base: Path) -> str | None:

@@ -8,8 +8,8 @@ from faceren.images import read_rgb, shown, write_png
 from faceren.metrics.names import PYIQA
 from faceren.metrics.pairing import is_recorded
 from faceren.metrics.results import Evaluation, ImageScores
-from faceren.pages.contact_sheet import Cell, contact_sheet
 from faceren.pages.page import embedded, jpeg, write_page
+from faceren.pages.pictures import Cell, contact_sheet
 from faceren.pages.tables import arrow, figure, interval
 from faceren.runs.storage import spelled
 from faceren.runs.stored import Files

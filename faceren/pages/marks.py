@@ -39,7 +39,8 @@ def marks_key(line: Json) -> str:
     Args:
         line: Of the manifest.
     """
-    page = _first_page(line)
+    pages = line.get("repair") or []
+    page = pages[0] if pages and isinstance(pages[0], Mapping) else None
     if page is None or page.get("given") or not page.get("components"):
         return ""
     return digest(line.get("input_sha256"), "marks", page.get("share"), _parts_of(line))
@@ -140,11 +141,6 @@ def mark_at(line: Json, index: int) -> tuple[int, list[int]] | None:
         return None
     number, part = parts[index]
     return number, [int(edge) for edge in part["box"]]
-
-
-def _first_page(line: Json) -> Mapping[str, Any] | None:
-    pages = line.get("repair") or []
-    return pages[0] if pages and isinstance(pages[0], Mapping) else None
 
 
 def _parts_of(line: Json) -> list[tuple[int, Mapping[str, Any]]]:

@@ -136,7 +136,13 @@ def write_parts(
         if number > 1:
             check_ours(place.parent, {place.name})
         write_page(place, "review.html.j2", context, styles=STYLES, scripts=SCRIPTS)
-    _remove_pages(output, after=len(parts))
+    # Remove the parts of an earlier page that this one has not.
+    after = len(parts)
+    for page in (output / PICTURES_DIR).glob("part-*.html"):
+        other = whole_number(page.stem.removeprefix("part-"))
+        if other is not None and other > after:
+            with suppress(OSError):  # it does no harm, and the next page tries again
+                page.unlink()
     return len(parts)
 
 
@@ -148,15 +154,6 @@ def place_of(output: Path, number: int) -> Path:
         number: Of the part, from 1.
     """
     return output / PAGE_NAME if number == 1 else output / PICTURES_DIR / f"part-{number}.html"
-
-
-def _remove_pages(output: Path, after: int) -> None:
-    """Remove the parts of an earlier page that this one has not."""
-    for place in (output / PICTURES_DIR).glob("part-*.html"):
-        number = whole_number(place.stem.removeprefix("part-"))
-        if number is not None and number > after:
-            with suppress(OSError):  # it does no harm, and the next page tries again
-                place.unlink()
 
 
 def _looked_at(
@@ -224,12 +221,28 @@ def _context(
         beyond = sum(distance > SAME_PERSON for distance in distances)
         totals.append(("Median identity distance", f"{statistics.median(distances):.2f}"))
         totals.append((f"Faces beyond {SAME_PERSON}", f"{beyond:,}"))
+    shown_first = [
+        ("Tool", header.get("tool", "?")),
+        ("Model", header.get("model", "?")),
+        ("Weights, SHA-256", header.get("weights_sha256", "?")),
+    ]
+    shown_first += (header.get("options") or {}).items()
+    settings = []
+    for option, value in shown_first:
+        words = option.replace("_", " ").capitalize() if option.islower() else option
+        words = WORDS.get(option, words)
+        text = "–" if value is None else str(value)
+        if isinstance(value, bool):
+            text = "yes" if value else "no"
+        elif option == "scale":
+            text = f"{value} times"
+        settings.append((words, shown(text)))
     return counts | {
         "title": "Restored photographs",
         "subtitle": shown(Path(name).name),
         "run": sha256(name.encode("utf-8", "replace")).hexdigest()[:16],
         "totals": totals,
-        "settings": _settings(header),
+        "settings": settings,
         "strength": (header.get("options") or {}).get("strength"),
         "notes": notes,
         "same_person": SAME_PERSON,
@@ -282,23 +295,3 @@ def _parts(number: int, index: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "overview": url(1) if inner else None,
         "rows": rows,
     } | index[number - 1]
-
-
-def _settings(header: Json) -> list[tuple[str, str]]:
-    known = [
-        ("Tool", header.get("tool", "?")),
-        ("Model", header.get("model", "?")),
-        ("Weights, SHA-256", header.get("weights_sha256", "?")),
-    ]
-    known += (header.get("options") or {}).items()
-    settings = []
-    for name, value in known:
-        words = name.replace("_", " ").capitalize() if name.islower() else name
-        words = WORDS.get(name, words)
-        text = "–" if value is None else str(value)
-        if isinstance(value, bool):
-            text = "yes" if value else "no"
-        elif name == "scale":
-            text = f"{value} times"
-        settings.append((words, shown(text)))
-    return settings

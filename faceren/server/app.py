@@ -28,10 +28,9 @@ from faceren.errors import ConfigError, FacerenError, ImageError
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_photo, shown
 from faceren.pages.comparison import overview
-from faceren.pages.contact_sheet import Cell, contact_sheet
 from faceren.pages.entries import SEEN_BY_BROWSERS
 from faceren.pages.page import jpeg
-from faceren.pages.pictures import NAME
+from faceren.pages.pictures import NAME, Cell, contact_sheet
 from faceren.pages.review import acting_page, review_context
 from faceren.runs.folder import PICTURES_DIR, inside, own_place
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, output_of, read_run, source_of

@@ -208,9 +208,15 @@ class Desk:
         line, options = manifest.items[key], options_of(manifest.headers[key])
         before = self._put_aside(manifest, key)
         if act == "keep":
-            self._taken_back([Choice(key, index)])
+            choices = [Choice(key, index)]
+            for taken in revert(self.output, choices, max_pixels=self.how.max_pixels).results:
+                if taken.status == "failed":
+                    raise FacerenError(taken.reason)
         elif act in ("mark", "fill"):
-            self._marked(before, options, set() if index is None else {index})
+            turned = set() if index is None else {index}
+            if options.repair == "suggest" and not turned:
+                options = replace(options, repair="auto")
+            self._anew(before, options, kept=kept_marks(before.line) ^ turned)
         elif act == "left":
             box = json.dumps({"photo": key, "box": list(line["left"][index]["box"])})
             self._anew(before, options, boxes=[box])
@@ -230,17 +236,6 @@ class Desk:
         """Return with what a photo is restored anew: the shipped model that it was restored by."""
         model = header.get("model_option")
         return replace(self.how, model=model) if model in shipped_models() else self.how
-
-    def _taken_back(self, choices: Sequence[Choice]) -> None:
-        for taken in revert(self.output, choices, max_pixels=self.how.max_pixels).results:
-            if taken.status == "failed":
-                raise FacerenError(taken.reason)
-
-    def _marked(self, before: Before, options: RestoreOptions, turned: set[int]) -> None:
-        """Restore one photo anew, some of its marks filled that were not, or the other way."""
-        if options.repair == "suggest" and not turned:
-            options = replace(options, repair="auto")
-        self._anew(before, options, kept=kept_marks(before.line) ^ turned)
 
     def _anew(
         self,

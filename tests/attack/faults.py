@@ -39,12 +39,12 @@ KILLED = '{"status": -9, "stderr": "", "calls": {}}'
 IMPORTED = (
     *("faceren.cli", "faceren.commands.evaluate", "faceren.commands.restore"),
     *("faceren.commands.train", "faceren.commands.degrade", "faceren.bench.benchmark"),
-    *("faceren.restoration.pipeline", "faceren.bench.output.page", "faceren.pages.contact_sheet"),
+    *("faceren.restoration.pipeline", "faceren.bench.output.page", "faceren.pages.pictures"),
     *("dlib", "imagecodecs", "lightning_fabric", "torch.utils.tensorboard", "torch.utils._sympy"),
     *("matplotlib.backends.backend_agg", "matplotlib.pyplot", "pywt", "scipy.optimize"),
     *("skimage.color", "skimage.restoration._denoise", "imagecodecs._png", "PIL.PpmImagePlugin"),
     *("onnxruntime", "pydantic.types", "pydantic.type_adapter", "rich.progress"),
-    *("faceren.pages.evaluation_page", "faceren.bench.output.compare"),
+    *("faceren.pages.evaluation_page", "faceren.bench.output.report"),
 )
 """What trials need, imported once by the process that they are forked from."""
 

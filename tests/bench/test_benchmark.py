@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 from faceren import cli
 from faceren.bench import benchmark as module
 from faceren.bench.benchmark import benchmark
-from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut
+from faceren.bench.request import LeftOut, Request
 
 
 @pytest.fixture

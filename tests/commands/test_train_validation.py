@@ -6,7 +6,7 @@ import pytest
 
 from faceren.assets import samples_dir
 from faceren.images import read_rgb, write_png
-from faceren.pages.contact_sheet import fitted
+from faceren.pages.pictures import fitted
 from faceren.training.events import Started, Validated
 from tests.training.tiny import run, write_images, write_recipe
 

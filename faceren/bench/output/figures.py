@@ -16,7 +16,7 @@ from faceren.images import read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer
 from faceren.networks.generator import Generator
 from faceren.networks.stages import Mode, residual_map, stage_outputs
-from faceren.pages.contact_sheet import Cell, contact_sheet
+from faceren.pages.pictures import Cell, contact_sheet
 
 SHOWN = 3
 """Faces that a grid shows, a row each."""

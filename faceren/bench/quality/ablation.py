@@ -20,8 +20,7 @@ from faceren.assets import recipe_path
 from faceren.bench.quality.methods import Network, Untouched, network
 from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_2
 from faceren.bench.quality.suite import MethodRow, Quality, TaskRun, face_set
-from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut, Row
+from faceren.bench.request import LeftOut, Request, Row
 from faceren.checkpoint import load_checkpoint
 from faceren.commands.evaluate import Scored
 from faceren.commands.train import train

@@ -64,20 +64,6 @@ class Peer:
         around = ((0, side - height), (0, side - width), (0, 0))
         whole = np.pad(image, around, mode="symmetric") if fixed else image
         faces = to_tensor(_scaled(whole, *self.input_size(*whole.shape[:2])))
-        restored = _scaled(to_uint8(self._restored(faces)), *whole.shape[:2])
-        return np.ascontiguousarray(restored[:height, :width])
-
-    def input_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width that the network gets for an image of this size."""
-        least = self.model.size_requirements.minimum
-        if self.model.purpose == "FaceSR" and least:
-            return least, least
-        high, wide = (max(1, round(n / self.model.scale)) for n in (height, width))
-        grow = max(1.0, least / min(high, wide))
-        return round(high * grow), round(wide * grow)
-
-    def _restored(self, faces: Tensor) -> Tensor:
-        """Return what the network makes of one face, (1, 3, H, W)."""
         if self.model.input_channels == 1:
             faces = faces.transpose(0, 1)  # (3, 1, H, W)
         parts = []
@@ -92,8 +78,19 @@ class Peer:
                 f"{self.name}: {self.model.architecture.name} cannot take a face of "
                 f"{faces.shape[3]}x{faces.shape[2]} pixels ({str(error).splitlines()[0]})"
             ) from error
-        restored = torch.cat(parts)
-        return restored.transpose(0, 1) if restored.shape[1] == 1 else restored
+        made = torch.cat(parts)
+        made = made.transpose(0, 1) if made.shape[1] == 1 else made
+        restored = _scaled(to_uint8(made), *whole.shape[:2])
+        return np.ascontiguousarray(restored[:height, :width])
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width that the network gets for an image of this size."""
+        least = self.model.size_requirements.minimum
+        if self.model.purpose == "FaceSR" and least:
+            return least, least
+        high, wide = (max(1, round(n / self.model.scale)) for n in (height, width))
+        grow = max(1.0, least / min(high, wide))
+        return round(high * grow), round(wide * grow)
 
 
 def _scaled(image: Rgb8, height: int, width: int) -> Rgb8:
@@ -122,7 +119,25 @@ def load_peer(path: Path, *, device: str = "auto") -> Filter:
             f"installed; pip install 'faceren[peers]'"
         )
     state = _state(path)
-    model = _described(path, state).to(pick_device(device)).float().eval()
+    spandrel = importlib.import_module("spandrel")
+    if "spandrel_extra_arches" in _packages():
+        importlib.import_module("spandrel_extra_arches").install(ignore_duplicates=True)
+    try:
+        tensors = spandrel.canonicalize_state_dict(state)
+        model = spandrel.ModelLoader().load_from_state_dict(tensors)
+    except (spandrel.UnsupportedModelError, RuntimeError, KeyError, ValueError) as error:
+        lines = str(error).strip().splitlines() or ["unknown architecture"]
+        raise ConfigError(
+            f"--models {path}: spandrel knows no network with such weights ({lines[0]}); "
+            f"CodeFormer and others need the package spandrel-extra-arches"
+        ) from error
+    images = isinstance(model, spandrel.ImageModelDescriptor)
+    if not images or model.input_channels not in (1, 3) or model.output_channels not in (1, 3):
+        raise ConfigError(
+            f"--models {path}: expected a network from image to image, "
+            f"got {model.architecture.name} for {model.purpose}"
+        )
+    model = model.to(pick_device(device)).float().eval()
     architecture = str(model.architecture.name)
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in _packages())
     return Filter(
@@ -151,29 +166,6 @@ def _state(path: Path) -> dict[str, Tensor]:
         return dict(load_file(path))
     except UNREADABLE as error:
         raise MachineError(f"{path} cannot be read as a safetensors file ({error})") from error
-
-
-def _described(path: Path, state: dict[str, Tensor]) -> Any:
-    """Return spandrel's description of the network whose weights these are."""
-    spandrel = importlib.import_module("spandrel")
-    if "spandrel_extra_arches" in _packages():
-        importlib.import_module("spandrel_extra_arches").install(ignore_duplicates=True)
-    try:
-        tensors = spandrel.canonicalize_state_dict(state)
-        model = spandrel.ModelLoader().load_from_state_dict(tensors)
-    except (spandrel.UnsupportedModelError, RuntimeError, KeyError, ValueError) as error:
-        lines = str(error).strip().splitlines() or ["unknown architecture"]
-        raise ConfigError(
-            f"--models {path}: spandrel knows no network with such weights ({lines[0]}); "
-            f"CodeFormer and others need the package spandrel-extra-arches"
-        ) from error
-    images = isinstance(model, spandrel.ImageModelDescriptor)
-    if not images or model.input_channels not in (1, 3) or model.output_channels not in (1, 3):
-        raise ConfigError(
-            f"--models {path}: expected a network from image to image, "
-            f"got {model.architecture.name} for {model.purpose}"
-        )
-    return model
 
 
 TITLES: dict[Architecture, str] = {
@@ -282,26 +274,20 @@ class Guided:
         def guided(face: Found, image: Rgb8) -> tuple[Rgb8, Json]:
             if stem_of(face) not in guides:
                 raise ImageError(f"{self.guides}: there is no guide for {face.relative.as_posix()}")
-            pair = [to_tensor(image), to_tensor(_guide(guides[stem_of(face)].path, image))]
+            path = guides[stem_of(face)].path
+            guide, (height, width) = read_rgb(path), image.shape[:2]
+            high, wide = guide.shape[:2]
+            if abs(high * width - wide * height) > max(high, wide, height, width):
+                raise ImageError(
+                    f"{path}: expected a guide in the proportions of the face, {width}x{height}, "
+                    f"got {wide}x{high} pixels"
+                )
+            shrinks = high > height
+            guide = resize(guide, height=height, width=width, by="area" if shrinks else "cubic")
+            pair = [to_tensor(image), to_tensor(guide)]
             return to_uint8(self.restorer.restore(torch.cat(pair, 1))), {}
 
         return each_face(self, damaged, output, guided, overwrite=overwrite)
-
-
-def _guide(path: Path, face: Rgb8) -> Rgb8:
-    """Return a guide at the size of its face.
-
-    Raises:
-        ImageError: If it has other proportions, by more than a pixel.
-    """
-    guide, (height, width) = read_rgb(path), face.shape[:2]
-    high, wide = guide.shape[:2]
-    if abs(high * width - wide * height) > max(high, wide, height, width):
-        raise ImageError(
-            f"{path}: expected a guide in the proportions of the face, {width}x{height}, "
-            f"got {wide}x{high} pixels"
-        )
-    return resize(guide, height=height, width=width, by="area" if high > height else "cubic")
 
 
 def name_of(model: str) -> str:

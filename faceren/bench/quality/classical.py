@@ -14,7 +14,7 @@ import numpy as np
 import faceren
 from faceren.arrays import Float64, Rgb8
 from faceren.bench.quality.methods import Filter
-from faceren.bench.rows import LeftOut
+from faceren.bench.request import LeftOut
 from faceren.degradation import resize
 from faceren.degradation.resampling import Jpeg
 

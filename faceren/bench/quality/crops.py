@@ -15,8 +15,7 @@ from faceren.arrays import Float64, Rgb8
 from faceren.bench.quality.baselines import Guided
 from faceren.bench.quality.methods import Elsewhere, Method
 from faceren.bench.quality.suite import candidates
-from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut, Row
+from faceren.bench.request import LeftOut, Request, Row
 from faceren.degradation import NATIVE_SIZE, resize
 from faceren.degradation.resampling import Filter
 from faceren.errors import ConfigError, FacerenError, MachineError, NothingToDoError

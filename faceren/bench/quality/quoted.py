@@ -7,7 +7,7 @@ FFHQ at 512 x 512, measured by the paper's own code (``evaluate --protocol paper
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faceren.bench.rows import Row
+from faceren.bench.request import Row
 from faceren.metrics.names import PAPER_METRICS
 
 MARK = "quoted from the paper, not re-run"

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Rgb, Rgb8
 from faceren.bench.quality.suite import face_set
-from faceren.bench.request import Request
-from faceren.bench.rows import Row
+from faceren.bench.request import Request, Row
 from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply, apply_traced, item_seed
 from faceren.degradation.blur import GaussianBlur
@@ -244,7 +243,13 @@ class _GapCase:
 
 
 def _gap_case(clean: Rgb8, width: int, number: int, *, scanned: bool) -> _GapCase:
-    gaps = _gaps(clean.shape[:2], width, number)
+    shape = clean.shape[:2]
+    rng = np.random.Generator(np.random.PCG64(number))
+    mask = np.zeros(shape, np.uint8)
+    for _ in range(LINES_EACH):
+        x0, y0, x1, y1 = map(int, rng.integers(0, (*shape[::-1], *shape[::-1])))
+        cv2.line(mask, (x0, y0), (x1, y1), 1, width)
+    gaps = mask > 0
     hurt = clean.copy()
     hurt[gaps] = 15 if number % 3 == 2 else 245
     if not scanned:
@@ -254,15 +259,6 @@ def _gap_case(clean: Rgb8, width: int, number: int, *, scanned: bool) -> _GapCas
         cv2.dilate(gaps.astype(np.uint8), np.ones((side, side), np.uint8)) > 0 for side in (3, 5)
     )
     return _GapCase(apply(hurt, scan), apply(clean, scan), wider, judged)
-
-
-def _gaps(shape: tuple[int, int], width: int, number: int) -> NDArray[np.bool_]:
-    rng = np.random.Generator(np.random.PCG64(number))
-    mask = np.zeros(shape, np.uint8)
-    for _ in range(LINES_EACH):
-        x0, y0, x1, y1 = map(int, rng.integers(0, (*shape[::-1], *shape[::-1])))
-        cv2.line(mask, (x0, y0), (x1, y1), 1, width)
-    return mask > 0
 
 
 def _filled(hurt: Rgb8, gaps: NDArray[np.bool_]) -> dict[str, Rgb]:

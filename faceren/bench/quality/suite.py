@@ -21,8 +21,7 @@ from faceren.bench.quality.baselines import (
 from faceren.bench.quality.classical import classical
 from faceren.bench.quality.methods import Elsewhere, Kind, Method, Untouched, network
 from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_1
-from faceren.bench.request import RUNS, TASKS, Request
-from faceren.bench.rows import LeftOut, Row, RowStore, key_of
+from faceren.bench.request import RUNS, TASKS, LeftOut, Request, Row, RowStore, key_of
 from faceren.checkpoint import recognised
 from faceren.checks import Json
 from faceren.commands.degrade import degrade

@@ -17,8 +17,7 @@ import numpy as np
 from PIL import Image
 
 from faceren.assets import samples_dir
-from faceren.bench.request import Request
-from faceren.bench.rows import Row
+from faceren.bench.request import Request, Row
 from faceren.engines import Restorer
 from faceren.errors import ImageError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, write_png

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from faceren.bench.rows import LeftOut, Row
+from faceren.bench.request import LeftOut, Row
 from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.engines import OnnxRestorer
 from faceren.inference import Restorer
@@ -195,7 +195,24 @@ def peer_speed(model: str, restorer: Restorer, onnx: OnnxRestorer | None = None)
     if importlib.util.find_spec("spandrel") is None:
         yield LeftOut(f"speed against {PEER}", "pip install 'faceren[peers]'")
         return
-    peer = _peer(restorer)
+    network = importlib.import_module("spandrel.architectures.GFPGAN").GFPGAN(
+        out_size=PEER_SIZE,
+        num_style_feat=512,
+        channel_multiplier=2,
+        decoder_load_path=None,
+        fix_decoder=False,
+        num_mlp=8,
+        input_is_latent=True,
+        different_w=True,
+        narrow=1,
+        sft_half=True,
+    )
+    network.eval().to(restorer.device)
+
+    def peer(faces: Tensor) -> None:
+        with torch.inference_mode(), restorer.autocast():
+            network(faces.to(restorer.device))[0].float().cpu()
+
     ours = {model: _restoring(restorer) if onnx is None else _in_onnx(onnx)}
     yield from in_turn(ours, peer, restorer.device)
 
@@ -263,28 +280,5 @@ def _restoring(restorer: Restorer) -> Pass:
             for part in torch.split(faces, each):
                 placed = part.to(restorer.device, memory_format=torch.channels_last)
                 restorer.generate(placed).float().cpu()
-
-    return run
-
-
-def _peer(restorer: Restorer) -> Pass:
-    """Return a pass of GFPGAN's clean network, its published shape and random weights."""
-    network = importlib.import_module("spandrel.architectures.GFPGAN").GFPGAN(
-        out_size=PEER_SIZE,
-        num_style_feat=512,
-        channel_multiplier=2,
-        decoder_load_path=None,
-        fix_decoder=False,
-        num_mlp=8,
-        input_is_latent=True,
-        different_w=True,
-        narrow=1,
-        sft_half=True,
-    )
-    network.eval().to(restorer.device)
-
-    def run(faces: Tensor) -> None:
-        with torch.inference_mode(), restorer.autocast():
-            network(faces.to(restorer.device))[0].float().cpu()
 
     return run

@@ -21,8 +21,7 @@ import torch
 
 import faceren
 from faceren.assets import model_path, models_dir, samples_dir
-from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut, Row
+from faceren.bench.request import LeftOut, Request, Row
 from faceren.bench.speed.commands import command_speed, folder_speed, photo_speed
 from faceren.bench.speed.network import engine_speed, peer_speed, roofline, speed
 from faceren.checks import Json

@@ -10,10 +10,9 @@ from faceren.bench.output.figures import SIDE, clean, figures, grid, patch_sheet
 from faceren.bench.output.report import Report
 from faceren.bench.quality.crops import PatchRow
 from faceren.bench.quality.suite import face_set, quality_suite
-from faceren.bench.request import Request
-from faceren.bench.rows import Row
+from faceren.bench.request import Request, Row
 from faceren.images import read_rgb, write_png
-from faceren.pages.contact_sheet import GAP, TEXT
+from faceren.pages.pictures import GAP, TEXT
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from faceren.bench.output.page import (
     write_benchmark_page,
 )
 from faceren.bench.quality.quoted import table_1
-from faceren.bench.rows import LeftOut
+from faceren.bench.request import LeftOut
 
 
 def colours(png):

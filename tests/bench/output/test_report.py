@@ -1,11 +1,11 @@
-"""A report as one value, and read back."""
+"""A report as one value, and read back; what counts as better or worse, and what as chance."""
 
 import pytest
 
 from faceren.bench.benchmark import write_json
-from faceren.bench.output.report import markdown, quality_csv, read_report
+from faceren.bench.output.report import compare, markdown, quality_csv, read_report
 from faceren.bench.quality.quoted import MARK, table_1
-from faceren.bench.rows import LeftOut
+from faceren.bench.request import LeftOut
 from faceren.errors import ConfigError
 
 
@@ -60,3 +60,83 @@ def test_rows_are_in_the_list_of_their_section(make_row, make_report):
 def test_a_warning_is_told_once(make_row, make_report):
     rows = [make_row([20.0], warnings=("fid: few", w)) for w in ("a", "b")]
     assert make_report(*rows).warnings == ["fid: few", "a", "b"]
+
+
+def changes(old, new):
+    return [(c.verdict, c.what) for c in compare(old.to_json(), new.to_json()).changes]
+
+
+def test_the_same_report_has_not_changed(make_row, make_report):
+    report = make_report(make_row([20.0, 22.0, 25.0]))
+    found = compare(report.to_json(), report.to_json())
+    assert (found.changes, found.compared, found.notes) == ((), 1, ())
+
+
+def test_figures_of_two_protocols_are_not_compared(make_row, make_report):
+    old, new = (make_report(make_row([value, value + 1])).to_json() for value in (20.0, 25.0))
+    new["request"]["protocol"] = "paper"
+    found = compare(old, new)
+    assert (found.changes, found.compared) == ((), 0)
+    assert found.notes == ("quality: not compared, the protocols are standard and paper",)
+
+
+@pytest.mark.parametrize(
+    ("metric", "step", "verdict"),
+    [("psnr", 0.5, "better"), ("psnr", -0.5, "worse"), ("lpips", 0.05, "worse")],
+)
+def test_a_shift_of_the_same_faces_counts_though_intervals_overlap(
+    make_row, make_report, metric, step, verdict
+):
+    old = make_report(make_row([20.0, 22.0, 25.0], metric=metric))
+    new = make_report(make_row([20.0 + step, 22.0 + step, 25.0 + step], metric=metric))
+    assert changes(old, new) == [(verdict, f"full  compact  {metric}")]
+
+
+def test_what_goes_both_ways_is_chance(make_row, make_report):
+    old = make_report(make_row([20.0, 22.0, 25.0, 21.0]))
+    new = make_report(make_row([21.0, 21.0, 26.0, 20.2]))
+    assert changes(old, new) == []
+
+
+def test_what_does_not_show_in_print_has_not_changed(make_row, make_report):
+    old = make_report(make_row([20.0, 22.0]))
+    new = make_report(make_row([20.0001, 22.0001]))
+    assert changes(old, new) == []
+
+
+def test_other_faces_need_intervals_apart(make_row, make_report):
+    old = make_report(make_row([20.0, 22.0]))
+    overlapping = make_report(make_row([21.0, 22.5, 22.0]))
+    apart = make_report(make_row([30.0, 31.0, 32.0]))
+    assert changes(old, overlapping) == []
+    assert changes(old, apart) == [("better", "full  compact  psnr")]
+
+
+def test_rows_of_one_report_only_are_named(make_row, make_report):
+    old = make_report(make_row([20.0, 22.0], method="old"))
+    new = make_report(make_row([20.0, 22.0], method="new"))
+    found = compare(old.to_json(), new.to_json())
+    assert found.notes == (
+        "full  old: only in the earlier report",
+        "full  new: only in this report",
+    )
+
+
+def speeds(rate, **machine):
+    row = {"model": "compact", "size": 256, "faces_per_second": rate, "iqr_percent": 4.0}
+    place = {"device": "here", "kind": "cpu", "dtype": "float32", "threads": 2} | machine
+    return {"machine": place, "speed": [row | {"repeats": int(rate)}], "quality": []}
+
+
+@pytest.mark.parametrize(("rate", "verdicts"), [(105, []), (110, ["better"]), (90, ["worse"])])
+def test_a_rate_must_leave_both_spreads(rate, verdicts):
+    found = compare(speeds(100.0), speeds(float(rate)))
+    assert [change.verdict for change in found.changes] == verdicts
+    assert found.compared == 1
+    assert len(found.regressions) == verdicts.count("worse")
+
+
+def test_rates_of_other_machines_are_not_compared():
+    found = compare(speeds(100.0), speeds(10.0, device="there"))
+    assert found.changes == ()
+    assert "not compared" in found.notes[0]

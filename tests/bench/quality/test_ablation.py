@@ -17,8 +17,7 @@ from faceren.bench.quality.ablation import (
 )
 from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import Quality
-from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut, Row
+from faceren.bench.request import LeftOut, Request, Row
 from faceren.checkpoint import load_checkpoint
 from faceren.commands.evaluate import Scored
 from faceren.errors import ConfigError

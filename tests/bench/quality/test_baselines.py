@@ -19,7 +19,7 @@ from faceren.bench.quality.baselines import (
     named_models,
 )
 from faceren.bench.quality.suite import Quality, candidates, quality_suite
-from faceren.bench.rows import LeftOut, Row
+from faceren.bench.request import LeftOut, Row
 from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.config import PUBLISHED_SHAPES, BaselineConfig
 from faceren.errors import ConfigError, FaceError, ImageError, MachineError

@@ -6,8 +6,7 @@ import time
 import pytest
 import torch
 
-from faceren.bench.request import Request
-from faceren.bench.rows import LeftOut
+from faceren.bench.request import LeftOut, Request
 from faceren.bench.speed import suite as module
 from faceren.bench.speed.suite import (
     Cold,

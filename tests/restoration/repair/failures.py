@@ -21,7 +21,7 @@ from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply_traced, item_seed
 from faceren.degradation.sampler import Sampler
 from faceren.images import read_rgb
-from faceren.pages.contact_sheet import Cell, contact_sheet
+from faceren.pages.pictures import Cell, contact_sheet
 
 NAMES = (
     "astronaut",
