@@ -9,7 +9,7 @@ from faceren.checkpoint import LoadedCheckpoint, load_checkpoint, save_checkpoin
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.images import find_images, read_rgb
-from faceren.images.tensors import to_tensor
+from faceren.images.photo import to_tensor
 from faceren.inference import (
     Restorer,
     Restorers,

@@ -16,9 +16,9 @@ from faceren.degradation.drawing import (
     draw_pair,
 )
 from faceren.degradation.paper import COMPAT
+from faceren.degradation.pixels import item_seed
 from faceren.degradation.presets import PRESETS
-from faceren.degradation.resampling import Filter, resize
-from faceren.degradation.sampler import item_seed
+from faceren.degradation.resolution import Filter, resize
 from faceren.degradation.worn import NEITHER, Worn, apply_traced
 
 __all__ = [

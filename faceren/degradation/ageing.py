@@ -4,19 +4,20 @@ Every function draws operations. Lengths are drawn for faces of 512 pixels; ``un
 of the image over 512. Counts are for a picture that shows little but the face.
 """
 
-from faceren.degradation.blur import (
+from faceren.degradation.degradation import Operation
+from faceren.degradation.noise import Grain
+from faceren.degradation.pixels import Colour, Sampler
+from faceren.degradation.prints import Mirroring
+from faceren.degradation.resolution import (
     EdgeSoftness,
     GaussianBlur,
+    Jpeg,
     MotionBlur,
+    Sharpen,
+    Shrink,
     SoftFocus,
     whole_kernel,
 )
-from faceren.degradation.degradation import Operation
-from faceren.degradation.noise import Grain
-from faceren.degradation.pixels import Colour
-from faceren.degradation.resampling import Jpeg, Sharpen, Shrink
-from faceren.degradation.sampler import Sampler
-from faceren.degradation.surface import Mirroring
 from faceren.degradation.wear import Crease, Dust, Foxing, Hairs, Scratches, WaterStain
 
 Operations = list[Operation]

@@ -8,7 +8,6 @@ import numpy as np
 
 from faceren.arrays import Rgb8
 from faceren.checks import Bounds, Json, check_fields, hints_of, nearest
-from faceren.degradation.blur import EdgeSoftness, GaussianBlur, MotionBlur, SoftFocus
 from faceren.degradation.noise import (
     GaussianNoise,
     Grain,
@@ -16,8 +15,31 @@ from faceren.degradation.noise import (
     PhotonNoise,
     PoissonNoise,
 )
-from faceren.degradation.resampling import Filter, Jpeg, Mosaic, Sharpen, Shrink, resize
-from faceren.degradation.surface import Halftone, Mirroring, PaperTexture, Tarnish
+from faceren.degradation.prints import (
+    Curve,
+    DyeFading,
+    EdgeFading,
+    Halftone,
+    Mirroring,
+    Monochrome,
+    PaperTexture,
+    Tarnish,
+    Toning,
+    UnevenExposure,
+    Vignette,
+)
+from faceren.degradation.resolution import (
+    EdgeSoftness,
+    Filter,
+    GaussianBlur,
+    Jpeg,
+    Mosaic,
+    MotionBlur,
+    Sharpen,
+    Shrink,
+    SoftFocus,
+    resize,
+)
 from faceren.degradation.tears import (
     Cracks,
     Fingerprint,
@@ -25,15 +47,6 @@ from faceren.degradation.tears import (
     Tape,
     TornCorner,
     Writing,
-)
-from faceren.degradation.tone import (
-    Curve,
-    DyeFading,
-    EdgeFading,
-    Monochrome,
-    Toning,
-    UnevenExposure,
-    Vignette,
 )
 from faceren.degradation.wear import Crease, Dust, Foxing, Hairs, Scratches, WaterStain
 from faceren.errors import ConfigError, ShapeError
@@ -205,22 +218,18 @@ def _decode(item: object) -> Operation:
         if key not in known:
             raise ConfigError(f"{name}: unknown parameter {key!r}{nearest(key, known)}")
     if name == AtScale.__name__:
-        values["steps"] = _decode_steps(item.get("steps", []))
+        steps = item.get("steps", [])
+        if not isinstance(steps, list):
+            raise ConfigError(f"AtScale.steps: expected a list of operations, got {steps!r:.80}")
+        for step in steps:
+            if isinstance(step, dict) and step.get("op") == AtScale.__name__:
+                raise ConfigError("AtScale.steps: expected plain operations, got another AtScale")
+        values["steps"] = tuple(_decode(step) for step in steps)
     try:
         operation: Operation = OPERATIONS[name](**values)
     except TypeError as error:  # what is still wrong: a parameter is missing
         raise ConfigError(f"degradation: {name}: {error}") from error
     return operation
-
-
-def _decode_steps(steps: object) -> tuple[Operation, ...]:
-    """Return the operations inside another; an AtScale within is refused, however deep it goes."""
-    if not isinstance(steps, list):
-        raise ConfigError(f"AtScale.steps: expected a list of operations, got {steps!r:.80}")
-    for step in steps:
-        if isinstance(step, dict) and step.get("op") == AtScale.__name__:
-            raise ConfigError("AtScale.steps: expected plain operations, got another AtScale")
-    return tuple(_decode(step) for step in steps)
 
 
 def _check(operation: Operation) -> None:

@@ -21,14 +21,21 @@ import numpy as np
 from faceren.checks import nearest
 from faceren.degradation import ageing, paper, presets
 from faceren.degradation.ageing import Operations
-from faceren.degradation.blur import GaussianBlur, MotionBlur, whole_kernel
 from faceren.degradation.degradation import AtScale, Degradation, Operation, PlainOperation
 from faceren.degradation.noise import GaussianNoise, Grain, LaplacianNoise
 from faceren.degradation.paper import COMPAT
+from faceren.degradation.pixels import Sampler
 from faceren.degradation.presets import PRESETS, draw_historic
-from faceren.degradation.resampling import Filter, Jpeg, Sharpen, Shrink
-from faceren.degradation.sampler import Sampler
-from faceren.degradation.tone import Curve, Toning
+from faceren.degradation.prints import Curve, Toning
+from faceren.degradation.resolution import (
+    Filter,
+    GaussianBlur,
+    Jpeg,
+    MotionBlur,
+    Sharpen,
+    Shrink,
+    whole_kernel,
+)
 from faceren.degradation.worn import draw_worn
 from faceren.errors import ConfigError
 

@@ -24,9 +24,9 @@ from faceren.arrays import Rgb8
 from faceren.checks import Json
 from faceren.degradation.degradation import Degradation, apply
 from faceren.degradation.drawing import NATIVE_SIZE, PAPER_TASKS, draw
+from faceren.degradation.pixels import item_seed
 from faceren.degradation.presets import PRESETS
-from faceren.degradation.resampling import Filter, resize
-from faceren.degradation.sampler import item_seed
+from faceren.degradation.resolution import Filter, resize
 from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, unforeseen
 from faceren.files import sha256_of
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, shown, write_png
@@ -297,7 +297,20 @@ def degrade_file(job: DegradeJob) -> Degraded:
     try:
         if job.settings is None:
             raise ImageError(job.refusal)
-        clean, digest = _read(job)
+        clean = read_rgb(job.source, max_pixels=job.max_pixels)
+        digest = sha256_of(job.source)
+        if job.input_sha256 not in ("", digest):
+            raise ImageError(
+                f"{shown(job.source)}: the file has changed since the manifest was written "
+                f"(sha256 {digest[:12]}…, expected {job.input_sha256[:12]}…); degrade it anew"
+            )
+        height, width = clean.shape[:2]
+        if min(height, width) < SMALLEST_SIDE:
+            raise ImageError(
+                f"{shown(job.source)}: {width}×{height} pixels, expected at least "
+                f"{SMALLEST_SIDE} on the shorter side; give a larger image"
+            )
+
         scaling, degradation = job.settings.draw(clean)
         damaged = apply(scaling(clean) if scaling else clean, degradation)
     except FacerenError as error:
@@ -317,20 +330,3 @@ def degrade_file(job: DegradeJob) -> Degraded:
         resize=scaling,
         degradation=degradation,
     )
-
-
-def _read(job: DegradeJob) -> tuple[Rgb8, str]:
-    clean = read_rgb(job.source, max_pixels=job.max_pixels)
-    digest = sha256_of(job.source)
-    if job.input_sha256 not in ("", digest):
-        raise ImageError(
-            f"{shown(job.source)}: the file has changed since the manifest was written "
-            f"(sha256 {digest[:12]}…, expected {job.input_sha256[:12]}…); degrade it anew"
-        )
-    height, width = clean.shape[:2]
-    if min(height, width) < SMALLEST_SIDE:
-        raise ImageError(
-            f"{shown(job.source)}: {width}×{height} pixels, expected at least {SMALLEST_SIDE} on "
-            f"the shorter side; give a larger image"
-        )
-    return clean, digest

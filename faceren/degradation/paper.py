@@ -5,11 +5,19 @@ Lengths are pixels of the image as it is: the ranges were made for faces of 512 
 
 from collections.abc import Collection
 
-from faceren.degradation.blur import GaussianBlur, MotionBlur, paper_kernel
 from faceren.degradation.degradation import Operation
 from faceren.degradation.noise import GaussianNoise, LaplacianNoise, PhotonNoise, PoissonNoise
-from faceren.degradation.resampling import Filter, Jpeg, Mosaic, Shrink, quality_of
-from faceren.degradation.sampler import Sampler
+from faceren.degradation.pixels import Sampler
+from faceren.degradation.resolution import (
+    Filter,
+    GaussianBlur,
+    Jpeg,
+    Mosaic,
+    MotionBlur,
+    Shrink,
+    paper_kernel,
+    quality_of,
+)
 
 Compat = Collection[str]
 

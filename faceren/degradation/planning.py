@@ -11,7 +11,7 @@ import PIL
 import faceren
 from faceren.degradation.degradation import Degradation
 from faceren.degradation.files import DegradeJob, DegradeSettings, Resize
-from faceren.degradation.sampler import item_seed
+from faceren.degradation.pixels import item_seed
 from faceren.errors import ConfigError
 from faceren.images import Found
 from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest

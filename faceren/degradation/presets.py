@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from faceren.degradation import ageing
 from faceren.degradation.ageing import Operations
-from faceren.degradation.pixels import Colour
-from faceren.degradation.sampler import Sampler
-from faceren.degradation.surface import Halftone, PaperTexture, Tarnish
-from faceren.degradation.tone import (
+from faceren.degradation.pixels import Colour, Sampler
+from faceren.degradation.prints import (
     Curve,
     DyeFading,
     EdgeFading,
+    Halftone,
     Monochrome,
+    PaperTexture,
+    Tarnish,
     Toning,
     UnevenExposure,
     Vignette,

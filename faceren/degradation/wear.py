@@ -285,7 +285,13 @@ class Foxing:
         for _ in range(self.count):
             x, y = rng.uniform(0, 1, 2) * (width, height)
             radius = self.size * (0.2 + 0.8 * rng.uniform() ** 2)
-            _add_bell(spots, x, y, radius=radius, peak=rng.uniform(0.4, 1.0))
+            peak = rng.uniform(0.4, 1.0)
+            reach = int(3 * radius) + 1
+            top, left = max(0, int(y) - reach), max(0, int(x) - reach)
+            window = spots[top : int(y) + reach, left : int(x) + reach]
+            down, across = np.ogrid[: window.shape[0], : window.shape[1]]
+            square = ((across + left - x) ** 2 + (down + top - y) ** 2) / radius**2
+            window += (peak * np.exp(-square * np.float32(0.7))).astype(np.float32)
         ragged = 1 + 0.6 * smooth_noise(height, width, period=self.size, octaves=3, seed=self.seed)
         return (spots * ragged).clip(0, 1) * np.float32(self.opacity)
 
@@ -301,13 +307,3 @@ def stain(image: Rgb8, colour: Colour, mask: Plane) -> Rgb8:
     dyed: NDArray[np.float32] = image.astype(np.float32)
     dyed *= np.array(colour, np.float32) / 255
     return mix(image, dyed, mask)
-
-
-def _add_bell(field: Plane, x: float, y: float, *, radius: float, peak: float) -> None:
-    """Add a round bump, in place, computed only where it is not nothing."""
-    reach = int(3 * radius) + 1
-    top, left = max(0, int(y) - reach), max(0, int(x) - reach)
-    window = field[top : int(y) + reach, left : int(x) + reach]
-    down, across = np.ogrid[: window.shape[0], : window.shape[1]]
-    square = ((across + left - x) ** 2 + (down + top - y) ** 2) / radius**2
-    window += (peak * np.exp(-square * np.float32(0.7))).astype(np.float32)

@@ -16,10 +16,9 @@ from faceren.arrays import Rgb8
 from faceren.config import Mark
 from faceren.degradation import ageing, presets
 from faceren.degradation.ageing import BLACK, WHITE, Operations
-from faceren.degradation.degradation import Degradation, Operation
-from faceren.degradation.pixels import Colour
-from faceren.degradation.sampler import Sampler
-from faceren.degradation.surface import Halftone, PaperTexture
+from faceren.degradation.degradation import Degradation
+from faceren.degradation.pixels import Colour, Sampler
+from faceren.degradation.prints import Halftone, PaperTexture
 from faceren.degradation.tears import (
     Cracks,
     Fingerprint,
@@ -71,24 +70,19 @@ def apply_traced(image: Rgb8, degradation: Degradation) -> Worn:
     for operation in degradation.operations:
         before, result = result, operation(result)
         if isinstance(operation, MARKED):
-            _note(marks, operation, before, result)
+            red, green, blue = cv2.split(cv2.absdiff(result, before))
+            change = cv2.max(cv2.max(red, green), blue)
+            hidden = change > 0
+            if isinstance(operation, Crease):  # alone in changing what it does not hide
+                hidden &= operation.cover(*before.shape[:2]) > 0
+            mark: Mark = operation.mark
+            if mark is Mark.NONE:
+                marks[hidden & (change > 3 * SEEN)] = Mark.NONE  # opaque enough to be what is seen
+            else:
+                marks[hidden & (change > SEEN)] = mark
+                faint = hidden & (change > FAINT) & (change <= SEEN) & (marks == Mark.NONE)
+                marks[faint] = NEITHER
     return Worn(result, marks)
-
-
-def _note(marks: NDArray[np.uint8], operation: Operation, before: Rgb8, after: Rgb8) -> None:
-    """Write down, in place, what an operation has hidden."""
-    red, green, blue = cv2.split(cv2.absdiff(after, before))
-    change = cv2.max(cv2.max(red, green), blue)
-    hidden = change > 0
-    if isinstance(operation, Crease):  # alone in changing what it does not hide
-        hidden &= operation.cover(*before.shape[:2]) > 0
-    mark: Mark = operation.mark  # type: ignore[union-attr]
-    if mark is Mark.NONE:
-        marks[hidden & (change > 3 * SEEN)] = Mark.NONE  # opaque enough to be what is seen
-        return
-    marks[hidden & (change > SEEN)] = mark
-    faint = hidden & (change > FAINT) & (change <= SEEN) & (marks == Mark.NONE)
-    marks[faint] = NEITHER
 
 
 def draw_worn(sampler: Sampler, unit: float) -> tuple[Operations, Operations]:

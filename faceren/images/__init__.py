@@ -5,8 +5,7 @@ from faceren.images.find import OF_A_RUN, Found, count_files, find_images, find_
 from faceren.images.headers import decoded_bytes
 from faceren.images.metadata.xmp import Restoration
 from faceren.images.orientation import Box
-from faceren.images.photo import Photo, enlarged, read_photo, read_rgb
-from faceren.images.tensors import to_tensor, to_uint8
+from faceren.images.photo import Photo, enlarged, read_photo, read_rgb, to_tensor, to_uint8
 from faceren.images.write import check_target, copy_photo, keep_times, write_photo, write_png
 
 __all__ = [

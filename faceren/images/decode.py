@@ -28,7 +28,7 @@ from faceren.images.checks import (
 from faceren.images.colour import Space, fits
 from faceren.images.containers import bmff, bmp, jp2, png
 from faceren.images.containers.jpeg import endless_jpeg
-from faceren.images.headers import Header, header_of
+from faceren.images.headers import header_of
 from faceren.images.orientation import orientation_of, stored_raster
 from faceren.images.page import Extra, Page
 
@@ -77,7 +77,11 @@ def decode(path: Path, kind: str, max_pixels: int) -> Page:
         header = header_of(kind, data)
         check_size(path, header.width, header.height, max_pixels)
         check_ratio(path, header.width * header.height, len(data))
-        _check_still(header)
+        if header.frames > 1:
+            raise ImageError(
+                f"expected one still picture, got an animation of {header.frames} frames; "
+                f"save the frame to restore as a file of its own"
+            )
         return decoded(kind, data)
     except Image.DecompressionBombError as error:  # of WebP, raised before we see its size
         raise ImageError(f"{shown(path)}: {error}") from error
@@ -87,14 +91,6 @@ def decode(path: Path, kind: str, max_pixels: int) -> Page:
         raise named(error, path) from error
     except DAMAGE as error:
         raise unreadable(path, error) from error
-
-
-def _check_still(header: Header) -> None:
-    if header.frames > 1:
-        raise ImageError(
-            f"expected one still picture, got an animation of {header.frames} frames; "
-            f"save the frame to restore as a file of its own"
-        )
 
 
 def decoded(kind: str, data: bytes) -> Page:
@@ -108,10 +104,16 @@ def decoded(kind: str, data: bytes) -> Page:
     with opened(endless_jpeg(data) if kind == "jpeg" else data, kind) as image:
         image.load()  # what stands behind the pixels of a PNG is known only then
         mode = _plain_mode(image)
-        raster = _pixels(image, mode)
+        channels = len(Image.new(mode, (1, 1)).getbands())
+        raster = np.empty((image.height, image.width, channels), np.uint8)
+        for top in range(0, image.height, BAND):  # converted band by band to save memory
+            bottom = min(top + BAND, image.height)
+            band = image.crop((0, top, image.width, bottom)).convert(mode)
+            raster[top:bottom] = np.asarray(band).reshape(bottom - top, image.width, -1)
         exif, icc = image.info.get("exif") or b"", image.info.get("icc_profile") or b""
-        if image.mode in ("P", "PA") and icc[16:20] != b"RGB ":  # it needs three channels
-            raster = _gray_if_gray(raster)
+        may_be_gray = image.mode in ("P", "PA") and icc[16:20] != b"RGB "  # it needs three channels
+        if may_be_gray and not (raster[..., :3] != raster[..., :1]).any():
+            raster = np.delete(raster, (1, 2), axis=2)
         expanded = mode != image.mode
     space: Space = "gray" if raster.shape[2] < 3 else SPACES[mode]
     if kind == "png":
@@ -189,23 +191,6 @@ def _plain_mode(image: Image.Image) -> str:
     if image.mode == "CMYK":
         return image.mode
     raise ImageError(f"expected gray, RGB, CMYK or a palette, got {image.mode}")
-
-
-def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:
-    """Return the image's pixels, (H, W, n), converted band by band to save memory."""
-    raster = np.empty(
-        (image.height, image.width, len(Image.new(mode, (1, 1)).getbands())), np.uint8
-    )
-    for top in range(0, image.height, BAND):
-        bottom = min(top + BAND, image.height)
-        band = image.crop((0, top, image.width, bottom)).convert(mode)
-        raster[top:bottom] = np.asarray(band).reshape(bottom - top, image.width, -1)
-    return raster
-
-
-def _gray_if_gray(raster: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    first = raster[..., :1]
-    return raster if (raster[..., :3] != first).any() else np.delete(raster, (1, 2), axis=2)
 
 
 def _items(kind: str, data: bytes) -> Page:
@@ -300,7 +285,14 @@ def _jp2(data: bytes) -> Page:
     if header.bits < 8:
         raster = (raster * np.uint8(255 // (2**header.bits - 1))).astype(np.uint8)
     bits = 0 if header.bits <= 8 or header.bits == 16 else header.bits
-    extras = _jp2_extras(parts)
+    table = dict(parts).get(b"cdef")
+    if table is None:  # most files of one channel more that do not say so mean opacity
+        extras = None
+    else:
+        entries = [struct.unpack_from(">HHH", table, at) for at in range(2, len(table) - 5, 6)]
+        kinds: dict[int, Extra] = {1: "alpha", 2: "premultiplied"}
+        named_so = sorted((channel, kind) for channel, kind, _ in entries if kind != 0)
+        extras = tuple(kinds.get(kind, "other") for _, kind in named_so)
     exif = jp2.uuid_content(data, jp2.EXIF_UUID)
     return Page(
         spread(raster, header.bits),
@@ -331,14 +323,3 @@ def _jp2_colours(parts: list[tuple[bytes, bytes]], channels: int) -> tuple[Space
             return "cmyk", icc
         return guess, icc
     return guess, b""
-
-
-def _jp2_extras(parts: list[tuple[bytes, bytes]]) -> tuple[Extra, ...] | None:
-    """Return what the ``cdef`` box says of the channels beside the colours; None without one."""
-    table = dict(parts).get(b"cdef")
-    if table is None:  # most files of one channel more that do not say so mean opacity
-        return None
-    entries = [struct.unpack_from(">HHH", table, at) for at in range(2, len(table) - 5, 6)]
-    kinds: dict[int, Extra] = {1: "alpha", 2: "premultiplied"}
-    named_so = sorted((channel, kind) for channel, kind, _ in entries if kind != 0)
-    return tuple(kinds.get(kind, "other") for _, kind in named_so)

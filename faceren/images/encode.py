@@ -153,16 +153,15 @@ def _tables(original: JpegImageFile, mode: str, quality: int) -> list[list[int]]
         return used
     wanted = _standard_tables(mode, quality)
     pairs = zip(used, wanted, strict=True)
-    return [[_divisor(a, b) for a, b in zip(*pair, strict=True)] for pair in pairs]
-
-
-def _divisor(step: int, wanted: int) -> int:
-    """Return the largest divisor of a quantisation step that is not above the wanted step.
-
-    Multiples of the step are multiples of its divisors, so that blocks that were quantised with
-    the step survive. A step of 1 would store the rounding of the pixels: 2 is fine enough.
-    """
-    return max(n for n in range(1, step + 1) if step % n == 0 and n <= max(wanted, 2))
+    # Multiples of a step are multiples of its divisors, so that blocks that were quantised with the
+    # step survive. A step of 1 would store the rounding of the pixels: 2 is fine enough.
+    return [
+        [
+            max(n for n in range(1, a + 1) if a % n == 0 and n <= max(b, 2))
+            for a, b in zip(*pair, strict=True)
+        ]
+        for pair in pairs
+    ]
 
 
 def _standard_tables(mode: str, quality: int) -> list[list[int]]:

@@ -68,21 +68,13 @@ def header_of(kind: str, data: bytes) -> Header:
         stream = jp2.header_of(jp2.codestream_of(data))
         return Header(stream.width, stream.height, stream.components, stream.bits)
     if kind in PILLOWS:
-        return _by_pillow(kind, data)
+        try:
+            with warnings_off(), PILLOWS[kind](BytesIO(data)) as image:
+                channels = 4 if image.mode == "P" else len(image.getbands())
+                return Header(*image.size, channels, frames=getattr(image, "n_frames", 1))
+        except Image.DecompressionBombError as error:  # of a GIF, raised before we see its size
+            raise ImageError(str(error)) from error
     raise ImageError(f"no headers of {kind!r} files are known")
-
-
-def _by_pillow(kind: str, data: bytes) -> Header:
-    try:
-        return _opened(kind, data)
-    except Image.DecompressionBombError as error:  # of a GIF, raised before we see its size
-        raise ImageError(str(error)) from error
-
-
-def _opened(kind: str, data: bytes) -> Header:
-    with warnings_off(), PILLOWS[kind](BytesIO(data)) as image:
-        channels = 4 if image.mode == "P" else len(image.getbands())
-        return Header(*image.size, channels, frames=getattr(image, "n_frames", 1))
 
 
 def _png(data: bytes) -> Header:

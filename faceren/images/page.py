@@ -148,8 +148,20 @@ class Page:
         """
         raster, touched = self.raster.copy() if copy else self.raster, []
         for box, add in changes:
-            self._check(box, add)
-            self._write(self._part(raster, box), add)
+            (height, width), (x0, y0, x1, y1) = self.upright_shape, box
+            if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+                raise ShapeError(
+                    f"a change's box {box} leaves the photo of {width}×{height} pixels"
+                )
+            if add.shape != (y1 - y0, x1 - x0, 3) or not np.isfinite(add).all():
+                raise ShapeError(
+                    f"expected a finite change of {(y1 - y0, x1 - x0, 3)} for the box {box}, "
+                    f"got {add.shape}"
+                )
+            part = self._part(raster, box)
+            rows = max(1, PIXELS // part.shape[1])
+            for top in range(0, len(part), rows):
+                self._write_rows(part[top : top + rows], add[top : top + rows])
             touched.append(stored_box(box, self.orientation, raster.shape))
         return replace(self, raster=raster, touched=(*self.touched, *touched))
 
@@ -187,11 +199,6 @@ class Page:
         x0, y0, x1, y1 = box
         return upright_view(raster, self.orientation)[y0:y1, x0:x1]
 
-    def _write(self, part: NDArray[Any], add: Rgb) -> None:
-        rows = max(1, PIXELS // part.shape[1])
-        for top in range(0, len(part), rows):
-            self._write_rows(part[top : top + rows], add[top : top + rows])
-
     def _write_rows(self, part: NDArray[Any], add: Rgb) -> None:
         if not add.any():
             return
@@ -202,13 +209,3 @@ class Page:
         levels = np.rint(new * self._units(part)).astype(part.dtype)
         where = np.repeat(differs(add, 0).ravel(), self.channels)  # one long axis is fast
         np.copyto(part[..., : self.channels], levels, where=where.reshape(levels.shape))
-
-    def _check(self, box: Box, add: Rgb) -> None:
-        (height, width), (x0, y0, x1, y1) = self.upright_shape, box
-        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-            raise ShapeError(f"a change's box {box} leaves the photo of {width}×{height} pixels")
-        if add.shape != (y1 - y0, x1 - x0, 3) or not np.isfinite(add).all():
-            raise ShapeError(
-                f"expected a finite change of {(y1 - y0, x1 - x0, 3)} for the box {box}, "
-                f"got {add.shape}"
-            )

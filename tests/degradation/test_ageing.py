@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 
 from faceren.degradation import ageing
-from faceren.degradation.blur import EdgeSoftness, MotionBlur, SoftFocus
-from faceren.degradation.resampling import Jpeg, Sharpen, Shrink
-from faceren.degradation.sampler import Sampler
+from faceren.degradation.pixels import Sampler
+from faceren.degradation.resolution import (
+    EdgeSoftness,
+    Jpeg,
+    MotionBlur,
+    Sharpen,
+    Shrink,
+    SoftFocus,
+)
 from faceren.degradation.wear import Crease, Dust, Hairs
 
 

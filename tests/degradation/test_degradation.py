@@ -6,10 +6,9 @@ import pytest
 
 from faceren.arrays import Rgb8
 from faceren.degradation import TASKS, Degradation, apply, draw
-from faceren.degradation.blur import GaussianBlur
 from faceren.degradation.degradation import OPERATIONS, AtScale
 from faceren.degradation.noise import GaussianNoise
-from faceren.degradation.resampling import Jpeg, Shrink, resize
+from faceren.degradation.resolution import GaussianBlur, Jpeg, Shrink, resize
 from faceren.errors import ConfigError, ShapeError
 
 from .conftest import flat

@@ -3,7 +3,7 @@ import pytest
 
 from faceren.arrays import Rgb8
 from faceren.degradation import PAPER_TASKS, PRESETS, TASKS, Degradation, apply, draw, draw_pair
-from faceren.degradation.blur import GaussianBlur
+from faceren.degradation.resolution import GaussianBlur
 from faceren.errors import ConfigError
 
 

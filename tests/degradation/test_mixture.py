@@ -7,7 +7,7 @@ from faceren.arrays import Rgb8
 from faceren.degradation import apply, draw_pair
 from faceren.degradation.degradation import AtScale
 from faceren.degradation.drawing import Pair
-from faceren.degradation.resampling import Shrink
+from faceren.degradation.resolution import Shrink
 
 DRAWS = 1500
 

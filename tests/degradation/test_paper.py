@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from faceren.degradation import draw
-from faceren.degradation.blur import GaussianBlur, MotionBlur
 from faceren.degradation.degradation import Operation
 from faceren.degradation.noise import GaussianNoise, LaplacianNoise, PhotonNoise, PoissonNoise
-from faceren.degradation.resampling import Jpeg, Mosaic, Shrink
+from faceren.degradation.resolution import GaussianBlur, Jpeg, Mosaic, MotionBlur, Shrink
 
 DRAWS = 3000
 

@@ -7,10 +7,9 @@ from faceren.arrays import Rgb8
 from faceren.degradation import PRESETS, Degradation, apply, draw_pair, presets
 from faceren.degradation.degradation import Operation
 from faceren.degradation.noise import Grain
-from faceren.degradation.resampling import Jpeg
-from faceren.degradation.sampler import Sampler
-from faceren.degradation.surface import Halftone, Tarnish
-from faceren.degradation.tone import DyeFading, Monochrome
+from faceren.degradation.pixels import Sampler
+from faceren.degradation.prints import DyeFading, Halftone, Monochrome, Tarnish
+from faceren.degradation.resolution import Jpeg
 from faceren.degradation.wear import Dust
 
 from .conftest import flat

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from faceren.degradation import draw
-from faceren.degradation.blur import GaussianBlur, MotionBlur
 from faceren.degradation.degradation import AtScale, Operation
 from faceren.degradation.noise import GaussianNoise, Grain
-from faceren.degradation.resampling import Jpeg
+from faceren.degradation.resolution import GaussianBlur, Jpeg, MotionBlur
 
 DRAWS = 1500
 KINDS = {GaussianBlur: "b", MotionBlur: "b", AtScale: "s", Jpeg: "j"}

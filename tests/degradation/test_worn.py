@@ -8,7 +8,7 @@ import pytest
 from faceren.arrays import Rgb8
 from faceren.config import Mark
 from faceren.degradation import NEITHER, TASKS, Degradation, apply, apply_traced, draw, draw_pair
-from faceren.degradation.blur import GaussianBlur
+from faceren.degradation.resolution import GaussianBlur
 from faceren.degradation.tears import Cracks, Writing
 from faceren.degradation.wear import Crease, Dust
 

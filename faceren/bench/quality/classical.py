@@ -16,7 +16,7 @@ from faceren.arrays import Float64, Rgb8
 from faceren.bench.quality.methods import Filter
 from faceren.bench.request import LeftOut
 from faceren.degradation import resize
-from faceren.degradation.resampling import Jpeg
+from faceren.degradation.resolution import Jpeg
 
 MOSAIC = 16
 """Side of the blocks of the hallucination task, pixels."""

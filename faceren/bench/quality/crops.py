@@ -17,7 +17,7 @@ from faceren.bench.quality.methods import Elsewhere, Method
 from faceren.bench.quality.suite import candidates
 from faceren.bench.request import LeftOut, Request, Row
 from faceren.degradation import NATIVE_SIZE, resize
-from faceren.degradation.resampling import Filter
+from faceren.degradation.resolution import Filter
 from faceren.errors import ConfigError, FacerenError, MachineError, NothingToDoError
 from faceren.faces.alignment import crop_corners, crop_transform, native_side
 from faceren.faces.detection import detect_faces

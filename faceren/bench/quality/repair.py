@@ -17,10 +17,9 @@ from faceren.bench.quality.suite import face_set
 from faceren.bench.request import Request, Row
 from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply, apply_traced, item_seed
-from faceren.degradation.blur import GaussianBlur
+from faceren.degradation.pixels import Sampler
 from faceren.degradation.presets import panchromatic
-from faceren.degradation.resampling import Jpeg
-from faceren.degradation.sampler import Sampler
+from faceren.degradation.resolution import GaussianBlur, Jpeg
 from faceren.degradation.tears import Cracks
 from faceren.degradation.wear import Crease, Dust, Scratches
 from faceren.faces.detection import detect_faces

@@ -178,7 +178,13 @@ def parse(data: bytes) -> Container:
         meta = next(content for name, content in outside if name == b"meta")
         parts = list(boxes(meta[4:]))
         named = dict(parts)
-        items = _items(named[b"iinf"])
+        iinf = named[b"iinf"]
+        items: dict[int, Item] = {}
+        for name, entry in boxes(iinf[6 if iinf[0] == 0 else 8 :]):
+            if name == b"infe" and entry[0] in (2, 3):
+                layout = ">HH4s" if entry[0] == 2 else ">IH4s"
+                number, _, kind = struct.unpack_from(layout, entry, 4)
+                items[number] = Item(number, kind, entry)
         _locate(items, named[b"iloc"], data, named.get(b"idat", b""))
         pitm, wide = named[b"pitm"], named[b"pitm"][0]
         (primary,) = struct.unpack_from(">I" if wide else ">H", pitm, 4)
@@ -202,15 +208,6 @@ def parse(data: bytes) -> Container:
         properties,
         references,
     )
-
-
-def _items(iinf: bytes) -> dict[int, Item]:
-    items: dict[int, Item] = {}
-    for name, entry in boxes(iinf[6 if iinf[0] == 0 else 8 :]):
-        if name == b"infe" and entry[0] in (2, 3):
-            number, _, kind = struct.unpack_from(">HH4s" if entry[0] == 2 else ">IH4s", entry, 4)
-            items[number] = Item(number, kind, entry)
-    return items
 
 
 @dataclass

@@ -158,8 +158,5 @@ def joined_png(encoded: bytes, metadata: Iterable[Part], xmp: bytes) -> bytes:
 
 def _chunk(part: Part) -> bytes:
     name, content = part
-    return struct.pack(">I", len(content)) + name + content + _crc(name + content)
-
-
-def _crc(data: bytes) -> bytes:
-    return struct.pack(">I", zlib.crc32(data))
+    body = name + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))

@@ -84,16 +84,13 @@ def joined_webp(
     others += [(b"XMP ", xmp)] if xmp else []
     names = {part[0] for part in [*profile, *others]} - set(hidden)
     flags = sum(flag for name, flag in ANNOUNCED.items() if name in names)
-    flags |= (XMP if xmp else 0) | ALPHA * _has_alpha(pixels)
+    name, content = pixels[0]
+    has_alpha = name == b"ALPH" or (name == b"VP8L" and bool(content[4] & 0x10))
+    flags |= (XMP if xmp else 0) | ALPHA * has_alpha
     sides = b"".join(struct.pack("<I", side - 1)[:3] for side in size)
     header = (b"VP8X", struct.pack("<I", flags) + sides)
     body = b"".join(_riff(part) for part in [header, *profile, *pixels, *others])
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
-
-
-def _has_alpha(pixels: list[Part]) -> bool:
-    name, content = pixels[0]
-    return name == b"ALPH" or (name == b"VP8L" and bool(content[4] & 0x10))
 
 
 def _riff(part: Part) -> bytes:

@@ -231,7 +231,8 @@ def exif_renewed(exif: bytes, page: Page) -> tuple[bytes, Lines]:
         return exif, ()
     block = bytearray(exif)
     try:
-        pointer = _behind(exif, order, struct.unpack_from(order + "I", exif, 4)[0])
+        directory = struct.unpack_from(order + "I", exif, 4)[0]
+        pointer = int(directory + 2 + 12 * struct.unpack_from(order + "H", exif, directory)[0])
         (second,) = struct.unpack_from(order + "I", exif, pointer)
         if not second:
             return exif, ()
@@ -296,11 +297,6 @@ def _picture_renewed(content: bytes, page: Page, number: int) -> bytes:
     new = _like(content[size:], page, blue_first=blue_first) if coding == 1 else b""
     known[4] = len(new)
     return struct.pack(LAYOUT, coding, *known) + new if new else b""
-
-
-def _behind(exif: bytes, order: str, directory: int) -> int:
-    """Return where the pointer to the next directory stands."""
-    return int(directory + 2 + 12 * struct.unpack_from(order + "H", exif, directory)[0])
 
 
 def _like(old: bytes, page: Page, *, most: int = 2**32, blue_first: bool = False) -> bytes:

@@ -227,7 +227,24 @@ def annotated(packet: bytes, note: Restoration) -> bytes:
         note: What to say; an earlier note of ours and an earlier source type are replaced.
     """
     known = parsed(packet) or Packet(EMPTY)
-    return _with_description(known, _notes(known), _description(known, note))
+    strength = "" if note.strength is None else f"{note.strength:g}"
+    said = (
+        note.software, note.model, note.weights_sha256, strength, note.original_sha256,
+        note.repaired,
+    )  # fmt: skip
+    values = [(name, text) for name, text in zip(FIELDS, said, strict=True) if text]
+    ours = "".join(
+        f"<faceren:{name}>{escape(v, quote=False)}</faceren:{name}>\n" for name, v in values
+    )
+    rdf, declared, subject = _names(known)
+    description = (
+        f"<{rdf}:Description {rdf}:about={subject}\n"
+        f'{declared}  xmlns:Iptc4xmpExt="{IPTC_NAMESPACE}"\n'
+        f'  xmlns:faceren="{OUR_NAMESPACE}">\n'
+        f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>\n"
+        f"{ours}</{rdf}:Description>\n"
+    )
+    return _with_description(known, _notes(known), description.encode())
 
 
 def _notes(known: Packet) -> list[Cut]:
@@ -259,26 +276,6 @@ def _with_description(known: Packet, cuts: list[Cut], description: bytes) -> byt
     name = NAME.match(tag, 1)[0]  # type: ignore[index]
     opened = tag[:-2] + b">" + description + b"</" + name + b">"
     return known.edited([*cuts, (known.rdf.start, known.rdf.end, opened)])
-
-
-def _description(known: Packet, note: Restoration) -> bytes:
-    strength = "" if note.strength is None else f"{note.strength:g}"
-    said = (
-        note.software, note.model, note.weights_sha256, strength, note.original_sha256,
-        note.repaired,
-    )  # fmt: skip
-    values = [(name, text) for name, text in zip(FIELDS, said, strict=True) if text]
-    ours = "".join(
-        f"<faceren:{name}>{escape(v, quote=False)}</faceren:{name}>\n" for name, v in values
-    )
-    rdf, declared, subject = _names(known)
-    return (
-        f"<{rdf}:Description {rdf}:about={subject}\n"
-        f'{declared}  xmlns:Iptc4xmpExt="{IPTC_NAMESPACE}"\n'
-        f'  xmlns:faceren="{OUR_NAMESPACE}">\n'
-        f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>\n"
-        f"{ours}</{rdf}:Description>\n"
-    ).encode()
 
 
 def _names(known: Packet) -> tuple[str, str, str]:

@@ -73,7 +73,17 @@ def read_tiff(path: Path, max_pixels: int) -> tuple[Page, ...]:
             photos = [n for n, directory in enumerate(chain) if is_photo(path, layout, directory)]
             photos = photos or [0]  # a file of nothing else means its first
             for number in photos:
-                _check_page(path, frames[number], len(photos), max_pixels)
+                page = frames[number]
+                check_size(path, page.imagewidth, page.imagelength, max_pixels, len(photos))
+                size = path.stat().st_size
+                check_ratio(path, page.imagewidth * page.imagelength, size)
+                if page.is_tiled:
+                    area = page.tilewidth * page.tilelength
+                    if area > MOST_TILE and area > 4 * page.imagewidth * page.imagelength:
+                        raise ImageError("damaged TIFF: its tiles are larger than its picture")
+                ends = zip(page.dataoffsets, page.databytecounts, strict=True)
+                if any(offset + count > size for offset, count in ends):
+                    raise ImageError("the file is truncated; copy it again")
             return tuple(page_of(path, frames[number], number) for number in photos)
     except MemoryError as error:
         raise MachineError(f"{shown(path)}: not enough memory to decode it") from error
@@ -138,19 +148,6 @@ def tiff_bytes(path: Path) -> int:
             )
             total += width * height * samples * -(-bits // 8)
     return total
-
-
-def _check_page(path: Path, page: Any, pages: int, max_pixels: int) -> None:
-    check_size(path, page.imagewidth, page.imagelength, max_pixels, pages)
-    size = path.stat().st_size
-    check_ratio(path, page.imagewidth * page.imagelength, size)
-    if page.is_tiled:
-        area = page.tilewidth * page.tilelength
-        if area > MOST_TILE and area > 4 * page.imagewidth * page.imagelength:
-            raise ImageError("damaged TIFF: its tiles are larger than its picture")
-    ends = zip(page.dataoffsets, page.databytecounts, strict=True)
-    if any(offset + count > size for offset, count in ends):
-        raise ImageError("the file is truncated; copy it again")
 
 
 def page_of(path: Path, frame: Any, number: int | None) -> Page:

@@ -115,7 +115,12 @@ def write_page(
             continue
         old_place, old_size = offsets[segment.index], counts[segment.index]
         file.seek(old_place)
-        data = coder.encoded(_padded(raster, segment), page.space, file.read(old_size))
+        x0, y0, x1, y1 = segment.box
+        pixels = raster[y0:y1, x0:x1, segment.planes]
+        rows, columns = segment.size
+        around = ((0, rows - (y1 - y0)), (0, columns - (x1 - x0)), (0, 0))
+        whole = np.pad(pixels, around, mode="edge")
+        data = coder.encoded(whole, page.space, file.read(old_size))
         if in_place and len(data) <= old_size and old_place:
             file.seek(old_place)
             file.write(data)
@@ -187,13 +192,6 @@ def are_shared(layout: Layout, frames: Iterable[Any], chain: Iterable[Directory]
 
 def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def _padded(raster: NDArray[Any], segment: Segment) -> NDArray[Any]:
-    x0, y0, x1, y1 = segment.box
-    pixels = raster[y0:y1, x0:x1, segment.planes]
-    rows, columns = segment.size
-    return np.pad(pixels, ((0, rows - (y1 - y0)), (0, columns - (x1 - x0)), (0, 0)), mode="edge")
 
 
 class _Coder:

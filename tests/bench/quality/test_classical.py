@@ -19,8 +19,7 @@ from faceren.bench.quality.classical import (
     wavelet_shrinkage,
 )
 from faceren.bench.request import TASKS
-from faceren.degradation.blur import GaussianBlur
-from faceren.degradation.resampling import Jpeg, Mosaic
+from faceren.degradation.resolution import GaussianBlur, Jpeg, Mosaic
 
 
 def psnr(a, b):

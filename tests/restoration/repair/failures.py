@@ -19,7 +19,7 @@ from faceren.assets import samples_dir
 from faceren.bench.quality.repair import NEAR, drawn, found_in, looked_at
 from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply_traced, item_seed
-from faceren.degradation.sampler import Sampler
+from faceren.degradation.pixels import Sampler
 from faceren.images import read_rgb
 from faceren.pages.pictures import Cell, contact_sheet
 

@@ -19,8 +19,8 @@ import numpy as np
 from faceren.bench.quality.repair import KINDS, NEAR, drawn
 from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply, apply_traced, item_seed
+from faceren.degradation.pixels import Sampler
 from faceren.degradation.presets import panchromatic
-from faceren.degradation.sampler import Sampler
 from faceren.degradation.worn import draw_worn
 from faceren.images import read_rgb
 from faceren.images.orientation import upright_view
