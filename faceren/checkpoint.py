@@ -31,9 +31,14 @@ from faceren.files import atomic_write, sha256_of
 from faceren.networks.baselines.baseline import Baseline, build_network
 from faceren.networks.baselines.published import import_baseline, import_ncnn
 from faceren.networks.detector import Detector
-from faceren.networks.foreign import DAMAGED, UNREADABLE, load_tensors, read_convolutions
 from faceren.networks.generator import Generator
-from faceren.networks.published import import_published
+from faceren.networks.published import (
+    DAMAGED,
+    UNREADABLE,
+    import_published,
+    load_tensors,
+    read_convolutions,
+)
 from faceren.weights import (
     FORMAT_VERSION,
     METADATA_KEY,

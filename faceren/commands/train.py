@@ -15,7 +15,6 @@ from faceren.runs.folder import locked
 from faceren.training.events import LOG_NAME, Event, Started, Validated, read_log
 from faceren.training.folder import DIGITS, RunFolder, inputs_of
 from faceren.training.loop import Loop, stop_on_signals
-from faceren.training.mark_validation import MarkValidator
 from faceren.training.processes import Processes, build_fabric, joined, use_bf16
 from faceren.training.recipe import Recipe
 from faceren.training.recipe_file import load_recipe, recipe_sha256
@@ -33,7 +32,7 @@ from faceren.training.setup import (
     why_inseparable,
 )
 from faceren.training.step import Stepper
-from faceren.training.validation import Validator
+from faceren.training.validation import MarkValidator, Validator
 
 Result = TypeVar("Result")
 

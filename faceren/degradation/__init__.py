@@ -6,6 +6,7 @@ it down is enough to make the same pixels again.
 
 from faceren.degradation.degradation import Degradation, apply
 from faceren.degradation.drawing import (
+    COMPAT,
     NATIVE_SIZE,
     PAPER_TASKS,
     SINGLE_TASKS,
@@ -15,7 +16,6 @@ from faceren.degradation.drawing import (
     draw,
     draw_pair,
 )
-from faceren.degradation.paper import COMPAT
 from faceren.degradation.pixels import item_seed
 from faceren.degradation.presets import PRESETS
 from faceren.degradation.resolution import Filter, resize

@@ -11,6 +11,9 @@ Small faces, of a few dozen pixels before somebody enlarged them: blur happens i
 so it comes first; grain, noise and JPEG act on the small picture, and the enlarging makes them
 coarse. Ranges follow blind restorers of faces (GFPGAN, arXiv:2101.04061, section 4.1), widened
 downwards because most real faces are damaged less.
+
+The six tasks of the paper have the parameter ranges behind its figures. Lengths are pixels of the
+image as it is: the paper's ranges were made for faces of 512 x 512.
 """
 
 from collections.abc import Collection
@@ -19,11 +22,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceren.checks import nearest
-from faceren.degradation import ageing, paper, presets
+from faceren.degradation import ageing, presets
 from faceren.degradation.ageing import Operations
 from faceren.degradation.degradation import AtScale, Degradation, Operation, PlainOperation
-from faceren.degradation.noise import GaussianNoise, Grain, LaplacianNoise
-from faceren.degradation.paper import COMPAT
+from faceren.degradation.noise import (
+    GaussianNoise,
+    Grain,
+    LaplacianNoise,
+    PhotonNoise,
+    PoissonNoise,
+)
 from faceren.degradation.pixels import Sampler
 from faceren.degradation.presets import PRESETS, draw_historic
 from faceren.degradation.prints import Curve, Toning
@@ -31,13 +39,86 @@ from faceren.degradation.resolution import (
     Filter,
     GaussianBlur,
     Jpeg,
+    Mosaic,
     MotionBlur,
     Sharpen,
     Shrink,
+    paper_kernel,
+    quality_of,
     whole_kernel,
 )
 from faceren.degradation.worn import draw_worn
 from faceren.errors import ConfigError
+
+Compat = Collection[str]
+
+COMPAT = {
+    "swapped-jpeg": "JPEG takes red for blue in its colour conversion, as the paper's code did",
+    "area": "shrink by averaging areas, as the later port of the paper's code did",
+    "offline-once": "damage every photo once: all epochs and copies of it are the same",
+    "physical": "shrink with antialiasing; Poisson noise that depends on the signal",
+}
+"""The switches of ``--compat``, with what each does."""
+
+
+def sr4x(sampler: Sampler, compat: Compat) -> Operation:
+    """Shrink to a quarter and enlarge back, cubic."""
+    return Shrink(scale=0.25, down=_down_filter(compat), up="cubic")
+
+
+def hallucination(sampler: Sampler, compat: Compat) -> Operation:
+    """Blocks of 16 x 16 pixels."""
+    return Mosaic(block=16)
+
+
+def denoise(sampler: Sampler, compat: Compat) -> Operation:
+    """Gaussian, Laplacian or Poisson noise, each with probability 1/3."""
+    kind = sampler.integer(0, 2)
+    if kind == 0:
+        return GaussianNoise(sigma=sampler.uniform(20, 40), seed=sampler.seed())
+    if kind == 1:
+        return LaplacianNoise(scale=sampler.uniform(20, 40), seed=sampler.seed())
+    level = sampler.uniform(15, 30)
+    if "physical" in compat:
+        # as strong at middle gray as the other kind is everywhere: +-Poisson has rms^2 = l^2 + l
+        photons = 0.5 * 255**2 / (level**2 + level)
+        return PhotonNoise(photons=round(photons, 6), seed=sampler.seed())
+    return PoissonNoise(level=level, seed=sampler.seed())
+
+
+def deblur(sampler: Sampler, compat: Compat) -> Operation:
+    """Motion or Gaussian blur, each with probability 1/2."""
+    if sampler.chance(0.5):
+        side = sampler.integer(10, 20)
+        return MotionBlur(
+            kernel=side if side % 2 else side + 1,
+            angle=sampler.uniform(0, 360),
+            direction=sampler.uniform(-1, 1),
+        )
+    sigma = sampler.uniform(3, 8)
+    return GaussianBlur(sigma=sigma, kernel=paper_kernel(sigma))
+
+
+def jpeg(sampler: Sampler, compat: Compat) -> Operation:
+    """JPEG of quality 51 down to 18."""
+    return Jpeg(quality=quality_of(sampler.integer(50, 84)), swapped="swapped-jpeg" in compat)
+
+
+def down(sampler: Sampler, compat: Compat) -> Operation:
+    """Shrink to between a quarter and an eighth and enlarge back, cubic."""
+    return Shrink(scale=sampler.uniform(0.125, 0.25), down=_down_filter(compat), up="cubic")
+
+
+def full(sampler: Sampler, compat: Compat) -> list[Operation]:
+    """Blur, noise, JPEG and shrinking, all four, in an order drawn uniformly from all 24."""
+    return [step(sampler, compat) for step in sampler.shuffled([deblur, denoise, jpeg, down])]
+
+
+def _down_filter(compat: Compat) -> Filter:
+    if "area" in compat:
+        return "area"
+    return "antialiased" if "physical" in compat else "cubic"
+
 
 OCTAVES = (
     *[(1.2, 2.0)] * 2,
@@ -108,7 +189,7 @@ rare; but hardly a real photograph is hurt so, so small faces come twice as ofte
 SHARE_SINGLE = 0.08
 """Share of pairs with one of the paper's other tasks: each is seen bare in one or two pairs of a
 hundred, which is enough, as its kind of damage is in most of the other pairs, too."""
-SINGLE = (paper.sr4x, paper.hallucination, paper.denoise, paper.denoise, paper.deblur, paper.jpeg)
+SINGLE = (sr4x, hallucination, denoise, denoise, deblur, jpeg)
 """These tasks; noise twice, because it comes in three kinds."""
 SHARE_HISTORIC = 0.08
 """Share of pairs that are an old photograph with all that belongs to one. There are eight kinds, so
@@ -141,7 +222,7 @@ def draw_mixture(
         return tone, [*_wear(sampler, unit), *draw_small(sampler, round(unit * 512))]
     kind -= SHARE_SMALL
     if kind < SHARE_FULL:
-        return tone, paper.full(sampler, compat)
+        return tone, full(sampler, compat)
     if kind < SHARE_FULL + SHARE_SINGLE:
         return tone, [sampler.choice(SINGLE)(sampler, compat)]
     return tone, _moderate(sampler, unit, gray=bool(tone))
@@ -287,7 +368,7 @@ def draw_pair(
     elif task == "historic" or task in PRESETS:
         tone, damage = draw_historic(sampler, unit, task if task in PRESETS else "")
     elif task == "full":
-        tone, damage = [], paper.full(sampler, compat)
+        tone, damage = [], full(sampler, compat)
     elif task == "small":
         tone, damage = [], draw_small(sampler, size)
     elif task == "worn":
@@ -309,9 +390,9 @@ def check_task(task: str, compat: Collection[str] = ()) -> None:
 
 
 _SINGLE = {
-    "sr4x": paper.sr4x,
-    "hallucination": paper.hallucination,
-    "denoise": paper.denoise,
-    "deblur": paper.deblur,
-    "jpeg": paper.jpeg,
+    "sr4x": sr4x,
+    "hallucination": hallucination,
+    "denoise": denoise,
+    "deblur": deblur,
+    "jpeg": jpeg,
 }

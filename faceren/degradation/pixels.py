@@ -1,7 +1,7 @@
 """What all operations share: bounds of parameters, rounding, blending; random fields and draws.
 
 Letters: H and W are image pixels. An operation maps (H, W, 3) uint8 RGB to the same shape and type.
-Seeds depend on nothing but their item, and what is drawn is rounded, so that it can be written down.
+Seeds depend on nothing but their item; what is drawn is rounded, so that it can be written down.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The generators of ``networks.generator`` once more, as a graph that runs without torch.
+"""The networks of ``networks`` once more, as graphs that run without torch: generators, the detector.
 
 Every part here has its twin there, with the sources; what they compute is equal but for rounding.
 
@@ -7,13 +7,22 @@ pixels of a map, h and w half of that.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from faceren.config import GeneratorConfig, gain_channels
+from faceren.config import DetectorConfig, GeneratorConfig, gain_channels
 from faceren.errors import ConfigError
-from faceren.graphs.graph import Attribute
-from faceren.graphs.layers import EPSILON, FACES, RESTORED, SIDES, LayerGraph
+from faceren.graphs.graph import (
+    EPSILON,
+    FACES,
+    RESTORED,
+    SIDES,
+    Attribute,
+    Graph,
+    LayerGraph,
+    Sides,
+)
 from faceren.weights import Stored
 
 PLACES = 9
@@ -317,3 +326,56 @@ class GeneratorGraph(LayerGraph):
             here = self.node("Add", self.node("Mul", of_gray, gray), colour)
             whole = self.node("Add", here, self.enlarged(whole, "linear") if index else whole)
         return whole
+
+
+GRAY, MARKED = "gray", "marked"
+GRAY_SIDES: Sides = ("n", 1, "height", "width")
+"""Shape of what goes in and comes out."""
+
+
+def detector_graph(config: DetectorConfig, arrays: Mapping[str, Stored]) -> Graph:
+    """Return the graph from GRAY, luma in [0, 1], to MARKED, probabilities; (N, 1, H, W) each.
+
+    Args:
+        config: Shape of the network.
+        arrays: Its state dict, whose keys and shapes are those of ``detector_shapes``.
+    """
+    graph = Graph("detector", {GRAY: GRAY_SIDES})
+    ch = config.channels
+
+    def convolved(x: str, name: str, *, stride: int = 1, padding: int = 1) -> str:
+        numbers = [graph.constant(arrays[f"{name}.{part}"]) for part in ("weight", "bias")]
+        return graph.node("Conv", x, *numbers, strides=[stride] * 2, pads=[padding] * 4)
+
+    x = graph.node("Sub", GRAY, graph.constant(0.5))
+    x = graph.node("SpaceToDepth", x, blocksize=2)
+    twice = graph.constant(np.array([1, 1, 2, 2], np.float32))
+    seen = []
+    for level in range(len(ch)):
+        first = convolved(x, f"down.{level}.0", stride=1 + bool(level))
+        x = graph.node("Relu", convolved(graph.node("Relu", first), f"down.{level}.2"))
+        seen.append(x)
+    for level in reversed(range(len(ch) - 1)):
+        large = graph.node("Resize", x, "", twice, mode="linear")
+        joined = graph.node("Concat", large, seen[level], axis=1)
+        x = graph.node("Relu", convolved(joined, f"up.{level}"))
+    logits = graph.node("DepthToSpace", convolved(x, "last", padding=0), blocksize=2)
+    graph.rename(graph.node("Sigmoid", logits), MARKED)
+    return graph
+
+
+def detector_shapes(config: DetectorConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a detector's state dict, by key."""
+    ch = config.channels
+    kernels: dict[str, tuple[int, ...]] = {"last": (4, ch[0], 1, 1)}
+    for level, (before, after) in enumerate(pairwise((4, *ch))):
+        kernels |= {
+            f"down.{level}.0": (after, before, 3, 3),
+            f"down.{level}.2": (after, after, 3, 3),
+        }
+    for level, (fine, coarse) in enumerate(pairwise(ch)):
+        kernels[f"up.{level}"] = (fine, coarse + fine, 3, 3)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, shape in kernels.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes

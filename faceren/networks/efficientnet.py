@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.errors import ConfigError
-from faceren.networks.foreign import load_tensors
+from faceren.networks.published import load_tensors
 
 STAGES = (
     # blocks, kernel, stride of the first, expansion, channels

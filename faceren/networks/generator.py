@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from faceren.checks import nearest
 from faceren.config import GeneratorConfig, gain_channels
 from faceren.errors import ConfigError, ShapeError
-from faceren.networks.convolution import conv3x3
-from faceren.networks.spade import SpadeResBlock, normalise
+from faceren.networks.spade import SpadeResBlock, conv3x3, normalise
 from faceren.networks.suppression import AdaptiveSuppression, build_suppression
 
 

@@ -1,4 +1,4 @@
-"""Perceptual distances: LPIPS on AlexNet, as metric and loss, and feature maps of a VGG network.
+"""What losses and metrics look through: LPIPS on AlexNet, maps of a VGG network, dlib's embedding.
 
 Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric
 (arXiv:1801.03924), version 0.1 of its weights.
@@ -7,17 +7,23 @@ Source: VGG (arXiv:1409.1556). The published HiFaceGAN takes VGG-19, whose weigh
 VGG-16 serves instead where they are not to be had. Which of the two a file holds is read from its
 shapes.
 
+Gradients pass through the embedding; where none is asked for, ``faces.identity`` runs the same
+network as a graph.
+
 Shape letters: N batch, C channels, H and W pixels.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceren.errors import ConfigError, MachineError, ShapeError
-from faceren.networks.foreign import load_safetensors, load_tensors
+from faceren.graphs.embedding import MEAN, read_embedding
+from faceren.graphs.embedding import STAGES as EMBEDDING_STAGES
+from faceren.networks.published import load_safetensors, load_tensors
 
 STAGES = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """Convolutions between one max pooling and the next."""
@@ -214,3 +220,76 @@ class LpipsAlexNet(nn.Module):
 def _unit(x: Tensor) -> Tensor:
     """Return a map (N, C, h, w) with vectors of unit length at each place."""
     return x / (x.pow(2).sum(1, keepdim=True).add(1e-20).sqrt() + 1e-10)
+
+
+Layer = tuple[Tensor, Tensor]
+"""Weights (C, C', k, k) and bias (C,) of a convolution and the affine layer behind it."""
+
+
+class EmbeddingNetwork(nn.Module):
+    """The network with its weights, frozen; gradients pass through it.
+
+    Args:
+        path: ``dlib_face_recognition_resnet_model_v1.dat``.
+
+    Raises:
+        MachineError: If the file holds other layers.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        read = read_embedding(path)
+        layers = [tuple(torch.from_numpy(array) for array in layer) for layer in read.layers]
+        self.weights = nn.ParameterList(weights for weights, _ in layers)
+        self.biases = nn.ParameterList(bias for _, bias in layers)
+        self.last = nn.Parameter(torch.from_numpy(read.last))
+        self.mean: Tensor
+        self.register_buffer("mean", Tensor(MEAN).view(3, 1, 1))
+        self.requires_grad_(requires_grad=False)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Return the embeddings of faces, (N, 128), not normalised.
+
+        Args:
+            faces: (N, 3, 150, 150), RGB in levels of 256, aligned as ``dlib.get_face_chip`` does.
+        """
+        return self.maps(faces, len(EMBEDDING_STAGES)).mean((2, 3)) @ self.last
+
+    def maps(self, faces: Tensor, stages: int) -> Tensor:
+        """Return what the network sees after some of its stages, (N, C, h, w).
+
+        Args:
+            faces: As ``forward`` takes them.
+            stages: How many, from the first.
+        """
+        x = (faces - self.mean) / 256
+        layers = iter(zip(self.weights, self.biases, strict=True))
+        x = F.max_pool2d(_convolved(x, next(layers), stride=2, padding=0).relu(), 3, 2)
+        for _, blocks, halved in EMBEDDING_STAGES[:stages]:
+            for index in range(blocks):
+                x = _block(x, next(layers), next(layers), halved=halved and index == 0)
+        return x
+
+
+def _block(x: Tensor, first: Layer, second: Layer, *, halved: bool) -> Tensor:
+    y = _convolved(x, first, stride=2, padding=0) if halved else _convolved(x, first)
+    y = _convolved(y.relu(), second)
+    shortcut = F.avg_pool2d(x, 2, 2) if halved else x
+    return _sum(shortcut, y).relu()
+
+
+def _convolved(x: Tensor, layer: Layer, *, stride: int = 1, padding: int = 1) -> Tensor:
+    return F.conv2d(x, *layer, stride=stride, padding=padding)
+
+
+def _sum(a: Tensor, b: Tensor) -> Tensor:
+    """Add maps of different sizes; what one of them lacks at the end counts as zero."""
+    if a.shape == b.shape:
+        return a + b
+    shape = [max(sides) for sides in zip(a.shape, b.shape, strict=True)]
+    return _padded(a, shape) + _padded(b, shape)
+
+
+def _padded(x: Tensor, shape: Sequence[int]) -> Tensor:
+    lacks = [wanted - have for wanted, have in zip(shape, x.shape, strict=True)]
+    return F.pad(x, [n for lack in reversed(lacks[1:]) for n in (0, lack)])

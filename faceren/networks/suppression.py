@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from faceren.config import Activation
 from faceren.errors import ConfigError
-from faceren.networks.convolution import activated, conv3x3, pointwise
+from faceren.networks.spade import activated, conv3x3, pointwise
 
 
 class AdaptiveSuppression(nn.Module):

@@ -27,12 +27,13 @@ from faceren.networks.projected import (
 from faceren.training.losses import (
     FedLoss,
     GridOffset,
+    cross_entropy,
+    dice_loss,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
     perceptual_loss,
 )
-from faceren.training.marks import cross_entropy, dice_loss
 from faceren.training.processes import Portion
 from faceren.training.recipe import LossRecipe
 

@@ -22,7 +22,7 @@ from faceren.arrays import Rgb8
 from faceren.degradation import SINGLE_TASKS, apply, apply_traced, draw_pair, item_seed
 from faceren.errors import ImageError
 from faceren.training.data import Images
-from faceren.training.marks import target_of
+from faceren.training.losses import target_of
 from faceren.training.processes import Portion, divided
 from faceren.training.recipe import DataRecipe
 

@@ -25,13 +25,12 @@ from faceren.networks.detector import Detector, build_detector
 from faceren.networks.generator import Generator, build_generator
 from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading, has_tensorboard
-from faceren.training.mark_validation import MarkValidator, make_mark_cases
 from faceren.training.objective import Objective, build_discriminator
 from faceren.training.processes import wastes_bf16
 from faceren.training.recipe import Recipe
 from faceren.training.state import Network, TrainingState, averaged_copy
 from faceren.training.step import Stepper, build_optimiser
-from faceren.training.validation import Validator, make_cases
+from faceren.training.validation import MarkValidator, Validator, make_cases, make_mark_cases
 from faceren.weights import read_detector
 
 if TYPE_CHECKING:

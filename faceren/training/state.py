@@ -22,8 +22,8 @@ from faceren.errors import ConfigError, MachineError
 from faceren.files import atomic_path
 from faceren.networks.baselines.baseline import Baseline
 from faceren.networks.detector import Detector
-from faceren.networks.foreign import UNREADABLE
 from faceren.networks.generator import Generator
+from faceren.networks.published import UNREADABLE
 from faceren.training.folder import Inputs, check_inputs
 
 FORMAT_VERSION = "faceren-state-1"

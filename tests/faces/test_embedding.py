@@ -7,7 +7,7 @@ from faceren.errors import MachineError
 from faceren.faces import identity
 from faceren.graphs.embedding import _layer_sizes, read_embedding
 from faceren.images import find_images, read_rgb
-from faceren.networks.embedding import EmbeddingNetwork
+from faceren.networks.perceptual import EmbeddingNetwork
 
 CENTRE, SIDE = (128, 153), 150
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from faceren.assets import model_path, samples_dir
 from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.config import (
     Activation,
+    DetectorConfig,
     GeneratorConfig,
     Head,
     Modulation,
@@ -23,11 +25,21 @@ from faceren.config import (
     Variant,
 )
 from faceren.errors import ConfigError
-from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
+from faceren.graphs.generator import (
+    FACES,
+    GRAY,
+    MARKED,
+    RESTORED,
+    SIDES,
+    detector_graph,
+    detector_shapes,
+    generator_graph,
+)
 from faceren.graphs.session import session_of
 from faceren.images import find_images, read_rgb
+from faceren.networks.detector import build_detector
 from faceren.networks.generator import build_generator
-from faceren.weights import CheckpointInfo, check_fit, read_weights
+from faceren.weights import CheckpointInfo, check_fit, read_detector, read_weights
 from tests.networks.shapes import TINY
 from tests.networks.twins import randomise
 
@@ -139,3 +151,39 @@ def test_maps_of_the_decoder_stay_in_blocks_of_channels(tmp_path):
     assert kinds["ReorderInput"] == kinds["LayerNormalization"] + 1
     assert kinds["ReorderOutput"] == kinds["LayerNormalization"] + 2
     assert kinds["Add"] == 2 * weights.config.octaves + 1  # all others are part of a convolution
+
+
+CONFIGS = [DetectorConfig(), DetectorConfig(channels=(4, 6)), DetectorConfig(channels=(3, 5, 9))]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_the_graph_computes_what_torch_does(config: DetectorConfig, tmp_path: Path) -> None:
+    network = build_detector(config, seed=3).eval()
+    with torch.no_grad():
+        network.last.weight.normal_(
+            generator=torch.Generator().manual_seed(4)
+        )  # small at first, so that every pixel would say the same
+    save_checkpoint(tmp_path / "d.safetensors", network, info=CheckpointInfo(name="d"), half=False)
+    stored = read_detector(tmp_path / "d.safetensors")
+    assert stored.config == config
+    graph = detector_graph(stored.config, stored.arrays)
+    session = session_of(graph, {MARKED: SIDES}, 1)
+    gray = np.random.default_rng(1).random((2, 1, 48, 80), np.float32)
+    (found,) = session.run({GRAY: gray})
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(gray).repeat(1, 3, 1, 1)).sigmoid().numpy()
+    assert wanted.std() > 0.01
+    assert np.abs(found - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_shapes_are_those_of_the_state_dict(config: DetectorConfig) -> None:
+    state = build_detector(config, 0).state_dict()
+    assert detector_shapes(config) == {key: tuple(value.shape) for key, value in state.items()}
+
+
+def test_a_generator_is_no_detector() -> None:
+    from faceren.assets import asset
+
+    with pytest.raises(ConfigError, match="expected a detector of marks, got another network"):
+        read_detector(asset("faceren-compact"))

@@ -7,7 +7,7 @@ from faceren.errors import ShapeError
 from faceren.faces.alignment import TEMPLATE
 from faceren.faces.identity import distance, embedding, first_face
 from faceren.images import find_images, read_rgb
-from faceren.networks.embedding import EmbeddingNetwork
+from faceren.networks.perceptual import EmbeddingNetwork
 from faceren.training.losses import (
     FedLoss,
     adversarial_loss,

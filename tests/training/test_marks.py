@@ -9,11 +9,10 @@ from faceren.degradation import NEITHER
 from faceren.errors import ConfigError
 from faceren.networks.detector import build_detector
 from faceren.training.events import Validated
-from faceren.training.mark_validation import MarkValidator
-from faceren.training.marks import WIDE, cross_entropy, dice_loss, target_of
+from faceren.training.losses import WIDE, cross_entropy, dice_loss, target_of
 from faceren.training.recipe_file import load_recipe
 from faceren.training.setup import initial_network
-from faceren.training.validation import Case
+from faceren.training.validation import Case, MarkValidator
 from faceren.weights import read_detector, read_header
 
 from .tiny import finished, losses, run, write_recipe

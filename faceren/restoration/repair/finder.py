@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import LUMA, Plane
 from faceren.assets import asset
-from faceren.graphs.detector import GRAY, MARKED, SIDES, detector_graph, detector_shapes
+from faceren.graphs.generator import GRAY, GRAY_SIDES, MARKED, detector_graph, detector_shapes
 from faceren.graphs.session import Session, session_of
 from faceren.images.page import Page
 from faceren.weights import check_fit, read_detector
@@ -82,5 +82,5 @@ def load_finder() -> MarkFinder:
     found = {key: array.shape for key, array in stored.arrays.items()}
     check_fit(path, detector_shapes(stored.config), found)
     graph = detector_graph(stored.config, stored.arrays)
-    session = session_of(graph, {MARKED: SIDES})
+    session = session_of(graph, {MARKED: GRAY_SIDES})
     return MarkFinder(session, stored.config.stride, stored.sha256)
