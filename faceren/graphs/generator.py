@@ -1,4 +1,4 @@
-"""The networks of ``networks`` once more, as graphs that run without torch: generators, the detector.
+"""The networks of ``networks`` once more, as graphs that run without torch: generator and detector.
 
 Every part here has its twin there, with the sources; what they compute is equal but for rounding.
 

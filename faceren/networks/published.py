@@ -1,12 +1,12 @@
 """Other people's weights: read without running anything in their files, and under our names.
 
-Files are pickled, or of ncnn: its text file (``.param``) names the layers in the order in which they
-are run; the binary one has, for each convolution in that order, a word of four bytes, the kernel,
-and the bias in float32. The word says what the kernel is in: 0 float32, ``HALF`` float16, its end
-filled up to four bytes.
+Files are pickled, or of ncnn: its text file (``.param``) names the layers in the order in which
+they are run; the binary one has, for each convolution in that order, a word of four bytes, the
+kernel, and the bias in float32. The word says what the kernel is in: 0 float32, ``HALF`` float16,
+its end filled up to four bytes.
 
 HiFaceGAN was published in two layouts: that of the paper's authors (variants ``hifacegan``,
-``lipspade`` and ``spade``) and that of BasicSR (``lipspade``, the middle blocks in lower case). Both
+``lipspade`` and ``spade``) and BasicSR's (``lipspade``, the middle blocks in lower case). Both
 store the convolutions of a SPADE layer one by one, spectral normalisation as ``weight_orig`` with
 its vectors u and v, and buffers of a batch normalisation that no face restored alone needs. Shape
 letters: n width of the network, C channels of a normalised map, S channels of the guidance.
