@@ -37,7 +37,12 @@ class Detector(nn.Module):
         self.luma: Tensor
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
         self.down = nn.ModuleList(
-            _pair(before, after, stride=1 + bool(level))
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, stride=(1 + bool(level)), padding=1),
+                nn.ReLU(),
+                nn.Conv2d(after, after, 3, padding=1),
+                nn.ReLU(),
+            )
             for level, (before, after) in enumerate(pairwise((4, *ch)))
         )
         self.up = nn.ModuleList(
@@ -79,12 +84,3 @@ def build_detector(config: DetectorConfig, seed: int) -> Detector:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Detector(config)
-
-
-def _pair(before: int, after: int, *, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride=stride, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(after, after, 3, padding=1),
-        nn.ReLU(),
-    )

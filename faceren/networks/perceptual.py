@@ -93,7 +93,13 @@ def read_convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
     """
     if not path.is_file():
         raise MachineError(f"expected VGG weights at {path}, but there is no such file")
-    tensors = _read(path)
+    if path.suffix == ".safetensors":
+        tensors = load_safetensors(path)
+    else:
+        state = load_tensors(path)
+        if not isinstance(state, Mapping):
+            raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
+        tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
     for prefix in (*PREFIXES, ""):
         found = {
             int(key.removeprefix(prefix).split(".")[0]): value
@@ -114,15 +120,6 @@ def read_convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
         f"{path.name}: expected VGG weights under keys like 'features.0.weight', "
         f"got {next(iter(tensors), None)!r}"
     )
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_safetensors(path)
-    state = load_tensors(path)
-    if not isinstance(state, Mapping):
-        raise ConfigError(f"{path.name}: expected a state dict, got a {type(state).__name__}")
-    return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
 
 
 def detect(kernels: list[Tensor], name: str) -> str:

@@ -101,24 +101,22 @@ def _convolutions(path: Path, text: str) -> list[Convolution]:
     found = []
     for kind, *rest in lines[2:]:
         if kind == "Convolution":
-            found.append(_convolution(path, rest))
+            values = dict(word.split("=", 1) for word in rest if "=" in word)
+            try:
+                outputs, side, size = (int(values[key]) for key in (OUTPUTS, SIDE, SIZE))
+            except (KeyError, ValueError) as error:
+                raise MachineError(
+                    f"{path.with_suffix('.param')}: a layer is damaged ({error})"
+                ) from error
+            square = outputs * side**2
+            if outputs < 1 or side < 1 or size < 1 or size % square or values.get(BIAS) != "1":
+                raise ConfigError(
+                    f"{path.name}: expected convolutions with a bias, got {' '.join(rest)[:80]}"
+                )
+            found.append(Convolution(outputs, size // square, side))
         elif kind not in WITHOUT_WEIGHTS:
             raise ConfigError(f"{path.name}: expected a chain of convolutions, got a {kind}")
     return found
-
-
-def _convolution(path: Path, words: list[str]) -> Convolution:
-    values = dict(word.split("=", 1) for word in words if "=" in word)
-    try:
-        outputs, side, size = (int(values[key]) for key in (OUTPUTS, SIDE, SIZE))
-    except (KeyError, ValueError) as error:
-        raise MachineError(f"{path.with_suffix('.param')}: a layer is damaged ({error})") from error
-    square = outputs * side**2
-    if outputs < 1 or side < 1 or size < 1 or size % square or values.get(BIAS) != "1":
-        raise ConfigError(
-            f"{path.name}: expected convolutions with a bias, got {' '.join(words)[:80]}"
-        )
-    return Convolution(outputs, size // square, side)
 
 
 DAMAGED = (
@@ -165,7 +163,11 @@ def load_tensors(path: Path) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # on unusual pickle protocols
-            _check_archive(path)
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    inside = sum(item.file_size for item in archive.infolist())
+                if inside > path.stat().st_size:
+                    raise ValueError(f"{inside:,} bytes are packed into it")
             return torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGED as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -173,15 +175,6 @@ def load_tensors(path: Path) -> object:
             f"{path} cannot be read as plain tensors ({lines[0]}); it is damaged, or holds code, "
             f"which is never run"
         ) from error
-
-
-def _check_archive(path: Path) -> None:
-    """Raise ValueError if what is in the file would be larger than it: tensors are stored."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            inside = sum(item.file_size for item in archive.infolist())
-        if inside > path.stat().st_size:
-            raise ValueError(f"{inside:,} bytes are packed into it")
 
 
 DEPTH = 5
@@ -303,7 +296,18 @@ def layout(config: GeneratorConfig) -> Iterator[Part]:
         yield from _conv(f"to_rgbs.{index}", f"to_rgb_unused.{index}", 3, config.channels(level))
     yield from _conv(f"to_rgbs.{DEPTH - 2}", "to_rgb", 3, n)
     if config.variant != "spade":
-        yield from _encoder(config)
+        flat = config.variant == "lipspade"
+        head = "lip_encoder.model.0" if flat else "encoder.head.0"
+        yield Part(f"{head}.weight", "encoder.head.weight", (config.width, 3, 3, 3))
+        for level, place in enumerate(LIP_INDICES):
+            c, out = config.channels(level), config.channels(level + 1)
+            lip = f"lip_encoder.model.{place}" if flat else f"encoder.encoder_{level}.0"
+            conv = f"lip_encoder.model.{place + 1}" if flat else f"encoder.encoder_{level}.1"
+            ours = f"encoder.suppress.{level}"
+            yield Part(f"{lip}.logit.0.weight", f"{ours}.logit.weight", (c, c, 3, 3))
+            yield Part(f"{lip}.logit.1.weight", f"{ours}.norm.weight", (c,))
+            yield Part(f"{lip}.logit.1.bias", f"{ours}.norm.bias", (c,))
+            yield from _conv(conv, f"encoder.convs.{level}", out, c)
 
 
 def _conv(name: str, ours: str, out: int, into: int) -> Iterator[Part]:
@@ -341,21 +345,6 @@ def _block(
             yield Part(theirs, f"{target}.weight", shape)
         if shape[2] == 3:  # the 1x1 shortcut has no bias
             yield Part(f"{name}.{conv}.bias", f"{target}.bias", shape[:1])
-
-
-def _encoder(config: GeneratorConfig) -> Iterator[Part]:
-    flat = config.variant == "lipspade"
-    head = "lip_encoder.model.0" if flat else "encoder.head.0"
-    yield Part(f"{head}.weight", "encoder.head.weight", (config.width, 3, 3, 3))
-    for level, place in enumerate(LIP_INDICES):
-        c, out = config.channels(level), config.channels(level + 1)
-        lip = f"lip_encoder.model.{place}" if flat else f"encoder.encoder_{level}.0"
-        conv = f"lip_encoder.model.{place + 1}" if flat else f"encoder.encoder_{level}.1"
-        ours = f"encoder.suppress.{level}"
-        yield Part(f"{lip}.logit.0.weight", f"{ours}.logit.weight", (c, c, 3, 3))
-        yield Part(f"{lip}.logit.1.weight", f"{ours}.norm.weight", (c,))
-        yield Part(f"{lip}.logit.1.bias", f"{ours}.norm.bias", (c,))
-        yield from _conv(conv, f"encoder.convs.{level}", out, c)
 
 
 def check(config: GeneratorConfig, tensors: Mapping[str, Tensor], parts: list[Part]) -> None:

@@ -189,7 +189,12 @@ class SpadeResBlock(nn.Module):
             normal = F.interpolate(normal, scale_factor=2, mode="nearest")  # (N, C, 2H, 2W)
         shared = F.relu_(_convolved(self.shared, guidance))
         hidden = torch.split(shared, self.hidden_channels, dim=1)
-        shortcut = self._shortcut(x, normal, hidden)
+        if self.conv_s is not None and self.spade_shortcut:
+            shortcut = pointwise(self._modulated(2, normal, hidden), self.conv_s.weight)
+        else:
+            if self.conv_s is not None:  # a 1x1 convolution commutes with nearest upsampling
+                x = pointwise(x, self.conv_s.weight)
+            shortcut = F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x
         main = _convolved(self.conv_0, F.leaky_relu_(self._modulated(0, normal, hidden), 0.2))
         main = normalise(main, self.normalisation)
         main = _convolved(self.conv_1, F.leaky_relu_(self._modulated(1, main, hidden), 0.2))
@@ -208,13 +213,6 @@ class SpadeResBlock(nn.Module):
             both = F.conv2d(hidden[index], kernel, bias)
         gamma, beta = both.chunk(2, dim=1)
         return torch.addcmul(beta, normal, gamma)
-
-    def _shortcut(self, x: Tensor, normal: Tensor, hidden: Sequence[Tensor]) -> Tensor:
-        if self.conv_s is not None and self.spade_shortcut:
-            return pointwise(self._modulated(2, normal, hidden), self.conv_s.weight)
-        if self.conv_s is not None:  # a 1x1 convolution commutes with nearest upsampling
-            x = pointwise(x, self.conv_s.weight)
-        return F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x
 
 
 def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:

@@ -184,24 +184,19 @@ class Loop:
             result = self.stepper.take(passes, done=done)
             done, stopped = self._agree()
             yield self._progress(result, done, log, last=done >= 1 or stopped)
-            self._check_steps()
+            if (bad := self.counters.bad_in_a_row) >= self.recipe.train.max_bad_steps:
+                if not self.fabric.is_global_zero:
+                    raise PeerError(f"{bad} bad steps in a row")
+                raise FacerenError(
+                    f"the gradients of the last {bad} steps, up to step {self.counters.step}, were "
+                    f"not finite; lower train.lr, or set train.precision to fp32; {self._whole()}"
+                )
             if self.validator is not None and (done >= 1 or self._every("validate.every")):
                 yield self._validate(self.validator, log)
             late = time.monotonic() - self.clock.saved > 60 * self.recipe.train.save_minutes
             if done >= 1 or stopped or late or self._every("train.save_every"):
                 yield from self._save()
         return stopped and done < 1
-
-    def _check_steps(self) -> None:
-        """Raise FacerenError after too many bad steps; all processes do, and the first tells."""
-        if (bad := self.counters.bad_in_a_row) < self.recipe.train.max_bad_steps:
-            return
-        if not self.fabric.is_global_zero:
-            raise PeerError(f"{bad} bad steps in a row")
-        raise FacerenError(
-            f"the gradients of the last {bad} steps, up to step {self.counters.step}, were "
-            f"not finite; lower train.lr, or set train.precision to fp32; {self._whole()}"
-        )
 
     def _agree(self) -> tuple[float, bool]:
         """Return the share done, and whether to stop, alike in all processes."""

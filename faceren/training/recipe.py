@@ -315,21 +315,6 @@ class Recipe:
         check_fields(self, label=str)
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"name: expected letters, digits, - and _, got {self.name!r}")
-        self._check_detector()
-        if self.baseline and (self.model or self.detector or self.widen):
-            raise ConfigError("baseline: expected no model, detector or widen beside it")
-        if not (self.model or self.init or self.detector or self.baseline):
-            raise ConfigError("model: expected the shape of a generator, or a checkpoint as init")
-        if self.widen and not (self.init and self.model):
-            raise ConfigError("widen: expected both init, to start from, and model, to grow to")
-        for what in self.loss.looks_through_alexnet:
-            if self.data.size < LEAST_SIDES[what]:
-                raise ConfigError(
-                    f"data.size: expected at least {LEAST_SIDES[what]} for the loss {what}, "
-                    f"got {self.data.size}"
-                )
-
-    def _check_detector(self) -> None:
         detects, losses = self.detector is not None, {k for k in LOSSES if getattr(self.loss, k)}
         if detects and (self.model or self.teacher or self.widen):
             raise ConfigError("detector: expected no model, teacher or widen beside it")
@@ -347,3 +332,15 @@ class Recipe:
                 f"validate.select: expected f1 with a detector and nowhere else, "
                 f"got {self.validate.select}"
             )
+        if self.baseline and (self.model or self.detector or self.widen):
+            raise ConfigError("baseline: expected no model, detector or widen beside it")
+        if not (self.model or self.init or self.detector or self.baseline):
+            raise ConfigError("model: expected the shape of a generator, or a checkpoint as init")
+        if self.widen and not (self.init and self.model):
+            raise ConfigError("widen: expected both init, to start from, and model, to grow to")
+        for what in self.loss.looks_through_alexnet:
+            if self.data.size < LEAST_SIDES[what]:
+                raise ConfigError(
+                    f"data.size: expected at least {LEAST_SIDES[what]} for the loss {what}, "
+                    f"got {self.data.size}"
+                )

@@ -104,7 +104,15 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
         large = self.large(index // self.batch)
         size = self.recipe.large_size if large else self.recipe.size
         crop = bool(rng.random() < self.recipe.crops) and not large
-        number = self._pick(rng, crop=crop, large=large)
+        pool: Sequence[int] = range(len(self.images))
+        if crop:
+            pool = self._to_crop or pool
+        elif large:
+            pool = self._filling
+        elif self.recipe.weights:
+            share = [w * bool(f) for w, f in zip(self.recipe.weights, self._folders, strict=True)]
+            pool = self._folders[rng.choice(len(share), p=np.array(share) / sum(share))]
+        number = pool[int(rng.integers(len(pool)))]
         image, number = self._read(number)
         framing, whole = self._framing(rng, image, size, crop=crop)
         clean = frame(image, framing, size)
@@ -126,18 +134,6 @@ class SampleSet(Dataset[tuple[Rgb8, Rgb8, bool]]):
         if drawn < self.recipe.full + self.recipe.single:
             return SINGLE_TASKS[int(rng.integers(len(SINGLE_TASKS)))]
         return self.recipe.task
-
-    def _pick(self, rng: np.random.Generator, *, crop: bool, large: bool) -> int:
-        """Return the number of an image: one large enough, or one of a folder by its weight."""
-        pool: Sequence[int] = range(len(self.images))
-        if crop:
-            pool = self._to_crop or pool
-        elif large:
-            pool = self._filling
-        elif self.recipe.weights:
-            share = [w * bool(f) for w, f in zip(self.recipe.weights, self._folders, strict=True)]
-            pool = self._folders[rng.choice(len(share), p=np.array(share) / sum(share))]
-        return pool[int(rng.integers(len(pool)))]
 
     @cached_property
     def _to_crop(self) -> list[int]:

@@ -137,7 +137,14 @@ def initial_network(recipe: Recipe) -> Network:
     if recipe.detector is not None:
         detector = build_detector(recipe.detector, recipe.seed)
         if recipe.init:
-            _begin_from(recipe.init, detector)
+            stored = read_detector(Path(recipe.init))
+            if stored.config != detector.config:
+                theirs, ours = stored.config.channels, detector.config.channels
+                raise ConfigError(
+                    f"init: {recipe.init} has detector.channels {list(theirs)}, "
+                    f"the recipe asks for {list(ours)}"
+                )
+            detector.load_state_dict({key: torch.from_numpy(a) for key, a in stored.arrays.items()})
         _check_sizes(recipe, detector, "this network")
         return detector.train()
     if recipe.init:
@@ -183,17 +190,6 @@ def _check_sizes(recipe: Recipe, network: Network, which: str) -> None:
                 f"{key}: expected a multiple of {network.stride}, "
                 f"at least {2 * network.stride}, for {which}, got {size}"
             )
-
-
-def _begin_from(init: str, detector: Detector) -> None:
-    """Give a detector, in place, the weights of a file; one that ships goes by its file, too."""
-    stored = read_detector(Path(init))
-    if stored.config != detector.config:
-        theirs, ours = stored.config.channels, detector.config.channels
-        raise ConfigError(
-            f"init: {init} has detector.channels {list(theirs)}, the recipe asks for {list(ours)}"
-        )
-    detector.load_state_dict({key: torch.from_numpy(a) for key, a in stored.arrays.items()})
 
 
 def _from_checkpoint(recipe: Recipe) -> Generator | Baseline:

@@ -36,12 +36,6 @@ LATER = (4, 6)
 """Of the blocks at the first resolution a fourth follows at the second, a sixth at all others."""
 
 
-def _doubling(width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width, 4, 2, padding=1)
-    )
-
-
 class SuperFan(nn.Module):
     """The generator.
 
@@ -56,7 +50,13 @@ class SuperFan(nn.Module):
         parts: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.ReLU()]
         for level in range(doublings(scale) + 1):
             if level:
-                parts.append(_doubling(width))
+                parts.append(
+                    nn.Sequential(
+                        nn.BatchNorm2d(width),
+                        nn.ReLU(),
+                        nn.ConvTranspose2d(width, width, 4, 2, padding=1),
+                    )
+                )
             here = max(1, blocks // LATER[min(level, 2) - 1]) if level else blocks
             parts += [NormalisedBlock(width, learned_slope=False) for _ in range(here)]
         self.layers = nn.Sequential(

@@ -47,7 +47,9 @@ def import_baseline(
         state: Published state dict; ``module.`` prefixes and the usual wrapping dicts are accepted.
             Whether each tensor has the shape that it must have is for the caller to check.
     """
-    tensors = _unwrapped(state)
+    inner = next((state[name] for name in WRAPPERS if isinstance(state.get(name), Mapping)), state)
+    named = inner.items() if isinstance(inner, Mapping) else ()
+    tensors = {_of_today(str(k)): v for k, v in named if isinstance(v, Tensor)}
     shapes = {key: tuple(value.shape) for key, value in tensors.items()}
     for architecture, (marks, read) in KNOWN.items():
         if all(len(shapes.get(mark, ())) == KERNEL for mark in marks):
@@ -83,12 +85,6 @@ def import_ncnn(
         names = list(Esrgan(width, blocks, 4).state_dict())
     tensors = [tensor for pair in convolutions for tensor in pair]
     return config, {f"body.{name}": value for name, value in zip(names, tensors, strict=True)}
-
-
-def _unwrapped(state: Mapping[str, object]) -> dict[str, Tensor]:
-    inner = next((state[name] for name in WRAPPERS if isinstance(state.get(name), Mapping)), state)
-    named = inner.items() if isinstance(inner, Mapping) else ()
-    return {_of_today(str(k)): v for k, v in named if isinstance(v, Tensor)}
 
 
 def _of_today(key: str) -> str:
