@@ -10,7 +10,7 @@ from faceren.cli.screen import Screen, ScreenOptions, counted
 from faceren.cli.undo import show_merge
 from faceren.commands.options import MACHINE, DegradeOptions
 from faceren.errors import MachineError
-from faceren.runs.storage import on_disk, spelled
+from faceren.runs.storage import STORED, spelled
 
 LIST = "list"
 """In place of a name: show all of them."""
@@ -42,10 +42,12 @@ def degrade(
     inputs: Annotated[
         tuple[Path, ...],
         Argument(help="Clean photos and folders.", metavar="INPUT...", show_default=False),
+        STORED,
     ] = (),
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="Default INPUT_TASK in the current folder.", metavar="OUT"),
+        STORED,
     ] = None,
     options: DegradeOptions,
     sheet: Annotated[Path | None, Option(help="Only write a PNG that shows all tasks.")] = None,
@@ -64,7 +66,6 @@ def degrade(
     screen = shown.screen()
     if options.task == LIST:
         raise Exit(show_tasks(screen))
-    inputs, output = tuple(map(on_disk, inputs)), output and on_disk(output)
     if merge:
         raise Exit(show_merge(inputs, output, "degrade", screen)[1])
     if sheet is not None:

@@ -1,6 +1,5 @@
 """``faceren evaluate``: scores as a table, and as the files that were asked for."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +8,8 @@ from typer import Argument, Exit, Option
 from faceren.cli.parameters import Verbose
 from faceren.cli.screen import Screen, ScreenOptions, write_json
 from faceren.commands.options import EvaluateOptions
-from faceren.errors import ConfigError
 from faceren.files import remove_leftovers
-from faceren.runs.storage import is_stored, on_disk, spelled
+from faceren.runs.storage import STORED, Storage, is_stored, spelled
 
 if TYPE_CHECKING:
     from faceren.metrics.results import Evaluation
@@ -38,41 +36,39 @@ NAMED = 5
 
 def evaluate(
     *,
-    results: Annotated[Path, Argument(help="Folder of results.")] = Path("out"),
+    results: Annotated[Path, Argument(help="Folder of results."), STORED] = Path("out"),
     options: EvaluateOptions,
-    json_file: Annotated[Path | None, Option(help="Write the scores there.")] = None,
-    csv: Annotated[Path | None, Option(help="Write a row an image there.")] = None,
-    html: Annotated[Path | None, Option(help="Write a page of it all there.")] = None,
+    json_file: Annotated[Path | None, Option(help="Write the scores there."), STORED] = None,
+    csv: Annotated[Path | None, Option(help="Write a row an image there."), STORED] = None,
+    html: Annotated[Path | None, Option(help="Write a page of it all there."), STORED] = None,
     worst: Annotated[int, Option(min=0, help="Sheet of the so many worst images.")] = 0,
     worst_by: Annotated[str | None, Option(help="By which metric; default the first.")] = None,
     verbose: Verbose = False,
     shown: ScreenOptions,
 ) -> None:
     """Score a folder of results against the clean originals."""
+    from faceren.metrics.pairing import SHEET_NAME
     from faceren.pages.evaluation_page import write_worst
+    from faceren.runs.stored import Files, written
 
     screen = shown.screen()
     if options.metrics == (LIST,):
         raise Exit(show_metrics(screen))
-    results = on_disk(results)
-    if options.reference is not None:
-        options = replace(options, reference=on_disk(options.reference))
-    files = {"json-file": json_file, "csv": csv, "html": html, "save-stats": options.save_stats}
-    files["worst"] = results if worst else None  # it is written there
-    for flag, path in files.items():
+    for path in (json_file, csv, html, options.save_stats):
         if path is not None and is_stored(path):
-            raise ConfigError(f"--{flag}: writes to a disk alone, got {spelled(path)}")
+            Storage(path.parent)  # what is not installed for it is said before the work
     evaluation = show_progress(results, options, screen)
     show_evaluation(evaluation, screen, verbose=verbose)
     screen.item(evaluation.to_json())
     if options.save_stats is not None:
-        stats = options.save_stats.with_suffix(".npz")
+        stats = spelled(options.save_stats.with_suffix(".npz"))
         screen.say(f"wrote {stats}, the FID statistics of {spelled(results)}")
     write_files(evaluation, json_file, csv, html)
     if worst:
-        sheet = (results if results.is_dir() else results.parent) / "worst.png"
-        by = write_worst(evaluation, sheet, count=worst, by=worst_by)
-        screen.say(f"wrote {sheet}, the worst by {by}")
+        folder = results if Files([results]).is_folder(results) else results.parent
+        with written(folder / SHEET_NAME) as sheet:
+            by = write_worst(evaluation, sheet, count=worst, by=worst_by)
+        screen.say(f"wrote {spelled(folder / SHEET_NAME)}, the worst by {by}")
     raise Exit(evaluation.exit_status)
 
 
@@ -138,12 +134,17 @@ def write_files(
     """Write the scores to the files that were asked for."""
     from faceren.pages.evaluation_page import write_evaluation
     from faceren.pages.tables import write_csv
+    from faceren.runs.stored import written
 
-    for folder in {target.parent for target in (csv, html, json) if target is not None}:
+    targets = [target for target in (csv, html, json) if target is not None]
+    for folder in {target.parent for target in targets if not is_stored(target)}:
         remove_leftovers(folder, below=False)
     if json is not None:
-        write_json(json, evaluation.to_json())
+        with written(json) as place:
+            write_json(place, evaluation.to_json())
     if csv is not None:
-        write_csv(evaluation, csv)
+        with written(csv) as place:
+            write_csv(evaluation, place)
     if html is not None:
-        write_evaluation(evaluation, html)
+        with written(html) as place:
+            write_evaluation(evaluation, place)

@@ -28,6 +28,7 @@ from faceren.commands.options import FolderOptions, RunOptions, starting_with
 from faceren.errors import ConfigError
 from faceren.files import read_bounded
 from faceren.restoration.options import PRESETS, Preset, RestoreOptions, flag_of
+from faceren.runs.storage import STORED, is_stored, on_disk, spelled
 
 SETTINGS_NAME = "faceren.toml"
 LARGEST = 2**16
@@ -189,6 +190,7 @@ Verbose = Annotated[bool, Option("--verbose", "-v", help="Say all that there is 
 Output = Annotated[
     Path | None,
     Option("--output", "-o", help="Output folder.", metavar="OUT", rich_help_panel="Everyday"),
+    STORED,
 ]
 
 
@@ -197,7 +199,9 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
 
     Each field that is annotated with ``Option`` (or ``Argument``) becomes one, with the field's
     default; so does a parameter that is annotated alike. What is given is checked when the
-    dataclass is made, not by Typer. Every option but ``--json`` has an environment variable.
+    dataclass is made, not by Typer. Every option but ``--json`` has an environment variable. A path
+    in a store is refused where the annotation has no ``STORED``: it would be taken for one below
+    the current folder.
 
     Args:
         function: A command. It is called with the dataclasses, made of what was given.
@@ -208,9 +212,11 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     }
     parameters = [asked for parameter in written for asked in _options(parameter)]
     parameters = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
+    on_disks = {p.name: _called(p) for p in parameters if STORED not in get_args(p.annotation)}
 
     def command(**given: Any) -> None:
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        values = {k: _placed(v, on_disks.get(k)) for k, v in values.items()}
         for name, kind in records.items():
             own = [f.name for f in dataclasses.fields(kind) if f.name in values]
             values[name] = kind(**{field: values.pop(field) for field in own})
@@ -220,6 +226,34 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     return command
+
+
+def _called(parameter: Parameter) -> str:
+    """Return what messages call an option: its flag; an argument has none."""
+    info = next((x for x in get_args(parameter.annotation) if isinstance(x, OptionInfo)), None)
+    return parameter.name if info is None else "--" + _flag(parameter, info).replace("_", "-")
+
+
+def _placed(value: Any, on_disks: str | None) -> Any:
+    """Return a path as it is meant: a ``file://`` address is one on a disk; others as they are.
+
+    Args:
+        value: Of any option.
+        on_disks: What an option is called that takes no path in a store; None if it takes them.
+
+    Raises:
+        ConfigError: If it is in a store, and must not be.
+    """
+    if isinstance(value, tuple):
+        return tuple(_placed(item, on_disks) for item in value)
+    if not isinstance(value, Path):
+        return value
+    if on_disks is not None and is_stored(value):
+        raise ConfigError(
+            f"{on_disks}: expected a path on a disk, got {spelled(value)}; copy it from the store, "
+            f"or to it, by other means"
+        )
+    return on_disk(value)
 
 
 def given_by(context: Context) -> dict[str, str]:
@@ -257,6 +291,7 @@ def _for_typer(parameter: Parameter) -> Parameter:
     info = next((copy(extra) for extra in extras if isinstance(extra, ParameterInfo)), None)
     if info is None:  # Typer's own context
         return parameter
+    marks = [extra for extra in extras if extra == STORED]
     values = get_args(kind)
     if isinstance(info, OptionInfo):
         info.envvar = None if parameter.name == "json" else _variables(_flag(parameter, info))
@@ -275,7 +310,7 @@ def _for_typer(parameter: Parameter) -> Parameter:
     elif get_origin(kind) in (Union, types.UnionType) and type(None) not in values:
         kind, info.parser = str, word_or_number
     default = list(parameter.default) if parameter.default == () else parameter.default
-    return parameter.replace(annotation=Annotated[kind, info], default=default)
+    return parameter.replace(annotation=Annotated[kind, info, *marks], default=default)
 
 
 def _flag(parameter: Parameter, info: OptionInfo) -> str:

@@ -15,7 +15,7 @@ from faceren.cli.undo import reviewed, show_merge, show_page, show_revert, show_
 from faceren.commands.options import MACHINE, PIPE, FolderOptions, PageOptions, RunOptions
 from faceren.errors import ConfigError, MachineError
 from faceren.restoration.options import EVERYDAY, Preset, RestoreOptions
-from faceren.runs.storage import is_stored, on_disk, spelled
+from faceren.runs.storage import STORED, is_stored, spelled
 
 if TYPE_CHECKING:  # --help does without it
     from faceren.commands.restore import RestoreRun
@@ -36,6 +36,7 @@ def restore(
     inputs: Annotated[
         tuple[Path, ...],
         Argument(help="Photos and folders.", metavar="INPUT...", show_default=False),
+        STORED,
     ] = (),
     output: Output = None,
     preset: Annotated[
@@ -68,7 +69,6 @@ def restore(
     folder = settings.over(folder)
     if settings.said:
         screen.say(f"settings of {settings.said}")
-    inputs, output = tuple(map(on_disk, inputs)), output and on_disk(output)
     if PIPE in (*inputs, output):
         refused = [flag for name, flag in given.items() if name in NEED_A_FOLDER]
         raise Exit(show_stream(inputs, output, options, how, screen, refused))
@@ -95,9 +95,8 @@ def _look_back(
     screen: Screen,
 ) -> None:
     """Do what is asked of earlier runs instead of a new one, if anything is; that ends it."""
-    for path in (page.verify, output if page.revert or page.open_page else None):
-        if path is not None and is_stored(path):
-            raise ConfigError(f"expected a folder on a disk, got {spelled(path)}: copy it there")
+    if output is not None and page.open_page and is_stored(output):
+        raise ConfigError(f"--open: expected an output folder on a disk, got {spelled(output)}")
     if page.verify is not None:
         raise Exit(show_verification(page.verify, screen))
     if page.report_only is not None:
@@ -122,7 +121,8 @@ def _no_output(inputs: tuple[Path, ...]) -> str:
     """Return what to do where no output folder was named."""
     said = "expected an output folder, got none: add -o OUT"
     if len(inputs) > 1 and (inputs[-1].is_dir() or not inputs[-1].exists()):
-        return f"{said}; if {inputs[-1]} is to be that folder, write -o {inputs[-1]}"
+        last = spelled(inputs[-1])
+        return f"{said}; if {last} is to be that folder, write -o {last}"
     return said
 
 

@@ -65,7 +65,7 @@ def show_merge(
 
 def show_verification(output: Path, screen: Screen) -> int:
     """Say what of a run is not as it was recorded; return the exit status."""
-    from faceren.commands.review import verify
+    from faceren.commands.verify import verify
 
     found = verify(output)
     for problem in found.problems:
@@ -87,7 +87,7 @@ def show_verification(output: Path, screen: Screen) -> int:
         parts.append(counted(states["gone"], "original is not there", "originals are not there"))
     if found.problems:
         parts.append(counted(len(found.problems), "line is damaged", "lines are damaged"))
-    screen.say(f"{counted(found.total, 'photo')}: {', '.join(parts)}; in {output}")
+    screen.say(f"{counted(found.total, 'photo')}: {', '.join(parts)}; in {spelled(output)}")
     return 1 if differences or found.problems else 0
 
 
@@ -96,10 +96,12 @@ def show_revert(
 ) -> int:
     """Put originals back, and say so as it goes on; return the exit status."""
     from faceren.commands.review import revert
+    from faceren.commands.stored_review import revert_stored
     from faceren.runs.lists import read_list
 
     listed = read_list(choices, "--revert")
-    run = revert(output, listed, max_pixels=how.max_pixels, workers=how.workers)
+    take = revert_stored if is_stored(output) else revert
+    run = take(output, listed, max_pixels=how.max_pixels, workers=how.workers)
     counts: Counter[str] = Counter()
     for taken in screen.progress(run.results, run.total, "photos"):
         counts[taken.status] += 1
@@ -111,7 +113,7 @@ def show_revert(
     parts = [f"the original is back in {counts['reverted']}"]
     parts += [f"{counts['unchanged']} had it already"] * bool(counts["unchanged"])
     parts += [f"{counts['failed']} failed"] * bool(counts["failed"])
-    screen.say(f"{counted(run.total, 'photo')}: {', '.join(parts)}; in {output}")
+    screen.say(f"{counted(run.total, 'photo')}: {', '.join(parts)}; in {spelled(output)}")
     if with_page:
-        screen.say(f"look at {reviewed(output, how, 'there').page}")
+        screen.say(f"look at {spelled(reviewed(output, how, 'there').page)}")
     return 1 if counts["failed"] else 0

@@ -160,6 +160,7 @@ def _work(
             todo.append(job)
     if not (todo or options.shard or target.is_begun):
         return
+    todo.sort(key=lambda job: (job.relative, job.copy))  # all copies of a photo, then the next one
     by_key, workers = {job.key: job for job in todo}, _workers(options, len(todo))
     with target.record(list(by_key), header) as writer, Stage() as stage:
         for result in degrade_files(stage.staged(todo, items), {}, workers):

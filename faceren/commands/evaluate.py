@@ -26,7 +26,7 @@ from faceren.metrics.pairing import Pairing, is_recorded, pair_up
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult
 from faceren.metrics.scoring import Scorer
 from faceren.runs.storage import spelled
-from faceren.runs.stored import Files
+from faceren.runs.stored import Files, written
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def evaluate(
             where = spelled(results)
             raise NothingToDoError(f"no result in {where} could be scored; {failures[0][1]}")
         if options.save_stats is not None:
-            save_statistics(options.save_stats, scorer.our_statistics())
+            with written(options.save_stats.with_suffix(".npz")) as target:
+                save_statistics(target, scorer.our_statistics())
             if plan.pairing.source is None:
                 scores = replace(scores, not_computed={})  # nothing but the file was asked for
     inputs = (yield from _inputs_scored(rows, plan, options, place)) if rows else {}

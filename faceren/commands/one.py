@@ -24,6 +24,7 @@ from faceren.runs.folder import MASKS_DIR, check_places, check_replaced, inside,
 from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter, read_run, source_of
 from faceren.runs.plan import SUFFIX_OF, Job, resolve_inputs
 from faceren.runs.resume import check_originals
+from faceren.runs.storage import is_stored, spelled
 
 NO_OTHER = 1e9
 """Pixels that no face has: what is not marked is left alone."""
@@ -174,6 +175,12 @@ def restore_file(
         MachineError: If weights or device are not there, or the file cannot be written.
     """
     check_alone(options)
+    for path in (source, target):
+        if is_stored(path):
+            raise ConfigError(
+                f"expected a folder in a store, or one photo and one file on a disk, got "
+                f"{spelled(source)} and -o {spelled(target)}"
+            )
     (source,), _ = resolve_inputs([source])
     if target.exists() and target.samefile(source):
         raise ConfigError(f"-o {target} is the photo itself; originals are never written to")
@@ -229,6 +236,8 @@ def check_stream(
         raise ConfigError(f"{', '.join(refused)} {needs} an output folder, got -o -")
     if len(inputs) != 1:
         raise ConfigError(f"-o - writes one photo to stdout, got {len(inputs)} inputs")
+    if is_stored(inputs[0]):
+        raise ConfigError(f"-o - writes one photo of a disk to stdout, got {spelled(inputs[0])}")
     if inputs[0] != PIPE and inputs[0].is_dir():
         raise ConfigError(f"-o - writes one photo to stdout, {inputs[0]} is a folder")
     if terminal:

@@ -17,6 +17,7 @@ from faceren.config import Engine, Precision
 from faceren.errors import ConfigError
 from faceren.metrics.names import METRICS, Protocol
 from faceren.restoration.options import EVERYDAY, FACES, OUTPUT, flag_of
+from faceren.runs.storage import STORED
 
 MACHINE = "Machine"
 REDO = "Undo and redo"
@@ -260,6 +261,7 @@ class PageOptions:
         Option(
             help="Write that page anew, do nothing else.", metavar="OUT", rich_help_panel=OUTPUT
         ),
+        STORED,
     ] = None
     merge: Annotated[
         bool,
@@ -284,6 +286,7 @@ class PageOptions:
             metavar="OUT",
             rich_help_panel=REDO,
         ),
+        STORED,
     ] = None
 
 
@@ -306,7 +309,7 @@ class DegradeOptions:
     ] = 512
     copies: Annotated[int, Bounds(1), Option(help="Outputs a photo.")] = 1
     """Numbered ``_1``, ``_2``… if more than one."""
-    replay: Annotated[Path | None, Option(help="Manifest to repeat, byte for byte.")] = None
+    replay: Annotated[Path | None, Option(help="Manifest to repeat, byte for byte."), STORED] = None
     compat: Annotated[tuple[str, ...], Option(help="Behave like other simulators.")] = ()
     """Any of ``faceren.degradation.COMPAT``."""
     exclude: Exclude = ()
@@ -328,7 +331,9 @@ class DegradeOptions:
 class EvaluateOptions:
     """What results are compared with, and by what."""
 
-    reference: Annotated[Path | None, Option(help="Clean images, or FID statistics (.npz).")] = None
+    reference: Annotated[
+        Path | None, Option(help="Clean images, or FID statistics (.npz)."), STORED
+    ] = None
     """Folder of clean images with the results' relative paths, whatever the suffix; or an image, if
     the results are one; or saved statistics, for FID alone. If only fid, kid, niqe or identity are
     asked for, the folder is a set without pairs."""
@@ -348,7 +353,7 @@ class EvaluateOptions:
         bool, Option(help="Score the damaged inputs, too, and show their figures beside.")
     ] = False
     """Takes twice the time; metrics of pairs only, and inputs that a manifest names."""
-    save_stats: Annotated[Path | None, Option(help="Save FID statistics (.npz).")] = None
+    save_stats: Annotated[Path | None, Option(help="Save FID statistics (.npz)."), STORED] = None
     max_pixels: MaxPixels = None
     device: Device = "auto"
 

@@ -1,17 +1,15 @@
-"""What follows a run: its page, a check of all that was recorded, and taking restorations back."""
+"""What follows a run: its page, and taking restorations back."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from faceren.assets import DEFAULT_MODEL
 from faceren.checks import Json, fits, hints_of
-from faceren.errors import FacerenError, MachineError, told, unforeseen
-from faceren.files import sha256_of
+from faceren.errors import FacerenError, MachineError, unforeseen
 from faceren.images import DEFAULT_MAX_PIXELS, Photo, shown
 from faceren.pages.comparison import Look, draw, look_at
 from faceren.pages.entries import Check
@@ -27,94 +25,19 @@ from faceren.runs.manifest import (
     Line,
     Manifest,
     ManifestWriter,
-    output_of,
     read_run,
     source_of,
 )
 from faceren.runs.plan import Job
-
-State = Literal["same", "changed", "gone", "unreadable", "unknown", "none"]
-"""Of a file against its record; ``unknown``: no hash is recorded, ``none``: there was no file."""
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A photo of the record, compared with its files."""
-
-    key: str
-    input: State
-    """``gone`` is no difference: originals may lie elsewhere by now."""
-    output: State
-    differences: tuple[str, ...]
-    """What is not as it was recorded, one sentence each."""
-
-    def to_json(self) -> Json:
-        """Return what ``--json`` prints."""
-        return {
-            "key": self.key,
-            "input": self.input,
-            "output": self.output,
-            "differences": list(self.differences),
-        }
-
-
-@dataclass(frozen=True)
-class Verification:
-    """A record, read; iterating over ``results`` reads the files."""
-
-    total: int
-    problems: tuple[str, ...]
-    """Lines of the record that are damaged: what they recorded cannot be checked."""
-    results: Iterator[Verified]
-
-
-def verify(output: Path) -> Verification:
-    """Compare every file that earlier runs of ``restore`` recorded with its hash; change nothing.
-
-    Args:
-        output: The folder that they wrote.
-
-    Raises:
-        ConfigError: If the folder has no manifest of ``restore``, or it cannot be read.
-    """
-    manifest = read_run(output, "restore")
-    keys = sorted(manifest.items)
-    results = (_verified(key, manifest.items[key], output) for key in keys)
-    return Verification(len(keys), tuple(manifest.problems), results)
-
-
-def _verified(key: str, line: Line, output: Path) -> Verified:
-    source, made = source_of(line, output), output_of(line, output)
-    before, why = _compared(source, str(line.get("input_sha256") or ""))
-    if line.get("status") == "failed" and before == "unknown":
-        before = "none"  # it could not be read then, and its reason says so
-    told_of = [f"the original {why}: {shown(source)}"] * (before not in ("same", "gone", "none"))
-    after: State = "none"
-    if line.get("output"):
-        after, why = "unknown", "is recorded outside of the folder"
-        if made is not None:
-            after, why = _compared(made, str(line.get("output_sha256") or ""))
-        told_of += [f"{shown(key)}: the output {why}"] * (after != "same")
-    return Verified(key, before, after, tuple(told_of))
-
-
-def _compared(path: Path, digest: str) -> tuple[State, str]:
-    """Return how a file stands to its recorded hash, and the same in words."""
-    if not path.exists():
-        return "gone", "is gone"
-    if not digest:
-        return "unknown", "has no hash in the record"
-    try:
-        same = sha256_of(path) == digest
-    except OSError as error:
-        return "unreadable", f"cannot be read ({told(error)})"
-    return ("same", "") if same else ("changed", "has changed since the run")
-
+from faceren.runs.storage import spelled
+from faceren.runs.stored import in_order
 
 RENAMED_OPTIONS = {"min_identity": "max_identity_distance"}
 """Fields of headers of earlier versions."""
 WEAKER, STRONGER = 0.6, 1.5
 """What the page proposes to multiply the strength with."""
+Wanted = dict[str, frozenset[int] | None]
+"""Indices of the faces that are asked for, by the keys of photos; None is the whole photo."""
 
 
 @dataclass(frozen=True)
@@ -259,63 +182,117 @@ def revert(
     """
     manifest = read_run(output, "restore")
     check_places(output)
-    keys = {str(line["input"]): key for key, line in manifest.items.items()}
-    keys |= {str(output / key): key for key in manifest.items} | {k: k for k in manifest.items}
-    wanted = resolved(choices, keys)
+    wanted = chosen(output, manifest, choices)
     jobs = [Job(source_of(manifest.items[k], output), inside(output, k), k) for k in wanted]
     check_replaced(jobs, output, manifest.items)
     results = _revert(output, manifest, wanted, max_pixels or DEFAULT_MAX_PIXELS, workers or 2)
     return RevertRun(len(wanted), results)
 
 
+def chosen(output: Path, manifest: Manifest, choices: Sequence[Choice]) -> Wanted:
+    """Return what a list asks for each photo of a run, by whatever name it says it.
+
+    Args:
+        output: The folder of the run.
+        manifest: Its record.
+        choices: The list.
+
+    Raises:
+        ConfigError: If a name of the list is none of the run.
+    """
+    keys = {str(line["input"]): key for key, line in manifest.items.items()}
+    keys |= {spelled(output / key): key for key in manifest.items} | {k: k for k in manifest.items}
+    return resolved(choices, keys)
+
+
 def _revert(
-    output: Path,
-    manifest: Manifest,
-    wanted: dict[str, frozenset[int] | None],
-    max_pixels: int,
-    threads: int,
+    output: Path, manifest: Manifest, wanted: Wanted, max_pixels: int, threads: int
 ) -> Iterator[Taken]:
-    """Yield what became of each photo, written down under the header of the run it came from."""
-    path = output / MANIFEST_NAME
-    groups: dict[int, list[str]] = {}
-    for key in sorted(wanted, key=lambda key: manifest.headers[key] is manifest.header):
-        groups.setdefault(id(manifest.headers[key]), []).append(key)
-    work = partial(_take_back, output, manifest, wanted, max_pixels)
+    """Yield what became of each photo."""
+
+    def work(key: str) -> Taken:
+        line = manifest.items[key]
+        if (taken := left_alone(key, line)) is None:
+            places = source_of(line, output), output / key
+            header = manifest.headers[key]
+            taken = take_back(key, line, header, places, wanted[key], max_pixels)
+        return taken
+
     with writing(output, wanted), ThreadPoolExecutor(threads) as pool:
-        for keys in groups.values():
-            with ManifestWriter(path, manifest.headers[keys[0]]) as writer:
-                for taken in pool.map(work, keys):
-                    if taken.status == "reverted":
-                        writer.append(taken.line)
-                    yield taken
+        yield from taken_back(output / MANIFEST_NAME, manifest, wanted, pool, work)
+
+
+def taken_back(
+    path: Path,
+    manifest: Manifest,
+    keys: Iterable[str],
+    pool: ThreadPoolExecutor,
+    work: Callable[[str], Taken],
+) -> Iterator[Taken]:
+    """Take photos back; yield what became of each, once it is written down.
+
+    That is done under the header of the run that it came from.
+
+    Args:
+        path: The record.
+        manifest: What it holds.
+        keys: Of the photos.
+        pool: Threads that do the work.
+        work: Takes one photo back.
+    """
+    groups: dict[int, list[str]] = {}
+    for key in sorted(keys, key=lambda key: manifest.headers[key] is manifest.header):
+        groups.setdefault(id(manifest.headers[key]), []).append(key)
+    for group in groups.values():
+        with ManifestWriter(path, manifest.headers[group[0]]) as writer:
+            for taken in in_order(pool, work, group):
+                if taken.status == "reverted":
+                    writer.append(taken.line)
+                yield taken
     if id(manifest.header) not in groups:
         with ManifestWriter(path, manifest.header):
             pass  # the last header stays that of the last restoration
 
 
-def _take_back(
-    output: Path,
-    manifest: Manifest,
-    wanted: dict[str, frozenset[int] | None],
-    max_pixels: int,
-    key: str,
-) -> Taken:
-    line = manifest.items[key]
+def left_alone(key: str, line: Line) -> Taken | None:
+    """Return what becomes of a photo of which there is nothing to take back; else None.
+
+    Args:
+        key: Of the photo.
+        line: Its line of the record.
+    """
     status = line.get("status")
     if status in ("no_face", "reverted"):
         return Taken(line, "unchanged", f"{shown(key)} is the original already")
     if status != "restored":
         return Taken(line, "failed", f"{shown(key)}: it was not restored ({status!r:.40})")
-    options = manifest.headers[key].get("options") or {}
+    return None
+
+
+def take_back(
+    key: str,
+    line: Line,
+    header: Json,
+    places: tuple[Path, Path],
+    faces: frozenset[int] | None,
+    max_pixels: int,
+) -> Taken:
+    """Put the original of a photo back, or those of some of its faces; see ``reverted``.
+
+    Args:
+        key: Of the photo.
+        line: Its line of the record.
+        header: Of its run.
+        places: Of the original, and of the restored file, which is replaced.
+        faces: Indices of faces; None is the whole photo.
+        max_pixels: Refuse larger photos.
+
+    Raises:
+        MachineError: If the disk is full.
+    """
+    quality = int((header.get("options") or {}).get("quality", 95))
     try:
-        new = reverted(
-            line,
-            source_of(line, output),
-            output / key,
-            wanted[key],
-            max_pixels=max_pixels,
-            quality=int(options.get("quality", 95)),
-        )
+        new = reverted(line, *places, faces, max_pixels=max_pixels, quality=quality)
     except MachineError:
         raise
     except FacerenError as error:

@@ -32,7 +32,7 @@ from faceren.runs.folder import (
     check_head,
 )
 from faceren.runs.lists import given_faces, given_marks, read_boxes, read_marks
-from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest
+from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest, read_run
 from faceren.runs.segments import OURS, StoredFolder, forget_segments, join, segments_in, settled
 from faceren.runs.shards import RECORD_SUFFIX, parse_shard, part_of
 from faceren.runs.storage import Storage, Stored
@@ -228,6 +228,25 @@ def copied_record(storage: Storage, there: Mapping[str, Stored], folder: Path) -
         yield
     except ConfigError as error:
         raise ConfigError(str(error).replace(str(folder), storage.url)) from error
+
+
+def stored_run(storage: Storage, there: Mapping[str, Stored]) -> Manifest:
+    """Return the record of a restoration into a folder of a store; see ``read_run``.
+
+    Args:
+        storage: The folder.
+        there: Its objects.
+
+    Raises:
+        ConfigError: If there is none, or parts of a run are not merged.
+        MachineError: If the store cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="faceren-") as name:
+        folder = Path(name)
+        with copied_record(storage, there, folder):
+            manifest = read_run(folder, "restore")
+    manifest.problems = [text.replace(str(folder), storage.url) for text in manifest.problems]
+    return manifest
 
 
 def merge_stored(output: Path, command: str) -> Merged:

@@ -1,19 +1,32 @@
-"""The review page of a restoration in an object store: the same page, at the same places.
+"""What follows a restoration in an object store: its page, and taking photos back.
 
-Its pictures are drawn while photos are restored; those that are not there are drawn here, each of a
-photo that is on the disk for that long. What is gone or has changed is told by versions.
+The page is the same one, at the same places. Its pictures are drawn while photos are restored;
+those that are not there are drawn here, each of a photo that is on the disk for that long. What is
+gone or has changed is told by versions.
 """
 
-import os
 import re
+import shlex
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from faceren.commands.stored import check_stored_page, copied_record
-from faceren.errors import FacerenError
+from faceren.commands.review import (
+    RevertRun,
+    Taken,
+    Wanted,
+    chosen,
+    left_alone,
+    take_back,
+    taken_back,
+)
+from faceren.commands.stored import check_stored_page, copied_record, stored_run
+from faceren.errors import FacerenError, MachineError
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import keys_of
 from faceren.pages.entries import Check, Entry, drawn, lacks_pictures
@@ -22,14 +35,13 @@ from faceren.pages.pictures import NAME as PICTURE
 from faceren.pages.pictures import Pictures
 from faceren.pages.review import Review, place_of, write_parts
 from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
-from faceren.runs.manifest import Manifest, read_run
-from faceren.runs.segments import settled
+from faceren.runs.lists import Choice
+from faceren.runs.manifest import MANIFEST_NAME, Manifest, read_run
+from faceren.runs.segments import MOST_SECONDS, join, settled
 from faceren.runs.storage import Storage, Stored, spelled
-from faceren.runs.stored import AHEAD, THREADS
+from faceren.runs.stored import AHEAD, BUCKET, THREADS, Files, folders_of
 
 PART = re.compile(r"part-([0-9]{1,9})\.html")
-BUCKET = 2
-"""Parts of an address that say which store: ``s3:`` and the bucket."""
 
 
 def review_stored(output: Path, *, check: Check = "bytes", max_pixels: int | None = None) -> Review:
@@ -56,7 +68,8 @@ def review_stored(output: Path, *, check: Check = "bytes", max_pixels: int | Non
         page = _Page(Path(name), output, target, there, manifest, pictures)
         entries = page.drawn(page.entries(check), max_pixels or DEFAULT_MAX_PIXELS)
         pictures.keep_only({key for entry in entries for key in keys_of(entry.line)})
-        count = write_parts(folder, target.url, entries, [], manifest, pictures, {})
+        keep = {"keep": f"faceren restore -o {shlex.quote(target.url)} --revert keep-original.txt"}
+        count = write_parts(folder, target.url, entries, [], manifest, pictures, keep)
         places = [place_of(Path(), number).as_posix() for number in range(1, count + 1)]
         for place in reversed(places):  # the first links to the others
             target.put(folder / place, place)
@@ -95,14 +108,11 @@ class _Page:
 
     def _originals(self) -> dict[Path, Stored]:
         """Return what is there now in the folders of the originals."""
-        folders: dict[tuple[str, ...], list[Path]] = {}
-        for line in self.manifest.items.values():
-            place = Path(line["input"]).parent
-            if place.parts[:1] == self.output.parts[:1]:  # nobody else is asked for anything
-                folders.setdefault(place.parts[:BUCKET], []).append(place)
+        places = (Path(line["input"]) for line in self.manifest.items.values())
+        # nobody else is asked for anything
+        own = (place for place in places if place.parts[:1] == self.output.parts[:1])
         found: dict[Path, Stored] = {}
-        for places in folders.values():
-            folder = Path(os.path.commonpath(places))
+        for folder in folders_of(own):
             found |= {folder / key: item for key, item in Storage(folder).listing().items()}
         return found
 
@@ -184,3 +194,85 @@ def _lost(what: str, path: Path, now: Stored | None, version: str | None) -> str
     if version is None:
         return f"{what} cannot be told from another file, its version is not recorded"
     return f"{what} has changed since the run: {shown(spelled(path))}"
+
+
+def revert_stored(
+    output: Path, choices: Sequence[Choice], *, max_pixels: int | None = None, workers: int = 0
+) -> RevertRun:
+    """Plan to put originals back in a store, as ``revert`` does on a disk.
+
+    The record is written anew when all is done, and about once a minute until then.
+
+    Args:
+        output: The folder that ``restore`` wrote.
+        choices: Photos, by output key, output or input address, and faces of them.
+        max_pixels: Refuse larger photos.
+        workers: Threads; 0 is automatic.
+
+    Raises:
+        ConfigError: If the folder has no manifest, or a name of the list is not in it.
+        MachineError: If the store cannot be read.
+    """
+    target = Storage(output)
+    there, _ = settled(target)
+    manifest = stored_run(target, there)
+    back = _Back(output, target, manifest, chosen(output, manifest, choices), Files([output]))
+    most = max_pixels or DEFAULT_MAX_PIXELS
+    return RevertRun(len(back.wanted), back.results(there[MANIFEST_NAME], most, workers or THREADS))
+
+
+@dataclass(frozen=True)
+class _Back:
+    """Photos of a store that are taken back."""
+
+    output: Path
+    target: Storage
+    manifest: Manifest
+    wanted: Wanted
+    files: Files
+
+    def results(self, record: Stored, max_pixels: int, threads: int) -> Iterator[Taken]:
+        """Take them back; yield what became of each.
+
+        Raises:
+            MachineError: If the store takes no more, or the disk is full.
+        """
+        with tempfile.TemporaryDirectory(prefix="faceren-") as name:
+            path = Path(name) / MANIFEST_NAME
+            join(self.target, [record], path)
+            before, since = path.stat().st_size, time.monotonic()
+            try:
+                with ThreadPoolExecutor(threads) as pool:
+                    work = partial(self._taken, max_pixels)
+                    for taken in taken_back(path, self.manifest, self.wanted, pool, work):
+                        yield taken
+                        if time.monotonic() - since > MOST_SECONDS:
+                            self.target.put(path, MANIFEST_NAME)
+                            since = time.monotonic()
+            finally:
+                if path.stat().st_size > before:
+                    self.target.put(path, MANIFEST_NAME)
+
+    def _taken(self, max_pixels: int, key: str) -> Taken:
+        line, header = self.manifest.items[key], self.manifest.headers[key]
+        source, target, faces = Path(line["input"]), self.output / key, self.wanted[key]
+        if (alone := left_alone(key, line)) is not None:
+            return alone
+        with tempfile.TemporaryDirectory(prefix="faceren-") as name:
+            made = Path(name) / f"output{target.suffix}"
+            try:
+                version = self.files.version(source)
+                with self.files.local(source) as before:
+                    if faces is not None:
+                        with self.files.local(target) as after:
+                            shutil.copyfile(after, made)
+                    taken = take_back(key, line, header, (before, made), faces, max_pixels)
+            except MachineError:
+                raise
+            except FacerenError as error:
+                return Taken(line, "failed", f"{error}; nothing was taken back")
+            if taken.status != "reverted":
+                reason = taken.reason.replace(str(before), spelled(source))
+                return replace(taken, reason=reason.replace(str(made), spelled(target)))
+            versions = {"input": version, "output": self.target.put(made, key)}
+        return replace(taken, line={**taken.line, "stored": versions})

@@ -54,11 +54,25 @@ def settled(storage: Storage) -> tuple[dict[str, Stored], list[str]]:
         MachineError: If the folder cannot be read, or those cannot be deleted.
     """
     there = storage.listing()
-    names = _names_in(storage, there, MERGED_NAME)
-    joined = [name for name in names if name.startswith(OURS)]  # the list may be forged
+    left, joined = unmerged(storage, there)
     if MERGED_NAME in there:
         storage.remove([key for key in joined if key in there])
         storage.remove([MERGED_NAME])
+    return left, joined
+
+
+def unmerged(storage: Storage, there: Mapping[str, Stored]) -> tuple[dict[str, Stored], list[str]]:
+    """Return the objects of a folder but those that an interrupted merge has joined, and these.
+
+    Args:
+        storage: The folder.
+        there: All of its objects, by their keys.
+
+    Raises:
+        MachineError: If the folder cannot be read.
+    """
+    names = _names_in(storage, there, MERGED_NAME)
+    joined = [name for name in names if name.startswith(OURS)]  # the list may be forged
     left = {key: item for key, item in there.items() if key not in {*joined, MERGED_NAME}}
     return left, joined
 
@@ -170,10 +184,11 @@ class StoredFolder:
         Args:
             job: What is to be done.
             found: Its input.
-            settings: Digest of all that decides the output beside its input.
+            settings: Digest of all that decides the output beside its input; of a photo that was
+                taken back it may be another.
         """
         line = self.recorded.items.get(job.key)
-        if line is None or line.get("settings") != settings:
+        if line is None or (line.get("settings") != settings and not line.get("chosen")):
             return None
         versions = line.get("stored") or {}
         if versions.get("input") != found.version:

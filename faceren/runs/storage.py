@@ -22,6 +22,8 @@ from faceren.errors import FacerenError, MachineError
 URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)")
 """As ``Path`` has it: of several slashes one is left. A drive has one letter."""
 LIBRARIES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
+STORED = "stored"
+"""Stands in the annotation of an option whose path may lie in a store: of no other it may."""
 UPLOADS_DIR = ".faceren-uploads"
 """Below the output folder: what is on its way."""
 TRIES = 3

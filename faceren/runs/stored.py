@@ -8,14 +8,16 @@ import io
 import os
 import tempfile
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from glob import glob
+from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from faceren.config import FileFormat
 from faceren.errors import ConfigError, FacerenError, NothingToDoError
@@ -29,6 +31,10 @@ AHEAD = 8
 THREADS = 4
 PIECE = 2**20
 """Bytes that are asked for at a time of an object that is read through."""
+BUCKET = 2
+"""Parts of an address that say which store: ``s3:`` and the bucket."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,32 @@ class Files:
         """
         return bool(self._listing(path)) if is_stored(path) else path.is_dir()
 
+    def know(self, folders: Iterable[Path]) -> None:
+        """List folders of stores at once, so that not every object in them is asked for.
+
+        Raises:
+            MachineError: If one cannot be listed.
+        """
+        for folder in folders:
+            self._listing(folder)
+
+    def exists(self, path: Path) -> bool:
+        """Say whether there is anything of that name; in a store: an object.
+
+        Raises:
+            MachineError: If a store does not say.
+        """
+        return self._found(path) is not None if is_stored(path) else path.exists()
+
+    def version(self, path: Path) -> str:
+        """Return what changes when an object is replaced; nothing if there is none.
+
+        Raises:
+            MachineError: If the store does not say.
+        """
+        item = self._found(path)
+        return "" if item is None else item.version
+
     def is_file(self, path: Path) -> bool:
         """Say whether there is such a file or object, as far as it may be seen.
 
@@ -308,13 +340,68 @@ class Files:
         return self._storages[known]
 
 
+def folders_of(paths: Iterable[Path]) -> list[Path]:
+    """Return a folder of each bucket in which all of these objects are that are in the bucket.
+
+    Args:
+        paths: Addresses of objects.
+    """
+    buckets: dict[tuple[str, ...], set[Path]] = {}
+    for path in paths:
+        buckets.setdefault(path.parent.parts[:BUCKET], set()).add(path.parent)
+    return [Path(os.path.commonpath(places)) for places in buckets.values()]
+
+
+def in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """Yield what some work makes of items, in order, some of them ahead of their turn.
+
+    Args:
+        pool: The threads that do it.
+        work: What is done with each.
+        items: Read as they are needed.
+    """
+    coming: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        for future in coming:  # of a run that ends early
+            future.cancel()
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Have a file of the disk to write while the block runs: itself, or what an object shall be.
+
+    Args:
+        path: The file, or the address of the object; one that is there is replaced.
+
+    Raises:
+        MachineError: If the store does not take it.
+    """
+    if not is_stored(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="faceren-") as name:
+        yield Path(name) / path.name
+        Storage(path.parent).put(Path(name) / path.name, path.name)
+
+
 class Stage:
     """The disk on which photos of a store are for a while; a context manager."""
 
     def __init__(self) -> None:
         self._held = ExitStack()
-        self._problems: dict[str, str] = {}
-        """Why a photo could not be brought here, by its key."""
+        self._problems: dict[Path, str] = {}
+        """Why a photo could not be brought here, by its place."""
+        self._users: dict[Path, int] = {}
+        """How many jobs a photo is here for, by its place."""
         self._storages: dict[Path, Storage] = {}
 
     def __enter__(self) -> "Stage":
@@ -335,33 +422,29 @@ class Stage:
         """Yield jobs as their photos come to the disk, in order, some of them ahead of their turn.
 
         Args:
-            jobs: What is to be done, by addresses.
+            jobs: What is to be done, by addresses; several with one photo, which is brought once,
+                follow one another.
             found: The photos, by these; a job without one is yielded as it is.
         """
-        coming: deque[tuple[AnyJob, Future[None]]] = deque()
-        for job in jobs:
-            here, source = self._here(job), found.get(job.source)
-            storage = None
-            if source is not None:
-                if source.folder not in self._storages:
-                    self._storages[source.folder] = Storage(source.folder)
-                storage = self._storages[source.folder]
-            coming.append((here, self._pool.submit(self._bring, storage, source, here)))
-            if len(coming) > AHEAD:
-                yield _come(coming.popleft())
-        while coming:
-            yield _come(coming.popleft())
+        groups = (list(group) for _, group in groupby(jobs, key=lambda job: job.source))
+        for group in in_order(self._pool, partial(self._bring, found), groups):
+            yield from group
 
     def _here(self, job: AnyJob) -> AnyJob:
         place = (self._folder / "in" / job.key).with_name(job.source.name)
         return replace(job, source=place, output=self.output / job.key)
 
-    def _bring(self, storage: Storage | None, found: StoredFound | None, here: Job) -> None:
-        try:
-            if storage is not None and found is not None:
-                storage.fetch(found.item, here.source)
-        except FacerenError as error:  # who reads it will say that there is no such file
-            self._problems[here.key] = str(error)
+    def _bring(self, found: Mapping[Path, StoredFound], jobs: Sequence[AnyJob]) -> list[AnyJob]:
+        here, photo = [self._here(job) for job in jobs], found.get(jobs[0].source)
+        self._users[here[0].source] = len(jobs)
+        if photo is not None:
+            storage = self._storages.get(photo.folder) or Storage(photo.folder)
+            self._storages[photo.folder] = storage
+            try:
+                storage.fetch(photo.item, here[0].source)
+            except FacerenError as error:  # who reads it will say that there is no such file
+                self._problems[here[0].source] = str(error)
+        return here
 
     def told(self, job: Job, text: str) -> str:
         """Return a message about a photo with its names in the store.
@@ -371,7 +454,7 @@ class Stage:
             text: What was said of it here; why it could not be brought here goes before that.
         """
         here = self._here(job)
-        text = self._problems.get(job.key, text)
+        text = self._problems.get(here.source, text)
         text = text.replace(str(here.source), spelled(job.source))
         return text.replace(str(here.output), spelled(job.output))
 
@@ -395,15 +478,14 @@ class Stage:
         return version
 
     def clear(self, job: Job) -> None:
-        """Remove a photo and its output from the disk."""
+        """Remove an output from the disk, and its photo if no other job needs it."""
         here = self._here(job)
-        self._problems.pop(job.key, None)
-        for file in (here.source, here.output):
+        self._users[here.source] -= 1
+        done = [here.output]
+        if not self._users[here.source]:
+            del self._users[here.source]
+            self._problems.pop(here.source, None)
+            done.append(here.source)
+        for file in done:
             with suppress(OSError):
                 file.unlink(missing_ok=True)
-
-
-def _come(waiting: tuple[AnyJob, Future[None]]) -> AnyJob:
-    job, future = waiting
-    future.result()
-    return job

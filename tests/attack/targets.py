@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from faceren.bench.output.report import read_report
 from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.commands.models import export
-from faceren.commands.review import _commands, open_to_change, verify
+from faceren.commands.review import _commands, open_to_change
+from faceren.commands.verify import verify
 from faceren.degradation.planning import plan_replay
 from faceren.errors import ConfigError, FacerenError
 from faceren.graphs.generator import generator_graph

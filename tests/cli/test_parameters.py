@@ -21,6 +21,7 @@ from faceren.commands.options import (
 from faceren.commands.restore import header_of
 from faceren.errors import ConfigError
 from faceren.restoration.options import PRESETS, RestoreOptions, preset
+from tests.runs import make_run
 
 
 @pytest.fixture
@@ -215,3 +216,40 @@ def test_the_header_of_a_run_holds_every_field_of_the_options():
 )
 def test_defaults_on_the_command_line_are_those_in_python(ask, kind):
     assert ask(kind)[0][0] == kind()
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (("train", "compact", "-o", "s3://a/run"), "--output"),
+        (("train", "s3://a/my.yaml"), "recipe"),
+        (("benchmark", "s3://a/faces"), "clean"),
+        (("benchmark", "--json-file", "s3://a/b.json"), "--json-file"),
+        (("export", "base", "-o", "s3://a/base.onnx"), "--output"),
+        (("open", "s3://a/out"), "output"),
+        (("restore", "a.png", "-o", "out", "--log", "s3://a/log"), "--log"),
+        (("degrade", "a.png", "--sheet", "s3://a/s.png"), "--sheet"),
+    ],
+)
+def test_what_takes_no_store_says_so_and_makes_no_folder_of_that_name(
+    words, called, run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    status, out, said = run(*words)
+    address = next(word for word in words if word.startswith("s3:"))
+    assert (status, out) == (2, "")
+    assert said == (
+        f"error: {called}: expected a path on a disk, got {address}; copy it from the store, or to "
+        f"it, by other means\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_address_is_a_path_of_every_option(run, tmp_path):
+    made = make_run(tmp_path)
+    assert run("restore", "--verify", f"file://{made}")[0] == 0
+    (tmp_path / "list").write_text("three.jpg\n")
+    lists = f"file://{tmp_path}/list"
+    assert run("restore", "-o", f"file://{made}", "--revert", lists, "--no-report")[0] == 0
+    original = tmp_path / "photos" / "three.jpg"
+    assert (made / "three.jpg").read_bytes() == original.read_bytes()

@@ -18,6 +18,7 @@ from faceren.degradation.files import Resize
 from faceren.errors import ConfigError, MachineError, NothingToDoError
 from faceren.files import sha256_of
 from faceren.images import read_rgb
+from faceren.runs.storage import Storage, Stored
 from faceren.runs.stored import Stage
 from tests.calls import degraded
 
@@ -514,3 +515,27 @@ def test_what_a_store_cannot_do_is_refused(
     assert (out, len(said.splitlines())) == ("", 1)
     assert message in said
     assert objects(store) == {}
+
+
+def test_copies_of_a_photo_in_a_store_are_made_of_one_that_is_brought_once(
+    clean: Path, tmp_path: Path, store: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    degraded([clean], tmp_path / "out", task="full", size=64, copies=3)
+    store.rm_file("/a/clean/damaged.jpg")
+    fetched, brought = Storage.fetch, []
+
+    def fetch(self: Storage, item: Stored, target: Path) -> None:
+        brought.append(item.key)
+        fetched(self, item, target)
+
+    monkeypatch.setattr(Storage, "fetch", fetch)
+    status, _, said = run(*STORED, "--copies", "3")
+    assert (status, "9 photos: 9 degraded" in said) == (0, True)
+    made = objects(store)
+    del made["manifest.jsonl"]
+    assert made == pngs(tmp_path / "out")
+    assert len(brought) == len(set(brought)) == 3
+    store.rm_file("/a/out/" + next(name for name in made if name.endswith("_2.png")))
+    brought.clear()
+    assert "9 photos: 1 degraded, 8 skipped" in run(*STORED, "--copies", "3")[2]
+    assert len(brought) == 1

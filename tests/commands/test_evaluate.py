@@ -373,6 +373,25 @@ def test_a_store_has_the_figures_of_a_disk(tmp_path, store, run):
     assert report.scores.metrics["fid"].mean == pytest.approx(0, abs=1e-3)
 
 
+def test_what_is_written_of_an_evaluation_may_lie_in_a_store(tmp_path, store, run):
+    run(*DEGRADE)
+    names = {"--csv": "x.csv", "--html": "x.html", "--json-file": "x.json", "--save-stats": "x"}
+    for place in ("memory://a/new", tmp_path):
+        targets = [part for flag, name in names.items() for part in (flag, f"{place}/{name}")]
+        how = ("evaluate", "memory://a/damaged", "--metrics", "psnr,fid", "--worst", "1")
+        status, _, said = run(*how, *targets)
+        assert status == 0
+        assert f"wrote {place}/x.npz, the FID statistics of memory://a/damaged" in said
+        assert "wrote memory://a/damaged/worst.png, the worst by psnr" in said
+    for name in ("x.csv", "x.html", "x.json"):
+        assert store.cat_file(f"/a/new/{name}") == (tmp_path / name).read_bytes()
+    here, there = load_statistics(tmp_path / "x.npz"), tmp_path / "there.npz"
+    there.write_bytes(store.cat_file("/a/new/x.npz"))
+    assert load_statistics(there).count == here.count == 3
+    assert store.cat_file("/a/damaged/worst.png").startswith(b"\x89PNG")
+    assert {name for name in store.find("/a/new") if "faceren" in name} == set()
+
+
 def test_what_a_store_has_lost_or_replaced_is_named(store, run):
     run(*DEGRADE)
     store.rm_file("/a/damaged/people/0.png")
@@ -383,9 +402,6 @@ def test_what_a_store_has_lost_or_replaced_is_named(store, run):
     assert "memory://a/clean/people/1.png: the file has changed since it was degraded" in said
     status, _, said = run("evaluate", "memory://a/none", "--metrics", "psnr")
     assert (status, "expected a folder or an image, memory://a/none does not" in said) == (2, True)
-    for flag in ("--csv", "--html", "--json-file", "--save-stats"):
-        status, _, said = run("evaluate", "memory://a/damaged", flag, "memory://a/x")
-        assert (status, f"{flag}: writes to a disk alone, got memory://a/x" in said) == (2, True)
 
 
 def test_a_manifest_makes_nobody_ask_another_store(store, run, monkeypatch):

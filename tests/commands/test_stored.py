@@ -215,6 +215,23 @@ def test_parts_in_a_store_get_their_page_when_they_are_merged(store, run, monkey
     }
 
 
+def test_what_was_taken_back_stays_so_in_a_run_over_everything(store, run, tmp_path):
+    run(*COMMAND)
+    (tmp_path / "list").write_text("box 1/face.png\n")
+    revert = ("restore", "-o", "memory://archive/out", "--revert", tmp_path / "list")
+    said = run(*revert)[2]
+    assert "the original is back in 1; in memory://archive/out" in said
+    assert "look at memory://archive/out/report.html" in said
+    original = store.cat_file("/archive/scans/box 1/face.png")
+    assert objects(store)["box 1/face.png"] == original
+    page = objects(store)["report.html"].decode()
+    assert "faceren restore -o memory://archive/out --revert keep-original.txt" in page
+    assert "1 kept as it was" in run(*COMMAND, "--strength", "0.5")[2]
+    assert objects(store)["box 1/face.png"] == original
+    assert "5 photos: 1 restored" in run(*COMMAND, "--overwrite")[2]
+    assert objects(store)["box 1/face.png"] != original
+
+
 def test_a_killed_run_goes_on_and_nothing_is_done_twice_in_the_record(store, run, monkeypatch):
     monkeypatch.setattr(segments, "MOST_LINES", 2)
     done = []
@@ -304,7 +321,12 @@ def test_a_store_that_fails_is_tried_again_but_not_for_ever(store, run, monkeypa
         (["memory://archive/scans", "-o", "nostore://x/y"], "needs fsspec's file system for nos"),
         ([*COMMAND[1:], "--keep-times"], "--keep-times: expected an output folder on a disk"),
         ([*COMMAND[1:], "--shard", "3/3"], "--shard: expected I/N"),
-        (["--verify", "memory://archive/out"], "expected a folder on a disk, got memory://archi"),
+        (["--verify", "memory://archive/out"], "expected a folder that restore wrote, memory://"),
+        ([*COMMAND[1:], "--open"], "--open: expected an output folder on a disk, got memory://"),
+        ([*COMMAND[1:], "--boxes", "memory://archive/b"], "--boxes: expected a path on a disk, "),
+        (["memory://archive/a.png", "-o", "memory://archive/b.png"], "expected a folder in a st"),
+        (["photo.png", "-o", "memory://archive/b.png"], "expected a folder in a store, or one p"),
+        (["memory://archive/a.png", "-o", "-"], "-o - writes one photo of a disk to stdout, got"),
         (["--report-only", "memory://archive/out"], "expected a folder that restore wrote, memory"),
         (["--merge", "memory://archive/out"], "expected folders that --shard wrote"),
         (["--merge", "memory://archive/out", "out"], "--merge: expected one folder, as all parts"),

@@ -1,11 +1,15 @@
 """Output folders as ``restore`` leaves them, made without a network."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
 from faceren.faces.alignment import TEMPLATE
 from faceren.files import sha256_of
-from faceren.runs.manifest import ManifestWriter
+from faceren.runs.manifest import ManifestWriter, line_text
+from faceren.runs.storage import Storage
 
 HEADER = {
     "tool": "faceren 0",
@@ -95,3 +99,19 @@ def make_run(root):
     broken.write_bytes(b"no photo")
     lines.append(line_of("broken.jpg", broken, None, "failed", reason="broken.jpg: damaged"))
     return write_manifest(root, lines)
+
+
+def in_store(memory, root):
+    """Copy the run of ``root / "out"`` and its photos into ``memory://a``, and record that."""
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        memory.pipe_file(f"/a/{path.relative_to(root).as_posix()}", path.read_bytes())
+    found = Storage(Path("memory://a")).listing()
+    lines = []
+    for text in (root / "out" / "manifest.jsonl").read_text().splitlines():
+        line, stored = json.loads(text), {}
+        for name in ("input", "output"):
+            if line.get(name):
+                place = Path(line[name]).relative_to(root).as_posix()
+                line[name], stored[name] = f"memory://a/{place}", found[place].version
+        lines.append(line_text(line | ({"stored": stored} if stored else {})))
+    memory.pipe_file("/a/out/manifest.jsonl", "".join(lines).encode())

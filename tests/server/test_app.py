@@ -10,7 +10,7 @@ from PIL import Image
 
 from faceren.commands.options import RunOptions
 from faceren.commands.restore import restore
-from faceren.commands.review import verify
+from faceren.commands.verify import verify
 from faceren.files import sha256_of
 from faceren.images import write_png
 from faceren.restoration.options import RestoreOptions
