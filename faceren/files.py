@@ -70,12 +70,17 @@ def remove_leftovers(folder: Path, *, below: bool = True) -> None:
     pattern = f"{TEMPORARY}*-*"
     for path in folder.rglob(pattern) if below else folder.glob(pattern):
         number = path.name.removeprefix(TEMPORARY).partition("-")[0]
-        if number.isdigit() and not _is_running(int(number)):
+        if number.isdigit() and not is_running(int(number)):
             with suppress(OSError):  # it does no harm where it is, and the next run tries again
                 path.unlink(missing_ok=True)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Say whether a process of this machine may be alive.
+
+    Args:
+        process: Its number.
+    """
     if os.name == "nt":  # where asking would end the process
         return True
     try:

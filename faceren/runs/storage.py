@@ -65,6 +65,11 @@ class Stored:
     size: int | None = None
     """Bytes, if the store says."""
 
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the version tells more than the size."""
+        return not self.version.startswith(",")
+
 
 class Storage:
     """A folder of an object store. Threads may share it.

@@ -23,6 +23,7 @@ from faceren.config import FileFormat
 from faceren.errors import ConfigError, FacerenError, NothingToDoError
 from faceren.images import OF_A_RUN, Found, find_images
 from faceren.images.find import SUFFIXES
+from faceren.runs.disk_cache import DiskCache
 from faceren.runs.plan import SUFFIX_OF, AnyJob, Job, without_collisions
 from faceren.runs.storage import ObjectFile, Storage, Stored, is_stored, spelled
 
@@ -176,9 +177,11 @@ class Files:
     Args:
         named: What a person has named. A manifest may name any address: stores of a kind that the
             person has not named are not asked for anything.
+        cache: Keeps what was fetched, for the next time; default: nothing is kept.
     """
 
-    def __init__(self, named: Iterable[Path]) -> None:
+    def __init__(self, named: Iterable[Path], cache: DiskCache | None = None) -> None:
+        self._cache = cache
         self._kinds = {path.parts[0] for path in named if is_stored(path)}
         self._folders: dict[Path, dict[str, Stored]] = {}
         """What is in the folders of stores that were listed, by its key."""
@@ -255,9 +258,15 @@ class Files:
         item = self._found(path)
         if item is None:
             raise FacerenError(f"{spelled(path)}: no such object, or none that may be read")
+        kept = self._kept(path, item)
         with tempfile.TemporaryDirectory(prefix="faceren-") as name:
             here = Path(name) / f"object{path.suffix}"
-            self._storage(self._folder_of(path)).fetch(item, here)
+            if kept is not None and kept.is_file():
+                here = kept
+            else:
+                self._storage(self._folder_of(path)).fetch(item, here)
+                if self._cache and kept is not None and self._cache.take(here, kept):
+                    here = kept
             try:
                 yield here
             except FacerenError as error:
@@ -297,7 +306,13 @@ class Files:
         item = self._found(path)
         if item is None:
             raise FileNotFoundError(errno.ENOENT, "no such object, or none that may be read")
-        return self._storage(self._folder_of(path)).read(item, start, end)
+        kept = self._kept(path, item, start, end)
+        if kept is not None and kept.is_file():
+            return kept.read_bytes()
+        data = self._storage(self._folder_of(path)).read(item, start, end)
+        if self._cache and kept is not None:
+            self._cache.keep(data, kept)
+        return data
 
     def matching(self, pattern: Path) -> list[Path]:
         """Return the files or objects that a path with ``*`` and ``?`` in it names, sorted.
@@ -315,6 +330,9 @@ class Files:
         found = [path for path in found if len(path.parts) == len(pattern.parts)]
         matching = [p for p in found if all(map(fnmatchcase, p.parts[number:], wanted))]
         return sorted(matching, key=str)
+
+    def _kept(self, path: Path, item: Stored, *part: int) -> Path | None:
+        return None if self._cache is None else self._cache.place(path, item, *part)
 
     def _listing(self, folder: Path) -> dict[str, Stored]:
         if folder not in self._folders and folder.parts[0] in self._kinds:

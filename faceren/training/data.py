@@ -8,10 +8,12 @@ it. A compressed shard cannot be read so; the images in it are compressed anyway
 Letters: H and W are the pixels of an image, which may differ from image to image.
 """
 
+import os
 import tarfile
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +24,8 @@ from faceren.arrays import Rgb8
 from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, may_pass
 from faceren.images import read_rgb, shown
 from faceren.images.find import SUFFIXES
-from faceren.runs.storage import on_disk, spelled
+from faceren.runs.disk_cache import DiskCache
+from faceren.runs.storage import is_stored, on_disk, spelled
 from faceren.runs.stored import Files
 from faceren.training.events import Reading
 
@@ -208,7 +211,13 @@ def _read_file(path: Path, files: Files) -> Rgb8:
 
 
 def read_images(
-    key: str, folders: Sequence[str], *, min_side: int, max_side: int, cache_gib: float
+    key: str,
+    folders: Sequence[str],
+    *,
+    min_side: int,
+    max_side: int,
+    cache_gib: float,
+    disk_gib: float = 0,
 ) -> Generator[Reading, None, Images]:
     """Decode every image below some folders, yielding how far it is; return the usable ones.
 
@@ -219,13 +228,16 @@ def read_images(
         min_side: Images with a shorter side below this many pixels are skipped.
         max_side: Images with a shorter side above this are shrunk to it.
         cache_gib: Keep the pixels if all of them take at most this.
+        disk_gib: Keep what is fetched from stores on the disk, up to this; processes that
+            ``torchrun`` has started on this machine share it out.
 
     Raises:
         ConfigError: If a folder is missing, a shard is no whole plain tar, or there is no usable
             image.
         MachineError: If a store cannot be listed or read.
     """
-    files = Files(map(Path, folders))
+    cache = _cache(folders, disk_gib)
+    files = Files(map(Path, folders), cache)
     found: list[tuple[int, Path | Member, str]] = []
     for number, folder in enumerate(folders):
         found += ((number, *image) for image in _images_in(key, folder, files))
@@ -251,7 +263,18 @@ def read_images(
         where = ", ".join(folders)
         raise ConfigError(f"{key}: expected images, found no usable one in {where}{reasons}")
     pixels = tuple(kept) if room >= 0 else ()
+    if pixels and cache is not None:
+        cache.clear()  # nothing is read again
     return Images(tuple(entries), pixels, max_side, tuple(skipped), files)
+
+
+def _cache(folders: Sequence[str], disk_gib: float) -> DiskCache | None:
+    limit = round(disk_gib * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if not limit or not any(is_stored(Path(folder)) for folder in folders):
+        return None
+    with suppress(OSError):  # no disk to spare: what is needed again is fetched again
+        return DiskCache(limit)
+    return None
 
 
 def _images_in(key: str, name: str, files: Files) -> Iterator[tuple[Path | Member, str]]:

@@ -159,6 +159,9 @@ class DataRecipe:
     """Images with a shorter side above this are shrunk to it when read."""
     cache_gib: Annotated[float, Bounds(0)] = 8.0
     """Keep the decoded images in memory if they fit into this; otherwise decode at each use."""
+    disk_gib: Annotated[float, Bounds(0)] = 20.0
+    """Keep what is fetched from a store on this machine's disk, the first so much of it; the rest
+    is fetched at each use."""
     workers: Annotated[int, Bounds(0, 256)] = 2
     """Processes that prepare samples; 0 prepares them between the steps."""
 

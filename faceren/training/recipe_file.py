@@ -20,7 +20,7 @@ from faceren.training.recipe import Recipe
 Tree = dict[str, Any]
 
 HARMLESS = (
-    *("data.workers", "data.cache_gib"),
+    *("data.workers", "data.cache_gib", "data.disk_gib"),
     *("train.accumulate", "train.save_every", "train.save_minutes"),
 )
 """What may change between the parts of one run: it decides how fast, never what is computed."""

@@ -232,6 +232,7 @@ def read_sets(recipe: Recipe) -> Yields[Reading, None, ImageSets]:
         min_side=data.min_side,
         max_side=data.max_side,
         cache_gib=data.cache_gib,
+        disk_gib=data.disk_gib,
     )
     if data.validation:
         found = yield from read_images(

@@ -151,12 +151,12 @@ def test_what_libraries_warn_of_is_for_debug_alone(tmp_path):
     code = """
 import logging, sys, warnings
 from faceren import cli
-from faceren.commands import review
+from faceren.commands import verify
 def warns(_):
     warnings.warn("of a library")
     logging.getLogger("a.library").warning("of its log")
     raise SystemExit(0)
-review.verify = warns
+verify.verify = warns
 sys.argv = ["faceren", *sys.argv[1:]]
 cli.main()
 """

@@ -1,7 +1,11 @@
 import errno
+import gc
 import gzip
 import io
+import os
+import platform
 import tarfile
+import tempfile
 
 import cv2
 import numpy as np
@@ -9,6 +13,7 @@ import pytest
 
 from faceren.errors import ConfigError, ImageError, MachineError
 from faceren.runs import storage
+from faceren.runs.disk_cache import PREFIX
 from faceren.runs.stored import Files
 from faceren.training import data as data_module
 from faceren.training.data import (
@@ -23,9 +28,10 @@ from faceren.training.events import Reading
 from tests.training.tiny import losses, run, write_images, write_recipe
 
 
-def read(*folders, min_side=32, max_side=1024, cache_gib=1.0) -> Images:
+def read(*folders, min_side=32, max_side=1024, cache_gib=1.0, disk_gib=0) -> Images:
     names = [str(folder) for folder in folders]
-    steps = read_images("k", names, min_side=min_side, max_side=max_side, cache_gib=cache_gib)
+    room = {"cache_gib": cache_gib, "disk_gib": disk_gib}
+    steps = read_images("k", names, min_side=min_side, max_side=max_side, **room)
     while True:
         try:
             next(steps)
@@ -307,3 +313,62 @@ def test_what_is_wrong_in_a_store_is_named_as_on_a_disk(tmp_path, stored, memory
     for some in (images, shard):
         with pytest.raises(MachineError, match="cannot be read: reset by peer"):
             some.read(1)
+
+
+def test_what_a_store_gave_is_fetched_once_as_long_as_there_is_room(
+    stored, memory, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    expected = read(tmp_path / "faces")
+    for place, method in (("faces", "get_file"), ("shards/*.tar", "cat_file")):
+        some = sized(tmp_path / "faces") * 0.6 / 2**30
+        for disk_gib, most in ((1, 0), (0, len(expected)), (some, len(expected) - 1)):
+            images = read(f"memory://a/{place}", cache_gib=0, disk_gib=disk_gib)
+            fetched = []
+            with monkeypatch.context() as patch:
+                patch.setattr(type(memory), method, counted(type(memory), method, fetched))
+                for number in range(len(expected)):
+                    np.testing.assert_array_equal(images.read(number), expected.read(number))
+            assert len(fetched) <= most
+            assert bool(fetched) == (most > 0)
+            del images
+            gc.collect()
+            assert not list((tmp_path / "temporary").iterdir())
+
+
+def sized(folder):
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def counted(kind, method, calls):
+    honest = getattr(kind, method)
+
+    def call(self, path, *arguments, **more):
+        calls.append(path)
+        return honest(self, path, *arguments, **more)
+
+    return call
+
+
+def test_a_cache_that_is_not_needed_or_was_left_by_a_killed_run_is_removed(
+    stored, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    left = tmp_path / "temporary" / f"{PREFIX}{platform.node()}-{2**22 + 1}-x"
+    other = tmp_path / "temporary" / f"{PREFIX}{platform.node()}x-{2**22 + 1}-x"
+    mine = tmp_path / "temporary" / f"{PREFIX}{platform.node()}-{os.getpid()}-x"
+    for folder in (left, other, mine):
+        folder.mkdir(parents=True)
+    images = read("memory://a/faces", disk_gib=1)  # all fit into memory
+    assert images.pixels
+    assert set((tmp_path / "temporary").iterdir()) == {other, mine}
+
+
+def test_processes_of_one_machine_share_out_the_room(stored, monkeypatch):
+    asked = []
+    monkeypatch.setattr("faceren.training.data.DiskCache", lambda limit: asked.append(limit))
+    read("memory://a/faces", disk_gib=1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    read("memory://a/faces", disk_gib=1)
+    assert asked == [2**30, 2**28]
