@@ -62,6 +62,10 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+NO_MEMORY = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
+"""What CUDA says where memory runs out, and cuDNN, which finds then no way to compute a layer."""
+
+
 @dataclass
 class Restorer:
     """Restore faces with a loaded generator.
@@ -178,7 +182,10 @@ class Restorer:
             start = sum(map(len, done))
             try:
                 done.append(self._pass(faces[start : start + self.faces_a_pass]))
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                told = any(words in str(error) for words in NO_MEMORY)
+                if not isinstance(error, torch.OutOfMemoryError) and not told:
+                    raise
                 if self.batch_size == 1:
                     raise MachineError(
                         f"one face of {tuple(faces.shape[2:])} pixels does not fit into the "
@@ -314,5 +321,7 @@ def load_restorer(
     dtype = pick_dtype(precision, place)
     checkpoint = load_checkpoint(weights)
     checkpoint.network.to(place)
+    if dtype is torch.float32:
+        torch.backends.cudnn.allow_tf32 = False  # else GPUs round what they multiply to ten bits
     both = checkpoint.info.self_ensemble if ensemble == "auto" else ensemble == "on"
     return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH, self_ensemble=both)

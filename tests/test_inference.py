@@ -36,6 +36,8 @@ TINY = GeneratorConfig(
     shortcut="plain",
     head="residual",
 )
+SUMS = 5e-6
+"""A thousandth of a level: another layout in memory sums in another order."""
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_multiples_of_the_stride_are_the_network_s_own_output(weights):
     restorer = load_restorer(weights, device="cpu")
     faces = torch.rand(1, 3, 64, 48)
     expected = load_checkpoint(weights).network(faces).clamp(0, 1)
-    torch.testing.assert_close(restorer.restore(faces), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(restorer.restore(faces), expected, atol=SUMS, rtol=0)
 
 
 def test_a_batch_equals_its_faces_alone_to_the_bit(weights):
@@ -87,7 +89,7 @@ def test_a_self_ensemble_is_the_mean_of_both_views_as_the_weights_or_the_user_sa
         *((weights, "auto", one.clamp(0, 1)), (weights, "on", mean)),
     ):
         restored = load_restorer(file, device="cpu", ensemble=ensemble).restore(faces)
-        torch.testing.assert_close(restored, expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(restored, expected, atol=SUMS, rtol=0)
     assert (mean - one.clamp(0, 1)).abs().max() > 0.01
 
 
@@ -125,16 +127,21 @@ def test_padding_reflects_and_reaches_two_strides():
     assert padded[0, 0, 0, 5:9].tolist() == [3, 2, 1, 0]
 
 
+NO_ROOM = torch.OutOfMemoryError("Tried to allocate 2 GiB")
+NO_ENGINE = "GET was unable to find an engine to execute this computation"
+"""What cuDNN says, through torch, where it has no memory to work in."""
+
+
 class Exploding(torch.nn.Module):
     stride = 8
 
-    def __init__(self, value=float("nan"), limit=None):
+    def __init__(self, value=float("nan"), limit=None, error=NO_ROOM):
         super().__init__()
-        self.value, self.limit = value, limit
+        self.value, self.limit, self.error = value, limit, error
 
     def forward(self, faces):
         if self.limit is not None and len(faces) > self.limit:
-            raise torch.OutOfMemoryError("no memory")
+            raise self.error
         return faces * self.value
 
 
@@ -154,8 +161,10 @@ def test_values_that_are_not_finite_are_an_error_never_an_output(weights):
         restorer.restore(torch.full((1, 3, 64, 64), float("nan")))
 
 
-def test_running_out_of_memory_halves_the_batch_and_goes_on(weights):
-    restorer = with_network(weights, Exploding(1.0, limit=1), device="cpu", batch_size=8)
+@pytest.mark.parametrize("error", [NO_ROOM, RuntimeError(NO_ENGINE)])
+def test_running_out_of_memory_halves_the_batch_and_goes_on(weights, error):
+    network = Exploding(1.0, limit=1, error=error)
+    restorer = with_network(weights, network, device="cpu", batch_size=8)
     object.__setattr__(restorer, "device", torch.device("meta"))
     restorer._pass = lambda faces: restorer.checkpoint.network(faces)
     faces = torch.rand(7, 3, 64, 64)
@@ -167,6 +176,22 @@ def test_no_memory_for_one_face_says_so(weights):
     restorer = with_network(weights, Exploding(1.0, limit=0), batch_size=1)
     with pytest.raises(MachineError, match="does not fit into the memory"):
         restorer.restore(torch.rand(1, 3, 64, 64))
+
+
+def test_another_error_of_a_device_is_no_want_of_memory(weights):
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    restorer = with_network(weights, Exploding(1.0, limit=0, error=error))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        restorer.restore(torch.rand(1, 3, 64, 64))
+    assert restorer.batch_size == 4
+
+
+def test_float32_is_not_rounded_on_a_gpu(weights, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    load_restorer(weights, device="cpu", precision="bf16")
+    assert torch.backends.cudnn.allow_tf32
+    load_restorer(weights, device="cpu", precision="fp32")
+    assert not torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 3, 8, 64)])

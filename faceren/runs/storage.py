@@ -33,6 +33,13 @@ VERSIONS = ("ETag", "etag", "generation", "LastModified", "mtime", "created")
 """Names under which stores say what tells an object from another one of the same name."""
 DENIED = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
 """Of the libraries below fsspec, which are not imported for their errors."""
+ALLOW = "give credentials that may do this in the usual way, as for the store's tools"
+OTHERWISE = (
+    ("request time", "the clocks of this machine and of the store differ: set this one's"),
+    ("reasonable timeframe", "the clocks of this machine and of the store differ: set this one's"),
+    ("storage class", "it is in cold storage: have the store bring it back first"),
+)
+"""What else S3 and Google's store deny access for, by words of what they say, and what helps."""
 Result = TypeVar("Result")
 
 
@@ -348,7 +355,7 @@ def _telling(what: str, kind: type[FacerenError] = MachineError) -> Iterator[Non
     except FileNotFoundError as error:
         raise kind(f"{what}: it is gone") from error
     except Exception as error:
-        text = " ".join(str(error).split())[:200]
+        text = " ".join(str(error).split())[:200] or type(error).__name__
         if isinstance(error, PermissionError) or type(error).__name__ in DENIED:
-            text += "; give credentials that may do this in the usual way, as for the store's tools"
-        raise kind(f"{what}: {text or type(error).__name__}") from error
+            text += "; " + next((advice for words, advice in OTHERWISE if words in text), ALLOW)
+        raise kind(f"{what}: {text}") from error

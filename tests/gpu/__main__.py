@@ -24,17 +24,18 @@ def main(arguments: list[str]) -> int:
     if scale.device.startswith("cuda") and not torch.cuda.is_available():
         print("torch sees no CUDA device here; --device cpu --small tries the checks without one")
         return 4
-    status = 0
+    status, start = 0, time.perf_counter()
     for check in CHECKS:
         if given.only not in check.__name__:
             continue
         began = time.perf_counter()
         try:
             told = check(scale)
-        except (AssertionError, FacerenError) as error:
+        except (AssertionError, FacerenError, RuntimeError) as error:  # torch's are of the last
             status, told = 1, f"FAILED: {error}"
         seconds = time.perf_counter() - began
         print(f"{check.__name__.replace('_', ' ')} ({seconds:.1f} s): {told}", flush=True)
+    print(f"{time.perf_counter() - start:.0f} s in all")
     return status
 
 

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from faceren.assets import model_path, recipe_path, samples_dir
 from faceren.bench.speed.commands import photo_folder
-from faceren.bench.speed.network import _peer, _restoring
+from faceren.bench.speed.network import peer_pass, restoring
 from faceren.commands.train import train
 from faceren.graphs.session import usable_cores
-from faceren.images import DEFAULT_MAX_PIXELS, read_rgb
+from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, write_png
 from faceren.inference import Restorer, load_restorer
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
@@ -136,15 +136,16 @@ def memory_runs_out(scale: Scale) -> str:
 def _little_memory(scale: Scale, restorer: Restorer, given: Tensor) -> Iterator[None]:
     """Let a GPU have a quarter of what the batch takes; a CPU say it has none for more than one."""
     if torch.device(scale.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(restorer.device)
         restorer.restore(given)
-        most = torch.cuda.max_memory_allocated()
+        most = torch.cuda.max_memory_allocated(restorer.device)
         torch.cuda.empty_cache()
-        total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(most / total / 4)
+        total = torch.cuda.get_device_properties(restorer.device).total_memory
+        torch.cuda.set_per_process_memory_fraction(most / total / 4, restorer.device)
         try:
             yield
         finally:
-            torch.cuda.set_per_process_memory_fraction(1.0)
+            torch.cuda.set_per_process_memory_fraction(1.0, restorer.device)
         return
     honest = restorer._pass
 
@@ -192,11 +193,11 @@ def speed_by_batch(scale: Scale) -> str:
     given, told = faces(scale.batches[-1], scale.side), []
     for model in ("base", "compact"):
         restorer = scale.restorer(model, precision="auto")
-        told.append(f"{model} {_rates(scale, _restoring(restorer), given)}")
+        told.append(f"{model} {_rates(scale, restoring(restorer), given)}")
     if importlib.util.find_spec("spandrel") is None:
         told.append("GFPGAN's network left out: it needs spandrel")
     elif not scale.small:
-        told.append(f"GFPGAN's network {_rates(scale, _peer(restorer), given)}")
+        told.append(f"GFPGAN's network {_rates(scale, peer_pass(restorer), given)}")
     return "; ".join(told)
 
 
@@ -204,7 +205,12 @@ def _rates(scale: Scale, run: Callable[[Tensor], object], given: Tensor) -> str:
     rates = []
     for batch in scale.batches:
         part = given[:batch]
-        run(part)  # warms up
+        try:
+            run(part)  # warms up
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            rates.append(f"{batch}: does not fit")
+            break
         passes, began = 0, time.perf_counter()
         while passes < 2 or (not scale.small and time.perf_counter() - began < 1):
             run(part)  # which brings the result back, so that it is waited for
@@ -218,9 +224,12 @@ def training_waits_for_no_data(scale: Scale) -> str:
     with tempfile.TemporaryDirectory(prefix="faceren-") as name:
         steps, workers = (1, 0) if scale.small else (60, max(2, usable_cores() - 2))
         size = 64 if scale.small else 256
+        for number, face in enumerate(faces(20, scale.side)):  # a batch, and one to validate on
+            pixels = (255 * face.permute(1, 2, 0)).round().to(torch.uint8).numpy()  # (S, S, 3)
+            write_png(Path(name) / "faces" / f"{number:02}.png", pixels)
         overrides = [
-            *(f"data.train={samples_dir() / 'clean'}", f"data.size={size}", "data.min_side=32"),
-            *("train.batch=2" if scale.small else "train.batch=8", f"train.steps={steps}"),
+            *(f"data.train={Path(name) / 'faces'}", f"data.size={size}", "data.min_side=32"),
+            *("train.batch=8", f"train.steps={steps}"),
             *(f"data.workers={workers}", "train.log_every=20", f"validate.size={size}"),
             *("validate.images=1", "validate.tasks=[jpeg]", "validate.every=1000000"),
         ]

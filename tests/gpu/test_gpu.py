@@ -39,12 +39,17 @@ def test_a_check_that_fails_is_told_and_the_others_go_on(monkeypatch, capsys):
     def none(scale):
         raise MachineError("no device")
 
-    monkeypatch.setattr(script, "CHECKS", (bad, none, good))
+    def broken(scale):
+        raise RuntimeError("CUDA error")
+
+    monkeypatch.setattr(script, "CHECKS", (bad, none, broken, good))
     assert script.main(["--device", "cpu", "--small"]) == 1
-    lines = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last.endswith(" s in all")
     assert [line.partition(": ")[2] for line in lines] == [
         "FAILED: up to 7 levels",
         "FAILED: no device",
+        "FAILED: CUDA error",
         "on cpu",
     ]
     assert script.main(["--device", "cpu", "--only", "good"]) == 0

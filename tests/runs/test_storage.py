@@ -91,6 +91,43 @@ def test_files_finds_what_is_there_and_asks_only_stores_that_were_named(memory, 
     assert files.read(place / "x.png", 1, 3) == b"at"
 
 
+class NoCredentialsError(Exception):
+    """As botocore has it, which is no PermissionError."""
+
+
+SKEWED = "The difference between the request time and the server's time is too large."
+COLD = "The operation is not valid for the object's storage class"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NoCredentialsError("Unable to locate credentials"), "give credentials that may do this"),
+        (PermissionError("Access Denied"), "give credentials that may do this"),
+        (PermissionError(SKEWED), "the clocks of this machine and of the store differ"),
+        (PermissionError(COLD), "it is in cold storage"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["restore memory://a/in -o memory://a/out", "restore --verify memory://a/out"]
+)
+def test_what_denies_access_is_told_apart_and_not_tried_again(
+    error, said, command, memory, run, monkeypatch
+):
+    tried = []
+
+    def find(self, path, **_):
+        tried.append(path)
+        raise error
+
+    monkeypatch.setattr(type(memory), "find", find)
+    status, out, told = run(*command.split())
+    assert (status, out, len(tried)) == (4, "", 1)
+    assert told.startswith(f"error: memory://a/{tried[0].rpartition('/')[2]}: cannot be listed: ")
+    assert f"{error}; {said}" in told
+    assert told.count("\n") == 1
+
+
 @pytest.fixture
 def bucket(monkeypatch):
     """Return the address of a bucket of Google's kind, which this machine serves."""

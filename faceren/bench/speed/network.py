@@ -180,7 +180,7 @@ def engine_speed(model: str, restorer: Restorer, onnx: OnnxRestorer) -> Iterator
         onnx: In ONNX Runtime.
     """
     ours = {f"{model} in ONNX Runtime": _in_onnx(onnx)}
-    theirs = _restoring(restorer)
+    theirs = restoring(restorer)
     yield from in_turn(ours, theirs, restorer.device, name=f"{model} in torch")
 
 
@@ -195,6 +195,16 @@ def peer_speed(model: str, restorer: Restorer, onnx: OnnxRestorer | None = None)
     if importlib.util.find_spec("spandrel") is None:
         yield LeftOut(f"speed against {PEER}", "pip install 'faceren[peers]'")
         return
+    ours = {model: restoring(restorer) if onnx is None else _in_onnx(onnx)}
+    yield from in_turn(ours, peer_pass(restorer), restorer.device)
+
+
+def peer_pass(restorer: Restorer) -> Pass:
+    """Return a pass of the peer's network, with random weights; it needs spandrel.
+
+    Args:
+        restorer: On whose device and in whose number type it computes.
+    """
     network = importlib.import_module("spandrel.architectures.GFPGAN").GFPGAN(
         out_size=PEER_SIZE,
         num_style_feat=512,
@@ -213,8 +223,7 @@ def peer_speed(model: str, restorer: Restorer, onnx: OnnxRestorer | None = None)
         with torch.inference_mode(), restorer.autocast():
             network(faces.to(restorer.device))[0].float().cpu()
 
-    ours = {model: _restoring(restorer) if onnx is None else _in_onnx(onnx)}
-    yield from in_turn(ours, peer, restorer.device)
+    return peer
 
 
 def in_turn(
@@ -271,7 +280,7 @@ def _in_onnx(restorer: OnnxRestorer) -> Pass:
     return run
 
 
-def _restoring(restorer: Restorer) -> Pass:
+def restoring(restorer: Restorer) -> Pass:
     """Return a pass as ``Restorer`` makes it: on a CPU, face by face."""
 
     def run(faces: Tensor) -> None:
