@@ -1,7 +1,8 @@
 """A second look at what the detector names: what tells a mark from a thing in the picture.
 
 A mark lies on the print: its rim is sharper than what the lens drew, it is lighter or darker than
-nearly all of the picture, thin for its length, and its ground goes on behind it. Each of these is
+nearly all of the picture, thin for its length, its ground goes on behind it, and nothing near it is
+as light or dark, as the rest of a line is of which the detector names a piece. Each of these is
 measured, and a logistic function of the measures says how likely a component is a mark. Views of
 the detector at other scales and turned were tried as further measures and told nothing more.
 
@@ -31,6 +32,18 @@ SMOOTH = 6.0
 """Levels from their median within which 95 % of smooth ground is."""
 STANDS_OUT = 2.0
 """A speck differs from its ground so many times as much as all but 1 % of the ground does."""
+NEARBY = (3.0, 9.0)
+"""Distances in pixels from a component between which its surroundings are."""
+LIKE_IT = 6
+"""Pixels there that are most like it: a line of two pixels that goes on has as many at one end."""
+UPMOST = 97
+"""Percentile of what stands out there."""
+LEAST_OWN = 4.0
+"""Levels that a component is taken to differ by at least, so that quotients stay small."""
+FEW = 20
+"""Pixels of surroundings below which nothing is known of them, and ``UNKNOWN`` is supposed."""
+UNKNOWN = (0.3, 0.3, 3.0)
+"""About the median of components that are no marks."""
 RIM = 1
 """Pixels by which a mark is wider than what the detector names: half of its rim is not named."""
 WIDEST_RIM = 2
@@ -75,19 +88,32 @@ class Evidence:
     """Levels a pixel at its rim."""
     rare: float
     """Share of the page's pixels that are lighter (of a dark component: darker) than it."""
+    contrast: float
+    """Levels by which it differs from its sides."""
+    rivals: float
+    """How much the few pixels near it that are most like it stand out, of its own difference; as it
+    is, no logarithm, 3 at most."""
+    stir: float
+    """The same of a thirtieth of the pixels near it."""
+    rough: float
+    """Mean difference of the pixels near it from their median, levels."""
 
 
 WEIGHTS = Evidence(
-    certainty=0.867,
-    width=-1.002,
-    span=0.350,
-    busy=-0.913,
-    sides=-1.005,
-    edge=1.464,
-    rare=-0.487,
+    certainty=1.596,
+    width=-1.279,
+    span=0.633,
+    busy=-0.468,
+    sides=-1.310,
+    edge=2.716,
+    rare=-0.313,
+    contrast=-2.520,
+    rivals=-3.059,
+    stir=2.218,
+    rough=1.074,
 )
 """Fitted by ``python -m tests.restoration.repair.fit_evidence``, which says on what."""
-BIAS = -7.056
+BIAS = -1.095
 
 
 def ground_of(image: Rgb8, candidates: NDArray[np.uint8]) -> Ground:
@@ -132,7 +158,7 @@ def gathered(
     """
     span = np.hypot(*pixels.shape) / min(ground.image.shape[:2])
     box, pixels = _part(box, pixels)
-    reach = int(np.ceil(width)) + 4
+    reach = max(int(np.ceil(width)) + 4, int(NEARBY[1]))
     y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
     there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
     luma = _luma(ground.image[there])
@@ -141,6 +167,7 @@ def gathered(
     contrast, sides = _contrast(luma, ground.candidates[there], inside, width)
     level = np.percentile(luma[inside > 0], UPPER if contrast >= 0 else 100 - UPPER)
     share = float(ground.below[int(np.clip(level if contrast >= 0 else level - 1, 0, 255))])
+    rivals, stir, rough = _surroundings(luma, ground.candidates[there], inside, contrast)
     evidence = Evidence(
         certainty=float(np.log((certainty + 0.01) / (1.01 - certainty))),
         width=float(np.log1p(width)),
@@ -149,6 +176,10 @@ def gathered(
         sides=float(np.log1p(sides)),
         edge=float(np.log1p(_edge(luma, inside))),
         rare=float(np.log((1 - share if contrast >= 0 else share) + 0.003)),
+        contrast=float(np.log1p(max(abs(contrast), LEAST_OWN))),
+        rivals=rivals,
+        stir=stir,
+        rough=float(np.log1p(rough)),
     )
     return evidence, contrast
 
@@ -233,6 +264,21 @@ def _edge(luma: Plane, inside: NDArray[np.uint8]) -> float:
     across, down = (cv2.Sobel(luma, cv2.CV_32F, *way, scale=1 / 8) for way in ((1, 0), (0, 1)))
     rim = cv2.dilate(inside, _square(1)) > cv2.erode(inside, _square(1), borderValue=0)
     return float(np.percentile(cv2.magnitude(across, down)[rim], UPPER))
+
+
+def _surroundings(
+    luma: Plane, candidates: NDArray[np.uint8], inside: NDArray[np.uint8], contrast: float
+) -> tuple[float, float, float]:
+    """Return what is near a component: rivals, stir and mean difference, see ``Evidence``."""
+    away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+    others = cv2.dilate(candidates & (1 - inside), _square(2))
+    near = luma[(away >= NEARBY[0]) & (away <= NEARBY[1]) & (others == 0)]
+    if len(near) < FEW:
+        return UNKNOWN
+    off = near - np.median(near)
+    like = np.sort(off if contrast >= 0 else -off) / max(abs(contrast), LEAST_OWN)
+    rivals, stir = np.clip((like[-LIKE_IT:].mean(), np.percentile(like, UPMOST)), 0, 3)
+    return float(rivals), float(stir), float(np.abs(off).mean())
 
 
 def _contrast(

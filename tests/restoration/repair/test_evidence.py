@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from faceren.restoration.repair.evidence import (
     LARGEST,
     RIM,
     SPECK,
+    UNKNOWN,
     WEIGHTS,
     WIDEST_RIM,
     Evidence,
@@ -15,6 +18,8 @@ from faceren.restoration.repair.evidence import (
     likelihood,
     rim_of,
 )
+
+FOR_A_MARK = ("certainty", "span", "edge", "stir", "rough")
 
 
 def gray(plane) -> np.ndarray:
@@ -46,6 +51,7 @@ def test_measures_are_what_a_pencil_says() -> None:
     assert np.exp(evidence.busy) - 0.01 == pytest.approx(0.02)
     assert evidence.certainty == pytest.approx(np.log(0.91 / 0.11))
     assert np.exp(evidence.edge) - 1 == pytest.approx(120 / 2, abs=1)  # half in each of two pixels
+    assert np.exp(evidence.contrast) - 1 == pytest.approx(110, abs=0.1)
 
 
 def test_a_dark_mark_differs_downwards_and_is_rare_among_the_dark() -> None:
@@ -55,6 +61,27 @@ def test_a_dark_mark_differs_downwards_and_is_rare_among_the_dark() -> None:
     evidence, contrast = found(plane, (38, 10, 41, 40))
     assert contrast == pytest.approx(-90, abs=0.1)
     assert np.exp(evidence.rare) - 0.003 == pytest.approx(0.2, abs=1e-6)
+
+
+def test_the_rest_of_a_line_of_which_a_piece_is_named_is_its_rival() -> None:
+    """Around a piece of 100 pixels, to 9 pixels away, 2 x 3 x 7 pixels are line, of some 1,600."""
+    plane = np.full((160, 60), 80)
+    plane[30:130, 30:33] = 180
+    whole, _ = found(plane, (30, 30, 33, 130))
+    plane[:] = 80
+    plane[5:155, 30:33] = 180
+    piece, _ = found(plane, (30, 30, 33, 130))
+    assert (whole.rivals, whole.stir, whole.rough) == (0, 0, 0)
+    assert piece.rivals == pytest.approx(1, abs=0.01)
+    assert np.exp(piece.rough) - 1 == pytest.approx(100 * 42 / 1620, abs=0.5)
+    assert piece.stir == 0
+    assert likelihood(piece) < likelihood(whole) - 0.1
+
+
+def test_of_what_fills_its_page_no_surroundings_are_known() -> None:
+    plane = np.full((6, 6), 200)
+    evidence, _ = found(plane, (0, 0, 6, 6))
+    assert (evidence.rivals, evidence.stir) == UNKNOWN[:2]
 
 
 def test_a_turned_view_is_measured_as_its_copy() -> None:
@@ -73,13 +100,16 @@ def test_of_a_component_as_large_as_a_page_a_part_is_measured() -> None:
     assert evidence.span == pytest.approx(np.log(2 * LARGEST / 40 + 0.003), abs=1e-3)
 
 
-@pytest.mark.parametrize("name", ["certainty", "width", "span", "busy", "sides", "edge", "rare"])
+@pytest.mark.parametrize("name", [field.name for field in fields(Evidence)])
 def test_each_measure_weighs_as_it_should(name: str) -> None:
-    """Certain, long, sharp: a mark; wide, amid detail, at an edge, of a common tone: a thing."""
-    nothing = Evidence(*[0.0] * 7)
+    """Certain, long, sharp for its contrast, near much that is half as different: a mark.
+
+    Wide, amid detail, at an edge, of a common tone, near a few pixels that are its like: a thing.
+    """
+    nothing = Evidence(*[0.0] * len(fields(Evidence)))
     assert likelihood(nothing) == pytest.approx(1 / (1 + np.exp(-BIAS)))
     more = likelihood(Evidence(**{**vars(nothing), name: 1.0}))
-    assert (more > likelihood(nothing)) == (name in ("certainty", "span", "edge"))
+    assert (more > likelihood(nothing)) == (name in FOR_A_MARK)
     assert np.log(more / (1 - more)) == pytest.approx(BIAS + getattr(WEIGHTS, name))
 
 

@@ -89,6 +89,21 @@ def test_a_crack_through_an_eye_is_no_part_of_it_and_auto_fills_it_but_there() -
     assert 0.7 * whole.area < part.area < whole.area
 
 
+def test_a_crack_that_lies_mostly_on_eyes_and_mouth_is_none_of_them_if_it_runs_well_beyond() -> (
+    None
+):
+    """From brow to chin: as a lid it were too long."""
+    (part,) = judged(line(75, 30, 75, 180), faces=(FACE,))
+    (lid,) = judged(line(75, 60, 75, 120), faces=(FACE,))
+    assert part.left == ""
+    assert lid.left.startswith("face: ")
+    assert not any(
+        np.hypot(75 - x, y - zone_y) < radius
+        for y in np.flatnonzero(part.pixels.any(1)) + part.box[1]
+        for x, zone_y, radius in zones_of(FACE)
+    )
+
+
 def test_an_edge_between_light_and_dark_is_no_mark() -> None:
     """A collar: its line is between its two sides, which differ more than it from either."""
     image = np.full((200, 200, 3), 60, np.uint8)
@@ -111,7 +126,7 @@ def test_a_speck_alone_on_smooth_ground_need_not_be_as_likely() -> None:
     """Highlights at the picture's lightest spots make it a tone that is not rare."""
     rng = np.random.default_rng(0)
     marked = np.zeros((200, 200), np.uint8)
-    marked[59:62, 59:62] = 200
+    marked[59:62, 59:62] = 220
     for noise, left in ((1, ""), (20, "doubtful")):
         image = np.clip(rng.normal(110, noise, (200, 200)), 0, 255)
         image[100:] = 200
@@ -122,10 +137,25 @@ def test_a_speck_alone_on_smooth_ground_need_not_be_as_likely() -> None:
         assert part.left.split(": ")[0] == left
 
 
+def test_a_dark_line_has_to_be_likelier_than_a_light_one_or_a_speck() -> None:
+    """Each is about half likely."""
+    parts = {}
+    for name, draw, level, sure in (
+        ("light", line(20, 30, 90, 45), 230, 165),
+        ("dark", line(20, 30, 90, 45), 10, 165),
+        ("speck", dot(50, 60, 3), 10, 205),
+    ):
+        (parts[name],) = judged(draw, level=level, sure=sure)
+    assert all(AUTO.likelihood < part.certainty < AUTO.of_dark_lines for part in parts.values())
+    assert parts["dark"].left.startswith("doubtful: ")
+    assert (parts["light"].left, parts["speck"].left) == ("", "")
+
+
 def test_amid_fine_detail_a_mark_may_be_one_of_it_and_stays_unless_asked_for() -> None:
     image = np.full((400, 400, 3), 110, np.uint8)
-    image[::6, 200:] = 200  # the right half is striped
-    image[::6, 200:][:, ::6] = 110
+    rough = np.random.default_rng(0).normal(110, 25, (400, 200, 1))
+    image[:, 200:] = np.clip(rough, 0, 255)
+    image = cv2.GaussianBlur(image, (0, 0), 0.7)
     marked = np.zeros((400, 400), np.uint8)
     for left in (60, 300):
         image[100:180, left : left + 3] = 170

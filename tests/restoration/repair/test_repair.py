@@ -184,7 +184,8 @@ def test_tiles_give_what_the_whole_gives() -> None:
     page = Page(cv2.resize(scratched(), (TILE + 300, 200)), "rgb")
     tiled = finder.marked(page).astype(int)
     gray = page.upright_region((0, 0, TILE + 300, 200)) @ LUMA
-    whole = np.rint(finder.probabilities(gray) * 255).astype(int)
+    views = [finder.probabilities(view) for view in (gray, 1 - gray)]
+    whole = np.rint(np.maximum(*views) * 255).astype(int)
     assert np.array_equal(tiled[:, : TILE - 3 * RIM], whole[:, : TILE - 3 * RIM])
     assert np.abs(tiled - whole).max() < 40
     assert np.abs(tiled - whole).mean() < 0.2
@@ -201,6 +202,18 @@ def test_the_shipped_detector_sees_a_scratch_and_pads_any_size() -> None:
     assert marked[cv2.dilate(line, np.ones((9, 9), np.uint8)) == 0].mean() < 10
     for shape in ((1, 1, 3), (7, 33, 3), (16, 1030, 3)):
         assert finder.marked(Page(np.zeros(shape, np.uint8), "rgb")).shape == shape[:2]
+
+
+def test_black_marks_are_found_as_white_ones_are() -> None:
+    finder = load_finder()
+    raster = cv2.GaussianBlur(scratched(), (0, 0), 1)
+    page, negative = Page(raster, "rgb"), Page(255 - raster, "rgb")
+    of_page, of_negative = (finder.marked(one).astype(int) for one in (page, negative))
+    assert np.abs(of_page - of_negative).max() <= 1
+    alone = finder.probabilities(negative.upright_region((0, 0, 320, 320)) @ LUMA) * 255
+    line = np.zeros((320, 320), np.uint8)
+    cv2.line(line, (20, 30), (120, 50), 1, 3)
+    assert of_negative[line > 0].mean() > alone[line > 0].mean() + 20
 
 
 def test_a_mark_that_a_person_wants_kept_stays_and_the_others_are_filled() -> None:
