@@ -48,11 +48,8 @@ LONG = 3.0
 ACROSS = 0.6
 """Length of a straight line, as a share of the shorter side, from which it is a crease."""
 INSIDE_ZONE = 0.35
-"""Share of a component in eyes, nose or mouth from which it is part of the face, if it does not run
-well beyond."""
-RUNS_BEYOND = 1.5
-"""Distances of the eyes from end to end of what is beyond, from which it does: a protected
-circle is .84 wide, and no lid, brow or lip reaches so far to both of its sides."""
+"""Share of a component in eyes, nose or mouth from which it is part of the face, however far it
+runs beyond: glasses do."""
 ZONES = (0.42, 0.42, 0.34, 0.34, 0.34)
 """Radius of what is protected around each landmark, in distances of the eyes."""
 MARGIN = WIDEST_RIM + 1
@@ -215,23 +212,17 @@ def _gated(place: Named, zones: Sequence[Zone], strictness: Strictness, short: i
     if contrast < max(LEAST_CONTRAST, OF_SIDES * sides):
         left = f"faint: {contrast:.0f} levels, its sides differ by {sides:.0f}"
         return replace(part, left=left)
-    grown = [(x, y, radius + MARGIN) for x, y, radius in zones]
-    outside = part.pixels & ~_in_zones(part.box, part.pixels, grown)
-    if share > INSIDE_ZONE and _span(outside) < RUNS_BEYOND * max(r for *_, r in zones) / ZONES[0]:
+    if share > INSIDE_ZONE:
         return replace(part, left=f"face: {share:.0%} of it in eyes, nose or mouth")
     if part.certainty < asked:
         return replace(part, left=f"doubtful: {part.certainty:.0%} likely a mark")
     if not strictness.spares_faces:
         return part
-    if not outside.any():
+    grown = [(x, y, radius + MARGIN) for x, y, radius in zones]
+    pixels = part.pixels & ~_in_zones(part.box, part.pixels, grown)
+    if not pixels.any():
         return replace(part, left="face: all of it at eyes, nose or mouth")
-    return replace(part, pixels=outside)
-
-
-def _span(pixels: NDArray[np.bool_]) -> float:
-    """Return the diagonal of the box of some pixels, 0 of none."""
-    rows, columns = np.nonzero(pixels)
-    return float(np.hypot(np.ptp(rows), np.ptp(columns))) if len(rows) else 0.0
+    return replace(part, pixels=pixels)
 
 
 def _pixels(part: NDArray[np.uint8], outline: NDArray[np.int32]) -> NDArray[np.bool_]:
