@@ -127,7 +127,7 @@ def test_one_face_anew_leaves_its_marks_filled(scratched_face, tmp_path) -> None
     how = RunOptions(device="cpu", model="compact")
     before, full = read(scratched_face / "a.png"), read(out / "a.png")
     core = (before > 245).all(-1) & (read(out / "masks" / "a.png.png") > 0)
-    assert core.sum() > 300
+    assert core.sum() > 250
     restore_face(out, "a.png", 0, 0.0, how)
     none = read(out / "a.png")
     # not even where the face is the original's again; but for pixels at what the mask has left out
