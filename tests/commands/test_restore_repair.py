@@ -131,7 +131,7 @@ def test_one_face_anew_leaves_its_marks_filled(scratched_face, tmp_path) -> None
     restore_face(out, "a.png", 0, 0.0, how)
     none = read(out / "a.png")
     # not even where the face is the original's again; but for pixels at what the mask has left out
-    assert (none[core].max(-1) < 240).mean() > 0.95
+    assert (none[core].max(-1) < 240).mean() > 0.9
     assert (none != full).any()
     restore_face(out, "a.png", 0, 1.0, how)
     assert abs(read(out / "a.png").astype(int) - full).max() <= 1
