@@ -13,7 +13,7 @@ from tests.training.tiny import write_recipe
 SHIPPED = (
     *("compact", "compact-gan", "compact-distil"),
     *("base", "base-large", "base-small", "base-calm", "base-distil", "base-paper"),
-    *("ablation", "paper"),
+    *("ablation", "table2", "paper"),
     *("sr4x", "hallucination", "denoise", "deblur", "jpeg", "full"),
 )
 
