@@ -20,7 +20,7 @@ from faceren.inference import (
     pick_dtype,
 )
 from faceren.networks.generator import build_generator
-from faceren.restoration.network import SharedNetwork
+from faceren.restoration.stream import SharedNetwork
 from faceren.weights import CheckpointInfo
 
 TINY = GeneratorConfig(

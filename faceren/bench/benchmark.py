@@ -8,8 +8,7 @@ from faceren.assets import model_path
 from faceren.bench.output.figures import figures, patch_sheet
 from faceren.bench.output.page import can_plot, write_benchmark_page
 from faceren.bench.output.report import Report, markdown, quality_csv
-from faceren.bench.quality.ablation import ablation_suite
-from faceren.bench.quality.crops import PatchRow, crops_suite
+from faceren.bench.quality.ablation import PatchRow, ablation_suite, crops_suite
 from faceren.bench.quality.repair import repair_suite
 from faceren.bench.quality.suite import Quality, face_set, quality_suite
 from faceren.bench.request import LeftOut, Request, Row

@@ -36,8 +36,8 @@ def show_benchmark(request: Request, screen: Screen) -> "Report":
     """Show a benchmark as it goes on, write its files, and return what it found."""
     from faceren.bench.benchmark import benchmark, load, write_outputs
     from faceren.bench.output.report import Report, read_report
-    from faceren.bench.quality.quoted import Quoted
     from faceren.bench.quality.suite import Quality
+    from faceren.bench.request import Quoted
     from faceren.bench.speed.suite import machine
     from faceren.commands.evaluate import Scored
 

@@ -48,7 +48,7 @@ def evaluate(
 ) -> None:
     """Score a folder of results against the clean originals."""
     from faceren.metrics.pairing import SHEET_NAME
-    from faceren.pages.evaluation_page import write_worst
+    from faceren.pages.tables import write_worst
     from faceren.runs.stored import Files, written
 
     screen = shown.screen()
@@ -132,8 +132,7 @@ def write_files(
     evaluation: "Evaluation", json: Path | None, csv: Path | None, html: Path | None
 ) -> None:
     """Write the scores to the files that were asked for."""
-    from faceren.pages.evaluation_page import write_evaluation
-    from faceren.pages.tables import write_csv
+    from faceren.pages.tables import write_csv, write_evaluation
     from faceren.runs.stored import written
 
     targets = [target for target in (csv, html, json) if target is not None]

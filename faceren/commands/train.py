@@ -13,7 +13,6 @@ from faceren.files import atomic_write
 from faceren.pages.tables import can_draw, draw_curves
 from faceren.runs.folder import locked
 from faceren.training.events import LOG_NAME, Event, Started, Validated, read_log
-from faceren.training.folder import DIGITS, RunFolder, inputs_of
 from faceren.training.loop import Loop, stop_on_signals
 from faceren.training.processes import Processes, build_fabric, joined, use_bf16
 from faceren.training.recipe import Recipe
@@ -31,6 +30,7 @@ from faceren.training.setup import (
     teacher_of,
     why_inseparable,
 )
+from faceren.training.state import DIGITS, RunFolder, inputs_of
 from faceren.training.step import Stepper
 from faceren.training.validation import MarkValidator, Validator
 

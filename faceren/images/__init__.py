@@ -4,7 +4,7 @@ from faceren.images.checks import DEFAULT_MAX_PIXELS, shown
 from faceren.images.find import OF_A_RUN, Found, count_files, find_images, find_others, same_name
 from faceren.images.headers import decoded_bytes
 from faceren.images.metadata.xmp import Restoration
-from faceren.images.orientation import Box
+from faceren.images.page import Box
 from faceren.images.photo import Photo, enlarged, read_photo, read_rgb, to_tensor, to_uint8
 from faceren.images.write import check_target, copy_photo, keep_times, write_photo, write_png
 

@@ -29,8 +29,7 @@ from faceren.images.colour import Space, fits
 from faceren.images.containers import bmff, bmp, jp2, png
 from faceren.images.containers.jpeg import endless_jpeg
 from faceren.images.headers import header_of
-from faceren.images.orientation import orientation_of, stored_raster
-from faceren.images.page import Extra, Page
+from faceren.images.page import Extra, Page, orientation_of, stored_raster
 
 # opened by class, not by Image.open: only these decoders ever run, and the limit on pixels is ours
 OPENERS: dict[str, type[ImageFile.ImageFile]] = {

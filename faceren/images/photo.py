@@ -16,8 +16,7 @@ from faceren.arrays import Rgb, Rgb8
 from faceren.errors import ImageError, ShapeError
 from faceren.images.checks import DEFAULT_MAX_PIXELS, check_file, check_size, shown, unreadable
 from faceren.images.decode import decode
-from faceren.images.orientation import Box
-from faceren.images.page import Page
+from faceren.images.page import Box, Page
 from faceren.images.tiff.read import read_tiff
 
 if TYPE_CHECKING:  # torch takes seconds to load; who only reads and writes files does without

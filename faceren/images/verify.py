@@ -12,8 +12,7 @@ from faceren.errors import ImageError, MachineError, UncertainError
 from faceren.images.checks import DAMAGE, check_file
 from faceren.images.decode import decoded
 from faceren.images.headers import header_of
-from faceren.images.orientation import Box
-from faceren.images.page import Page
+from faceren.images.page import Box, Page
 from faceren.images.tiff.read import CIE_LAB, checked_chain, frames_of, is_photo, signs_turned
 from faceren.images.tiff.write import ENCODERS, PACKBITS, segments
 

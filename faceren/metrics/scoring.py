@@ -22,9 +22,18 @@ from faceren.assets import asset
 from faceren.checks import nearest
 from faceren.errors import ConfigError, MachineError, ShapeError
 from faceren.images import to_tensor
-from faceren.metrics.fed import SeenFace, fed, lle, see_face
 from faceren.metrics.fid import SetScores, compare_sets
-from faceren.metrics.fidelity import CEILING, PAPER_CEILING, ms_ssim, psnr, ssim
+from faceren.metrics.fidelity import (
+    CEILING,
+    PAPER_CEILING,
+    SeenFace,
+    fed,
+    lle,
+    ms_ssim,
+    psnr,
+    see_face,
+    ssim,
+)
 from faceren.metrics.inception import FeatureStatistics, FeatureStream, load_inception
 from faceren.metrics.names import PAIRED, PYIQA, SETS, Protocol
 from faceren.metrics.niqe import niqe, niqe_legacy

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from faceren.arrays import LUMA, Float64, Plane, Rgb, Rgb8
 from faceren.faces.identity import distance, embed_aligned
 from faceren.restoration.crops import FaceCrop, scaled_face
-from faceren.restoration.network import Restored
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import FaceEdit
+from faceren.restoration.stream import Restored
 
 SMOOTHINGS = (0.7, 1.4, 2.8, 5.6)
 """Gaussian sigmas in crop pixels; between two of them lies an octave."""

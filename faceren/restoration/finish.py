@@ -13,12 +13,12 @@ from faceren.files import sha256_of
 from faceren.images import Photo, Restoration, copy_photo, write_photo, write_png
 from faceren.restoration.crops import FaceCrop, Place, cut
 from faceren.restoration.edit import as_bytes, edit_face, scaled
-from faceren.restoration.network import RestoredOrError, without_errors
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.paste import PastedFaces, Restore, background_bands
 from faceren.restoration.photo import Prepared
 from faceren.restoration.repair.mask import write_mask
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
+from faceren.restoration.stream import RestoredOrError, without_errors
 from faceren.runs.folder import FACES_DIR, MASKS_DIR, inside, mask_key
 from faceren.runs.plan import Job
 

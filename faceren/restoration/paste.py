@@ -24,7 +24,7 @@ from faceren.faces.tools import Parse
 from faceren.images import Box, Photo
 from faceren.images.page import Page
 from faceren.restoration.crops import FaceCrop
-from faceren.restoration.network import RestoredOrError, without_errors
+from faceren.restoration.stream import RestoredOrError, without_errors
 
 Restore = Callable[[Sequence[Rgb]], list[RestoredOrError]]
 """The network: pictures in, results of the same sizes out."""

@@ -19,12 +19,18 @@ from faceren.files import sha256_of
 from faceren.graphs.session import usable_cores
 from faceren.images import Restoration
 from faceren.restoration.finish import Watcher, finish
-from faceren.restoration.network import RestoredOrError, SharedNetwork
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared, prepare
 from faceren.restoration.repair.repair import Repairer
 from faceren.restoration.results import PhotoResult
-from faceren.restoration.stream import MemoryBudget, PhotoStream, PreparedOrFailed, Stages
+from faceren.restoration.stream import (
+    MemoryBudget,
+    PhotoStream,
+    PreparedOrFailed,
+    RestoredOrError,
+    SharedNetwork,
+    Stages,
+)
 from faceren.runs.plan import Job
 
 AHEAD = 4

@@ -15,12 +15,11 @@ import torch
 from faceren.checkpoint import save_checkpoint
 from faceren.errors import FacerenError, MachineError, PeerError
 from faceren.training.events import Event, Finished, Progress, RunLog, Saved, Validated
-from faceren.training.folder import RunFolder
 from faceren.training.processes import Portion
 from faceren.training.recipe import ClockKind, Recipe
 from faceren.training.recipe_file import recipe_sha256
 from faceren.training.samples import Batch, SampleSet, Steps, build_loader, to_float, turned
-from faceren.training.state import Counters
+from faceren.training.state import Counters, RunFolder
 from faceren.training.step import Pass, Stepper, StepResult, progress
 from faceren.training.validation import MarkValidator, Validator, overall, write_sheet
 from faceren.weights import CheckpointInfo

@@ -19,7 +19,7 @@ from faceren.assets import model_path
 from faceren.checkpoint import load_checkpoint
 from faceren.config import GeneratorConfig, architecture_name
 from faceren.errors import ConfigError, MachineError
-from faceren.metrics.fed import why_no_fed
+from faceren.metrics.fidelity import why_no_fed
 from faceren.networks.baselines.baseline import Baseline, build_network, unused_parameters
 from faceren.networks.detector import Detector, build_detector
 from faceren.networks.generator import Generator, build_generator

@@ -17,8 +17,7 @@ from faceren.arrays import Rgb8
 from faceren.assets import asset
 from faceren.degradation import apply, apply_traced, draw_pair, item_seed
 from faceren.images import to_uint8, write_png
-from faceren.metrics.fed import KnownFace, know_face, why_no_fed
-from faceren.metrics.fidelity import psnr, ssim
+from faceren.metrics.fidelity import KnownFace, know_face, psnr, ssim, why_no_fed
 from faceren.networks.baselines.baseline import with_guide
 from faceren.networks.perceptual import LpipsAlexNet
 from faceren.training.data import Images

@@ -44,7 +44,7 @@ IMPORTED = (
     *("matplotlib.backends.backend_agg", "matplotlib.pyplot", "pywt", "scipy.optimize"),
     *("skimage.color", "skimage.restoration._denoise", "imagecodecs._png", "PIL.PpmImagePlugin"),
     *("onnxruntime", "pydantic.types", "pydantic.type_adapter", "rich.progress"),
-    *("faceren.pages.evaluation_page", "faceren.bench.output.report"),
+    *("faceren.pages.tables", "faceren.bench.output.report"),
 )
 """What trials need, imported once by the process that they are forked from."""
 

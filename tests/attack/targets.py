@@ -40,8 +40,8 @@ from faceren.runs.manifest import read_manifest
 from faceren.runs.plan import Job
 from faceren.runs.stored import Files
 from faceren.training.events import read_log
-from faceren.training.folder import RunFolder
 from faceren.training.recipe_file import dump_recipe, load_recipe
+from faceren.training.state import RunFolder
 from faceren.weights import CheckpointInfo, check_fit, read_weights
 from tests.training.tiny import CONFIG, MODEL
 

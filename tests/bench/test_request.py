@@ -1,4 +1,4 @@
-"""What a benchmark is asked for; rows: their one form in JSON, and the store of finished ones."""
+"""What a benchmark is asked for; rows: their form in JSON, their store, and the paper's own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +7,20 @@ from typing import ClassVar
 import pytest
 
 from faceren.assets import samples_dir
-from faceren.bench.request import LeftOut, Request, Row, RowStore, key_of, short_name
+from faceren.bench.request import (
+    MARK,
+    TASKS,
+    LeftOut,
+    Request,
+    Row,
+    RowStore,
+    key_of,
+    short_name,
+    table_1,
+    table_2,
+)
 from faceren.errors import ConfigError
+from faceren.metrics.names import PAPER_METRICS
 
 
 @pytest.mark.parametrize(
@@ -89,3 +101,25 @@ def test_a_key_changes_with_anything():
     key = key_of({"task": "full", "seed": 0})
     assert key == key_of({"seed": 0, "task": "full"})
     assert len({key, key_of({"task": "full", "seed": 1}), key_of({"task": "jpeg", "seed": 0})}) == 3
+
+
+def test_the_paper_is_quoted_as_it_is_printed():
+    counts = {task: len(table_1(task)) for task in TASKS}
+    assert counts == {
+        "small": 0,
+        "sr4x": 7,
+        "hallucination": 4,
+        "denoise": 4,
+        "deblur": 3,
+        "jpeg": 3,
+        "full": 8,
+        "historic": 0,
+    }
+    ours = table_1("full")[-1]
+    assert (ours.method, ours.metrics["psnr"], ours.metrics["niqe"]) == ("HiFaceGAN", 25.837, 7.272)
+    assert table_1("full")[0].method == "Degraded input"
+    assert [row.method for row in table_2()] == ["SPADE", "16xFace", "FixConv", "Default", "L1"]
+    assert table_2()[3].metrics == table_1("hallucination")[-1].metrics
+    assert all(tuple(row.metrics) == PAPER_METRICS for task in TASKS for row in table_1(task))
+    assert MARK in ours.line()
+    assert ours.to_json()["source"] == MARK

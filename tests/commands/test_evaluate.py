@@ -15,7 +15,7 @@ from faceren.errors import ConfigError, NothingToDoError
 from faceren.files import sha256_of
 from faceren.images import read_rgb, write_png
 from faceren.metrics.inception import load_statistics
-from faceren.pages.evaluation_page import write_worst
+from faceren.pages.tables import write_worst
 from faceren.runs.manifest import MANIFEST_NAME, ManifestWriter
 from faceren.runs.storage import Storage
 from tests.calls import degraded, evaluated

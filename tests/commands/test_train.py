@@ -24,8 +24,8 @@ from faceren.networks.projected import ProjectedDiscriminator
 from faceren.training import objective as objective_module
 from faceren.training import state as state_module
 from faceren.training.events import Finished, Progress, Reading, Saved, Started, Validated
-from faceren.training.folder import RunFolder
 from faceren.training.recipe_file import load_recipe, recipe_sha256
+from faceren.training.state import RunFolder
 from faceren.training.step import Stepper
 from faceren.weights import CheckpointInfo
 from tests.networks.literal import LiteralGenerator, randomise

@@ -10,8 +10,7 @@ from skimage import data
 from faceren.errors import ConfigError, ShapeError
 from faceren.images import to_tensor
 from faceren.metrics import scoring as module
-from faceren.metrics.fed import SeenFace
-from faceren.metrics.fidelity import psnr
+from faceren.metrics.fidelity import SeenFace, psnr
 from faceren.metrics.results import ImageScores
 from faceren.metrics.scoring import Scorer, recompressed
 

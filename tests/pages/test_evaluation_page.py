@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult, Scores
-from faceren.pages.evaluation_page import write_evaluation, write_worst
+from faceren.pages.tables import write_evaluation, write_worst
 from tests.runs import picture
 
 

@@ -6,8 +6,8 @@ import pytest
 from faceren.faces.detection import detect_faces
 from faceren.faces.identity import embed_aligned
 from faceren.restoration.edit import as_bytes, edit_face, identity_share, scaled, without_cast
-from faceren.restoration.network import Restored
 from faceren.restoration.options import RestoreOptions
+from faceren.restoration.stream import Restored
 from tests.restoration.pages import cut_face, photo_of
 
 

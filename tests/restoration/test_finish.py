@@ -9,9 +9,9 @@ from faceren.files import sha256_of
 from faceren.images import Restoration, read_photo
 from faceren.restoration.crops import whole
 from faceren.restoration.finish import finish
-from faceren.restoration.network import Restored
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared
+from faceren.restoration.stream import Restored
 from faceren.runs.plan import Job
 
 NOTE = Restoration("net", "0" * 64)

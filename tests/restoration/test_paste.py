@@ -9,7 +9,6 @@ from faceren.inference import load_restorer
 from faceren.restoration import paste
 from faceren.restoration.crops import FaceCrop
 from faceren.restoration.edit import scaled
-from faceren.restoration.network import Restored
 from faceren.restoration.paste import (
     BAND,
     PastedFaces,
@@ -24,6 +23,7 @@ from faceren.restoration.paste import (
     to_srgb,
     total_in,
 )
+from faceren.restoration.stream import Restored
 from tests.restoration.pages import FloatPage, cut_face, face_at, noise, photo_of
 
 

@@ -15,10 +15,9 @@ from faceren.errors import FacerenError, MachineError
 from faceren.networks.generator import build_generator
 from faceren.training import loop as module
 from faceren.training.events import Finished, Progress, Saved, Validated, read_log
-from faceren.training.folder import RunFolder
 from faceren.training.loop import Clock, Loop, StopRequest, stop_on_signals
 from faceren.training.recipe import LossRecipe, Recipe, TrainRecipe, ValidationRecipe
-from faceren.training.state import Counters
+from faceren.training.state import Counters, RunFolder
 from faceren.training.step import StepResult
 from faceren.training.validation import Measured
 from faceren.weights import read_header

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from faceren.arrays import Rgb8
 from faceren.bench.output.report import Report
-from faceren.bench.quality.ablation import Ablation
-from faceren.bench.quality.crops import PatchRow
+from faceren.bench.quality.ablation import Ablation, PatchRow
 from faceren.bench.quality.suite import FaceSet, MethodRow, Quality
 from faceren.checks import check_value
 from faceren.degradation.files import Resize

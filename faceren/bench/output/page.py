@@ -25,9 +25,8 @@ from faceren.bench.output.report import (
     trained_as,
 )
 from faceren.bench.quality.ablation import Ablation, OverSeeds
-from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import MethodRow, Quality
-from faceren.bench.request import LeftOut
+from faceren.bench.request import LeftOut, Quoted
 from faceren.metrics.results import MetricResult
 from faceren.pages.page import embedded, jpeg, write_page
 from faceren.pages.tables import arrow

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from faceren.bench.quality.ablation import Ablation, OverSeeds
-from faceren.bench.quality.quoted import MARK, REAL_NIQE, Quoted
 from faceren.bench.quality.suite import MethodRow, Quality
-from faceren.bench.request import LeftOut, Row
+from faceren.bench.request import MARK, REAL_NIQE, LeftOut, Quoted, Row
 from faceren.checks import Json
 from faceren.errors import ConfigError
 from faceren.metrics.names import HIGHER_IS_BETTER

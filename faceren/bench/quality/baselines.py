@@ -36,8 +36,8 @@ from faceren.files import sha256_of
 from faceren.images import Found, find_images, read_rgb, to_tensor, to_uint8
 from faceren.inference import Restorer, load_restorer, pick_device
 from faceren.networks.published import UNREADABLE, load_tensors
-from faceren.training.folder import RunFolder
 from faceren.training.recipe_file import load_recipe
+from faceren.training.state import RunFolder
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ from faceren.degradation.tears import Cracks
 from faceren.degradation.wear import Crease, Dust, Scratches
 from faceren.faces.detection import detect_faces
 from faceren.images import read_rgb
-from faceren.images.orientation import stored_raster
-from faceren.images.page import Page
+from faceren.images.page import Page, stored_raster
 from faceren.restoration.repair.fill import bridged, filled
 from faceren.restoration.repair.finder import load_finder
 from faceren.restoration.repair.gates import AUTO, STRONG, all_over, zones_of

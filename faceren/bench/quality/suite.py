@@ -20,8 +20,17 @@ from faceren.bench.quality.baselines import (
 )
 from faceren.bench.quality.classical import classical
 from faceren.bench.quality.methods import Elsewhere, Kind, Method, Untouched, network
-from faceren.bench.quality.quoted import NEEDS_PROTOCOL, table_1
-from faceren.bench.request import RUNS, TASKS, LeftOut, Request, Row, RowStore, key_of
+from faceren.bench.request import (
+    NEEDS_PROTOCOL,
+    RUNS,
+    TASKS,
+    LeftOut,
+    Request,
+    Row,
+    RowStore,
+    key_of,
+    table_1,
+)
 from faceren.checkpoint import recognised
 from faceren.checks import Json
 from faceren.commands.degrade import degrade
@@ -35,7 +44,7 @@ from faceren.images import Found, find_images
 from faceren.metrics.results import Evaluation, MetricResult
 from faceren.pages.tables import figure
 from faceren.runs.manifest import MANIFEST_NAME, read_manifest
-from faceren.training.folder import RunFolder
+from faceren.training.state import RunFolder
 
 
 @dataclass(frozen=True)

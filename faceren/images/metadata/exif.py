@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Union
 
 from faceren.errors import ImageError
-from faceren.images.orientation import TAG as ORIENTATION
-from faceren.images.orientation import orientation_of
+from faceren.images.page import TAG as ORIENTATION
+from faceren.images.page import orientation_of
 from faceren.images.tiff.directory import (
     CODES,
     LONG,

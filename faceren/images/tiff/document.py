@@ -12,8 +12,7 @@ from faceren.errors import ImageError
 from faceren.images.checks import DAMAGE
 from faceren.images.colour import to_srgb
 from faceren.images.metadata.derived import resources_renewed
-from faceren.images.orientation import Box
-from faceren.images.page import Page
+from faceren.images.page import Box, Page
 from faceren.images.tiff.directory import (
     Directory,
     Layout,

@@ -19,8 +19,7 @@ from faceren.images.checks import (
 from faceren.images.colour import CHANNELS, Space
 from faceren.images.metadata.exif import exif_of_tiff
 from faceren.images.metadata.fields import Metadata, density, resources_of_iptc
-from faceren.images.orientation import TURNS
-from faceren.images.page import Extra, Page
+from faceren.images.page import TURNS, Extra, Page
 from faceren.images.tiff.directory import (
     LONG,
     Directory,

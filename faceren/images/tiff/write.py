@@ -19,8 +19,7 @@ from faceren.errors import ImageError
 from faceren.images.colour import CHANNELS
 from faceren.images.containers.jpeg import joined_jpeg
 from faceren.images.encode import encode_jpeg
-from faceren.images.orientation import Box
-from faceren.images.page import Page
+from faceren.images.page import Box, Page
 from faceren.images.tiff.directory import (
     Directory,
     Layout,

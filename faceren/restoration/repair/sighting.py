@@ -15,8 +15,7 @@ import numpy as np
 
 from faceren.arrays import Rgb8
 from faceren.faces.face import Face
-from faceren.images.orientation import TURNS, stored_box, stored_raster, upright_view
-from faceren.images.page import Page
+from faceren.images.page import TURNS, Page, stored_box, stored_raster, upright_view
 from faceren.restoration.repair.finder import Marked, MarkFinder
 from faceren.restoration.repair.gates import Component, Strictness, components_of
 

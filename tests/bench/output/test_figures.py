@@ -18,7 +18,7 @@ from faceren.bench.output.figures import (
     stage_outputs,
 )
 from faceren.bench.output.report import Report
-from faceren.bench.quality.crops import PatchRow
+from faceren.bench.quality.ablation import PatchRow
 from faceren.bench.quality.suite import face_set, quality_suite
 from faceren.bench.request import Request, Row
 from faceren.errors import ConfigError, ShapeError

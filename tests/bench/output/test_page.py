@@ -14,8 +14,7 @@ from faceren.bench.output.page import (
     timed,
     write_benchmark_page,
 )
-from faceren.bench.quality.quoted import table_1
-from faceren.bench.request import LeftOut
+from faceren.bench.request import LeftOut, table_1
 
 
 def colours(png):

@@ -4,8 +4,7 @@ import pytest
 
 from faceren.bench.benchmark import write_json
 from faceren.bench.output.report import compare, markdown, quality_csv, read_report
-from faceren.bench.quality.quoted import MARK, table_1
-from faceren.bench.request import LeftOut
+from faceren.bench.request import MARK, LeftOut, table_1
 from faceren.errors import ConfigError
 
 

@@ -9,9 +9,8 @@ from PIL import Image
 
 from faceren.assets import DEFAULT_MODEL
 from faceren.bench.quality import suite as module
-from faceren.bench.quality.quoted import Quoted
 from faceren.bench.quality.suite import Quality, candidates, face_set, quality_suite
-from faceren.bench.request import LeftOut, Row
+from faceren.bench.request import LeftOut, Quoted, Row
 from faceren.commands.evaluate import Scored
 from faceren.degradation import resize
 from faceren.errors import ConfigError, FaceError, MachineError, NothingToDoError

@@ -6,7 +6,7 @@ from PIL import Image
 
 from faceren.errors import ImageError
 from faceren.images.metadata.exif import exif_block, exif_of_tiff, numbers_in, oriented, values_of
-from faceren.images.orientation import orientation_of
+from faceren.images.page import orientation_of
 from tests.images.samples import exif, full_tiff
 
 BLOCK = exif(6).tobytes().removeprefix(b"Exif\0\0")

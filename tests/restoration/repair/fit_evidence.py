@@ -25,8 +25,7 @@ from faceren.degradation.pixels import Sampler
 from faceren.degradation.presets import panchromatic
 from faceren.degradation.worn import draw_worn
 from faceren.images import read_rgb
-from faceren.images.orientation import upright_view
-from faceren.images.page import Page
+from faceren.images.page import Page, upright_view
 from faceren.restoration.repair.evidence import Evidence
 from faceren.restoration.repair.finder import load_finder
 from faceren.restoration.repair.gates import LEAST_CONTRAST, named

@@ -8,8 +8,7 @@ from PIL import Image
 
 from faceren.arrays import LUMA
 from faceren.config import Mark
-from faceren.images.orientation import stored_raster, upright_view
-from faceren.images.page import Page
+from faceren.images.page import Page, stored_raster, upright_view
 from faceren.images.photo import Photo
 from faceren.restoration.repair.finder import RIM, TILE, MarkFinder, load_finder
 from faceren.restoration.repair.mask import LEVEL, read_mask, write_mask

@@ -4,8 +4,7 @@ import pytest
 import skimage.data
 
 from faceren.faces.face import Face
-from faceren.images.orientation import TURNS, stored_raster, upright_view
-from faceren.images.page import Page
+from faceren.images.page import TURNS, Page, stored_raster, upright_view
 from faceren.restoration.repair.gates import AUTO
 from faceren.restoration.repair.repair import Repairer
 from faceren.restoration.repair.sighting import sighted, way_of
