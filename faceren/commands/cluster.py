@@ -170,24 +170,20 @@ class _Crew:
         """Who has which photos, by what they will return."""
         self._deaths: Counter[int] = Counter()
         """How often a worker died of each photo; of none: -1."""
-        self.size = self._size(how)
+        self.size = how.cluster_workers
+        if not self.size:
+            has = self._ray.cluster_resources()
+            fits = [has.get("CPU", 0) / how.cluster_cpus]
+            fits += [has.get("GPU", 0) / how.cluster_gpus] if how.cluster_gpus else []
+            if min(fits) < 1:
+                raise MachineError(
+                    f"--cluster ray: a worker takes {how.cluster_cpus:g} CPUs and "
+                    f"{how.cluster_gpus:g} GPUs, the cluster has {has.get('CPU', 0):g} and "
+                    f"{has.get('GPU', 0):g}; give --cluster-workers if it will grow"
+                )
+            self.size = int(min(fits))
         for _ in range(self.size):
             self._start()
-
-    def _size(self, how: RunOptions) -> int:
-        """Return how many workers there are to be."""
-        if how.cluster_workers:
-            return how.cluster_workers
-        has = self._ray.cluster_resources()
-        fits = [has.get("CPU", 0) / how.cluster_cpus]
-        fits += [has.get("GPU", 0) / how.cluster_gpus] if how.cluster_gpus else []
-        if min(fits) < 1:
-            raise MachineError(
-                f"--cluster ray: a worker takes {how.cluster_cpus:g} CPUs and {how.cluster_gpus:g} "
-                f"GPUs, the cluster has {has.get('CPU', 0):g} and {has.get('GPU', 0):g}; give "
-                f"--cluster-workers if it will grow"
-            )
-        return int(min(fits))
 
     def _start(self) -> None:
         worker = self._new()

@@ -60,7 +60,11 @@ def locate(given: GivenFace, image: Rgb8, search: Search) -> Face:
     x0, y0, x1, y1 = given.box
     corner, side = np.array([x0, y0]), np.array([x1 - x0, y1 - y0])
     guess = Face(given.box, corner + TYPICAL * side, 0.0)
-    found = [face for face in _searched(given.box, image, search) if _fits(face, guess)]
+    found = [
+        face
+        for face in _searched(given.box, image, search)
+        if face.overlap(guess) > LEAST_OVERLAP and face.is_same(guess)
+    ]
     best = max(found, key=lambda face: face.overlap(guess), default=guess)
     if best.score < CONFIDENT or abs(tilt(best)) >= LEANING:
         best = _upright(guess, image, search) or best
@@ -101,10 +105,6 @@ def _upright(guess: Face, image: Rgb8, search: Search) -> Face | None:
     seen = best_turn(image, guess, search, (0, 1, 2, 3))
     face = None if seen is None else seen.upright
     return face if face is not None and face.score > CONFIDENT and is_human(face) else None
-
-
-def _fits(face: Face, guess: Face) -> bool:
-    return face.overlap(guess) > LEAST_OVERLAP and face.is_same(guess)
 
 
 def _searched(box: Box, image: Rgb8, search: Search) -> list[Face]:

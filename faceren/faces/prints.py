@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from faceren.arrays import Rgb8
 from faceren.faces.face import Face
@@ -52,7 +51,8 @@ def lying_on(image: Rgb8) -> tuple[list[Box], list[Box]]:
         edges = (x, y, x + width, y + height)
         box = tuple(round(edge / scale) for edge in edges)
         things.append((box[0], box[1], box[2], box[3]))
-        if _is_filled(shape, on_it.size):
+        area, (_, sides, _) = cv2.contourArea(shape), cv2.minAreaRect(shape)
+        if area >= LEAST_AREA * on_it.size and area >= FILLED * sides[0] * sides[1]:
             prints.append(things[-1])
     return prints if len(prints) > 1 else [], things
 
@@ -71,9 +71,3 @@ def print_of(face: Face, prints: list[Box], image: Rgb8) -> Rgb8:
         return image
     x0, y0, x1, y1 = min(on, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
     return image[y0:y1, x0:x1]
-
-
-def _is_filled(shape: NDArray[np.int32], pixels: int) -> bool:
-    """Say whether an outline is that of a rectangle, turned or not, and large on so many pixels."""
-    area, (_, sides, _) = cv2.contourArea(shape), cv2.minAreaRect(shape)
-    return area >= LEAST_AREA * pixels and area >= FILLED * sides[0] * sides[1]

@@ -292,7 +292,24 @@ class Scorer:
         results, reasons = dict(sets.metrics), dict(sets.not_computed)
         for metric in self.metrics:
             if metric not in SETS:
-                self._summarise(metric, results, reasons)
+                values = [row.values[metric] for row in self._rows if metric in row.values]
+                failed = next(
+                    (row.failures[metric] for row in self._rows if metric in row.failures), ""
+                )
+                if not values:
+                    reasons[metric] = failed or WANTING.get(metric, "no image to compute it for")
+                else:
+                    results[metric] = MetricResult(
+                        mean=float(np.mean(values)),
+                        ci95=mean_interval(values),
+                        n=len(values),
+                        by=computed_by(metric, self.protocol),
+                        missing=sum(
+                            metric not in row.values
+                            for row in self._rows
+                            if row.reference is not None or metric not in PAIRED
+                        ),
+                    )
         warnings = list(sets.warnings)
         if self._mixed:
             warnings.append(
@@ -304,26 +321,6 @@ class Scorer:
             not_computed=reasons,
             images=tuple(self._rows),
             warnings=tuple(warnings),
-        )
-
-    def _summarise(
-        self, metric: str, results: dict[str, MetricResult], reasons: dict[str, str]
-    ) -> None:
-        values = [row.values[metric] for row in self._rows if metric in row.values]
-        failed = next((row.failures[metric] for row in self._rows if metric in row.failures), "")
-        if not values:
-            reasons[metric] = failed or WANTING.get(metric, "no image to compute it for")
-            return
-        results[metric] = MetricResult(
-            mean=float(np.mean(values)),
-            ci95=mean_interval(values),
-            n=len(values),
-            by=computed_by(metric, self.protocol),
-            missing=sum(
-                metric not in row.values
-                for row in self._rows
-                if row.reference is not None or metric not in PAIRED
-            ),
         )
 
     def _compare_sets(self, reference: FeatureStatistics | None) -> SetScores:

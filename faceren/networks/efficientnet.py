@@ -52,14 +52,13 @@ class _Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride > 1:
-            (top, bottom), (left, right) = (self._pad(n) for n in x.shape[2:])
+            wanted = [(-(-n // self.stride) - 1) * self.stride + self.kernel for n in x.shape[2:]]
+            down, across = (max(n - side, 0) for n, side in zip(wanted, x.shape[2:], strict=True))
+            top, left = down // 2, across // 2
+            bottom, right = down - top, across - left
             x = F.pad(x, (left, right, top, bottom))
         result: Tensor = self.conv(x)
         return result
-
-    def _pad(self, side: int) -> tuple[int, int]:
-        total = max((-(-side // self.stride) - 1) * self.stride + self.kernel - side, 0)
-        return total // 2, total - total // 2
 
 
 class _Block(nn.Module):

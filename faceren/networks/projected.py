@@ -132,7 +132,11 @@ class ProjectedDiscriminator(nn.Module):
         shapes = [[tuple(x.shape) for x in seen] for seen in (damaged, images)]
         regions = [region for region in (self.whole, self.inner) if region is not None]
         count = EACH * len(regions)
-        if shapes[0] != shapes[1] or len(damaged) != count or not _are_images(damaged[::EACH]):
+        are_images = all(
+            x.ndim == 4 and x.shape[1] == 3 and min(x.shape[2:]) >= MIN_SIDE
+            for x in damaged[::EACH]
+        )
+        if shapes[0] != shapes[1] or len(damaged) != count or not are_images:
             raise ShapeError(
                 f"expected two (N, 3, H, W) batches of one shape with sides of at least "
                 f"{MIN_SIDE} and their maps, {count} tensors, got {shapes[0]} and {shapes[1]}"
@@ -142,10 +146,6 @@ class ProjectedDiscriminator(nn.Module):
             part = slice(EACH * number, EACH * (number + 1))
             scores += region(damaged[part], images[part])
         return scores
-
-
-def _are_images(batches: Sequence[Tensor]) -> bool:
-    return all(x.ndim == 4 and x.shape[1] == 3 and min(x.shape[2:]) >= MIN_SIDE for x in batches)
 
 
 MIXED = (32, 64, 96, 128)

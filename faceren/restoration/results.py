@@ -107,6 +107,15 @@ class PhotoResult:
             now = {"input": spelled(self.source), "status": self.status, "previous": self.previous}
             return {**self.recorded, **now}
         written = self.status in ("restored", "no_face")
+        more: Json = {}
+        if self.size is not None:
+            more["size"] = list(self.size)
+        if self.left:
+            more["left"] = [face.to_json() for face in self.left]
+        if self.repairs:
+            more["repair"] = [page.to_json() for page in self.repairs]
+        if self.warnings:
+            more["warnings"] = list(self.warnings)
         return {
             "key": self.key,
             "input": spelled(self.source),
@@ -117,20 +126,7 @@ class PhotoResult:
             "reason": self.reason,
             "settings": self.settings,
             "faces": [face.to_json() for face in self.faces],
-        } | self._more()
-
-    def _more(self) -> Json:
-        """Return what only some lines have."""
-        more: Json = {}
-        if self.size is not None:
-            more["size"] = list(self.size)
-        if self.left:
-            more["left"] = [face.to_json() for face in self.left]
-        if self.repairs:
-            more["repair"] = [page.to_json() for page in self.repairs]
-        if self.warnings:
-            more["warnings"] = list(self.warnings)
-        return more
+        } | more
 
 
 def done_before(

@@ -97,7 +97,13 @@ def _grown(
         columns = _copies(source.shape[1], target.shape[1], copied)
         shares = torch.bincount(columns)[columns]
         grown = grown[:, columns] / shares.view(1, -1, 1, 1)
-    return grown + NOISE * source.std(correction=0) * _again(rows, grown)
+    seen: set[int] = set()
+    noise = torch.zeros_like(grown)  # where a channel is the first copy of its original
+    for place, row in enumerate(rows.tolist()):
+        if row in seen:
+            noise[place].normal_()
+        seen.add(row)
+    return grown + NOISE * source.std(correction=0) * noise
 
 
 def _copies(count: int, wanted: int, copied: dict[tuple[int, int], Tensor]) -> Tensor:
@@ -106,17 +112,6 @@ def _copies(count: int, wanted: int, copied: dict[tuple[int, int], Tensor]) -> T
         further = torch.randint(count, (wanted - count,))
         copied[count, wanted] = torch.cat([torch.arange(count), further])
     return copied[count, wanted]
-
-
-def _again(rows: Tensor, like: Tensor) -> Tensor:
-    """Return normal numbers where a channel is not the first copy of its original, else zeros."""
-    seen: set[int] = set()
-    noise = torch.zeros_like(like)
-    for place, row in enumerate(rows.tolist()):
-        if row in seen:
-            noise[place].normal_()
-        seen.add(row)
-    return noise
 
 
 @dataclass(frozen=True)

@@ -279,7 +279,20 @@ class TaskRun:
 
         What an earlier run has kept is not measured again.
         """
-        store, key = RowStore(self.request.output / "rows"), self._key(method)
+        store = RowStore(self.request.output / "rows")
+        key = key_of(
+            {
+                "task": self.task,
+                "seed": self.request.seed,
+                "size": self.request.size,
+                "faces": self.faces.digest,
+                "method": [method.name, method.settings],
+                "metrics": self.request.metrics,
+                "protocol": self.request.protocol,
+                "device": self.request.device,
+                "versions": library_versions() | {"torch": torch.__version__},
+            }
+        )
         kept = None if self.request.overwrite else store.get(key)
         if kept is not None and Path(kept["folder"]).is_dir():
             yield Quality.from_json(kept)
@@ -305,22 +318,6 @@ class TaskRun:
                 yield row
             else:
                 yield event
-
-    def _key(self, method: Method) -> str:
-        """Return the key of a method's row: it changes with all that the scores depend on."""
-        return key_of(
-            {
-                "task": self.task,
-                "seed": self.request.seed,
-                "size": self.request.size,
-                "faces": self.faces.digest,
-                "method": [method.name, method.settings],
-                "metrics": self.request.metrics,
-                "protocol": self.request.protocol,
-                "device": self.request.device,
-                "versions": library_versions() | {"torch": torch.__version__},
-            }
-        )
 
 
 def _row(task: str, method: Method, folder: Path, scores: Evaluation) -> Quality:
