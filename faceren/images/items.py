@@ -47,7 +47,8 @@ def joined_items(
         scale: How many times as large as the file's picture the page is.
     """
     whole = bmff.parse(source)
-    said = [f"{name} stays as it was; in faces it still is the original's" for name in _maps(whole)]
+    maps = [name for name in items_beside(whole) if "map" in name]
+    said = [f"{name} stays as it was; in faces it still is the original's" for name in maps]
     plain, lost = fitted(page, kind)
     chroma = _chroma(source) if kind == "heif" else 444
     bits = page.bits or 8
@@ -65,7 +66,8 @@ def joined_items(
     for place, number in enumerate(whole.pointing_at(whole.primary, b"thmb")):
         item = whole.items[number]
         size = whole.size_of(item)
-        if place >= MOST_THUMBNAILS or not _is_smaller(size, colours):
+        is_smaller = 0 < size[0] <= colours.shape[1] and 0 < size[1] <= colours.shape[0]
+        if place >= MOST_THUMBNAILS or not is_smaller:
             whole = bmff.without(whole, {number})
             continue
         small = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
@@ -81,14 +83,6 @@ def joined_items(
         lost = (*lost, "an image sequence")
         whole = replace(whole, outside=[_without_brands(part) for part in whole.outside])
     return bmff.joined(whole), (*(f"left out: {name}" for name in lost), *said)
-
-
-def _is_smaller(size: tuple[int, int], raster: NDArray[Any]) -> bool:
-    return 0 < size[0] <= raster.shape[1] and 0 < size[1] <= raster.shape[0]
-
-
-def _maps(whole: Container) -> list[str]:
-    return [name for name in items_beside(whole) if "map" in name]
 
 
 def _colours(whole: Container, item: Item) -> tuple[int, int, int]:

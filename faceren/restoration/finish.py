@@ -114,6 +114,8 @@ def _status(
 
 def _result(prepared: Prepared, status: Status, reason: str) -> PhotoResult:
     """Return what is said of a photo before its faces and its output are."""
+    photo = prepared.photo
+    height, width = photo.pages[0].upright_shape[:2]
     return PhotoResult(
         source=prepared.job.source,
         output=prepared.job.output,
@@ -122,7 +124,7 @@ def _result(prepared: Prepared, status: Status, reason: str) -> PhotoResult:
         reason=reason,
         input_sha256=prepared.sha256,
         left=prepared.left,
-        size=_size(prepared.photo),
+        size=(width // photo.scale, height // photo.scale),  # before it was enlarged
         repairs=prepared.repairs,
     )
 
@@ -147,12 +149,6 @@ def _write_masks(prepared: Prepared) -> None:
     for number, page in enumerate(prepared.repairs):
         if not page.given:
             write_mask(inside(root / MASKS_DIR, mask_key(key, number)), page.kinds)
-
-
-def _size(photo: Photo) -> tuple[int, int]:
-    """Return width and height of a photo's first page, upright, before it was enlarged."""
-    height, width = photo.pages[0].upright_shape[:2]
-    return width // photo.scale, height // photo.scale
 
 
 def _hash_of_output(job: Job) -> str:
