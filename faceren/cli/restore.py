@@ -111,7 +111,7 @@ def _look_back(
 
 def _is_one_file(inputs: tuple[Path, ...], output: Path) -> bool:
     """Say whether one photo is to become one file, not a file in a folder."""
-    from faceren.images.find import SUFFIXES  # loads NumPy, which --help does without
+    from faceren.images.checks import SUFFIXES  # loads NumPy, which --help does without
 
     one = len(inputs) == 1 and not inputs[0].is_dir()
     return one and output.suffix.lower() in SUFFIXES and not output.is_dir()

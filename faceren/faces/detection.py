@@ -30,8 +30,14 @@ from faceren.faces.closer import (
     upright_look,
 )
 from faceren.faces.face import Face, Search, is_human, quarter, tilt
-from faceren.faces.prints import SEEN, Box, lying_on
-from faceren.faces.pyramid import always_seen, search_coarsest, search_levels
+from faceren.faces.pyramid import (
+    PAGE_SIDE,
+    Box,
+    always_seen,
+    lying_on,
+    search_coarsest,
+    search_levels,
+)
 
 HINT = 0.05
 """Least confidence of what is looked at closely."""
@@ -161,7 +167,7 @@ class _Picture:
 
     @cached_property
     def _lying(self) -> tuple[list[Box], list[Box]]:
-        step = max(1, max(self.image.shape[:2]) // SEEN)  # every so many pixels is enough
+        step = max(1, max(self.image.shape[:2]) // PAGE_SIDE)  # every so many pixels is enough
         prints, things = lying_on(np.ascontiguousarray(self.image[::step, ::step]))
         return prints, [_around(box, step, self.image.shape) for box in things]
 

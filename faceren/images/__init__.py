@@ -1,7 +1,15 @@
 """Photos in files: find, read, write, with everything a file says about its picture."""
 
-from faceren.images.checks import DEFAULT_MAX_PIXELS, shown
-from faceren.images.find import OF_A_RUN, Found, count_files, find_images, find_others, same_name
+from faceren.images.checks import (
+    DEFAULT_MAX_PIXELS,
+    OF_A_RUN,
+    Found,
+    count_files,
+    find_images,
+    find_others,
+    same_name,
+    shown,
+)
 from faceren.images.headers import decoded_bytes
 from faceren.images.metadata.xmp import Restoration
 from faceren.images.page import Box

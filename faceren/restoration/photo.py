@@ -12,7 +12,7 @@ from faceren.engines import Restorer
 from faceren.faces.detection import detect_faces
 from faceren.faces.face import Face, Search
 from faceren.faces.given import GivenFace, locate
-from faceren.faces.prints import print_of, prints_on
+from faceren.faces.pyramid import print_of, prints_on
 from faceren.faces.tools import FaceTools, load_tools
 from faceren.files import sha256_of
 from faceren.images import Photo, check_target, enlarged, read_photo

@@ -22,7 +22,7 @@ from typing import BinaryIO, TypeVar
 from faceren.config import FileFormat
 from faceren.errors import ConfigError, FacerenError, NothingToDoError
 from faceren.images import OF_A_RUN, Found, find_images
-from faceren.images.find import SUFFIXES
+from faceren.images.checks import SUFFIXES
 from faceren.runs.disk_cache import DiskCache
 from faceren.runs.plan import SUFFIX_OF, AnyJob, Job, without_collisions
 from faceren.runs.storage import ObjectFile, Storage, Stored, is_stored, spelled

@@ -23,7 +23,7 @@ import numpy as np
 from faceren.arrays import Rgb8
 from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, may_pass
 from faceren.images import read_rgb, shown
-from faceren.images.find import SUFFIXES
+from faceren.images.checks import SUFFIXES
 from faceren.runs.disk_cache import DiskCache
 from faceren.runs.storage import is_stored, on_disk, spelled
 from faceren.runs.stored import Files

@@ -7,13 +7,14 @@ from skimage import data
 
 from faceren.faces import tiny
 from faceren.faces.face import Face
-from faceren.faces.prints import print_of, prints_on
 from faceren.faces.pyramid import (
     COARSEST,
     OVERLAP,
     TILE,
     always_seen,
     levels,
+    print_of,
+    prints_on,
     search_coarsest,
     search_levels,
     tiles,
