@@ -173,11 +173,7 @@ def load_tools(
     if detector == "tiny":
         search = tiny.load_search(gpu=str(device).startswith("cuda"))
     if detector != "tiny" or mask == "parsing":
-        if importlib.util.find_spec("facexlib") is None:
-            raise MachineError(
-                "this detector or mask needs facexlib, which is not installed; install it: "
-                "pip install 'faceren[facexlib]'"
-            )
+        _need_facexlib()
         from faceren.faces import facexlib_networks  # here: it is an optional package
 
     if detector != "tiny":
@@ -188,3 +184,16 @@ def load_tools(
         path = fetched(PARSENET, folder, offline=offline)
         parse = facexlib_networks.HeadParser(path, device)
     return FaceTools(search, parse)
+
+
+def _need_facexlib() -> None:
+    """Check that facexlib is installed before anything is downloaded for it.
+
+    Raises:
+        MachineError: If it is not.
+    """
+    if importlib.util.find_spec("facexlib") is None:
+        raise MachineError(
+            "this detector or mask needs facexlib, which is not installed; install it: "
+            "pip install 'faceren[facexlib]'"
+        )
