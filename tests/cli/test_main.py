@@ -141,7 +141,7 @@ def test_a_machine_that_fails_is_one_line_and_4(run, monkeypatch, tmp_path, rais
     def fails(*_, **__):
         raise raised
 
-    monkeypatch.setattr("faceren.commands.review.read_run", fails)
+    monkeypatch.setattr("faceren.commands.verify.read_run", fails)
     status, _, stderr = run("restore", "--verify", tmp_path)
     assert status == 4
     (line,) = stderr.splitlines()
@@ -153,7 +153,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch, tmp_path):
     def fails(*_, **__):
         raise OSError("of a library, no system's")
 
-    monkeypatch.setattr("faceren.commands.review.read_run", fails)
+    monkeypatch.setattr("faceren.commands.verify.read_run", fails)
     monkeypatch.setattr("sys.argv", ["faceren", "restore", "--verify", str(tmp_path)])
     with pytest.raises(OSError, match="of a library"):
         cli.main()
