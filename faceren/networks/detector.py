@@ -2,7 +2,7 @@
 
 Half of the photo's pixels a side are its finest maps (pixel-unshuffle by 2), so that a photo of any
 size costs little; there is no normalisation, so that a tile of a photo gives what the photo gives.
-Its twin without torch: ``graphs.detector``.
+Its twin without torch: ``graphs.generator``.
 
 Shape letters: N batch, C channels, H and W pixels.
 """
