@@ -20,7 +20,7 @@ import numpy as np
 from faceren.arrays import Float64, Matrix, Rgb8
 from faceren.faces import identity
 from faceren.faces.alignment import TEMPLATE, similarity, warp
-from faceren.faces.face import Face, Search, is_human, quarter, tilt
+from faceren.faces.face import Face, Search, apart, is_human, quarter, tilt
 
 SIDE = 150
 """Side in pixels of what that network sees."""
@@ -85,6 +85,8 @@ LEVEL = 12.0
 """Degrees of tilt that a look at an upright face may leave; else it is looked at once more."""
 LOOKS = 3
 """Most times that a face is looked at until it is upright."""
+ASIDE = 30.0
+"""Degrees by which a face may lean that the detector, none too sure, has read as upright."""
 NEAR = 0.6
 """Distance from the middle, in widths of the face, of what is this face and no neighbour."""
 LEAST = 0.3
@@ -141,8 +143,8 @@ def likely_turns(image: Rgb8, place: Face, search: Search, turns: Sequence[int])
         turns: Quarter turns to compare.
     """
     likely = [turn for turn in turns if (turn - quarter(place)) % 2 == 0]
-    own, leans = quarter(place), abs(_lean(place)) > LEANING
-    if place.score >= SEEN_WELL and leans and len(likely) > 1:
+    own = quarter(place)
+    if place.score >= SEEN_WELL and leans(place) and len(likely) > 1:
         seen = leaning_scores(image, place, search)
         likely = likely if seen and seen[0].score >= SURE else []
     elif place.score >= SURE and own in likely:
@@ -168,15 +170,21 @@ def leaning_scores(image: Rgb8, place: Face, search: Search) -> list[Face]:
         place: A face that leans, with landmarks.
         search: The detector.
     """
-    side = AROUND * _width(place)
-    pixels = round(AROUND * TURNED)
-    seen = []
-    for angle in (tilt(place), tilt(place) + 180):
-        onto = _turning(_middle(place), angle, side, pixels)
-        face = _nearest(search(_turned_square(image, onto, side, pixels), LEAST), pixels, TURNED)
-        if face is not None:
-            seen.append(_placed(face, onto))
-    return sorted(seen, key=lambda face: -face.score)
+    looks = (_look(image, place, search, tilt(place) + more) for more in (0, 180))
+    return sorted((face for face in looks if face is not None), key=lambda face: -face.score)
+
+
+def _look(
+    image: Rgb8, place: Face, search: Search, angle: float, width: int = TURNED
+) -> Face | None:
+    """Return what is seen at a place, ``width`` pixels wide, after the picture was turned, if any.
+
+    The angle is in degrees counterclockwise.
+    """
+    side, pixels = AROUND * _width(place), round(AROUND * width)
+    onto = _turning(_middle(place), angle, side, pixels)
+    face = _nearest(search(_turned_square(image, onto, side, pixels), LEAST), pixels, width)
+    return None if face is None else _placed(face, onto)
 
 
 @dataclass(frozen=True)
@@ -188,15 +196,52 @@ class Glance:
     face: Face
     """In pixels of the image."""
     search: Search
+    angle: float | None = None
+    """Its tilt in degrees, if that is not what its landmarks say."""
 
     @cached_property
     def upright(self) -> Face | None:
         """The face as ``upright_look`` finds it, which is asked once."""
-        return upright_look(self.image, self.face, self.search)
+        return upright_look(self.image, self.face, self.search, self.angle)
+
+    @property
+    def certainty(self) -> float:
+        """How sure the detector is of the face turned upright; less if it is none."""
+        finer = self.upright
+        return self.face.score - 1 if finer is None or not is_human(finer) else finer.score
+
+
+def leans_alike(image: Rgb8, place: Face, search: Search, others: Sequence[Face]) -> Glance | None:
+    """Return what is seen at a place if a face certainly leans there as others in the picture do.
+
+    Of such a face the detector sees but a hint, so all turns would have to be compared.
+
+    Args:
+        image: (H, W, 3) uint8.
+        place: Where; its box counts, not its landmarks.
+        search: The detector.
+        others: Faces that surely lean, in pixels of the image.
+    """
+    if not others:
+        return None
+    surest = max(others, key=lambda face: face.score)
+    glance = Glance(image, place, search, tilt(surest))
+    if glance.certainty >= CERTAIN:
+        return glance
+    if glance.certainty < SURE:
+        return None
+    reverse = _look(image, place, search, tilt(surest) + 180)  # upside down it may be surer
+    return glance if reverse is None or reverse.score < glance.certainty else None
 
 
 def best_turn(
-    image: Rgb8, place: Face, search: Search, turns: Sequence[int], *, standing: bool = False
+    image: Rgb8,
+    place: Face,
+    search: Search,
+    turns: Sequence[int],
+    *,
+    standing: bool = False,
+    seen: Sequence[Face] | None = None,
 ) -> Glance | None:
     """Return what is seen at a place in the turn in which it looks most like a face, or None.
 
@@ -206,26 +251,22 @@ def best_turn(
         search: The detector.
         turns: Quarter turns to compare.
         standing: In doubt the face stands upright.
+        seen: What ``likely_turns`` returns, if it was asked already.
     """
-    seen = likely_turns(image, place, search, turns)
+    if seen is None:
+        seen = likely_turns(image, place, search, turns)
     if len(rivals := rivals_of(seen)) < 2:
         return Glance(image, seen[0], search) if seen else None
     best, certain = None, -np.inf
     for face in sorted(rivals, key=lambda face: quarter(face) != 0) if standing else rivals:
         glance = Glance(image, face, search)
-        certainty = _certainty(glance)
+        certainty = glance.certainty
         if certainty >= CERTAIN:
             return glance
         certainty += SAME_TURN if standing and quarter(face) == 0 else 0.0
         if certainty > certain:
             best, certain = glance, certainty
     return best
-
-
-def _certainty(glance: Glance) -> float:
-    """Return how sure the detector is of a face that was turned upright; less if it is none."""
-    finer = glance.upright
-    return glance.face.score - 1 if finer is None or not is_human(finer) else finer.score
 
 
 def rivals_of(seen: Sequence[Face]) -> list[Face]:
@@ -243,7 +284,12 @@ def rivals_of(seen: Sequence[Face]) -> list[Face]:
 
 def _between(face: Face, other: Face) -> float:
     """Return the angle from one face's tilt to another's, -180 to 180 degrees."""
-    return (tilt(face) - tilt(other) + 180) % 360 - 180
+    return apart(tilt(face), tilt(other))
+
+
+def leans(face: Face) -> bool:
+    """Say whether a face neither stands nor lies: of others that lean alike little is seen."""
+    return abs(_lean(face)) > LEANING
 
 
 def _lean(face: Face) -> float:
@@ -251,28 +297,29 @@ def _lean(face: Face) -> float:
     return (tilt(face) + 45) % 90 - 45
 
 
-def upright_look(image: Rgb8, seen: Face, search: Search) -> Face | None:
+def upright_look(
+    image: Rgb8, seen: Face, search: Search, angle: float | None = None
+) -> Face | None:
     """Return a face as it is found after the picture was turned so that its eyes are level.
 
     Args:
         image: (H, W, 3) uint8.
         seen: The face with landmarks that say roughly which way is up.
         search: The detector.
+        angle: Its tilt, if its landmarks do not say that.
     """
-    face: Face | None = seen
+    face, angle = seen, tilt(seen) if angle is None else angle
     for _ in range(LOOKS):
-        if face is None:
+        found = _look(image, face, search, angle, UPRIGHT)
+        if found is None:
             return None
-        before, angle = face, tilt(face)
-        side = AROUND * _width(before)
-        pixels = round(AROUND * UPRIGHT)
-        onto = _turning(_middle(before), angle, side, pixels)
-        found = search(_turned_square(image, onto, side, pixels), LEAST)
-        face = _nearest(found, pixels, UPRIGHT)
-        if face is not None and abs(tilt(face)) < LEVEL:
-            return _placed(face, onto)
-        face = None if face is None else _placed(face, onto)
-    return face
+        face, before, angle = found, angle, tilt(found)
+        if abs(apart(angle, before)) < LEVEL:
+            break
+    if not SEEN_WELL <= face.score < SURE:
+        return face
+    others = (_look(image, face, search, angle + aside, UPRIGHT) for aside in (-ASIDE, ASIDE))
+    return max((face, *filter(None, others)), key=lambda face: face.score)
 
 
 def _width(face: Face) -> float:
@@ -319,13 +366,17 @@ def _square(image: Rgb8, corner: Float64, length: int, pixels: int) -> Rgb8:
 
 def _turned_square(image: Rgb8, onto: Matrix, side: float, pixels: int) -> Rgb8:
     """Return a square of a picture as ``_turning`` maps it."""
-    if side <= pixels:  # enlarged: at once
-        return _warped(image, onto[:, :2], onto[:, 2], pixels)
-    wide = round(1.5 * pixels)  # what a turned square covers, and a little more
-    middle = np.asarray(np.linalg.solve(onto[:, :2], pixels / 2 - onto[:, 2]), np.float64)
-    corner, length = _whole_pixels(middle, wide * side / pixels, wide)
-    view = _square(image, corner, length, wide)
-    return _warped(view, onto[:, :2] * (length / wide), onto[:, 2] + onto[:, :2] @ corner, pixels)
+    linear, shift = onto[:, :2], onto[:, 2]
+    step = 1  # halved, as a mean over other areas than whole pixels takes as long as a look
+    while side > step * pixels:
+        step *= 2
+    if step > 1:
+        middle = np.asarray(np.linalg.solve(linear, pixels / 2 - shift), np.float64)
+        length = step * round(1.5 * side / step)  # what a turned square covers, and a little more
+        corner = np.rint(middle - length / 2)
+        image = _square(image, corner, length, length // step)
+        linear, shift = linear * step, shift + linear @ corner
+    return _warped(image, linear, shift, pixels)
 
 
 def _warped(image: Rgb8, linear: Float64, shift: Float64, pixels: int) -> Rgb8:
@@ -343,16 +394,20 @@ def _warped(image: Rgb8, linear: Float64, shift: Float64, pixels: int) -> Rgb8:
 
 def _nearest(found: Sequence[Face], pixels: int, width: int) -> Face | None:
     """Return the surest of the faces about the middle of a look, or None."""
-    near = [face for face in found if np.abs(_middle(face) - pixels / 2).max() < NEAR * width]
+    near = []
+    for face in found:
+        x0, y0, x1, y1 = face.box
+        if max(abs(x0 + x1 - pixels), abs(y0 + y1 - pixels)) < 2 * NEAR * width:
+            near.append(face)
     return max(near, key=lambda face: face.score, default=None)
 
 
 def _placed(face: Face, onto: Matrix) -> Face:
     """Return a face of a look in pixels of the picture; its box keeps its sides, unturned."""
-    back = np.linalg.inv(onto[:, :2])
+    scale = 1 / float(np.hypot(*onto[0, :2]))
+    back = onto[:, :2].T * scale**2
     landmarks = (face.landmarks - onto[:, 2]) @ back.T
     x, y = back @ (_middle(face) - onto[:, 2])
-    scale = float(np.hypot(*back[0]))
     half = np.array([face.width, face.height]) * scale / 2
     if abs(onto[0, 1]) > abs(onto[0, 0]):
         half = half[::-1]

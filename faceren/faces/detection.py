@@ -24,12 +24,14 @@ from faceren.faces.closer import (
     SURE,
     Glance,
     best_turn,
+    leans,
+    leans_alike,
     likely_turns,
     likeness,
     rivals_of,
     upright_look,
 )
-from faceren.faces.face import Face, Search, is_human, quarter, tilt
+from faceren.faces.face import Face, Search, apart, is_human, quarter, tilt
 from faceren.faces.pyramid import (
     PAGE_SIDE,
     Box,
@@ -51,6 +53,8 @@ ANOTHER_WAY = 60.0
 """Tilt in degrees beyond which a face lies another way than the picture."""
 ASIDE = 30.0
 """Tilt in degrees beyond which the detector, looking that way, may see others that it missed."""
+TOGETHER = 15.0
+"""Degrees between the tilts of faces that lean alike."""
 SMALL = 40.0
 """Width in pixels below which an upright face is measured again, enlarged."""
 CERTAIN = 0.995
@@ -93,6 +97,10 @@ def detect_faces(
     return sorted(full, key=lambda face: (-face.width * face.height, face.box))
 
 
+Looked = tuple[Face, list[Face]]
+"""A place, and what ``likely_turns`` has seen there."""
+
+
 @dataclass(frozen=True)
 class _Picture:
     """A picture and how it is searched."""
@@ -106,6 +114,10 @@ class _Picture:
     """What was found in each turn."""
     standing: dict[int, list[Face]] = field(default_factory=dict)
     """Faces that surely stand upright in a turn."""
+    looked: list[Looked] = field(default_factory=list)
+    """Places of the picture that were looked at as it stands, and what ``likely_turns`` saw."""
+    sure: list[Face] = field(default_factory=list)
+    """What was surely seen there, in whatever way it lies."""
 
     def faces(self, turn: int, before: Sequence[Face] = ()) -> list[Face]:
         """Return what the detector sees of the picture turned, in pixels of the picture.
@@ -124,6 +136,8 @@ class _Picture:
                 coarse=self.coarse if turn == 0 else None,
                 settled=self._seen(lying, turn),
                 standing=self._seen(standing + self.standing.get(turn, []), turn),
+                looked=self.looked if turn == 0 else (),
+                leaning=self._seen(self.leaning, turn),
                 smallest=_smallest(clear),
             )
             self.known[turn] = lying + self._searched(turn, narrowed)
@@ -153,11 +167,13 @@ class _Picture:
         """Return what is seen of a page turned: of what has a face that lies so, or has none."""
         found = []
         whole = max(self.image.shape[:2])
+        middles = [face.landmarks.mean(0).tolist() for face in settled]
         for x0, y0, x1, y1 in self._lying[1]:
-            on_it = [face for face in settled if _is_in(face, (x0, y0, x1, y1))]
-            if min(x1 - x0, y1 - y0) < LEAST_PRINT or (
-                on_it and all(quarter(face) != turn for face in on_it)
-            ):
+            if min(x1 - x0, y1 - y0) < LEAST_PRINT:
+                continue
+            places = zip(settled, middles, strict=True)
+            on_it = [face for face, (x, y) in places if x0 <= x < x1 and y0 <= y < y1]
+            if on_it and all(quarter(face) != turn for face in on_it):
                 continue
             part = replace(self, image=self.image[y0:y1, x0:x1])
             here = part._seen([face.moved(1, -x0, -y0) for face in on_it], turn)
@@ -170,6 +186,13 @@ class _Picture:
         step = max(1, max(self.image.shape[:2]) // PAGE_SIDE)  # every so many pixels is enough
         prints, things = lying_on(np.ascontiguousarray(self.image[::step, ::step]))
         return prints, [_around(box, step, self.image.shape) for box in things]
+
+    @property
+    def leaning(self) -> list[Face]:
+        """Faces that surely lean, all alike: so may others. Prints on a page lie as they fall."""
+        first = tilt(self.sure[0]) if self.sure else 0.0
+        alike = all(leans(f) and abs(apart(tilt(f), first)) < TOGETHER for f in self.sure)
+        return self.sure if alike and len(self.sure) > 1 and not self.is_page else []
 
     @property
     def is_page(self) -> bool:
@@ -202,6 +225,10 @@ class _Narrowed:
     """Faces that stay as they are."""
     standing: Sequence[Face] = ()
     """Faces that surely stand upright."""
+    looked: Sequence[Looked] = ()
+    """Places of ``coarse`` that were looked at."""
+    leaning: Sequence[Face] = ()
+    """Faces that surely lean: others may lean alike."""
     smallest: float = 0.0
     """See ``search_levels``."""
     long_side: int = 0
@@ -213,12 +240,6 @@ def _around(box: Box, step: int, shape: Sequence[int]) -> Box:
     x0, y0, x1, y1 = (edge * step for edge in box)
     more = round(BESIDE * max(x1 - x0, y1 - y0)) + step
     return max(0, x0 - more), max(0, y0 - more), min(shape[1], x1 + more), min(shape[0], y1 + more)
-
-
-def _is_in(face: Face, box: Box) -> bool:
-    """Say whether a face lies in a box: its middle."""
-    x, y = face.landmarks.mean(0)
-    return bool(box[0] <= x < box[2] and box[1] <= y < box[3])
 
 
 def _smallest(faces: Sequence[Face]) -> float:
@@ -242,9 +263,17 @@ def _first_turn(picture: _Picture) -> int:
     if len(picture.turns) < 2:
         return 0
     voices: Counter[int] = Counter()
-    standing = []
+    standing: list[Face] = []
     for face in sorted(picture.coarse, key=lambda face: -face.score)[:VOICES]:
+        leaning = [other for other in picture.sure if leans(other)]
+        alike = leans_alike(picture.image, face, picture.search, leaning)
+        if alike is not None and alike.upright is not None:
+            picture.sure.append(alike.upright)
+            voices[quarter(alike.upright)] += 1
+            continue
         looks = likely_turns(picture.image, face, picture.search, picture.turns)
+        picture.looked.append((face, looks))
+        picture.sure.extend(look for look in looks[:1] if look.score >= SURE)
         if looks and looks[0].score >= picture.threshold:
             voices[quarter(looks[0])] += 1
             if looks[0].score >= SURE and len(rivals_of(looks)) < 2:
@@ -277,7 +306,7 @@ def _gathered(picture: _Picture, first: int, before: Sequence[Face] = ()) -> lis
 
 def _lean(face: Face, turn: int) -> float:
     """Return how a face is tilted in the picture turned, -180 to 180 degrees."""
-    return (tilt(face) - 90 * turn + 180) % 360 - 180
+    return apart(tilt(face), 90.0 * turn)
 
 
 def _usual_turn(faces: Sequence[Face], first: int) -> int:
@@ -308,16 +337,28 @@ def _standing(
     for face in sure:
         stands = quarter(face) == 0 and any(face.is_same(known) for known in narrowed.standing)
         looked = Glance(image, face, search) if stands else None
+        if looked is None:
+            looks = _looks_at(face, narrowed.looked)
+            standing = quarter(face) == 0
+            looked = best_turn(image, face, search, turns, standing=standing, seen=looks)
         small = SMALL / always_seen(long_side)
-        checked = _checked(image, face, threshold, search, turns, looked, small)
+        checked = _checked(image, face, threshold, search, looked, small)
         found = _with(found, [_judged(image, checked)])
     for hint in hints:
         if any(hint.is_same(face) for face in found if not face.doubt):
             continue
-        best = best_turn(image, hint, search, turns)
+        best = leans_alike(image, hint, search, narrowed.leaning)
+        if best is None:
+            looks = _looks_at(hint, narrowed.looked)
+            best = best_turn(image, hint, search, turns, seen=looks)
         measured = _measured(best, threshold)
         found = _with(found, [] if measured is None else [_judged(image, measured, FROM_A_HINT)])
     return [face for face in found if quarter(face) in turns]
+
+
+def _looks_at(place: Face, looked: Sequence[Looked]) -> list[Face] | None:
+    """Return what was seen at a place if it was looked at."""
+    return next((looks for known, looks in looked if known is place), None)
 
 
 def _judged(image: Rgb8, face: Face, least: float = 0.0) -> Face:
@@ -349,15 +390,13 @@ def _checked(
     face: Face,
     threshold: float,
     search: Search,
-    turns: Sequence[int],
-    known: Glance | None,
+    best: Glance | None,
     small: float,
 ) -> Face:
     """Return a face the right way up; as it was found if that is how it stands.
 
-    ``known`` is the face again if it is known to stand; a narrower one than ``small`` is measured.
+    ``best`` is the face in its best turn; a narrower one than ``small`` is measured.
     """
-    best = known or best_turn(image, face, search, turns, standing=quarter(face) == 0)
     turn = quarter(face if best is None else best.face)
     if turn == 0 == quarter(face) and abs(tilt(face)) < LEANING:
         finer = upright_look(image, face, search) if face.width < small else None

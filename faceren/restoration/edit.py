@@ -114,8 +114,8 @@ def noise_like(powers: Float64, places: Sequence[Plane], rng: np.random.Generato
         places: Of the pixels among the tones; see ``along``.
         rng: Source of randomness.
     """
-    mixture = _mixture()
-    parts = np.array([shares_of(power, mixture) for power in powers])
+    mixture, solvers = _mixture()
+    parts = np.array([shares_of(power, solvers, mixture) for power in powers])
     noise = np.zeros_like(places[0])
     for part, sigma in zip(parts.T, LENSES, strict=True):
         if not part.any():
@@ -127,7 +127,7 @@ def noise_like(powers: Float64, places: Sequence[Plane], rng: np.random.Generato
     return noise
 
 
-def shares_of(power: Float64, mixture: Float64) -> Float64:
+def shares_of(power: Float64, solvers: Sequence[Float64], mixture: Float64) -> Float64:
     """Return how much of each part, none below 0, makes up a power best: least squares, (n,).
 
     There are so few parts that each choice of them can be tried; ``scipy`` takes a third of a
@@ -135,30 +135,47 @@ def shares_of(power: Float64, mixture: Float64) -> Float64:
 
     Args:
         power: (m,).
+        solvers: Of ``choices``.
         mixture: (m, n), independent columns.
     """
-    count = mixture.shape[1]
-    best, least = np.zeros(count), float(power @ power)
-    for size in range(1, count + 1):
-        for chosen in map(list, combinations(range(count), size)):
-            part = mixture[:, chosen]
-            shares = np.linalg.lstsq(part, power, rcond=None)[0]
-            rest = power - part @ shares
-            if (shares >= 0).all() and rest @ rest < least:
-                best, least = np.zeros(count), float(rest @ rest)
-                best[chosen] = shares
+    best, least = np.zeros(mixture.shape[1]), float(power @ power)
+    for solver in solvers:
+        shares = solver @ power
+        rest = power - mixture @ shares
+        if (shares >= 0).all() and rest @ rest < least:
+            best, least = shares, float(rest @ rest)
     return best
 
 
+def choices(mixture: Float64) -> list[Float64]:
+    """Return what makes of a power the least-squares shares of each choice of parts, (n, m) each.
+
+    Args:
+        mixture: (m, n), independent columns.
+    """
+    count = mixture.shape[1]
+    solvers = []
+    for size in range(1, count + 1):
+        for chosen in map(list, combinations(range(count), size)):
+            solver = np.zeros(mixture.shape[::-1])
+            solver[chosen] = np.linalg.pinv(mixture[:, chosen])
+            solvers.append(solver)
+    return solvers
+
+
 @cache
-def _mixture() -> NDArray[np.float64]:
-    """Return the power in each octave (rows) of unit noise through each lens (columns)."""
+def _mixture() -> tuple[Float64, list[Float64]]:
+    """Return the power in each octave (rows) of unit noise through each lens (columns).
+
+    With it come its ``choices``, which stay the same for all faces.
+    """
     frequency = 2 * np.pi * np.fft.fftfreq(256)
     square = (frequency[:, None] ** 2 + frequency**2).ravel()
     passed = [np.exp(-square * sigma**2 / 2) for sigma in (0.0, *SMOOTHINGS)]
     power = np.stack([(fine - coarse) ** 2 for fine, coarse in pairwise(passed)])
     lenses = np.stack([np.exp(-square * sigma**2) for sigma in LENSES], axis=1)
-    return np.asarray(power @ lenses / lenses.sum(axis=0))
+    mixture = np.asarray(power @ lenses / lenses.sum(axis=0), np.float64)
+    return mixture, choices(mixture)
 
 
 def _share_near(before: list[Plane], now: list[Plane], usual: Plane) -> Plane:

@@ -81,7 +81,7 @@ def test_a_leaning_face_is_compared_with_itself_upside_down_alone(astronaut, deg
     image, face = astronaut
     lying, expected = rotated(image, face.landmarks, degrees)
     x, y = expected.mean(0)
-    place = Face((x - 70, y - 70, x + 70, y + 70), expected, 0.9)
+    place = Face((x - 60, y - 60, x + 60, y + 60), expected, 0.9)
     looks = []
 
     def search(part, threshold):
