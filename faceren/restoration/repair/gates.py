@@ -81,7 +81,7 @@ class Strictness:
     """Whether no pixel of eyes, nose and mouth is ever a mark, also of one that runs beyond."""
 
 
-AUTO = Strictness(likelihood=0.4, of_dark_lines=0.55, of_specks=0.05, spares_faces=True)
+AUTO = Strictness(likelihood=0.36, of_dark_lines=0.55, of_specks=0.05, spares_faces=True)
 """As low as leaves four fifths of what is filled right, lines and dust alike, in half A of the
 card's pictures; a pince-nez's cord in a historic photograph is .49 likely and stays, too."""
 STRONG = Strictness(likelihood=0.1, of_dark_lines=0.1, of_specks=0.05, spares_faces=False)
