@@ -112,7 +112,8 @@ WEIGHTS = Evidence(
     stir=2.218,
     rough=1.074,
 )
-"""Fitted by ``python -m tests.restoration.repair.fit_evidence``, which says on what."""
+"""Fitted as ``python -m tests.restoration.repair.fit_evidence`` does; the detector's card says on
+which pictures."""
 BIAS = -1.095
 
 
