@@ -49,7 +49,7 @@ def evaluate(
     """Score a folder of results against the clean originals."""
     from faceren.metrics.pairing import SHEET_NAME
     from faceren.pages.tables import write_worst
-    from faceren.runs.stored import Files, written
+    from faceren.runs.disk_or_store import Files, written
 
     screen = shown.screen()
     if options.metrics == (LIST,):
@@ -133,7 +133,7 @@ def write_files(
 ) -> None:
     """Write the scores to the files that were asked for."""
     from faceren.pages.tables import write_csv, write_evaluation
-    from faceren.runs.stored import written
+    from faceren.runs.disk_or_store import written
 
     targets = [target for target in (csv, html, json) if target is not None]
     for folder in {target.parent for target in targets if not is_stored(target)}:

@@ -47,7 +47,7 @@ class Worker:
     """
 
     def __init__(
-        self, workshop: Workshop, work: Callable[..., list[Any]], folder: Path | None
+        self, workshop: Workshop, work: Callable[..., Iterator[Any]], folder: Path | None
     ) -> None:
         self._workshop = workshop
         self._work = work
@@ -71,7 +71,7 @@ class Worker:
 
     def run(self, jobs: Sequence[Job]) -> list[Any]:
         """Return what became of each photo, in order."""
-        return self._work(self._pipeline, jobs)
+        return list(self._work(self._pipeline, jobs))
 
 
 def computes(pipeline: "Pipeline") -> tuple[str, str, str]:
@@ -84,10 +84,10 @@ def restored_on_ray(
     jobs: Sequence[AnyJob],
     workshop: Workshop,
     pipeline: "Pipeline",
-    work: Callable[["Pipeline", Sequence[AnyJob]], list[Done]],
+    work: Callable[["Pipeline", Sequence[AnyJob]], Iterator[Done]],
     folder: Path | None,
 ) -> Iterator[Done]:
-    """Restore photos on a Ray cluster; yield what ``work`` returns of each, in order.
+    """Restore photos on a Ray cluster; yield what ``work`` yields of each, in order.
 
     The cluster is that of ``RAY_ADDRESS``, else one that runs on this machine, else one that is
     started here for this run.
@@ -112,10 +112,6 @@ def restored_on_ray(
         yield from crew.restored(jobs)
     finally:
         ray.shutdown()
-
-
-def _started(kind: Any, **asked: Any) -> Any:
-    return kind.remote(**asked)
 
 
 def _ray() -> Any:

@@ -22,13 +22,14 @@ from faceren.degradation.planning import COMMAND, library_versions, plan_draws, 
 from faceren.errors import ConfigError, NothingToDoError
 from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, Found, find_images, read_rgb, write_png
+from faceren.runs.disk_or_store import Files
 from faceren.runs.folder import check_places, check_replaced, recording
 from faceren.runs.plan import check_output, resolve_inputs
 from faceren.runs.resume import earlier_run
 from faceren.runs.segments import StoredFolder
 from faceren.runs.shards import Shard, parse_shard, part_of
 from faceren.runs.storage import is_stored, spelled
-from faceren.runs.stored import Files, Stage, StoredFound, check_stored, find_stored, no_image
+from faceren.runs.stored import Stage, StoredFound, check_stored, find_stored, no_image
 
 
 @dataclass(frozen=True)

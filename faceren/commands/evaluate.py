@@ -25,8 +25,8 @@ from faceren.metrics.names import PAIRED, PAPER_METRICS, SETS, parse_metrics
 from faceren.metrics.pairing import Pairing, is_recorded, pair_up
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult
 from faceren.metrics.scoring import Scorer
+from faceren.runs.disk_or_store import Files, written
 from faceren.runs.storage import spelled
-from faceren.runs.stored import Files, written
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import faceren
 from faceren.checks import Json
@@ -32,7 +32,7 @@ from faceren.runs.lists import (
     read_marks,
 )
 from faceren.runs.manifest import Manifest
-from faceren.runs.plan import Job, check_output, make_plan, resolve_inputs
+from faceren.runs.plan import AnyJob, Job, check_output, make_plan, resolve_inputs
 from faceren.runs.resume import check_originals, earlier_run, restored_before, set_aside
 from faceren.runs.shards import Shard, parse_shard, part_of
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be r
 
 OURS = OF_A_RUN | {"faceren.toml"}
 """Files among the photos that are faceren's own."""
+Done = TypeVar("Done")
+"""What is said of a photo when it is done."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def _work(
     mark = {"chosen": True} if record.chosen else {}
     keys = [job.key for job in todo]
     with recording(record.output, keys, record.header, record.shard) as writer:
-        for result in _restored(todo, workshop, pipeline):
+        for result in restored(todo, workshop, pipeline, on_files, Path.cwd()):
             if result.status == "failed" and (note := set_aside(record.output, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
             if folder.keep_times and result.status != "failed":
@@ -200,21 +202,36 @@ def _work(
             yield result
 
 
-def _restored(
-    jobs: Sequence[Job], workshop: Workshop, pipeline: "Pipeline"
-) -> Iterator[PhotoResult]:
-    """Restore photos here or on the nodes of a cluster; yield one result each, in order."""
+def restored(
+    jobs: Sequence[AnyJob],
+    workshop: Workshop,
+    pipeline: "Pipeline",
+    work: Callable[["Pipeline", Sequence[AnyJob]], Iterator[Done]],
+    folder: Path | None,
+) -> Iterator[Done]:
+    """Restore photos here or on the nodes of a cluster; yield what became of each, in order.
+
+    Args:
+        jobs: The photos.
+        workshop: What a pipeline is made of.
+        pipeline: It, as it was made here.
+        work: Restores some photos with a pipeline.
+        folder: What paths are relative to; None if all of them are addresses.
+
+    Raises:
+        MachineError: If the disk or the store takes no more, or workers die again and again.
+    """
     if workshop.how.cluster == "off":
-        yield from pipeline.run(jobs)
+        yield from work(pipeline, jobs)
     else:
         from faceren.commands.cluster import restored_on_ray
 
-        yield from restored_on_ray(jobs, workshop, pipeline, on_files, Path.cwd())
+        yield from restored_on_ray(jobs, workshop, pipeline, work, folder)
 
 
-def on_files(pipeline: "Pipeline", jobs: Sequence[Job]) -> list[PhotoResult]:
-    """Restore some photos of a disk that all nodes of a cluster share."""
-    return list(pipeline.run(jobs))
+def on_files(pipeline: "Pipeline", jobs: Sequence[Job]) -> Iterator[PhotoResult]:
+    """Restore photos of a disk; all nodes of a cluster share it."""
+    return pipeline.run(jobs)
 
 
 def header_of(pipeline: "Pipeline", model: str) -> Json:

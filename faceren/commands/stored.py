@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from faceren.commands.merge import Merged, merge
 from faceren.commands.options import FolderOptions, RunOptions
-from faceren.commands.restore import RestoreRun, header_of
+from faceren.commands.restore import RestoreRun, header_of, restored
 from faceren.commands.review import PagePictures
 from faceren.commands.workshop import Workshop
 from faceren.errors import ConfigError
@@ -130,23 +130,11 @@ def _work(
     if folder.dry_run or not (todo or folder.shard or target.is_begun):
         return
     with target.record([job.key for job in todo], header) as writer:
-        for made in _restored(todo, workshop, pipeline, work):
+        for made in restored(todo, workshop, pipeline, work, None):
             writer.append(made.line)
             yield made.result
     if not folder.shard:
         merge_stored(Path(target.storage.url), "restore")
-
-
-def _restored(
-    jobs: Sequence[StoredJob], workshop: Workshop, pipeline: "Pipeline", work: "InStore"
-) -> Iterator[Made]:
-    """Restore photos here or on the nodes of a cluster; yield one result each, in order."""
-    if workshop.how.cluster == "off":
-        yield from work.restored(pipeline, jobs)
-    else:
-        from faceren.commands.cluster import restored_on_ray
-
-        yield from restored_on_ray(jobs, workshop, pipeline, work, None)
 
 
 @dataclass(frozen=True)
@@ -159,11 +147,7 @@ class InStore:
     with_pictures: bool
     """For the review page."""
 
-    def __call__(self, pipeline: "Pipeline", jobs: Sequence[StoredJob]) -> list[Made]:
-        """Return what became of each photo, in order."""
-        return list(self.restored(pipeline, jobs))
-
-    def restored(self, pipeline: "Pipeline", jobs: Sequence[StoredJob]) -> Iterator[Made]:
+    def __call__(self, pipeline: "Pipeline", jobs: Sequence[StoredJob]) -> Iterator[Made]:
         """Yield what became of each photo, in order, once it is in the store.
 
         Raises:

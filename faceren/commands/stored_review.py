@@ -34,12 +34,13 @@ from faceren.pages.marks import mask_place
 from faceren.pages.pictures import NAME as PICTURE
 from faceren.pages.pictures import Pictures
 from faceren.pages.review import Review, place_of, write_parts
+from faceren.runs.disk_or_store import BUCKET, Files, folders_of
 from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
 from faceren.runs.lists import Choice
 from faceren.runs.manifest import MANIFEST_NAME, Manifest, read_run
 from faceren.runs.segments import MOST_SECONDS, join, settled
 from faceren.runs.storage import Storage, Stored, spelled
-from faceren.runs.stored import AHEAD, BUCKET, THREADS, Files, folders_of
+from faceren.runs.stored import AHEAD, THREADS
 
 PART = re.compile(r"part-([0-9]{1,9})\.html")
 

@@ -15,9 +15,10 @@ from faceren.checks import Json
 from faceren.errors import FacerenError, told
 from faceren.files import sha256_of
 from faceren.images import shown
+from faceren.runs.disk_or_store import Files, folders_of
 from faceren.runs.manifest import Manifest, output_of, read_run, source_of
 from faceren.runs.storage import Storage, is_stored, spelled
-from faceren.runs.stored import THREADS, Files, folders_of, in_order
+from faceren.runs.stored import THREADS, in_order
 
 State = Literal["same", "changed", "gone", "unreadable", "unknown", "none"]
 """Of a file against its record; ``unknown``: no hash is recorded, ``none``: there was no file."""

@@ -14,10 +14,10 @@ from faceren.degradation.files import DegradeJob, DegradeSettings, Resize
 from faceren.degradation.pixels import item_seed
 from faceren.errors import ConfigError
 from faceren.images import Found
+from faceren.runs.disk_or_store import Files
 from faceren.runs.manifest import MANIFEST_NAME, Line, read_manifest
 from faceren.runs.plan import without_collisions
 from faceren.runs.storage import spelled
-from faceren.runs.stored import Files
 
 COMMAND = "degrade"
 """What the header of our manifests says."""

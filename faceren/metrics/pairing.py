@@ -12,6 +12,7 @@ from faceren.errors import ConfigError, FacerenError, MachineError, NothingToDoE
 from faceren.files import sha256_of
 from faceren.images import Found, same_name
 from faceren.metrics.results import ImageScores
+from faceren.runs.disk_or_store import Files
 from faceren.runs.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -21,7 +22,6 @@ from faceren.runs.manifest import (
     source_of,
 )
 from faceren.runs.storage import is_stored, spelled
-from faceren.runs.stored import Files
 
 FROM_MANIFEST = "manifest"
 SHEET_NAME = "worst.png"

@@ -25,8 +25,8 @@ from faceren.metrics.pairing import is_recorded
 from faceren.metrics.results import Evaluation, ImageScores, MetricResult
 from faceren.pages.page import embedded, jpeg, write_page
 from faceren.pages.pictures import Cell, contact_sheet
+from faceren.runs.disk_or_store import Files
 from faceren.runs.storage import spelled
-from faceren.runs.stored import Files
 
 DECIMALS = {"psnr": 2, "lle": 3, "fid": 3, "niqe": 3}
 """As the paper prints them; others have 4."""

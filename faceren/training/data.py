@@ -25,8 +25,8 @@ from faceren.errors import ConfigError, FacerenError, ImageError, MachineError, 
 from faceren.images import read_rgb, shown
 from faceren.images.checks import SUFFIXES
 from faceren.runs.disk_cache import DiskCache
+from faceren.runs.disk_or_store import Files
 from faceren.runs.storage import is_stored, on_disk, spelled
-from faceren.runs.stored import Files
 from faceren.training.events import Reading
 
 END = b"\0" * tarfile.BLOCKSIZE

@@ -34,11 +34,11 @@ from faceren.metrics.pairing import pair_up
 from faceren.networks.generator import build_generator
 from faceren.pages.comparison import keys_of
 from faceren.restoration.results import done_before
+from faceren.runs.disk_or_store import Files
 from faceren.runs.folder import inside, planned_before
 from faceren.runs.lists import read_boxes, read_list
 from faceren.runs.manifest import read_manifest
 from faceren.runs.plan import Job
-from faceren.runs.stored import Files
 from faceren.training.events import read_log
 from faceren.training.recipe_file import dump_recipe, load_recipe
 from faceren.training.state import RunFolder

@@ -12,7 +12,7 @@ from PIL import Image
 from faceren.commands.review import _commands, review
 from faceren.files import sha256_of
 from faceren.metrics.pairing import is_recorded, pair_up
-from faceren.runs.stored import Files
+from faceren.runs.disk_or_store import Files
 from tests.pages.test_review import data_of
 from tests.runs import HEADER, make_run, picture
 

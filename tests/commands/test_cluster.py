@@ -126,7 +126,7 @@ def dying(mark, deadly, work, pipeline, jobs):
     """Restore photos, but kill the worker in the middle: once, or always at a deadly photo."""
     for job in jobs:
         if job.key == deadly or (len(jobs) > 1 and not Path(mark).exists()):
-            work(pipeline, jobs[: len(jobs) // 2])
+            list(work(pipeline, jobs[: len(jobs) // 2]))
             Path(mark).touch()
             os.kill(os.getpid(), signal.SIGKILL)
     return work(pipeline, jobs)

@@ -11,7 +11,7 @@ from faceren.degradation.files import DegradeSettings
 from faceren.degradation.planning import library_versions, plan_draws, plan_replay
 from faceren.errors import ConfigError
 from faceren.images import Found
-from faceren.runs.stored import Files
+from faceren.runs.disk_or_store import Files
 
 SETTINGS = DegradeSettings(task="full", seed=5)
 OUT = Path("out")

@@ -11,7 +11,6 @@ from PIL import Image
 
 from faceren.errors import FacerenError, MachineError
 from faceren.runs.storage import ObjectFile, Storage
-from faceren.runs.stored import Files, find_stored
 from tests.calls import degraded
 
 FOLDER = Path("memory://a/out")
@@ -65,30 +64,6 @@ def test_an_object_is_a_file_that_can_be_read_anywhere(memory):
             assert file.read(count) == expected.read(count)
         assert file.read() == expected.read()
         assert file.read(1) == b""
-
-
-def test_files_finds_what_is_there_and_asks_only_stores_that_were_named(memory, tmp_path):
-    for name in ("a/1.tar", "a/2.tar", "a/b/3.tar", "a/x.png", "a/run/report.html"):
-        memory.pipe_file(f"/{name}", b"data")
-    for name in ("manifest.jsonl", "photo.png", "report/photo.jpg"):
-        memory.pipe_file(f"/a/run/{name}", b"data")
-    files, place = Files([Path("memory://a")]), Path("memory://a")
-    found = files.matching(place / "?.tar")
-    assert found == [place / "1.tar", place / "2.tar"]
-    assert files.matching(place / "*" / "*.tar") == [place / "b" / "3.tar"]
-    assert [item.relative.as_posix() for item in files.images(place)] == ["run/photo.png", "x.png"]
-    assert [item.item.key for item in find_stored([place / "x.png"])] == ["x.png"]
-    assert files.is_file(place / "x.png")
-    assert not files.is_file(place)
-    assert files.is_folder(place)
-    assert not files.is_folder(place / "none")
-    other = Files([tmp_path])
-    assert not other.is_file(place / "x.png")
-    with pytest.raises(FacerenError, match="memory://a/x.png: no such object, or none that may"):
-        other.local(place / "x.png").__enter__()
-    (tmp_path / "a.bin").write_bytes(b"0123456789")
-    assert files.read(tmp_path / "a.bin", 2, 5) == b"234"
-    assert files.read(place / "x.png", 1, 3) == b"at"
 
 
 class NoCredentialsError(Exception):

@@ -14,7 +14,7 @@ import pytest
 from faceren.errors import ConfigError, ImageError, MachineError
 from faceren.runs import storage
 from faceren.runs.disk_cache import PREFIX
-from faceren.runs.stored import Files
+from faceren.runs.disk_or_store import Files
 from faceren.training import data as data_module
 from faceren.training.data import (
     Images,
