@@ -7,6 +7,8 @@ import shutil
 import signal
 import socket
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,21 +98,49 @@ def port():
 
 NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.2"}
 """A loopback address, but not the one for which Ray puts the machine's own in the network."""
+HEAD = NODE | {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+"""Without three processes for people who look on."""
+PATIENCE = 300
+"""Seconds that a node may take to start, or to answer, on a busy machine."""
+BUSY = {
+    "RAY_gcs_server_port_wait_time_s": PATIENCE,
+    "RAY_gcs_server_request_timeout_seconds": PATIENCE,
+    "RAY_raylet_start_wait_time_s": PATIENCE,
+    "RAY_agent_register_timeout_ms": 1000 * PATIENCE,
+    "RAY_worker_register_timeout_seconds": PATIENCE,
+    "RAY_health_check_timeout_ms": 1000 * PATIENCE,  # a node that is killed is told otherwise
+    "RAY_worker_niceness": 0,  # 15, as Ray has it, gets next to nothing of a busy core
+    "RAY_USAGE_STATS_ENABLED": 0,
+}
+"""Ray's settings for that."""
 
 
 @pytest.fixture(scope="module")
 def nodes(port):
     """A cluster of two nodes with one CPU each."""
-    utils = pytest.importorskip("ray.cluster_utils", reason="needs ray (faceren[cluster])")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_agent_register_timeout_ms", "120000")  # the machine may be busy
-        patch.setenv("RAY_raylet_start_wait_time_s", "120")
-        started = utils.Cluster(initialize_head=True, head_node_args=NODE)
+        for name, value in BUSY.items():  # some are read when Ray is imported
+            patch.setenv(name, str(value))
+        # each of ten processes would compile all of Ray for itself
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        utils = pytest.importorskip("ray.cluster_utils", reason="needs ray (faceren[cluster])")
+        look = "ray._private.services.get_node"
+        patch.setattr(look, partial(waiting, pytest.importorskip("ray")._private.services.get_node))
+        started = utils.Cluster(initialize_head=True, head_node_args=HEAD)
         started.add_node(**NODE)
         patch.setenv("RAY_ADDRESS", started.address)
         yield started
         started.shutdown()
+
+
+def waiting(get_node, address, node):
+    """Look for a node that has just been started; Ray itself gives up after 30 seconds."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with suppress(RuntimeError):
+            return get_node(address, node)
+        time.sleep(0.5)
+    return get_node(address, node)
 
 
 def content(folder):
