@@ -275,7 +275,7 @@ def _bring(parts: Sequence[_Part], output: Path, command: str) -> None:
     if not away:
         return
     own = next((part.shard for part in parts if part.folder == output), None)
-    known = planned_before(output) | set(earlier_run(output, command, own).items)
+    known = planned_before(output) | set(earlier_run(output, command, own, others=True).items)
     places = []
     for part in away:
         for key, line in _lines(part):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, BinaryIO, TextIO
 
 from faceren.checks import HUGE, Bounds, Json, fits
 from faceren.errors import ConfigError, MachineError
@@ -24,6 +24,8 @@ LONGEST_NAME = 255
 """Bytes between two slashes."""
 MAX_COUNT = 2**31 - 1
 FORMAT_VERSION = 1
+PIECE = 2**16
+"""Bytes that are read at a time of a file whose end is looked for."""
 
 Line = Json
 """A line of a manifest: the header of a run, or an item."""
@@ -82,14 +84,16 @@ class Manifest:
     @property
     def main_header(self) -> Line:
         """The header under which most of the latest lines were written."""
-        texts = {
-            key: json.dumps({**header, "date": None}, sort_keys=True)
-            for key, header in self.headers.items()
-        }
-        most = Counter(texts.values()).most_common(1)
-        return next(
-            (self.headers[k] for k, text in texts.items() if text == most[0][0]), self.header
-        )
+        counts: Counter[str] = Counter()
+        found = {id(header): header for header in self.headers.values()}
+        for number, count in Counter(map(id, self.headers.values())).items():
+            counts[_undated(found[number])] += count
+        most = counts.most_common(1)
+        return next((h for h in found.values() if _undated(h) == most[0][0]), self.header)
+
+
+def _undated(header: Line) -> str:
+    return json.dumps({**header, "date": None}, sort_keys=True)
 
 
 def key_of(item: Line) -> str:
@@ -130,34 +134,40 @@ def output_of(
     return next((place for place in inner if is_file(place)), inner[0] if inner else None)
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, wanted: Callable[[str], bool] = lambda _: True) -> Manifest:
     """Read a manifest; later lines of an item replace earlier ones.
 
-    A line that is damaged is left out; ``problems`` names it.
+    A line that is damaged is left out; ``problems`` names it. Lines are read one by one; of each
+    item that is wanted, the latest is held, in some 4 KB.
+
+    Args:
+        path: The file.
+        wanted: Says by its key whether an item is; default: all are.
 
     Raises:
         ConfigError: If the file cannot be read, or was written by a newer format.
     """
+    manifest = Manifest()
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            for number, text in enumerate(file, start=1):
+                if not text.endswith(b"\n"):  # torn
+                    break
+                line, problem = parsed(text)
+                if problem:
+                    manifest.problems.append(f"{path}: line {number} is left out: {problem}")
+                elif "format_version" in line:
+                    if line["format_version"] != FORMAT_VERSION:
+                        raise ConfigError(
+                            f"{path}: manifest format {line['format_version']!r:.40}, "
+                            f"this version reads {FORMAT_VERSION}"
+                        )
+                    manifest.header = line
+                elif line.get("input") is not None and wanted(key := key_of(line)):
+                    manifest.items[key] = line
+                    manifest.headers[key] = manifest.header
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    manifest = Manifest()
-    lines = raw[: raw.rfind(b"\n") + 1].splitlines()  # what follows the last newline is torn
-    for number, text in enumerate(lines, start=1):
-        line, problem = parsed(text)
-        if problem:
-            manifest.problems.append(f"{path}: line {number} is left out: {problem}")
-        elif "format_version" in line:
-            if line["format_version"] != FORMAT_VERSION:
-                raise ConfigError(
-                    f"{path}: manifest format {line['format_version']!r:.40}, "
-                    f"this version reads {FORMAT_VERSION}"
-                )
-            manifest.header = line
-        elif line.get("input") is not None:
-            manifest.items[key_of(line)] = line
-            manifest.headers[key_of(line)] = manifest.header
     return manifest
 
 
@@ -268,7 +278,7 @@ class ManifestWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and is_torn(path):
                 with path.open("r+b") as file:
-                    file.truncate(path.read_bytes().rfind(b"\n") + 1)
+                    file.truncate(_end_of_lines(file))
             self._file: TextIO = path.open("a", encoding="utf-8")
         except OSError as error:
             raise self._failed(error) from error
@@ -306,5 +316,16 @@ class ManifestWriter:
 
 def is_torn(path: Path) -> bool:
     """Say whether the last line of a manifest was cut off while it was written."""
-    raw = path.read_bytes()
-    return bool(raw) and not raw.endswith(b"\n")
+    with path.open("rb") as file:
+        return _end_of_lines(file) < file.seek(0, os.SEEK_END)
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Return where the last line that is whole ends; 0 if there is none."""
+    start = file.seek(0, os.SEEK_END)
+    while start:
+        end, start = start, max(0, start - PIECE)
+        file.seek(start)
+        if (found := file.read(end - start).rfind(b"\n")) >= 0:
+            return start + found + 1
+    return 0

@@ -16,13 +16,16 @@ LARGEST_MANIFEST = 2**28
 """Bytes of a manifest that is looked at for a hint alone: some 150,000 photos."""
 
 
-def earlier_run(output: Path, command: str, shard: Shard | None = None) -> Manifest:
+def earlier_run(
+    output: Path, command: str, shard: Shard | None = None, *, others: bool = False
+) -> Manifest:
     """Return the manifest of earlier runs of a command into a folder; empty if there is none.
 
     Args:
         output: The folder.
         command: The command.
         shard: The part of a run that is to be done: what it has recorded counts, too.
+        others: Hold what is recorded of photos of other parts, too.
 
     Raises:
         ConfigError: If the folder holds the manifest of another command, or records of parts of a
@@ -30,7 +33,8 @@ def earlier_run(output: Path, command: str, shard: Shard | None = None) -> Manif
     """
     check_merged(output, command, shard)
     path = output / MANIFEST_NAME
-    manifest = read_manifest(path) if path.exists() else Manifest()
+    wanted = (shard.has,) if shard is not None and not others else ()
+    manifest = read_manifest(path, *wanted) if path.exists() else Manifest()
     if shard is not None and (own := shard.place(output, RECORD_SUFFIX)).exists():
         part = read_manifest(own)
         manifest.header = part.header

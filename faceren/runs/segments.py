@@ -102,16 +102,24 @@ def segments_in(keys: Collection[str]) -> dict[Shard, list[str]]:
 
 
 def join(storage: Storage, items: Iterable[Stored], path: Path) -> None:
-    """Write the contents of objects into one file, one after the other.
+    """Write the lines of objects into one file, one object after the other.
+
+    The record of a run may be larger than the memory: it passes in pieces.
 
     Raises:
-        MachineError: If one cannot be read.
+        MachineError: If one cannot be read, or is replaced meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         for item in items:
-            data = storage.read(item)
-            file.write(data[: data.rfind(b"\n") + 1])
+            whole = file.tell()
+            for piece in storage.pieces(item):
+                start = file.tell()
+                file.write(piece)
+                if (end := piece.rfind(b"\n")) >= 0:
+                    whole = start + end + 1
+            file.seek(whole)  # what follows its last line break is torn
+            file.truncate()
 
 
 def planned_name(shard: Shard) -> str:
@@ -159,7 +167,7 @@ class StoredFolder:
         with tempfile.TemporaryDirectory(prefix="faceren-") as folder:
             path = Path(folder) / MANIFEST_NAME
             join(storage, (there[key] for key in keys), path)
-            recorded = read_manifest(path)
+            recorded = read_manifest(path, own.has)
         if (found := recorded.header.get("command", command)) != command:
             raise ConfigError(
                 f"-o {storage.url} holds the manifest of {found!r}; choose another folder"

@@ -26,6 +26,8 @@ STORED = "stored"
 """Stands in the annotation of an option whose path may lie in a store: of no other it may."""
 UPLOADS_DIR = ".faceren-uploads"
 """Below the output folder: what is on its way."""
+PIECE = 2**24
+"""Bytes of an object that are held at a time: the record of ten million photos is 600 of them."""
 TRIES = 3
 PAUSE = 0.5
 """Seconds before the second try; twice as long before the third."""
@@ -247,6 +249,26 @@ class Storage:
 
         with _telling(f"{self.url}/{item.key}: cannot be read"):
             return _tried(got)
+
+    def pieces(self, item: Stored) -> Iterator[bytes]:
+        """Yield the bytes of an object of any size, at most PIECE at a time.
+
+        Args:
+            item: As it was listed.
+
+        Raises:
+            MachineError: If it cannot be read, or is replaced meanwhile.
+        """
+        if item.size is None or item.size <= PIECE:
+            yield self.read(item)
+            return
+        for start in range(0, item.size, PIECE):
+            yield self.read(item, start, min(start + PIECE, item.size))
+        now = self.look(item.key)
+        if now is None or now.version != item.version:
+            raise MachineError(
+                f"{self.url}/{item.key}: was replaced while it was read; run it again"
+            )
 
     def move(self, key: str, other: str) -> None:
         """Give an object another key: it is copied, then deleted.

@@ -228,6 +228,17 @@ def test_merged_again_after_a_kill_it_is_whole(parts, here, monkeypatch):
         merge(parts, here / "elsewhere")
 
 
+def test_what_an_earlier_run_wrote_is_replaced_by_a_part_from_elsewhere(parts, plain, here):
+    merge(parts, here / "out")
+    for path in plain.glob("*.png"):
+        Image.fromarray(np.full((40, 48, 3), 222, np.uint8)).save(path)
+    restored([plain], here / "out", shard="0/2", **OPTIONS)
+    restored([plain], here / "out1", shard="1/2", **OPTIONS)
+    merge([here / "out", here / "out1"], here / "out")
+    made = {path.name: path.read_bytes() for path in (here / "out").glob("*.png")}
+    assert made == {path.name: path.read_bytes() for path in plain.glob("*.png")}
+
+
 def test_damaged_lines_are_left_out_and_said(parts, here, run):
     with (parts[1] / ".shards" / "1-of-2.jsonl").open("a") as file:
         file.write("no json\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from faceren.errors import ConfigError, MachineError
+from faceren.runs import manifest as manifest_module
 from faceren.runs.manifest import ManifestWriter, read_manifest, source_of
 
 
@@ -29,7 +30,8 @@ def test_a_later_line_replaces_an_earlier_one(tmp_path):
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_a_torn_last_line_is_ignored_and_then_cut_off(tmp_path, cut):
+def test_a_torn_last_line_is_ignored_and_then_cut_off(tmp_path, cut, monkeypatch):
+    monkeypatch.setattr(manifest_module, "PIECE", 16)
     path = tmp_path / "manifest.jsonl"
     with ManifestWriter(path, {}) as writer:
         writer.append({"input": "a", "status": "restored"})

@@ -7,6 +7,7 @@ from faceren.files import sha256_of
 from faceren.runs.manifest import Manifest, ManifestWriter
 from faceren.runs.plan import Job
 from faceren.runs.resume import earlier_run, restored_before, set_aside, unchanged
+from faceren.runs.shards import Shard
 
 
 @pytest.fixture
@@ -118,3 +119,15 @@ def test_a_strange_manifest_among_the_originals_says_nothing(tmp_path, job, what
         with ManifestWriter(path, {"command": "degrade"}) as writer:
             writer.append({"input": "a", "output": "a.png", "key": "a.png", "status": "restored"})
     assert restored_before([job]) == []
+
+
+def test_of_a_merged_record_a_part_holds_its_own_photos_unless_asked_for_all(tmp_path):
+    names, shard = [f"{number}.png" for number in range(40)], Shard(2, 4)
+    with ManifestWriter(tmp_path / "manifest.jsonl", {"command": "restore"}) as writer:
+        for name in names:
+            writer.append({"input": name, "key": name})
+    held = earlier_run(tmp_path, "restore", shard).items
+    assert list(held) == [name for name in names if shard.has(name)]
+    assert 0 < len(held) < 20
+    assert list(earlier_run(tmp_path, "restore", shard, others=True).items) == names
+    assert list(earlier_run(tmp_path, "restore").items) == names
