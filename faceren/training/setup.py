@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from faceren.assets import model_path
@@ -132,14 +132,7 @@ def initial_network(recipe: Recipe) -> Network:
     if recipe.detector is not None:
         detector = build_detector(recipe.detector, recipe.seed)
         if recipe.init:
-            stored = read_detector(Path(recipe.init))
-            if stored.config != detector.config:
-                theirs, ours = stored.config.channels, detector.config.channels
-                raise ConfigError(
-                    f"init: {recipe.init} has detector.channels {list(theirs)}, "
-                    f"the recipe asks for {list(ours)}"
-                )
-            detector.load_state_dict({key: torch.from_numpy(a) for key, a in stored.arrays.items()})
+            _begin_with(detector, Path(recipe.init))
         _check_sizes(recipe, detector, "this network")
         return detector.train()
     if recipe.init:
@@ -152,6 +145,31 @@ def initial_network(recipe: Recipe) -> Network:
     for name in unused_parameters(generator):
         generator.get_parameter(name).requires_grad = False
     return generator.train()
+
+
+def _begin_with(detector: Detector, path: Path) -> None:
+    """Give a detector the weights of a file, whose network may have fewer levels.
+
+    A level more adds nothing at first: its part of the convolution that joins it to the coarsest
+    one of the file is 0, and that one's own maps pass unchanged.
+
+    Raises:
+        ConfigError: If the file's channels are not the first of the detector's.
+        MachineError: If it is missing or damaged.
+    """
+    stored = read_detector(path)
+    theirs, ours = stored.config.channels, detector.config.channels
+    if ours[: len(theirs)] != theirs:
+        raise ConfigError(
+            f"init: {path} has detector.channels {list(theirs)}, the recipe asks for {list(ours)}"
+        )
+    weights = {key: torch.from_numpy(array) for key, array in stored.arrays.items()}
+    detector.load_state_dict(weights, strict=ours == theirs)
+    if ours != theirs:
+        joining = f"up.{len(theirs) - 1}"
+        weight = nn.init.zeros_(detector.get_parameter(f"{joining}.weight"))
+        nn.init.zeros_(detector.get_parameter(f"{joining}.bias"))
+        nn.init.dirac_(weight[:, -theirs[-1] :])  # rectified already, so the same again
 
 
 def teacher_of(recipe: Recipe) -> Generator | Baseline | None:

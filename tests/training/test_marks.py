@@ -51,10 +51,21 @@ def test_the_target_leaves_out_what_is_neither_and_what_is_too_wide() -> None:
     assert (target[5] == (255, 255, Mark.LINE)).all()
     assert tuple(target[8, 3]) == (0, 0, NEITHER)
     assert not target[23:52, 18:52, 1].any()
-    assert target[..., 1].sum() == 255 * (3600 - 1 - 29 * 34)
+    assert (target[..., 1] > 0).sum() == 3600 - 1 - 29 * 34
     narrow = np.zeros((60, 60), np.uint8)
     narrow[20 : 20 + WIDE - 1, :] = Mark.LINE
     assert target_of(narrow)[..., 1].all()
+
+
+def test_a_thin_mark_weighs_thrice_by_its_area_and_so_as_a_wider_one_by_its_length() -> None:
+    marks = np.zeros((40, 60), np.uint8)
+    marks[5:7] = Mark.LINE
+    marks[20:26] = Mark.LINE
+    weight = target_of(marks)[..., 1]
+    thin, wide = weight[5:7], weight[20:26]
+    assert set(np.unique(thin)) == {255}
+    assert set(np.unique(wide)) == set(np.unique(weight[10:15])) == {85}
+    assert thin.sum() == wide.sum()
 
 
 def test_precision_and_recall_of_known_findings(tmp_path: Path) -> None:
@@ -100,6 +111,17 @@ def test_a_detector_goes_on_from_weights_of_its_shape(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match=r"channels \[4, 6\], the recipe asks for \[4, 8\]"):
         initial_network(load_recipe(other))
+
+
+def test_a_deeper_detector_begins_with_what_the_shallower_one_sees(tmp_path: Path) -> None:
+    first = finished(run(write_recipe(tmp_path, **DETECTS), tmp_path / "first")).weights
+    deeper = DETECTS | {"detector": {"channels": [4, 6, 8]}, "init": str(first)}
+    network = initial_network(load_recipe(write_recipe(tmp_path, **deeper)))
+    still = initial_network(load_recipe(write_recipe(tmp_path, **DETECTS, init=str(first))))
+    pictures = torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(network(pictures), still(pictures))
+    network(pictures).sum().backward()
+    assert network.up[1].weight.grad[:, :8].abs().max() > 0  # the new level is learned from
 
 
 def test_an_interrupted_detector_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
