@@ -41,6 +41,8 @@ WIDEST = 0.03
 """Of the page's shorter side: what is wider is a thing, or a loss that no line can bridge."""
 SPANNED = 12.0
 """Pixels of the widest gap that is filled by lines; see the figures of the benchmark."""
+CORNERS = 2
+"""Pixels by which the corners of a wide place stick out."""
 SMALLEST = 3
 """Pixels of the smallest mark."""
 LONG = 3.0
@@ -153,10 +155,11 @@ def named(marked: Marked, image: Rgb8) -> Iterator[Named]:
     found = []
     for outline in outlines:
         x, y, w, h = cv2.boundingRect(outline)
-        pixels = _pixels(candidates[y : y + h, x : x + w], outline - (x, y))
-        sure = marked[y : y + h, x : x + w][pixels]
-        if sure.max() >= CERTAIN and len(sure) >= SMALLEST:
-            found.append(((x, y, x + w, y + h), pixels, float(sure.mean()) / 255))
+        whole = _pixels(candidates[y : y + h, x : x + w], outline - (x, y))
+        for box, pixels in _parted(whole, (x, y), _widest(image.shape[:2])):
+            sure = marked[box[1] : box[3], box[0] : box[2]][pixels]
+            if sure.max() >= CERTAIN and len(sure) >= SMALLEST:
+                found.append((box, pixels, float(sure.mean()) / 255))
     for box, pixels, certainty in sorted(found, key=lambda one: one[0][1::-1]):
         busy = _median_of(detail, box, pixels, image.shape[:2])
         yield _named(ground, box, pixels, certainty, busy)
@@ -208,7 +211,7 @@ def _gated(place: Named, zones: Sequence[Zone], strictness: Strictness, short: i
     asked = strictness.of_dark_lines if dark_line else strictness.likelihood
     asked = strictness.of_specks if place.speck else asked
     share = float(_in_zones(part.box, part.pixels, zones)[part.pixels].mean())
-    if part.width > min(WIDEST * short, SPANNED):
+    if part.width > _widest((short,)):
         return replace(part, left=f"wide: {part.width:.0f} pixels")
     if contrast < max(LEAST_CONTRAST, OF_SIDES * sides):
         left = f"faint: {contrast:.0f} levels, its sides differ by {sides:.0f}"
@@ -224,6 +227,45 @@ def _gated(place: Named, zones: Sequence[Zone], strictness: Strictness, short: i
     if not pixels.any():
         return replace(part, left="face: all of it at eyes, nose or mouth")
     return replace(part, pixels=pixels)
+
+
+def _widest(shape: Sequence[int]) -> float:
+    """Return the width in pixels of the widest mark that is filled on a page of a shape."""
+    return min(WIDEST * min(shape), SPANNED)
+
+
+def _parted(
+    pixels: NDArray[np.bool_], corner: tuple[int, int], widest: float
+) -> list[tuple[Box, NDArray[np.bool_]]]:
+    """Return a component, or its places that are too wide and, each by itself, what leaves them.
+
+    Where cracks cross or a flake has come off, they are wider than can be filled; what runs on
+    from there is a mark like others.
+
+    Args:
+        pixels: (h, w), which of its box.
+        corner: Left and top of the box.
+        widest: Pixels beyond which a place is too wide.
+    """
+    x, y = corner
+    whole = ((x, y, x + pixels.shape[1], y + pixels.shape[0]), pixels)
+    deep = cv2.distanceTransform(np.pad(pixels.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    cores = 2 * deep - 1 > widest
+    if not cores.any():
+        return [whole]
+    # a wide place reaches half of the width beyond its core, and its corners a little further
+    away = cv2.distanceTransform((~cores).astype(np.uint8), cv2.DIST_L2, 5)
+    wide = pixels & (away <= widest / 2 + CORNERS)
+    parts = []
+    for which in (wide, pixels & ~wide):
+        count, labels, boxes, _ = cv2.connectedComponentsWithStats(which.astype(np.uint8))
+        for number in range(1, count):
+            left, top, w, h = map(int, boxes[number][:4])
+            # what is shorter than the place is wide is its frayed rim
+            if which is wide or max(w, h) > widest:
+                part = labels[top : top + h, left : left + w] == number
+                parts.append(((x + left, y + top, x + left + w, y + top + h), part))
+    return parts
 
 
 def _pixels(part: NDArray[np.uint8], outline: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -163,6 +163,22 @@ def test_amid_fine_detail_a_mark_may_be_one_of_it_and_stays_unless_asked_for() -
     assert {part.left for part in components_of(marked, image, (), STRONG)} == {""}
 
 
+def test_what_runs_on_from_a_place_that_is_too_wide_is_a_mark_by_itself() -> None:
+    def blot_with_arms(mask: np.ndarray) -> None:
+        dot(100, 100, 12)(mask)
+        line(20, 100, 180, 100)(mask)
+        line(100, 112, 100, 120)(mask)  # as long as its rim is frayed
+
+    parts = judged(blot_with_arms, side=400)
+    wide, left, right = sorted(parts, key=lambda part: -part.width)
+    assert wide.left.startswith("wide: 2")
+    assert (left.left, right.left) == ("", "")
+    assert (left.box[0], right.box[2]) == (18, 183)
+    assert all(part.mark == Mark.LINE and part.width == 5 for part in (left, right))
+    assert 82 <= left.box[2] <= 87
+    assert 114 <= right.box[0] <= 119
+
+
 def test_zones_cover_both_eyes_and_the_mouth_and_not_the_forehead() -> None:
     def protected(x: float, y: float) -> bool:
         return any(np.hypot(x - zx, y - zy) < r for zx, zy, r in zones_of(FACE))
