@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fnmatch import fnmatchcase
 from glob import glob
 from pathlib import Path
@@ -113,12 +113,13 @@ class Files:
         kept = self._kept(path, item)
         with tempfile.TemporaryDirectory(prefix="faceren-") as name:
             here = Path(name) / f"object{path.suffix}"
-            if kept is not None and kept.is_file():
-                here = kept
-            else:
-                self._storage(self._folder_of(path)).fetch(item, here)
-                if self._cache and kept is not None and self._cache.take(here, kept):
+            with self._alone(kept):
+                if kept is not None and kept.is_file():
                     here = kept
+                else:
+                    self._storage(self._folder_of(path)).fetch(item, here)
+                    if self._cache and kept is not None and self._cache.take(here, kept):
+                        here = kept
             try:
                 yield here
             except FacerenError as error:
@@ -159,11 +160,12 @@ class Files:
         if item is None:
             raise FileNotFoundError(errno.ENOENT, "no such object, or none that may be read")
         kept = self._kept(path, item, start, end)
-        if kept is not None and kept.is_file():
-            return kept.read_bytes()
-        data = self._storage(self._folder_of(path)).read(item, start, end)
-        if self._cache and kept is not None:
-            self._cache.keep(data, kept)
+        with self._alone(kept):
+            if kept is not None and kept.is_file():
+                return kept.read_bytes()
+            data = self._storage(self._folder_of(path)).read(item, start, end)
+            if self._cache and kept is not None:
+                self._cache.keep(data, kept)
         return data
 
     def matching(self, pattern: Path) -> list[Path]:
@@ -185,6 +187,9 @@ class Files:
 
     def _kept(self, path: Path, item: Stored, *part: int) -> Path | None:
         return None if self._cache is None else self._cache.place(path, item, *part)
+
+    def _alone(self, kept: Path | None) -> AbstractContextManager[None]:
+        return nullcontext() if self._cache is None or kept is None else self._cache.alone(kept)
 
     def _listing(self, folder: Path) -> dict[str, Stored]:
         if folder not in self._folders and folder.parts[0] in self._kinds:

@@ -229,7 +229,7 @@ def read_images(
         max_side: Images with a shorter side above this are shrunk to it.
         cache_gib: Keep the pixels if all of them take at most this.
         disk_gib: Keep what is fetched from stores on the disk, up to this; processes that
-            ``torchrun`` has started on this machine share it out.
+            ``torchrun`` has started on this machine share it, and fetch each image once.
 
     Raises:
         ConfigError: If a folder is missing, a shard is no whole plain tar, or there is no usable
@@ -269,11 +269,11 @@ def read_images(
 
 
 def _cache(folders: Sequence[str], disk_gib: float) -> DiskCache | None:
-    limit = round(disk_gib * GIB) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    limit = round(disk_gib * GIB)
     if not limit or not any(is_stored(Path(folder)) for folder in folders):
         return None
     with suppress(OSError):  # no disk to spare: what is needed again is fetched again
-        return DiskCache(limit)
+        return DiskCache(limit, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     return None
 
 

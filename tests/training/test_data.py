@@ -365,10 +365,10 @@ def test_a_cache_that_is_not_needed_or_was_left_by_a_killed_run_is_removed(
     assert set((tmp_path / "temporary").iterdir()) == {other, mine}
 
 
-def test_processes_of_one_machine_share_out_the_room(stored, monkeypatch):
+def test_processes_of_one_machine_share_the_room(stored, monkeypatch):
     asked = []
-    monkeypatch.setattr("faceren.training.data.DiskCache", lambda limit: asked.append(limit))
+    monkeypatch.setattr("faceren.training.data.DiskCache", lambda *how: asked.append(how))
     read("memory://a/faces", disk_gib=1)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     read("memory://a/faces", disk_gib=1)
-    assert asked == [2**30, 2**28]
+    assert asked == [(2**30, 1), (2**30, 4)]
