@@ -1,6 +1,7 @@
 """Decode the formats of one raster: all but TIFF."""
 
 import struct
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,11 @@ def decoded(kind: str, data: bytes) -> Page:
         return _jp2(data)
     if kind == "png" and png.png_depth(data) == 16:
         return _png16(data)
+    key = png.colour_key(data) if kind == "png" else None
     with opened(endless_jpeg(data) if kind == "jpeg" else data, kind) as image:
         image.load()  # what stands behind the pixels of a PNG is known only then
+        if key:  # Pillow compares it with samples that it has spread to 8 bits
+            image.info.pop("transparency", None)
         mode = _plain_mode(image)
         channels = len(Image.new(mode, (1, 1)).getbands())
         raster = np.empty((image.height, image.width, channels), np.uint8)
@@ -116,7 +120,9 @@ def decoded(kind: str, data: bytes) -> Page:
         expanded = mode != image.mode
     space: Space = "gray" if raster.shape[2] < 3 else SPACES[mode]
     if kind == "png":
-        expanded = expanded or png.png_depth(data) < 8
+        bits = png.png_depth(data)
+        raster = raster if key is None else _keyed(raster, [n * 255 // (2**bits - 1) for n in key])
+        expanded = expanded or bits < 8 or key is not None
         icc = icc or png_profile(data, gray=space == "gray")
     if kind == "bmp":
         icc = bmp_profile(data)
@@ -126,21 +132,31 @@ def decoded(kind: str, data: bytes) -> Page:
 def _png16(data: bytes) -> Page:
     import imagecodecs  # here: training must run without it
 
+    key = png.colour_key(data)
     if png.is_interlaced(data):
         header = header_of("png", data)
-        raster = np.empty((header.height, header.width, header.channels), np.uint16)
+        channels = header.channels - (key is not None)
+        raster = np.empty((header.height, header.width, channels), np.uint16)
         for (x, y, across, down), part in png.interlaced_passes(data):
             pixels = np.asarray(imagecodecs.png_decode(part))
-            raster[y::down, x::across] = pixels.reshape(*pixels.shape[:2], header.channels)
+            raster[y::down, x::across] = pixels.reshape(*pixels.shape[:2], channels)
     else:
         raster = np.asarray(imagecodecs.png_decode(png.bare_png(data)))
         raster = raster if raster.ndim == 3 else raster[..., None]
+    raster = raster if key is None else _keyed(raster, key)
     space: Space = "gray" if raster.shape[2] < 3 else "rgb"
     with opened(data, "png") as image:
         icc = image.info.get("icc_profile") or b""
     exif = dict(png.png_chunks(data)).get(b"eXIf", b"")
     profile = icc or png_profile(data, gray=space == "gray")
-    return Page(raster, space, orientation_of(exif), profile)
+    return Page(raster, space, orientation_of(exif), profile, expanded=key is not None)
+
+
+def _keyed(raster: NDArray[Any], key: Sequence[int]) -> NDArray[Any]:
+    """Return a raster with an opacity, of nothing where its samples are the key."""
+    top = np.iinfo(raster.dtype).max
+    opacity = np.where((raster == np.array(key, raster.dtype)).all(axis=2), 0, top)
+    return np.dstack([raster, opacity.astype(raster.dtype)])
 
 
 def png_profile(data: bytes, *, gray: bool) -> bytes:

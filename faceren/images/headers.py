@@ -14,7 +14,7 @@ from faceren.errors import FacerenError, ImageError
 from faceren.images.checks import DAMAGE, check_file, warnings_off
 from faceren.images.containers import bmff, jp2
 from faceren.images.containers.jpeg import check_frame, frame_of
-from faceren.images.containers.png import png_chunks
+from faceren.images.containers.png import KEYED, png_chunks
 from faceren.images.containers.webp import webp_header
 
 PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
@@ -78,14 +78,15 @@ def header_of(kind: str, data: bytes) -> Header:
 
 
 def _png(data: bytes) -> Header:
-    frames = 1
+    frames, key = 1, False
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     for name, content in png_chunks(data):
         if name == b"acTL" and len(content) >= 4:
             frames = int.from_bytes(content[:4], "big")
+        key = key or (name == b"tRNS" and colour in KEYED)
         if name == b"IDAT":
             break
-    return Header(width, height, PNG_CHANNELS.get(colour, 4), bits, max(frames, 1))
+    return Header(width, height, PNG_CHANNELS.get(colour, 4) + key, bits, max(frames, 1))
 
 
 def _of_items(data: bytes) -> Header:

@@ -284,7 +284,7 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         written = _kept_jpeg(data, parts, page, quality, edit, scale)
         return written, (*_said(lost, gone), *_behind(data))
     if kind == "png":
-        parts = png.png_metadata(data, same_depth=not page.expanded)
+        parts = png.png_metadata(data, page.raster.shape[2])
         parts, gone = derived.parts_renewed(parts, page)
         if scale > 1:
             parts = [derived.chunk_enlarged(part, scale) for part in parts]

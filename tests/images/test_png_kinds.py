@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceren.images import read_photo
+from faceren.images import decoded_bytes, read_photo
 from faceren.images.containers.png import MAGIC, joined_png, png_chunks
 from faceren.images.metadata.fields import metadata_of
 from tests.images.changing import box_of, exiftool, restored, tags
@@ -109,6 +109,83 @@ def test_bytes_behind_the_end_are_kept_and_do_no_harm(tmp_path, behind):
         image.load()
     pyvips = pytest.importorskip("pyvips")
     assert pyvips.Image.new_from_file(str(output)).avg() > 0
+
+
+@pytest.mark.parametrize("target", ["png", "webp", "tiff"])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("colour", "bits"), [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16)]
+)
+def test_a_transparent_colour_is_transparent_in_the_output(
+    tmp_path, colour, bits, interlaced, target
+):
+    dtype = np.uint16 if bits == 16 else np.uint8
+    samples = noise((37, 45, CHANNELS[colour]), dtype, seed=bits) >> (0 if bits >= 8 else 8 - bits)
+    samples[:9, 5:30] = samples[4, 7]
+    key = samples[4, 7]
+    high = 0 if bits == 16 else 1 << bits  # bits beyond the depth mean nothing
+    content = b"".join(struct.pack(">H", int(n) | high) for n in key)
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        png(samples, colour, bits, interlaced=interlaced, before=chunk(b"tRNS", content))
+    )
+    clear = (samples == key).all(axis=2)
+    assert 225 <= clear.sum() < clear.size
+    page = read_photo(path).pages[0]
+    assert np.array_equal(page.alpha, 1 - clear)
+    suffix = target if target != "tiff" else "tif"
+    output, said = restored(
+        path, tmp_path / f"b.{suffix}", format="keep" if target == "png" else target
+    )
+    again = read_photo(output).pages[0]
+    assert np.array_equal(again.alpha, 1 - clear)
+    assert any("bits" in line for line in said) == (target == "webp" and bits == 16)
+    if target == "png":
+        x0, y0, x1, y1 = box_of(page)
+        outside = np.ones(clear.shape, bool)
+        outside[y0:y1, x0:x1] = False
+        assert np.array_equal(again.raster[outside], page.raster[outside])
+
+
+def test_a_colour_with_a_colour_key_has_room_in_memory(tmp_path):
+    path = tmp_path / "a.png"
+    key = chunk(b"tRNS", bytes(6))
+    path.write_bytes(png(noise((20, 30, 3)), 2, 8, before=key))
+    assert decoded_bytes(path) == read_photo(path).pages[0].raster.nbytes == 20 * 30 * 4
+
+
+@pytest.mark.parametrize(
+    ("colour", "bits", "keyed", "old", "new"),
+    [
+        (0, 4, False, {b"sBIT": b"\3", b"bKGD": b"\0\2"}, {b"sBIT": b"\3", b"bKGD": b"\0\x22"}),
+        (0, 8, True, {b"sBIT": b"\5", b"bKGD": b"\0\7"}, {b"sBIT": b"\5\x08", b"bKGD": b"\0\7"}),
+        (2, 16, True, {b"sBIT": b"\5\6\7"}, {b"sBIT": b"\5\6\7\x10"}),
+        (2, 8, False, {b"PLTE": bytes(range(6)), b"hIST": bytes(4)}, None),
+        (6, 8, False, {b"sBIT": b"\5\6\7\x08", b"bKGD": b"\0\1\0\2\0\3"}, None),
+        (3, 2, False, {b"sBIT": b"\5\6\7", b"bKGD": b"\1"}, {b"sBIT": b"\5\6\7", b"bKGD": 1}),
+        (3, 2, False, {b"hIST": bytes(8)}, {}),
+        (3, 2, False, {b"bKGD": b"\4"}, {}),
+    ],
+)
+def test_what_depends_on_the_type_of_pixels_follows_it(tmp_path, colour, bits, keyed, old, new):
+    samples = noise((20, 30, CHANNELS[colour]), np.uint16 if bits == 16 else np.uint8)
+    samples >>= 0 if bits >= 8 else 8 - bits
+    chunks = b"".join(chunk(name, content) for name, content in old.items())
+    if keyed:
+        chunks += chunk(b"tRNS", bytes(2 * CHANNELS[colour]))
+    whole = png(samples, colour, bits)
+    head, rest = (33, 33) if colour != 3 else (45 + 3 * 2**bits, 45 + 3 * 2**bits)
+    path = tmp_path / "a.png"
+    path.write_bytes(whole[:head] + chunks + whole[rest:])
+    palette = noise((2**bits, 3)) if colour == 3 else None
+    expected = dict(old if new is None else new)
+    if expected.get(b"bKGD") == 1:
+        expected[b"bKGD"] = struct.pack(">3H", *palette[1])
+    output, _ = restored(path)
+    written = [part for part in png_chunks(output.read_bytes()) if part[0] in (*old, b"tRNS")]
+    assert dict(written) == expected
+    with Image.open(output) as image:
+        image.load()
 
 
 SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)

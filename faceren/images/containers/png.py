@@ -17,6 +17,8 @@ COLOUR_CHUNKS = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bits per sample of each colour type."""
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+KEYED = (0, 2)
+"""Colour types that may have one value that is transparent."""
 Pass = tuple[int, int, int, int]
 """First column and row of a pass, and steps across and down."""
 ADAM7: tuple[Pass, ...] = (
@@ -53,11 +55,26 @@ def behind_png(data: bytes) -> bytes:
 
 
 def bare_png(data: bytes) -> bytes:
-    """Return a PNG of which only the pixels are left.
+    """Return a PNG of which only the pixels are left, no colour key either.
 
     libpng, which would decode it, writes what it thinks of other chunks to the screen.
     """
-    return MAGIC + b"".join(_chunk(part) for part in _pixels(data))
+    return MAGIC + b"".join(_chunk(part) for part in _pixels(data) if part[0] != b"tRNS")
+
+
+def colour_key(data: bytes) -> tuple[int, ...] | None:
+    """Return the gray or the RGB whose pixels are transparent (tRNS), in the PNG's own depth.
+
+    None if there is none; what tRNS says about a palette is another thing.
+    """
+    parts = _pixels(data)
+    bits, colour = parts[0][1][8:10]
+    names = [name for name, _ in parts]
+    before = parts[: names.index(b"IDAT")] if b"IDAT" in names else parts
+    content = dict(before).get(b"tRNS", b"")
+    if colour not in KEYED or len(content) != 2 * CHANNELS[colour]:
+        return None
+    return tuple(n & (2**bits - 1) for n in struct.unpack(f">{CHANNELS[colour]}H", content))
 
 
 def interlaced_passes(data: bytes) -> list[tuple[Pass, bytes]]:
@@ -135,15 +152,50 @@ def inflated(data: bytes) -> bytes:
     return text
 
 
-def png_metadata(data: bytes, *, same_depth: bool) -> list[Part]:
-    """Return the chunks of a PNG that are not pixels.
+def png_metadata(data: bytes, channels: int) -> list[Part]:
+    """Return the chunks of a PNG that are not pixels, as they have to be for other pixels.
+
+    A background and the number of bits that mean something follow the colour type; a palette that
+    only is a proposal stays, with its histogram.
 
     Args:
         data: The file.
-        same_depth: Its pixels will be written in the same colour type and depth.
+        channels: That its pixels will be written in: spread over 8 bits, or in 16 as they were.
     """
-    dropped = PIXEL_CHUNKS if same_depth else PIXEL_CHUNKS | DEPTH_CHUNKS
-    return [part for part in png_chunks(data) if part[0] not in dropped]
+    bits, colour = _pixels(data)[0][1][8:10]
+    whole = {b"PLTE", b"hIST"} if colour in (2, 6) else set()
+    palette = next((content for name, content in png_chunks(data) if name == b"PLTE"), b"")
+    kept = []
+    for name, content in png_chunks(data):
+        if name in DEPTH_CHUNKS and name not in whole:
+            new = _followed(name, content, bits, palette if colour == 3 else b"", channels)
+            kept += [(name, new)] if new else []
+        elif name in whole or name not in PIXEL_CHUNKS:
+            kept.append((name, content))
+    return kept
+
+
+def _followed(name: bytes, content: bytes, bits: int, palette: bytes, channels: int) -> bytes:
+    """Return a chunk of ``DEPTH_CHUNKS`` for pixels of so many channels; nothing if it goes."""
+    colours, alpha = (1 if channels < 3 else 3), channels % 2 == 0
+    if name == b"sBIT":
+        significant = content[:3] if palette or len(content) > 2 else content[:1]
+        if palette and colours == 1:
+            significant = bytes([max(significant, default=0)])
+        opaque = content[len(significant) : len(significant) + 1] or bytes([max(bits, 8)])
+        return significant + opaque * alpha if len(significant) == colours else b""
+    if name != b"bKGD":
+        return b""  # a histogram of a palette that has become colours
+    if palette:
+        levels = list(palette[3 * content[0] : 3 * content[0] + 3]) if content else []
+        levels = levels[:1] if colours == 1 and len(set(levels)) == 1 else levels
+    elif len(content) % 2 == 0:
+        levels = list(struct.unpack(f">{len(content) // 2}H", content))
+        levels = [n * 255 // (2**bits - 1) for n in levels] if bits < 8 else levels
+    else:
+        return b""
+    fits = len(levels) == colours and max(levels) < 2**16
+    return struct.pack(f">{colours}H", *levels) if fits else b""
 
 
 def joined_png(encoded: bytes, metadata: Iterable[Part], xmp: bytes) -> bytes:
