@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from faceren.errors import FacerenError, ImageError
+from faceren.images.containers import bmff
 
 DEFAULT_MAX_PIXELS = 2**28
 """Pixels of a photo that are decoded without asking: 768 MiB as 24-bit colour."""
@@ -37,6 +38,8 @@ MAGIC = {
 BRANDS = {b"avif": "avif", b"avis": "avif"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heif"
 )
+ANY_CODING = (b"mif1", b"msf1")
+"""Brands of files whose pictures may be coded as in HEIC or as in AVIF."""
 RAW = "a raw camera file{}; develop it and restore the TIFF or JPEG"
 OTHERS = {
     b"FUJIFILMCCD-RAW": RAW.format(" (Fujifilm RAF)"),
@@ -108,9 +111,15 @@ def check_file(path: Path) -> str:
             raise ImageError(f"{shown(path)}: the file is empty (0 bytes); copy it again")
         with path.open("rb") as file:
             head = file.read(16)
+            rest = file.read() if head[4:8] == b"ftyp" and head[8:12] in ANY_CODING else b""
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     kind = kind_of(head)
+    if rest:
+        try:
+            kind = "avif" if bmff.parse(head + rest).is_av1 else "heif"
+        except ImageError as error:
+            raise named(error, path) from error
     if kind is None or head[8:11] == b"CR\2":
         raise ImageError(f"{shown(path)}: {EXPECTED}, {_other(head)}")
     return kind

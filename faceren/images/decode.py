@@ -259,6 +259,9 @@ def _avif(data: bytes, whole: bmff.Container) -> tuple[NDArray[Any], int, bool]:
 
     raster = np.asarray(imagecodecs.avif_decode(data))
     raster = raster if raster.ndim == 3 else raster[..., None]
+    cut = whole.cut_of(whole.picture, raster.shape[1], raster.shape[0])
+    if cut is not None:  # the library leaves that to us
+        raster = np.ascontiguousarray(raster[cut[1] : cut[3], cut[0] : cut[2]])
     pixels = whole.property_of(whole.picture, b"pixi") or b""
     bits = 8
     if raster.dtype == np.uint16:

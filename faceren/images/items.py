@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -53,7 +54,7 @@ def joined_items(
     chroma = _chroma(source) if kind == "heif" else 444
     bits = page.bits or 8
 
-    def coded(raster: NDArray[Any], item: Item) -> Container:
+    def coded(raster: NDArray[Any], item: Item, quality: int = quality) -> Container:
         colours = _colours(whole, item)
         if kind == "heif":
             file = coded_heif(raster, bits=bits, quality=quality, chroma=chroma, colours=colours)
@@ -62,6 +63,7 @@ def joined_items(
         return bmff.parse(file)
 
     colours = np.ascontiguousarray(plain.raster[..., : CHANNELS[plain.space]])
+    is_cut = whole.property_of(whole.picture, b"clap") is not None
     whole = bmff.with_picture(whole, whole.primary, coded(colours, whole.picture))
     for place, number in enumerate(whole.pointing_at(whole.primary, b"thmb")):
         item = whole.items[number]
@@ -74,7 +76,9 @@ def joined_items(
         small = small.reshape(size[1], size[0], -1)
         whole = bmff.with_picture(whole, number, coded(small, item))
     if scale > 1:
-        whole = _enlarged(whole, plain, scale, coded)
+        whole = _with_exif_enlarged(_with_opacity(whole, plain, coded), scale)
+    elif is_cut and kind == "avif":  # whose opacity has to have the size of the picture
+        whole = _with_opacity(whole, plain, partial(coded, quality=100))
     whole, gone = _with_thumbnail(whole, page)
     lost = (*lost, *gone)
     packet = whole.described_by(b"mime")
@@ -100,18 +104,19 @@ def _chroma(source: bytes) -> int:
     return int(open_heif(source).info.get("chroma") or 444)
 
 
-def _enlarged(
-    whole: Container,
-    page: Page,
-    scale: int,
-    coded: Callable[[NDArray[Any], Item], Container],
+def _with_opacity(
+    whole: Container, page: Page, coded: Callable[[NDArray[Any], Item], Container]
 ) -> Container:
-    """Return a container whose opacity and EXIF are those of an enlarged photo."""
+    """Return a container whose opacity, if it has one, is the page's."""
     for number in whole.pointing_at(whole.primary, b"auxl"):
         kind = whole.property_of(whole.items[number], b"auxC") or b""
         if (b":alpha" in kind or b"auxid:1" in kind) and page.alpha_channel is not None:
             opacity = np.ascontiguousarray(page.raster[..., page.alpha_channel, None])
             whole = bmff.with_picture(whole, number, coded(opacity, whole.items[number]))
+    return whole
+
+
+def _with_exif_enlarged(whole: Container, scale: int) -> Container:
     exif = whole.described_by(b"Exif")
     if exif is None or len(exif.content) < 4:
         return whole

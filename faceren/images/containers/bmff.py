@@ -8,6 +8,7 @@ depth maps, gain maps, further pictures, EXIF and the description of colours sta
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from faceren.errors import ImageError
 from faceren.images.containers import Part
@@ -17,6 +18,22 @@ MOST_BOXES = 100_000
 DESCRIPTIVE = {b"hvcC", b"av1C", b"ispe", b"pixi", b"clap", b"a1op", b"a1lx", b"lsel", b"tilC"}
 """Properties that belong to how a picture is coded."""
 TURNING = {b"irot", b"imir"}
+AS_THEY_ARE = (0, 1, 2, 3)
+"""The corners of a picture: above left and right, below left and right."""
+TURNED = {b"irot": {0: (0, 1, 2, 3), 1: (1, 3, 0, 2), 2: (3, 2, 1, 0), 3: (2, 0, 3, 1)}}
+TURNED[b"imir"] = {0: (2, 3, 0, 1), 1: (1, 0, 3, 2)}
+"""Which corner comes to each place: turned left by quarters, rows or columns exchanged."""
+ORIENTATIONS = {
+    AS_THEY_ARE: 1,
+    (1, 0, 3, 2): 2,
+    (3, 2, 1, 0): 3,
+    (2, 3, 0, 1): 4,
+    (0, 2, 1, 3): 5,
+    (2, 0, 3, 1): 6,
+    (3, 1, 2, 0): 7,
+    (1, 3, 0, 2): 8,
+}
+"""EXIF's number of a turn, by the corners that come to each place."""
 NCLX = b"nclx"
 """How a ``colr`` property begins that names colours by the code points of ITU-T H.273."""
 DERIVED = {b"grid", b"iovl", b"iden"}
@@ -144,27 +161,59 @@ class Container:
         if content is None or len(content) < 12:
             raise ImageError("damaged file: a picture of no size")
         width, height = struct.unpack_from(">II", content, 4)
-        cut = self.property_of(item, b"clap")
-        if cut is not None and len(cut) >= 16:
-            across, across_by, down, down_by = struct.unpack_from(">4I", cut)
-            if across_by and down_by:
-                width, height = min(across // across_by, width), min(down // down_by, height)
-        return width, height
+        cut = self.cut_of(item, width, height)
+        return (width, height) if cut is None else (cut[2] - cut[0], cut[3] - cut[1])
+
+    def cut_of(self, item: Item, width: int, height: int) -> tuple[int, int, int, int] | None:
+        """Return the part of a picture that is to be seen (``clap``), as x0, y0, x1, y1.
+
+        None if all of it is. What turns the picture comes after the cut (MIAF, 7.3.6.7).
+
+        Args:
+            item: The picture.
+            width: Of the coded picture.
+            height: Of the coded picture.
+
+        Raises:
+            ImageError: If the part does not lie in the picture, or is cut after a turn.
+        """
+        names = [self.properties[number][0] for number, _ in item.properties]
+        if b"clap" not in names:
+            return None
+        if TURNING & set(names[: names.index(b"clap")]):
+            raise ImageError("a picture that is cut after it was turned; save it anew first")
+        try:
+            numbers = struct.unpack_from(">4IiIiI", self.property_of(item, b"clap") or b"")
+            w, h, right, down = (Fraction(*numbers[at : at + 2]) for at in (0, 2, 4, 6))
+        except (struct.error, ZeroDivisionError) as error:
+            raise ImageError("damaged file: a picture that is cut to nothing") from error
+        x0, y0 = int((width - w) / 2 + right), int((height - h) / 2 + down)
+        x1, y1 = x0 + int(w), y0 + int(h)
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise ImageError("damaged file: a picture that is cut outside of itself")
+        return x0, y0, x1, y1
 
     def orientation(self) -> int:
-        """Return the photo's orientation as EXIF counts it: what ``irot`` and ``imir`` do."""
-        turn, mirror = 0, -1
+        """Return the photo's orientation as EXIF counts it: what ``irot`` and ``imir`` do.
+
+        They apply in their order.
+        """
+        corners = AS_THEY_ARE
         for number, _ in self.picture.properties:
             name, content = self.properties[number]
-            if name == b"irot" and content:
-                turn = content[0] & 3
-            elif name == b"imir" and content:
-                mirror = content[0] & 1
-        return {
-            -1: (1, 8, 3, 6),
-            0: (4, 5, 2, 7),  # top and bottom change places, after the turn
-            1: (2, 7, 4, 5),
-        }[mirror][turn]
+            if name in TURNING and content:
+                a, b, c, d = TURNED[name][content[0] & (3 if name == b"irot" else 1)]
+                corners = corners[a], corners[b], corners[c], corners[d]
+        return ORIENTATIONS[corners]
+
+    @property
+    def is_av1(self) -> bool:
+        """Whether the photo, or what it is made of, is coded as in an AVIF file."""
+        made_of = [
+            r.targets for r in self.references if (r.kind, r.source) == (b"dimg", self.primary)
+        ]
+        kinds = [self.items[n].kind for targets in made_of for n in targets if n in self.items]
+        return b"av01" in (self.picture.kind, *kinds)
 
 
 def parse(data: bytes) -> Container:
