@@ -301,7 +301,7 @@ def _jp2(data: bytes) -> Page:
     space, icc = _jp2_colours(parts, raster.shape[2])
     expanded = b"pclr" in names or header.bits < 8
     if header.bits < 8:
-        raster = (raster * np.uint8(255 // (2**header.bits - 1))).astype(np.uint8)
+        raster = np.rint(raster * (255 / (2**header.bits - 1))).astype(np.uint8)
     bits = 0 if header.bits <= 8 or header.bits == 16 else header.bits
     table = dict(parts).get(b"cdef")
     if table is None:  # most files of one channel more that do not say so mean opacity

@@ -355,14 +355,15 @@ def _kept_webp(
 
 def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> tuple[bytes, Lines]:
     header = jp2.header_of(jp2.codestream_of(data))
-    if page.expanded or page.raster.shape[2] != header.components:
+    palette = any(name == b"pclr" for name, _ in jp2.header_parts(data))
+    if palette or page.raster.shape[2] != header.components:
         raise ImageError("a JPEG 2000 picture with a palette cannot be kept; use --format png")
     pixels = encode.coded_jp2(page, reversible=header.reversible, quality=quality)
     exif, gone = derived.exif_renewed(jp2.uuid_content(data, jp2.EXIF_UUID), page)
     if scale > 1:
         exif = derived.exif_enlarged(exif, scale)
     packet = edit(jp2.uuid_content(data, jp2.XMP_UUID))
-    return jp2.joined_jp2(data, pixels, _size(page), packet, exif), _said(gone)
+    return jp2.joined_jp2(data, pixels, packet, exif), _said(gone)
 
 
 def _write_tiff(path: Path, photo: Photo, edit: Edit) -> Lines:

@@ -365,6 +365,79 @@ def test_words_of_a_jp2_move_along(tmp_path):
     assert np.array_equal(pixels, ramp(8))
 
 
+def jpx(raster, *boxes):
+    """A JPX file of a picture, and boxes behind it."""
+    data = imagecodecs.jpeg2k_encode(raster, 0, codecformat="jp2", reversible=True)
+    return data + b"".join(bmff.box(*part) for part in boxes)
+
+
+def test_further_pictures_of_a_jpx_keep_their_bytes_and_place(tmp_path):
+    path = tmp_path / "a.jpx"
+    other = imagecodecs.jpeg2k_encode(ramp(8)[::-1].copy(), 0, codecformat="j2k", reversible=True)
+    behind = [(b"jp2c", bytes(other)), (b"xml ", b"<a/>"), (b"jp2c", bytes(other)[:-1] + b"!")]
+    path.write_bytes(jpx(ramp(8), *behind))
+    output, said = restored(path)
+    assert said == ()
+    assert list(bmff.boxes(output.read_bytes()))[-3:] == behind
+    assert not np.array_equal(read_photo(output).pages[0].raster, ramp(8))
+    _, said = restored(path, tmp_path / "b.png", format="png")
+    assert said == ("left out: an XML box", "left out: 2 more pictures")
+
+
+@pytest.mark.parametrize("box", [(b"ftbl", b""), (b"jpch", bmff.box(b"cref", b""))])
+def test_a_jpx_whose_parts_are_found_by_their_places_is_refused(tmp_path, box):
+    path = tmp_path / "a.jpx"
+    path.write_bytes(jpx(ramp(8), box))
+    with pytest.raises(ImageError, match="in fragments cannot be kept; use --format png"):
+        restored(path)
+    output, _ = restored(path, tmp_path / "b.png", format="png")
+    assert read_photo(output).pages[0].raster.shape == ramp(8).shape
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 7])
+def test_a_jp2_of_few_bits_becomes_the_grays_they_mean(tmp_path, bits):
+    samples = (ramp(8, 1)[..., 0] >> (8 - bits)).copy()
+    path = tmp_path / "a.jp2"
+    data = imagecodecs.jpeg2k_encode(
+        samples, 0, codecformat="jp2", reversible=True, bitspersample=bits
+    )
+    path.write_bytes(data)
+    assert jp2.header_of(jp2.codestream_of(data)).bits == bits
+    page = read_photo(path).pages[0]
+    grays = np.rint(samples * (255 / (2**bits - 1)))
+    assert np.array_equal(page.raster[..., 0], grays)
+    output, said = restored(path)
+    assert said == ()
+    again = read_photo(output).pages[0]
+    x0, y0, x1, y1 = box_of(page)
+    outside = np.ones(samples.shape, bool)
+    outside[y0:y1, x0:x1] = False
+    assert np.array_equal(again.raster[outside, 0], grays[outside])
+    assert tags(output)["Jpeg2000:BitsPerComponent"] == 7  # one less than there are, as it is coded
+    with Image.open(output) as image:
+        assert np.array_equal(np.asarray(image)[outside], grays[outside])
+
+
+def test_a_jp2_of_a_palette_is_refused_as_what_it_is(tmp_path):
+    data = imagecodecs.jpeg2k_encode(
+        ramp(8, 1)[..., 0].copy(), 0, codecformat="jp2", reversible=True
+    )
+    parts = []
+    for name, content in bmff.boxes(data):
+        if name == b"jp2h":
+            colours = struct.pack(">HB3B", 256, 3, 7, 7, 7) + bytes(range(256)) * 3
+            content = content.replace(b"colr\1\0\0\0\0\0\x11", b"colr\1\0\0\0\0\0\x10")  # sRGB
+            content += bmff.box(b"pclr", colours)
+            content += bmff.box(b"cmap", b"".join(struct.pack(">HBB", 0, 1, n) for n in range(3)))
+        parts.append(bmff.box(name, content))
+    path = tmp_path / "a.jp2"
+    path.write_bytes(b"".join(parts))
+    with pytest.raises(ImageError, match="with a palette cannot be kept; use --format png"):
+        restored(path)
+    output, _ = restored(path, tmp_path / "b.png", format="png")
+    assert read_photo(output).pages[0].raster.shape == (96, 128, 3)
+
+
 def bmp(version, bits, *, top_down=False, profile=b""):
     """A BMP of a version of its header: 12 (OS/2), 40, 56, 108 or 124 bytes."""
     raster = smooth(40, 50)

@@ -16,6 +16,10 @@ EXIF_UUID = b"JpgTiffExif->JP2"
 IPTC_UUID = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
 SPACES: dict[int, Literal["gray", "rgb"]] = {16: "rgb", 17: "gray"}
 """EnumCS of a ``colr`` box: sRGB and gray."""
+FRAGMENTS = {b"ftbl", b"cref"}
+"""Boxes of a JPX file that find its parts by their places in the file."""
+AROUND = {b"jp2h", b"jpch", b"jplh"}
+"""Boxes of boxes, of which some may be of that kind."""
 MOST_SEGMENTS = 1000
 
 
@@ -89,40 +93,52 @@ def uuid_content(data: bytes, uuid: bytes) -> bytes:
     return b""
 
 
-def joined_jp2(
-    source: bytes, codestream: bytes, size: tuple[int, int], xmp: bytes, exif: bytes
-) -> bytes:
+def joined_jp2(source: bytes, codestream: bytes, xmp: bytes, exif: bytes) -> bytes:
     """Return a JPEG 2000 file with other pixels, XMP and EXIF; every other box stays.
+
+    A JPX file may hold further pictures, whose codestreams stay, too.
 
     Args:
         source: A JP2 file, or a codestream, which holds nothing else.
-        codestream: The pixels.
-        size: Their width and height.
+        codestream: The pixels of its first picture.
         xmp: The packet; nothing leaves it out.
         exif: A TIFF structure; nothing leaves it out.
+
+    Raises:
+        ImageError: If its parts are found by their places in it, which change.
     """
     if source.startswith(CODESTREAM):
         return codestream
+    names = {name for name, _ in boxes(source)}
+    for name, content in boxes(source):
+        names |= {inner for inner, _ in boxes(content)} if name in AROUND else set()
+    if FRAGMENTS & names:
+        raise ImageError("a JPEG 2000 picture in fragments cannot be kept; use --format png")
+    new, old = header_of(codestream), header_of(codestream_of(source))
     pieces: list[bytes] = []
     written = False
     for name, content in boxes(source):
         if name == b"uuid" and content.startswith((XMP_UUID, EXIF_UUID)):
             continue
         if name == b"jp2h":
-            pieces.append(box(name, b"".join(_sized(boxes(content), size))))
-        elif name != b"jp2c":
-            pieces.append(box(name, content))
-        elif not written:
+            deeper = new.bits != old.bits
+            pieces.append(box(name, b"".join(_described(boxes(content), new, deeper=deeper))))
+        elif name == b"jp2c" and not written:
             written = True
-            new = ((EXIF_UUID, exif), (XMP_UUID, xmp))
-            pieces += [box(b"uuid", uuid + block) for uuid, block in new if block]
+            words = ((EXIF_UUID, exif), (XMP_UUID, xmp))
+            pieces += [box(b"uuid", uuid + block) for uuid, block in words if block]
             pieces.append(box(name, codestream))
+        else:
+            pieces.append(box(name, content))
     return b"".join(pieces)
 
 
-def _sized(parts: Iterable[Part], size: tuple[int, int]) -> Iterable[bytes]:
+def _described(parts: Iterable[Part], new: Codestream, *, deeper: bool) -> Iterable[bytes]:
+    """Yield the boxes of a ``jp2h`` for another codestream."""
     for name, content in parts:
         if name == b"ihdr":
-            yield box(name, struct.pack(">II", size[1], size[0]) + content[8:])
-        else:
+            bits = bytes([new.bits - 1]) if deeper else content[10:11]
+            sides = struct.pack(">II", new.height, new.width)
+            yield box(name, sides + content[8:10] + bits + content[11:])
+        elif name != b"bpcc" or not deeper:
             yield box(name, content)

@@ -327,14 +327,19 @@ def _of_jp2(data: bytes) -> Metadata:
     exif = jp2.uuid_content(data, jp2.EXIF_UUID)
     iptc = jp2.uuid_content(data, jp2.IPTC_UUID)
     dpi = _jp2_density(dict(jp2.header_parts(data)).get(b"res ", b""))
-    lost = ["an XML box" for name, _ in bmff.boxes(data) if name == b"xml "]
+    parts = list(bmff.boxes(data))
+    known = (jp2.EXIF_UUID, jp2.IPTC_UUID, jp2.XMP_UUID)
+    lost = ["an XML box" for name, _ in parts if name == b"xml "][:1]
+    lost += ["a program's own box" for name, c in parts if name == b"uuid" and c[:16] not in known]
+    more = sum(name == b"jp2c" for name, _ in parts) - 1
+    lost += [f"{more} more picture{'s' if more > 1 else ''}"] if more else []
     return Metadata(
         exif.removeprefix(jpeg.EXIF),
         b"",
         jp2.uuid_content(data, jp2.XMP_UUID),
         _resource(IPTC_RESOURCE, iptc) if iptc else b"",
         dpi or _exif_density(exif),
-        lost=tuple(lost[:1]),
+        lost=tuple(dict.fromkeys(lost)),
     )
 
 
