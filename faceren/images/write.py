@@ -293,8 +293,7 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
         return joined + png.behind_png(data), _said(lost, gone)
     if kind == "webp":
         chunks, gone = derived.parts_renewed(list(webp.riff_chunks(data)), page)
-        made = _kept_webp(chunks, page, quality, edit, scale, webp.unannounced(data))
-        return made, _said(lost, gone)
+        return _kept_webp(data, chunks, page, quality, edit, scale), _said(lost, gone)
     if kind != "bmp":
         raise ImageError(f"no {kind!r} file can be written")
     raster = page.raster
@@ -341,16 +340,17 @@ def _jpeg_xmp(known: bytes, edit: Edit) -> list[Part]:
 
 
 def _kept_webp(
-    chunks: list[Part], page: Page, quality: int, edit: Edit, scale: int, unannounced: set[bytes]
+    data: bytes, chunks: list[Part], page: Page, quality: int, edit: Edit, scale: int
 ) -> bytes:
-    lossless = any(name == b"VP8L" for name, _ in chunks)
-    pixels = encode.encode_webp(page, quality=quality, lossless=lossless)
+    pixels = encode.encode_webp(page, quality=quality, lossless=webp.is_lossless(data))
+    moving = [part for part in chunks if part[0] in (b"ANIM", b"ANMF")]
     ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
     kept = [part for part in chunks if part[0] not in ours]
     if scale > 1:
         kept = [derived.chunk_enlarged(part, scale) for part in kept]
     packet = edit(dict(chunks).get(b"XMP ", b""))
-    return webp.joined_webp(pixels, _size(page), kept, packet, unannounced)
+    hidden = webp.unannounced(data)
+    return webp.joined_webp(pixels, _size(page), kept, packet, hidden, moving)
 
 
 def _kept_jp2(data: bytes, page: Page, quality: int, edit: Edit, scale: int) -> tuple[bytes, Lines]:

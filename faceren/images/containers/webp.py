@@ -11,15 +11,23 @@ ANIMATION, XMP, ALPHA = 0x02, 0x04, 0x10
 ANNOUNCED = {b"ICCP": 0x20, b"EXIF": 0x08}
 """Chunks of metadata, and their flags there; of XMP, which is written anew, see ``XMP``."""
 MOST_CHUNKS = 100_000
+FRAME_HEADER = 16
+"""Bytes before the chunks of a frame: place, size, duration, flags."""
+PICTURE = (b"ALPH", b"VP8 ", b"VP8L")
+"""Chunks of pixels."""
 
 
-def riff_chunks(data: bytes) -> Iterator[Part]:
-    """Yield the chunks of a WebP file.
+def riff_chunks(data: bytes, start: int = 12) -> Iterator[Part]:
+    """Yield the chunks of a WebP file, or of a frame in it.
+
+    Args:
+        data: A file, or the content of an ANMF chunk.
+        start: Where the first chunk begins; ``FRAME_HEADER`` in a frame.
 
     Raises:
         ImageError: If there are too many.
     """
-    position = 12
+    position = start
     for _ in range(MOST_CHUNKS):
         if position + 8 > len(data):
             return
@@ -50,6 +58,15 @@ def webp_header(data: bytes) -> tuple[int, int, bool, int]:
     raise ImageError("damaged or incomplete (a WebP file without a picture)")
 
 
+def is_lossless(data: bytes) -> bool:
+    """Say whether the picture, or each frame, of a WebP file is coded so that nothing is lost."""
+    names = [name for name, _ in riff_chunks(data)]
+    for name, content in riff_chunks(data):
+        if name == b"ANMF":
+            names += [inner for inner, _ in riff_chunks(content, FRAME_HEADER)]
+    return b"VP8L" in names and b"VP8 " not in names
+
+
 def unannounced(data: bytes) -> set[bytes]:
     """Return which chunks of metadata a WebP file has without its header saying so.
 
@@ -67,6 +84,7 @@ def joined_webp(
     metadata: Iterable[Part],
     xmp: bytes,
     hidden: Collection[bytes] = (),
+    moving: Collection[Part] = (),
 ) -> bytes:
     """Return a WebP file with the pixels of one file and the metadata of another.
 
@@ -76,8 +94,9 @@ def joined_webp(
         metadata: ICCP, EXIF and unknown chunks to keep.
         xmp: The XMP packet; nothing leaves it out.
         hidden: Names of chunks that the header is not to announce.
+        moving: The ANIM and ANMF chunks of an animation of one frame, if it has to stay one.
     """
-    pixels = [part for part in riff_chunks(encoded) if part[0] in (b"ALPH", b"VP8 ", b"VP8L")]
+    pixels = [part for part in riff_chunks(encoded) if part[0] in PICTURE]
     kept = dict.fromkeys(metadata)
     profile = [part for part in kept if part[0] == b"ICCP"]
     others = [part for part in kept if part[0] not in (b"ICCP", b"XMP ")]
@@ -88,9 +107,21 @@ def joined_webp(
     has_alpha = name == b"ALPH" or (name == b"VP8L" and bool(content[4] & 0x10))
     flags |= (XMP if xmp else 0) | ALPHA * has_alpha
     sides = b"".join(struct.pack("<I", side - 1)[:3] for side in size)
+    if moving:
+        flags |= ANIMATION
+        pixels = [_in_frame(part, sides, pixels) for part in moving]
     header = (b"VP8X", struct.pack("<I", flags) + sides)
     body = b"".join(_riff(part) for part in [header, *profile, *pixels, *others])
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def _in_frame(part: Part, sides: bytes, pixels: Iterable[Part]) -> Part:
+    """Return an ANMF chunk with other pixels, which fill all of the picture; ANIM as it is."""
+    name, content = part
+    if name != b"ANMF":
+        return part
+    shown = content[12:FRAME_HEADER]  # for how long, and how it is blended with what was before
+    return name, bytes(6) + sides + shown + b"".join(_riff(inner) for inner in pixels)
 
 
 def _riff(part: Part) -> bytes:

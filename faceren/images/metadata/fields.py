@@ -261,7 +261,7 @@ def png_xmp(chunks: list[Part]) -> bytes:
 def _of_webp(data: bytes) -> Metadata:
     chunks = list(riff_chunks(data))
     named = dict(reversed(chunks))
-    ours = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ICCP", b"EXIF", b"XMP "}
+    ours = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANMF", b"ICCP", b"EXIF", b"XMP "}
     lost = [f"a chunk {n.decode('latin-1')}" for n, _ in chunks if n not in ours]
     exif = named.get(b"EXIF", b"").removeprefix(jpeg.EXIF)
     return Metadata(
