@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, Found, find_images, read_rgb, write_png
 from faceren.runs.disk_or_store import Files
 from faceren.runs.folder import check_places, check_replaced, recording
+from faceren.runs.manifest import ManifestWriter
 from faceren.runs.plan import check_output, resolve_inputs
 from faceren.runs.resume import earlier_run
 from faceren.runs.segments import StoredFolder
@@ -96,7 +98,8 @@ def degrade(
     earlier = {} if options.overwrite else recorded.items
     header = header_of(options) | part_of(shard, every, len(jobs))
     results = degrade_files(jobs, earlier, _workers(options, len(jobs)))
-    results = _recorded(results, target, header, [job.key for job in jobs], shard)
+    record = recording(target, [job.key for job in jobs], header, shard, recorded.items)
+    results = _recorded(results, record, target, shard)
     return DegradeRun(len(jobs), target, warning, results)
 
 
@@ -237,14 +240,13 @@ def default_output(inputs: Sequence[Path], task: str) -> Path:
 
 def _recorded(
     results: Iterator[Degraded],
+    record: AbstractContextManager[ManifestWriter],
     target: Path,
-    header: Json,
-    keys: Sequence[str],
     shard: Shard | None,
 ) -> Iterator[Degraded]:
     if shard is None:  # the unfinished files of other parts may be those of other machines
         remove_leftovers(target)
-    with recording(target, keys, header, shard) as manifest:
+    with record as manifest:
         for result in results:
             if result.status != "skipped":
                 manifest.append(result.to_json())

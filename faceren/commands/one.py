@@ -66,7 +66,7 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
     given = {key: (marked(line["faces"][index]),)}
     pipeline = replace(pipeline, given=given, repairer=filling_again(line, output))
     with (
-        writing(output, [key]),
+        writing(output, [key], known=manifest.items),
         tempfile.TemporaryDirectory(prefix="faceren-face-") as folder,
     ):
         alone = Path(folder) / key

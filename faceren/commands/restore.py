@@ -90,13 +90,8 @@ def restore(
         NothingToDoError: If there is no image.
         MachineError: If weights or device are not there, or the output cannot be written.
     """
-    shard = _shard(folder, inputs)
-    only = None if folder.only is None else photos_only(read_list(folder.only, "--only"))
-    boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
-    marks = [] if folder.repair_keep is None else read_marks(folder.repair_keep)
-    if only is None and (boxes or marks) and not inputs:
-        named: list[BoxLine | MarkLine] = [*boxes, *marks]
-        only = [Choice(line.photo, place=line.place) for line in named]
+    shard = shard_of(folder, inputs)
+    boxes, marks, only = named_photos(folder, inputs)
     jobs, shipped = _jobs(inputs, output, options, folder, only)
     others = find_others([path for path in inputs if path.exists()], folder.exclude, but=output)
     given, kept = given_faces(jobs, boxes), given_marks(jobs, marks)
@@ -123,12 +118,33 @@ def restore(
     return RestoreRun(len(jobs), shipped, results, left_out, problems)
 
 
-def _shard(folder: FolderOptions, inputs: Sequence[Path]) -> Shard | None:
-    """Return the part of the run that is to be done; None is the whole."""
+def shard_of(folder: FolderOptions, inputs: Sequence[Path]) -> Shard | None:
+    """Return the part of the run that is to be done; None is the whole.
+
+    Raises:
+        ConfigError: If it is no part, or of photos that are named one by one.
+    """
     shard = parse_shard(folder.shard)
     if shard is not None and (folder.only is not None or not inputs):
         raise ConfigError("--shard: expected inputs and no --only: each part takes its own of them")
     return shard
+
+
+def named_photos(
+    folder: FolderOptions, inputs: Sequence[Path]
+) -> tuple[list[BoxLine], list[MarkLine], list[Choice] | None]:
+    """Return marked faces, marks to keep, and which photos alone are to be done; None is all.
+
+    Raises:
+        ConfigError: If a list cannot be read or makes no sense.
+    """
+    only = None if folder.only is None else photos_only(read_list(folder.only, "--only"))
+    boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
+    marks = [] if folder.repair_keep is None else read_marks(folder.repair_keep)
+    if only is None and (boxes or marks) and not inputs:
+        named: list[BoxLine | MarkLine] = [*boxes, *marks]
+        only = [Choice(line.photo, place=line.place) for line in named]
+    return boxes, marks, only
 
 
 def _jobs(
@@ -192,7 +208,8 @@ def _work(
             return
     mark = {"chosen": True} if record.chosen else {}
     keys = [job.key for job in todo]
-    with recording(record.output, keys, record.header, record.shard) as writer:
+    recorder = recording(record.output, keys, record.header, record.shard, manifest.items)
+    with recorder as writer:
         for result in restored(todo, workshop, pipeline, on_files, Path.cwd()):
             if result.status == "failed" and (note := set_aside(record.output, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")

@@ -81,7 +81,7 @@ def review(
         output,
         manifest,
         check=check,
-        commands=_commands(output, manifest.main_header),
+        commands=suggested(output, manifest.main_header),
         max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
         threads=workers or 2,
     )
@@ -129,9 +129,14 @@ def options_of(header: Json) -> RestoreOptions:
     return RestoreOptions(**known)
 
 
-def _commands(output: Path, header: Json) -> dict[str, str]:
-    """Return what to run with each exported list, with the options that most photos had."""
-    start = f"faceren restore -o {shlex.quote(str(output))}"
+def suggested(output: Path, header: Json) -> dict[str, str]:
+    """Return what to run with each exported list, with the options that most photos had.
+
+    Args:
+        output: The folder of the run.
+        header: Of most of its photos.
+    """
+    start = f"faceren restore -o {shlex.quote(spelled(output))}"
     commands = {"keep": f"{start} --revert keep-original.txt"}
     written = header.get("options") or {}
     options = {RENAMED_OPTIONS.get(name, name): value for name, value in written.items()}
@@ -218,7 +223,8 @@ def _revert(
             taken = take_back(key, line, header, places, wanted[key], max_pixels)
         return taken
 
-    with writing(output, wanted), ThreadPoolExecutor(threads) as pool:
+    noted = writing(output, wanted, known=manifest.items)
+    with noted, ThreadPoolExecutor(threads) as pool:
         yield from taken_back(output / MANIFEST_NAME, manifest, wanted, pool, work)
 
 

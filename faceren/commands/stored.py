@@ -8,17 +8,19 @@ does, as the store lists it.
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from faceren.commands.merge import Merged, merge
 from faceren.commands.options import FolderOptions, RunOptions
-from faceren.commands.restore import RestoreRun, header_of, restored
-from faceren.commands.review import PagePictures
+from faceren.commands.restore import RestoreRun, header_of, named_photos, restored, shard_of
+from faceren.commands.review import PagePictures, open_to_change
 from faceren.commands.workshop import Workshop
 from faceren.errors import ConfigError
+from faceren.images import shown
 from faceren.pages.review import pictures_of
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import RECORDED, PhotoResult, skipped
@@ -31,18 +33,31 @@ from faceren.runs.folder import (
     STALE_DIR,
     check_head,
 )
-from faceren.runs.lists import given_faces, given_marks, read_boxes, read_marks
+from faceren.runs.lists import given_faces, given_marks, listed
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest, read_run
-from faceren.runs.segments import OURS, StoredFolder, forget_segments, join, segments_in, settled
-from faceren.runs.shards import RECORD_SUFFIX, parse_shard, part_of
-from faceren.runs.storage import Storage, Stored
-from faceren.runs.stored import Stage, StoredJob, check_stored, plan_stored
+from faceren.runs.segments import (
+    StoredFolder,
+    forget_segments,
+    join,
+    merged_away,
+    segments_in,
+    settled,
+)
+from faceren.runs.shards import RECORD_SUFFIX, part_of
+from faceren.runs.storage import Storage, Stored, spelled
+from faceren.runs.stored import (
+    THREADS,
+    Stage,
+    StoredFound,
+    StoredJob,
+    check_stored,
+    in_order,
+    plan_stored,
+)
 
 if TYPE_CHECKING:
     from faceren.restoration.pipeline import Pipeline
 
-ON_DISK_ONLY = ("only", "keep_times")
-"""What cannot be done in a store."""
 BESIDE = (FACES_DIR, MASKS_DIR, PICTURES_DIR)
 """Folders beside the outputs that restoring a photo may fill."""
 
@@ -67,7 +82,9 @@ def restore_stored(
     """Plan a restoration in an object store; iterating over ``results`` does the work.
 
     Args:
-        inputs: Objects and folders, as ``s3://archive/scans``.
+        inputs: Objects and folders, as ``s3://archive/scans``; none with ``folder.only``,
+            ``folder.boxes`` or ``folder.repair_keep`` means those named there, of the earlier runs
+            into ``output``, as long as they have the versions that were recorded.
         output: A folder in a store, as ``s3://archive/restored``.
         options: What to do with each photo.
         how: With what it is done.
@@ -79,32 +96,75 @@ def restore_stored(
         NothingToDoError: If there is no image.
         MachineError: If a store, weights or device are not there, or must not be read.
     """
-    check_stored(inputs, output)
-    for item in fields(folder):
-        if item.name in ON_DISK_ONLY and getattr(folder, item.name) != item.default:
-            flag = "--" + item.name.replace("_", "-")
-            raise ConfigError(f"{flag}: expected an output folder on a disk, got a store")
-    shard = parse_shard(folder.shard)
-    every = plan_stored(
-        inputs, output, file_format=options.format, exclude=folder.exclude, suffix=folder.suffix
-    )
-    target = StoredFolder.opened(output, "restore", shard)
+    if folder.keep_times:
+        raise ConfigError("--keep-times: expected an output folder on a disk, got a store")
+    shard = shard_of(folder, inputs)
+    boxes, marks, only = named_photos(folder, inputs)
+    if only is not None and not inputs:
+        target = StoredFolder.opened(output, "restore", shard)
+        every = _recorded_jobs(output, target.recorded)
+    else:
+        check_stored(inputs, output)
+        every = plan_stored(
+            inputs, output, file_format=options.format, exclude=folder.exclude, suffix=folder.suffix
+        )
+        target = StoredFolder.opened(output, "restore", shard)
+    problems = tuple(target.recorded.problems)
+    given, kept = given_faces(every, boxes), given_marks(every, marks)
     own = [job for job in every if target.shard.has(job.key)]
     target.check_replaced(own)
+    if only is not None:
+        own = listed(own, only)
+        if own and not inputs:
+            check_stored([job.source for job in own], output)
+            own = _as_recorded(own, output)
+        target = replace(target, recorded=open_to_change(target.recorded))
     if with_pictures:
         check_stored_page(target.storage, target.there)
-    boxes = [] if folder.boxes is None else read_boxes(folder.boxes)
-    marks = [] if folder.repair_keep is None else read_marks(folder.repair_keep)
-    given, kept = given_faces(every, boxes), given_marks(every, marks)
     workshop = Workshop(options, how, folder, given, kept)
     pipeline = workshop.pipeline()
     header = header_of(pipeline, how.model) | part_of(target.shard, every, len(own))
     there = frozenset(job.key for job in own if job.key in target.there)
     work = InStore(output, there, with_pictures)
-    results = _work(own, workshop, pipeline, target, header, work)
-    return RestoreRun(
-        len(own), shipped_samples=False, results=results, problems=tuple(target.recorded.problems)
-    )
+    results = _work(own, workshop, pipeline, target, header, work, chosen=only is not None)
+    return RestoreRun(len(own), shipped_samples=False, results=results, problems=problems)
+
+
+def _recorded_jobs(output: Path, recorded: Manifest) -> list[StoredJob]:
+    """Return the photos of earlier runs, as jobs of a new one; their stores are not asked."""
+    if not recorded.items:
+        raise ConfigError(f"expected a folder that restore wrote, {spelled(output)} is none")
+    jobs = []
+    for key, line in sorted(recorded.items.items()):
+        source, version = Path(line["input"]), str((line.get("stored") or {}).get("input") or "")
+        item = Stored(source.name, version)
+        found = StoredFound(source, PurePosixPath(source.name), item, source.parent)
+        jobs.append(StoredJob(source, output / key, key, found))
+    return jobs
+
+
+def _as_recorded(jobs: Sequence[StoredJob], output: Path) -> list[StoredJob]:
+    """Return jobs with their originals as they are now.
+
+    Raises:
+        ConfigError: If one is gone, or is not the one that was recorded; or if it is in a store of
+            another kind than the output's: the record may name any, of which nothing is asked.
+    """
+
+    def looked(job: StoredJob) -> StoredJob:
+        found, same_kind = job.found, job.source.parts[:1] == output.parts[:1]
+        now = Storage(found.folder).look(found.item.key) if same_kind else None
+        if now is not None and now.version == found.item.version:
+            return replace(job, found=replace(found, item=now))
+        state = "is gone" if now is None else "has changed since"
+        state = state if same_kind else "is in a store of another kind"
+        raise ConfigError(
+            f"{shown(job.key)}: its original {shown(spelled(job.source))} {state}; name the photo, "
+            f"or its folder, as an input"
+        )
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(in_order(pool, looked, jobs))
 
 
 def _work(
@@ -114,8 +174,21 @@ def _work(
     target: StoredFolder,
     header: Line,
     work: "InStore",
+    *,
+    chosen: bool,
 ) -> Iterator[PhotoResult]:
-    """Restore what is not done yet, and record it."""
+    """Restore what is not done yet, and record it.
+
+    Args:
+        jobs: The photos.
+        workshop: What a pipeline is made of.
+        pipeline: It, as it was made here.
+        target: The output folder, as it was found.
+        header: Of the run.
+        work: Restores photos of the store.
+        chosen: They were chosen by name: they stay as they are in runs over everything.
+    """
+    mark = {"chosen": True} if chosen else {}
     todo, folder = [], workshop.folder
     for job in jobs:
         line = target.done_before(job, job.found.item, pipeline.settings(job))
@@ -131,7 +204,7 @@ def _work(
         return
     with target.record([job.key for job in todo], header) as writer:
         for made in restored(todo, workshop, pipeline, work, None):
-            writer.append(made.line)
+            writer.append(made.line | mark)
             yield made.result
     if not folder.shard:
         merge_stored(Path(target.storage.url), "restore")
@@ -255,7 +328,7 @@ def merge_stored(output: Path, command: str) -> Merged:
         with copied_record(target, there, folder):
             merged = merge([folder], command=command)
         target.put(folder / MANIFEST_NAME, MANIFEST_NAME)
-    forget_segments(target, [key for key in there if key.startswith(OURS)])
+    forget_segments(target, merged_away(there))
     problems = tuple(text.replace(str(folder), target.url) for text in merged.problems)
     return replace(merged, output=output, problems=problems)
 

@@ -6,7 +6,6 @@ gone or has changed is told by versions.
 """
 
 import re
-import shlex
 import shutil
 import tempfile
 import time
@@ -22,6 +21,7 @@ from faceren.commands.review import (
     Wanted,
     chosen,
     left_alone,
+    suggested,
     take_back,
     taken_back,
 )
@@ -69,8 +69,8 @@ def review_stored(output: Path, *, check: Check = "bytes", max_pixels: int | Non
         page = _Page(Path(name), output, target, there, manifest, pictures)
         entries = page.drawn(page.entries(check), max_pixels or DEFAULT_MAX_PIXELS)
         pictures.keep_only({key for entry in entries for key in keys_of(entry.line)})
-        keep = {"keep": f"faceren restore -o {shlex.quote(target.url)} --revert keep-original.txt"}
-        count = write_parts(folder, target.url, entries, [], manifest, pictures, keep)
+        commands = suggested(output, manifest.main_header)
+        count = write_parts(folder, target.url, entries, [], manifest, pictures, commands)
         places = [place_of(Path(), number).as_posix() for number in range(1, count + 1)]
         for place in reversed(places):  # the first links to the others
             target.put(folder / place, place)

@@ -279,13 +279,18 @@ def _held(output: Path, place: Path, wait: float, who: str = "") -> Iterator[Non
 
 
 @contextmanager
-def writing(output: Path, keys: Collection[str], shard: Shard | None = None) -> Iterator[None]:
+def writing(
+    output: Path, keys: Collection[str], shard: Shard | None = None, known: Collection[str] = ()
+) -> Iterator[None]:
     """Have the output folder for oneself while the block runs, and note what it will hold.
+
+    What else a run that was killed was going to write stays noted until it is recorded.
 
     Args:
         output: The folder.
         keys: What is going to be written there.
         shard: The part of a run that is going to; None is the whole.
+        known: The keys that are recorded.
 
     Raises:
         MachineError: If another run is writing there, or the disk is full.
@@ -297,12 +302,19 @@ def writing(output: Path, keys: Collection[str], shard: Shard | None = None) -> 
             before = _planned_in(planned)
         atomic_write(planned, json.dumps(sorted(before | set(keys))).encode())
         yield
-        planned.unlink(missing_ok=True)
+        if left := before - {*keys, *known}:
+            atomic_write(planned, json.dumps(sorted(left)).encode())
+        else:
+            planned.unlink(missing_ok=True)
 
 
 @contextmanager
 def recording(
-    output: Path, keys: Collection[str], header: Line, shard: Shard | None = None
+    output: Path,
+    keys: Collection[str],
+    header: Line,
+    shard: Shard | None = None,
+    known: Collection[str] = (),
 ) -> Iterator[ManifestWriter]:
     """Do as ``writing``, and write the record of the run, or of the part of one.
 
@@ -311,6 +323,7 @@ def recording(
         keys: What is going to be written there.
         header: Of the run; of a part with its ``shard``.
         shard: The part; None is the whole.
+        known: The keys that are recorded.
 
     Raises:
         MachineError: As ``writing``.
@@ -318,7 +331,7 @@ def recording(
     place = output / MANIFEST_NAME
     if shard is not None:
         place = shard.place(output, RECORD_SUFFIX)
-    with writing(output, keys, shard), ManifestWriter(place, header) as writer:
+    with writing(output, keys, shard, known), ManifestWriter(place, header) as writer:
         yield writer
         if shard is not None:
             writer.begin({**header, "shard": {**header["shard"], "ended": True}})

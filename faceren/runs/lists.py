@@ -30,7 +30,8 @@ from faceren.errors import ConfigError, told
 from faceren.faces.given import GivenFace
 from faceren.files import read_bounded
 from faceren.images import Box, same_name
-from faceren.runs.plan import Job
+from faceren.runs.plan import AnyJob, Job
+from faceren.runs.storage import spelled
 
 FARTHEST = 1e6
 """Pixels from a photo's corner that a mark may be."""
@@ -160,13 +161,13 @@ def resolved(
     return wanted
 
 
-def listed(jobs: Sequence[Job], choices: Iterable[Choice]) -> list[Job]:
+def listed(jobs: Sequence[AnyJob], choices: Iterable[Choice]) -> list[AnyJob]:
     """Return the jobs that a list names, by output key or by input path.
 
     Raises:
         ConfigError: If a name fits no job.
     """
-    keys = {job.key: job.key for job in jobs} | {str(job.source): job.key for job in jobs}
+    keys = {job.key: job.key for job in jobs} | {spelled(job.source): job.key for job in jobs}
     by_key = {job.key: job for job in jobs}
     return [by_key[key] for key in resolved(choices, keys)]
 
@@ -258,7 +259,7 @@ def given_marks(
 
 def _keys(jobs: Sequence[Job], lines: Sequence[BoxLine] | Sequence[MarkLine]) -> list[str]:
     """Return the key of the photo that each line names."""
-    keys = {same_name(str(job.source)): job.key for job in jobs}
+    keys = {same_name(spelled(job.source)): job.key for job in jobs}
     keys |= {same_name(job.key): job.key for job in jobs}
     for line in lines:
         if same_name(line.photo) not in keys:

@@ -122,6 +122,18 @@ def join(storage: Storage, items: Iterable[Stored], path: Path) -> None:
             file.truncate()
 
 
+def merged_away(keys: Iterable[str]) -> list[str]:
+    """Return which objects of a folder a merge leaves nothing to keep of.
+
+    A list of what is to be written that is there after a run is that of one that was killed.
+
+    Args:
+        keys: Of the folder's objects.
+    """
+    kept = planned_name(Shard(0, 1))
+    return [key for key in keys if key.startswith(OURS) and key != kept]
+
+
 def planned_name(shard: Shard) -> str:
     """Return the key of the list of what a part is going to write."""
     return shard.place(Path(), PLANNED_SUFFIX).as_posix()
@@ -222,7 +234,11 @@ class StoredFolder:
         with SegmentWriter(self.storage, self.there, self.shard, header) as writer:
             yield writer
             writer.flush({**header, "shard": {**header["shard"], "ended": True}})
-        self.storage.remove([planned_name(self.shard)])
+        # what a run that was killed may have written stays known
+        if left := self.planned - set(keys) - self.recorded.items.keys():
+            self.storage.write(json.dumps(sorted(left)).encode(), planned_name(self.shard))
+        else:
+            self.storage.remove([planned_name(self.shard)])
 
     @property
     def is_begun(self) -> bool:

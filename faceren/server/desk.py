@@ -314,17 +314,17 @@ class Desk:
     def _undone(self) -> str:
         before = self._undo.pop()
         made = inside(self.output, before.key)
-        header = self._manifest().header
+        manifest = self._manifest()
         if self._hash(before.key) != before.after:
             raise ConfigError(f"{shown(before.key)} has changed since; it is not undone")
-        with writing(self.output, [before.key]):
+        with writing(self.output, [before.key], known=manifest.items):
             kept = [] if before.kept is None else [(made, before.kept)]
             for place, copy in (*kept, *before.masks):
                 with atomic_path(place) as temporary:
                     shutil.copyfile(copy, temporary)
             with ManifestWriter(self.output / MANIFEST_NAME, before.header) as writer:
                 writer.append(before.line)
-            with ManifestWriter(self.output / MANIFEST_NAME, header):
+            with ManifestWriter(self.output / MANIFEST_NAME, manifest.header):
                 pass  # the last header stays that of the last restoration
         return f"{shown(before.key)}: as it was before"
 

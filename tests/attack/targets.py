@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from faceren.bench.output.report import read_report
 from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.commands.models import export
-from faceren.commands.review import _commands, open_to_change
+from faceren.commands.review import open_to_change, suggested
 from faceren.commands.verify import verify
 from faceren.degradation.planning import plan_replay
 from faceren.errors import ConfigError, FacerenError
@@ -156,7 +156,7 @@ def read_manifests(data: bytes, folder: Path) -> None:
         manifest = read_manifest(folder / "manifest.jsonl")
     except ConfigError:
         return
-    commands = _commands(folder, manifest.main_header)
+    commands = suggested(folder, manifest.main_header)
     assert all(text.isprintable() for text in commands.values())
     open_to_change(manifest)
     for key, line in manifest.items.items():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceren.commands.review import _commands, review
+from faceren.commands.review import review, suggested
 from faceren.files import sha256_of
 from faceren.metrics.pairing import is_recorded, pair_up
 from faceren.runs.disk_or_store import Files
@@ -147,7 +147,7 @@ def test_references_and_inputs_need_the_recorded_hash(output, secret):
     ],
 )
 def test_suggested_commands_hold_no_strangers_words(options, model):
-    found = _commands(Path("out; reboot"), {"options": options, "model_option": model})
+    found = suggested(Path("out; reboot"), {"options": options, "model_option": model})
     for text in found.values():
         words = shlex.split(text)
         assert words[:4] == ["faceren", "restore", "-o", "out; reboot"]

@@ -226,10 +226,87 @@ def test_what_was_taken_back_stays_so_in_a_run_over_everything(store, run, tmp_p
     assert objects(store)["box 1/face.png"] == original
     page = objects(store)["report.html"].decode()
     assert "faceren restore -o memory://archive/out --revert keep-original.txt" in page
+    assert "faceren restore -o memory://archive/out --only weaker.txt --strength 0.6" in page
     assert "1 kept as it was" in run(*COMMAND, "--strength", "0.5")[2]
     assert objects(store)["box 1/face.png"] == original
     assert "5 photos: 1 restored" in run(*COMMAND, "--overwrite")[2]
     assert objects(store)["box 1/face.png"] != original
+
+
+def test_photos_that_are_named_alone_are_restored_anew_and_stay_so(store, run, tmp_path):
+    run(*COMMAND)
+    made, chosen = objects(store), tmp_path / "weaker.txt"
+    chosen.write_text("box 1/face.png\nmemory://archive/scans/1.png\n")
+    again = ("restore", "-o", *COMMAND[3:], "--only", chosen, "--strength", "0.5")
+    status, _, said = run(*again)
+    assert (status, "2 photos: 1 restored, 1 without a face" in said) == (0, True)
+    weaker = objects(store)
+    changed = {name for name in made if weaker[name] != made[name]}
+    assert changed == {"box 1/face.png", "manifest.jsonl"}
+    assert "nothing has changed since the last run" in run(*again)[2]
+    assert "nothing has changed since the last run" in run(*COMMAND)[2]
+    assert objects(store)["box 1/face.png"] == weaker["box 1/face.png"]
+    named = (*COMMAND[:4], *again[3:-1])
+    assert "2 photos: 1 restored" in run(*named, "1")[2]  # with the folder, and as at first
+    assert objects(store)["box 1/face.png"] == made["box 1/face.png"]
+    chosen.write_text("other.png\n")
+    status, _, said = run(*again)
+    assert (status, "'other.png' is none of the 5 photos of this run" in said) == (2, True)
+
+
+def test_marked_faces_name_their_photos_in_a_store_too(store, run, tmp_path):
+    run(*COMMAND)
+    boxes = tmp_path / "faces.jsonl"
+    boxes.write_text('{"photo": "memory://archive/scans/2.png", "box": [4, 4, 30, 30]}\n')
+    said = run("restore", "-o", *COMMAND[3:], "--boxes", boxes)[2]
+    assert "1 photo: 1 restored; 1 face now" in said
+
+
+@pytest.mark.parametrize(
+    ("original", "said"),
+    [
+        ("memory://archive/scans/1.png", "1.png has changed since; name the photo, or its folder"),
+        ("memory://archive/scans/none.png", "none.png is gone; name the photo, or its folder, as"),
+        ("http://stranger/1.png", "http://stranger/1.png is in a store of another kind; name the"),
+        ("memory://archive/out/1.png", "and the input memory://archive/out/1.png lie in one anoth"),
+        ("/etc/passwd", "/etc/passwd: expected all inputs and -o in object stores, this one is on"),
+    ],
+)
+def test_of_what_only_the_record_names_nothing_else_is_read(
+    store, run, tmp_path, original, said, monkeypatch
+):
+    run(*COMMAND)
+    text = objects(store)["manifest.jsonl"].decode()
+    text = text.replace("memory://archive/scans/1.png", original)
+    store.pipe_file("/archive/out/manifest.jsonl", text.encode())
+    store.pipe_file("/archive/scans/1.png", store.cat_file("/archive/scans/2.png"))
+    made, asked = objects(store), []
+    monkeypatch.setattr(Storage, "__init__", watched(Storage.__init__, asked))
+    (tmp_path / "list").write_text("1.png\n")
+    again = ("restore", "-o", *COMMAND[3:], "--only", tmp_path / "list", "--strength", "0.5")
+    status, _, told = run(*again)
+    assert (status, said in told, set(asked)) == (2, True, {"memory"})
+    assert objects(store) == made
+
+
+def test_what_a_killed_run_has_written_stays_its_own_when_others_are_done_by_name(
+    store, run, monkeypatch, tmp_path
+):
+    run(*COMMAND, "--exclude", "0.png", "--exclude", "1.png")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(segments.SegmentWriter, "append", killed)
+        assert run(*COMMAND)[0] == 130
+    assert "0.png" in objects(store)  # but in no record
+    (tmp_path / "list").write_text("2.png\n")
+    again = ("restore", "-o", *COMMAND[3:], "--only", tmp_path / "list", "--strength", "0.5")
+    assert run(*again)[0] == 0
+    status, _, said = run(*COMMAND)
+    assert (status, "5 photos: 1 restored, 3 without a face, 1 failed" in said) == (1, True)
+    assert not any(name.startswith(".") for name in objects(store))
 
 
 def test_a_killed_run_goes_on_and_nothing_is_done_twice_in_the_record(store, run, monkeypatch):

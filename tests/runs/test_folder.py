@@ -76,6 +76,9 @@ def test_what_a_killed_run_was_going_to_write_is_its_own(places):
     check_replaced([job(output, originals / "a.jpg", "a.jpg")], output, ())
     with writing(output, ["b.jpg"]):
         assert planned_before(output) == {"a.jpg", "b.jpg"}
+    assert planned_before(output) == {"a.jpg"}  # of which there is no record yet
+    with writing(output, ["b.jpg"], known=["a.jpg", "c.jpg"]):
+        assert planned_before(output) == {"a.jpg", "b.jpg"}
     assert planned_before(output) == set()
 
 
