@@ -34,7 +34,14 @@ from faceren.runs.folder import (
     check_head,
 )
 from faceren.runs.lists import given_faces, given_marks, listed
-from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest, read_run
+from faceren.runs.manifest import (
+    MANIFEST_NAME,
+    Line,
+    Manifest,
+    leads_out,
+    read_manifest,
+    read_run,
+)
 from faceren.runs.segments import (
     StoredFolder,
     forget_segments,
@@ -131,11 +138,20 @@ def restore_stored(
 
 
 def _recorded_jobs(output: Path, recorded: Manifest) -> list[StoredJob]:
-    """Return the photos of earlier runs, as jobs of a new one; their stores are not asked."""
+    """Return the photos of earlier runs, as jobs of a new one; their stores are not asked.
+
+    Raises:
+        ConfigError: If there is none, or a name leads out of the folder: it would on the disk, too.
+    """
     if not recorded.items:
         raise ConfigError(f"expected a folder that restore wrote, {spelled(output)} is none")
     jobs = []
     for key, line in sorted(recorded.items.items()):
+        if leads_out(key):
+            raise ConfigError(
+                f"expected a path below {spelled(output)}, {key!r:.120} leads outside; nothing is "
+                f"written there"
+            )
         source, version = Path(line["input"]), str((line.get("stored") or {}).get("input") or "")
         item = Stored(source.name, version)
         found = StoredFound(source, PurePosixPath(source.name), item, source.parent)

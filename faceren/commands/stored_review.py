@@ -37,9 +37,9 @@ from faceren.pages.review import Review, place_of, write_parts
 from faceren.runs.disk_or_store import BUCKET, Files, folders_of
 from faceren.runs.folder import PAGE_NAME, PICTURES_DIR
 from faceren.runs.lists import Choice
-from faceren.runs.manifest import MANIFEST_NAME, Manifest, read_run
+from faceren.runs.manifest import MANIFEST_NAME, Manifest, leads_out, read_run
 from faceren.runs.segments import MOST_SECONDS, join, settled
-from faceren.runs.storage import Storage, Stored, spelled
+from faceren.runs.storage import Storage, Stored, is_stored, spelled
 from faceren.runs.stored import AHEAD, THREADS
 
 PART = re.compile(r"part-([0-9]{1,9})\.html")
@@ -104,26 +104,32 @@ class _Page:
     def entries(self, check: Check) -> list[Entry]:
         """Return the photos, sorted by name; their files are not on the disk yet."""
         now = self._originals() if check == "bytes" else None
-        keys = sorted(self.manifest.items, key=lambda key: key.split("/"))
+        inner = (key for key in self.manifest.items if not leads_out(key))
+        keys = sorted(inner, key=lambda key: key.split("/"))
         return [self._entry(key, now) for key in keys]
 
     def _originals(self) -> dict[Path, Stored]:
         """Return what is there now in the folders of the originals."""
         places = (Path(line["input"]) for line in self.manifest.items.values())
         # nobody else is asked for anything
-        own = (place for place in places if place.parts[:1] == self.output.parts[:1])
+        own = filter(self._is_own, places)
         found: dict[Path, Stored] = {}
         for folder in folders_of(own):
             found |= {folder / key: item for key, item in Storage(folder).listing().items()}
         return found
 
+    def _is_own(self, source: Path) -> bool:
+        """Say whether an original is in a store of the output's kind: no other one is asked."""
+        return source.parts[:1] == self.output.parts[:1]
+
     def _entry(self, key: str, now: Mapping[Path, Stored] | None) -> Entry:
         line = self.manifest.items[key]
         source, versions = Path(line["input"]), line.get("stored") or {}
         notes, original, result = [], None, None
-        there = None if now is None else now.get(source)
+        safe = is_stored(source) and ".." not in source.parts  # it will have its place below root
+        there = None if now is None or not safe else now.get(source)
         version = versions.get("input")
-        trusted = now is None and version is not None
+        trusted = now is None and version is not None and safe
         if trusted or (there is not None and there.version == version):
             original = self.root / source
         elif line.get("input_sha256"):  # else its reason says that it could not be read
@@ -164,6 +170,8 @@ class _Page:
 
     def _lacks(self, entry: Entry) -> bool:
         if entry.original is None or entry.line.get("status") == "failed":
+            return False
+        if not self._is_own(Path(entry.line["input"])):
             return False
         marks = keys_of(entry.line).marks
         marked = bool(marks) and marks not in self.pictures and self._mask(entry) in self.there

@@ -101,6 +101,12 @@ def key_of(item: Line) -> str:
     return str(item.get("key") or item.get("output") or item["input"])
 
 
+def leads_out(key: str) -> bool:
+    """Say whether what identifies an item is no path below a folder: a line may have no ``key``."""
+    path = PurePosixPath(key)
+    return path.is_absolute() or ".." in path.parts
+
+
 def source_of(item: Line, folder: Path, is_file: Callable[[Path], bool] = Path.is_file) -> Path:
     """Return where an item's input is: as written, or beside the manifest's folder if that moved.
 
@@ -192,7 +198,7 @@ def parsed(text: bytes) -> tuple[Json, str]:
         if line.get(name) is not None and not _is_path(line[name]):
             below = " below the output folder" if name == "key" else ""
             return {}, f"{name}: expected a path{below}, got {line[name]!r:.60}"
-    if PurePosixPath(key).is_absolute() or ".." in PurePosixPath(key).parts:
+    if leads_out(key):
         return {}, f"key: expected a path below the output folder, got {key!r:.120}"
     faces = [*(line.get("faces") or []), *(line.get("left") or [])]
     for number, face in enumerate(faces, start=1):

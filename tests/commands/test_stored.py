@@ -197,6 +197,29 @@ def watched(start, asked):
     return init
 
 
+@pytest.mark.parametrize("name", ["{}/own.png", "memory://../../..{}/own.png"])
+def test_the_page_of_a_store_touches_nothing_on_the_disk_that_its_record_names(
+    store, run, tmp_path, name, monkeypatch
+):
+    run(*COMMAND)
+    own = tmp_path / "own.png"
+    own.write_bytes(b"a photo of somebody else's")
+    text = objects(store)["manifest.jsonl"].decode()
+    text = text.replace("memory://archive/scans/0.png", name.format(tmp_path))
+    store.pipe_file("/archive/out/manifest.jsonl", text.encode())
+    fetched = Storage.fetch
+
+    def fetch(self, item, target):
+        assert target.resolve() != own
+        fetched(self, item, target)
+
+    monkeypatch.setattr(Storage, "fetch", fetch)
+    only_page = ("restore", "--report-only", "memory://archive/out")
+    for command in ((*PAGED, "--exclude", "0.png"), only_page):
+        assert "memory://archive/out/report.html" in run(*command)[2]
+    assert own.read_bytes() == b"a photo of somebody else's"
+
+
 def test_parts_in_a_store_get_their_page_when_they_are_merged(store, run, monkeypatch):
     run(*PAGED)
     whole = objects(store)
@@ -287,6 +310,20 @@ def test_of_what_only_the_record_names_nothing_else_is_read(
     status, _, told = run(*again)
     assert (status, said in told, set(asked)) == (2, True, {"memory"})
     assert objects(store) == made
+
+
+@pytest.mark.parametrize("place", ["{}/evil.png", "../evil.png"])
+def test_a_name_of_the_record_that_leads_out_of_the_folder_is_refused(store, run, tmp_path, place):
+    run(*COMMAND)
+    lines = [json.loads(line) for line in objects(store)["manifest.jsonl"].splitlines()]
+    del lines[1]["key"]
+    lines[1]["output"] = place.format(tmp_path)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    store.pipe_file("/archive/out/manifest.jsonl", text.encode())
+    (tmp_path / "list").write_text("2.png\n")
+    status, _, said = run("restore", "-o", *COMMAND[3:], "--only", tmp_path / "list")
+    assert (status, "leads outside; nothing is written there" in said) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["list"]
 
 
 def test_what_a_killed_run_has_written_stays_its_own_when_others_are_done_by_name(
