@@ -1,7 +1,7 @@
 """EXIF: taken out of a TIFF, which scatters it over its directories, put together, changed."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,14 +14,16 @@ from faceren.images.tiff.directory import (
     CODES,
     LONG,
     LONG8,
-    SHORT,
     SIZES,
     Directory,
     Entry,
     Layout,
     directory_at,
     layout_of,
+    set_numbers,
+    set_pointer,
     value_of,
+    write_directory,
 )
 
 STRUCTURE = {
@@ -33,6 +35,13 @@ STRUCTURE = {
 """Tags of pixels, those that other formats keep outside of EXIF, and Photoshop's layers."""
 POINTERS = (0x8769, 0x8825, 0xA005)
 """Tags whose value is the place of another directory: EXIF, GPS, interoperability."""
+MAKER_NOTE = 0x927C
+MOVABLE = (b"Nikon\0\2", b"OLYMPUS\0II", b"OLYMPUS\0MM", b"FUJIFILM", b"Apple iOS\0")
+"""How makers' notes begin that count offsets from their own start, so that they can move.
+
+All others point to places in the block, as the maker's camera laid it out.
+"""
+NOTES_GONE = "the maker's notes, which make sense in their own file alone"
 HEADER = 8
 DAMAGE = (struct.error, LookupError, OverflowError, ValueError)
 DAMAGED = "its EXIF is damaged; only --format keep can keep it"
@@ -51,15 +60,61 @@ Values = list[tuple[int, Union[Value, "Values"]]]
 """Tags and their values, in the order of the file; a tag may occur twice."""
 
 
-def exif_of_tiff(path: Path) -> bytes:
-    """Return the EXIF of the first page, without what describes its pixels; may be nothing.
+def exif_of_tiff(path: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Return the EXIF of the first page, and what had to be left out, in words.
+
+    It may be nothing. What describes the pixels is no part of it.
 
     Raises:
         ImageError: If it is damaged.
     """
     with path.open("rb") as file:
         order, values = values_of(file)
-    return exif_block(order, values) if values else b""
+    movable = _movable(values)
+    lost = () if movable == values else (NOTES_GONE,)
+    return (exif_block(order, movable) if movable else b""), lost
+
+
+def _movable(values: Values) -> Values:
+    """Return tags without the makers' notes that say something else at another place."""
+    kept: Values = []
+    for tag, value in values:
+        if isinstance(value, list):
+            kept.append((tag, _movable(value)))
+        elif tag != MAKER_NOTE or value.data.startswith(MOVABLE):
+            kept.append((tag, value))
+    return kept
+
+
+def with_directory(
+    exif: bytes, change: Callable[[BinaryIO, Layout, Directory], None], *, alone: bool = False
+) -> bytes:
+    """Return an EXIF block whose first directory is changed; nothing else in it moves.
+
+    Makers' notes point into the block.
+
+    Args:
+        exif: A TIFF structure, or nothing.
+        change: Changes the directory in memory; what it appends to the file stays.
+        alone: The second directory, that of a thumbnail, is left out.
+
+    Raises:
+        ImageError: If the block is damaged.
+    """
+    order, values = values_of(BytesIO(exif)) if exif else ("<", Values())
+    classic = exif.startswith((b"II*\0", b"MM\0*"))
+    file = BytesIO(exif if classic else exif_block(order, _movable(values)))
+    layout = layout_of(file)
+    (first,) = layout.read(file, layout.first_pointer, layout.offset)
+    directory = directory_at(file, layout, first, layout.first_pointer)
+    try:
+        change(file, layout, directory)
+        write_directory(file, layout, directory)
+    except DAMAGE as error:  # it ends before it says whether there is a second directory
+        raise ImageError(DAMAGED) from error
+    if alone:
+        set_pointer(file, layout, directory.next_pointer, 0)
+    return file.getvalue()
 
 
 def values_of(file: BinaryIO) -> tuple[str, Values]:
@@ -120,12 +175,12 @@ def oriented(exif: bytes, orientation: int) -> bytes:
     """
     if orientation_of(exif) == orientation:
         return exif
-    order, values = "<", Values()
-    if exif:
-        order, values = values_of(BytesIO(exif))
-    turned: Values = [(tag, value) for tag, value in values if tag != ORIENTATION]
-    turned.append((ORIENTATION, Value(SHORT, 1, struct.pack(order + "H", orientation))))
-    return exif_block(order, turned)
+
+    def turn(file: BinaryIO, layout: Layout, directory: Directory) -> None:
+        directory.drop(ORIENTATION)
+        set_numbers(file, layout, directory, ORIENTATION, [orientation])
+
+    return with_directory(exif, turn)
 
 
 @dataclass

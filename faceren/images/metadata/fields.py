@@ -3,14 +3,15 @@
 import struct
 import zlib
 from dataclasses import dataclass
-from io import BytesIO
+from typing import BinaryIO
 
 from faceren.errors import ImageError
 from faceren.images.containers import Part, bmff, jp2, jpeg, png
 from faceren.images.containers.bmp import header_of as bmp_header
 from faceren.images.containers.webp import riff_chunks
 from faceren.images.metadata import xmp as xmp_packets
-from faceren.images.metadata.exif import Value, Values, exif_block, numbers_in, values_of
+from faceren.images.metadata.exif import STRUCTURE, numbers_in, with_directory
+from faceren.images.tiff.directory import Directory, Layout, set_bytes, set_numbers
 
 INCH = 0.0254
 CENTIMETRES = 2.54
@@ -463,25 +464,30 @@ def tiff_template(metadata: Metadata) -> tuple[bytes, Lines]:
     Raises:
         ImageError: If the EXIF is damaged.
     """
-    order, values = "<", Values()
-    if metadata.exif:
-        order, values = values_of(BytesIO(metadata.exif))
-    pair, lost = metadata.dpi or metadata.aspect, metadata.lost
-    if pair:
-        values = [item for item in values if item[0] not in (X_RESOLUTION, Y_RESOLUTION)]
-        values = [item for item in values if item[0] != RESOLUTION_UNIT]
-        for tag, number in zip((X_RESOLUTION, Y_RESOLUTION), pair, strict=True):
-            fraction = struct.pack(order + "II", _bounded(number * 1000), 1000)
-            values.append((tag, Value(RATIONAL, 1, fraction)))
-        unit = struct.pack(order + "H", 2 if metadata.dpi else 1)
-        values.append((RESOLUTION_UNIT, Value(SHORT, 1, unit)))
-    if metadata.texts:
-        said = "\n".join(f"{k}: {t}" if k not in ("", "Comment") else t for k, t in metadata.texts)
-        text = said.encode() + b"\0"
-        values.append((DESCRIPTION, Value(ASCII, len(text), text)))
     iptc = iptc_of(metadata.resources)
-    for tag, block in ((RESOURCES, metadata.resources), (IPTC, iptc)):
-        if block:
-            values = [item for item in values if item[0] != tag]
-            values.append((tag, Value(UNDEFINED, len(block), block)))
-    return exif_block(order, values), lost
+    blocks = {RESOURCES: metadata.resources, IPTC: iptc}
+
+    def describe(file: BinaryIO, layout: Layout, directory: Directory) -> None:
+        directory.drop(*STRUCTURE)
+        pair = metadata.dpi or metadata.aspect or ()
+        for tag, number in zip((X_RESOLUTION, Y_RESOLUTION), pair, strict=False):
+            directory.drop(tag)
+            fraction = layout.pack("II", _bounded(number * 1000), 1000)
+            set_bytes(file, layout, directory, tag, fraction, kind=RATIONAL, count=1)
+        if pair:
+            directory.drop(RESOLUTION_UNIT)
+            unit = 2 if metadata.dpi else 1
+            set_numbers(file, layout, directory, RESOLUTION_UNIT, [unit])
+        for tag, block in blocks.items():
+            if block:
+                set_bytes(file, layout, directory, tag, block, kind=UNDEFINED)
+        if metadata.texts:
+            lines = (f"{k}: {t}" if k not in ("", "Comment") else t for k, t in metadata.texts)
+            said = "\n".join(lines)
+            known = [entry for entry in directory.entries if entry.tag == DESCRIPTION]
+            directory.drop(DESCRIPTION)
+            text = said.encode() + b"\0"
+            set_bytes(file, layout, directory, DESCRIPTION, text, kind=ASCII)
+            directory.entries = [*known, *directory.entries]  # a file may have two of them
+
+    return with_directory(metadata.exif, describe, alone=True), metadata.lost

@@ -291,8 +291,8 @@ def metadata_of_tiff(path: Path, number: int) -> Metadata:
         others = sum(not is_photo(path, layout, other) for other in chain)
         lost += [f"{others} masks, thumbnails or smaller copies"] if others else []
     dpi, aspect = density(across, down, unit)
-    exif = exif_of_tiff(path)
-    return Metadata(exif, b"", packet, resources, dpi, aspect, lost=tuple(lost))
+    exif, gone = exif_of_tiff(path)
+    return Metadata(exif, b"", packet, resources, dpi, aspect, lost=(*lost, *gone))
 
 
 def _fraction(file: Any, layout: Layout, directory: Directory, tag: int) -> float | None:

@@ -5,9 +5,18 @@ import pytest
 from PIL import Image
 
 from faceren.errors import ImageError
-from faceren.images.metadata.exif import exif_block, exif_of_tiff, numbers_in, oriented, values_of
+from faceren.images.metadata.exif import (
+    MOVABLE,
+    NOTES_GONE,
+    exif_block,
+    exif_of_tiff,
+    numbers_in,
+    oriented,
+    values_of,
+)
 from faceren.images.page import orientation_of
-from tests.images.samples import exif, full_tiff
+from tests.images.changing import restored
+from tests.images.samples import exif, full_tiff, pil, smooth
 
 BLOCK = exif(6).tobytes().removeprefix(b"Exif\0\0")
 
@@ -49,11 +58,64 @@ def test_numbers_are_found_as_fractions_too():
 
 
 def test_of_a_tiff_what_describes_its_pixels_is_left_out(tmp_path):
-    block = exif_of_tiff(full_tiff(tmp_path / "a.tif"))
+    block, lost = exif_of_tiff(full_tiff(tmp_path / "a.tif"))
+    assert lost == ()
     _, values = values_of(BytesIO(block))
     tags = {tag for tag, _ in values}
     assert 0x010F in tags
     assert not tags & {256, 257, 258, 259, 262, 273, 279, 700, 34675}
+
+
+def noted(start):
+    """An EXIF block with a maker's note that says where in the block it stands."""
+    block = exif(6)
+    block.get_ifd(0x8769)[0x927C] = start + b"here:0000" + b"a maker's values" * 3
+    data = block.tobytes().removeprefix(b"Exif\0\0")
+    at = data.index(start)
+    return data.replace(b"here:0000", b"here:" + struct.pack(">I", at)), at
+
+
+def assert_points_at_itself(block, at, start):
+    assert block[at : at + len(start) + 9] == start + b"here:" + struct.pack(">I", at)
+    place = read(block).get_ifd(0x8769)[0x927C]
+    assert place.startswith(start + b"here:" + struct.pack(">I", at))
+
+
+def test_a_makers_note_stays_where_it_is_when_the_photo_is_turned():
+    block, at = noted(b"SIGMA\0\0\0")
+    assert_points_at_itself(oriented(block, 3), at, b"SIGMA\0\0\0")
+    assert orientation_of(oriented(block, 3)) == 3
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_makers_note_is_where_it_was_in_a_tiff_and_is_left_out_of_another(tmp_path, suffix):
+    block, at = noted(b"SIGMA\0\0\0")
+    path = tmp_path / f"a.{suffix}"
+    pil(smooth()).save(path, exif=b"Exif\0\0" + block)
+    tiff, said = restored(path, tmp_path / "b.tif", format="tiff")
+    assert said == ()
+    assert_points_at_itself(tiff.read_bytes(), at, b"SIGMA\0\0\0")
+    output, said = restored(tiff, tmp_path / f"c.{suffix}", format=suffix)
+    assert said == (f"left out: {NOTES_GONE}",)
+    with Image.open(output) as image:
+        known = image.getexif().get_ifd(0x8769)
+    assert known[0x9003] == "1931:05:04 00:00:00"
+    assert 0x927C not in known
+    kept, said = restored(tiff)
+    assert said == ()
+    assert_points_at_itself(kept.read_bytes(), at, b"SIGMA\0\0\0")
+
+
+@pytest.mark.parametrize("start", MOVABLE)
+def test_a_makers_note_that_counts_from_its_own_start_moves(tmp_path, start):
+    path = tmp_path / "a.jpg"
+    block, _ = noted(start)
+    pil(smooth()).save(path, exif=b"Exif\0\0" + block)
+    tiff, _ = restored(path, tmp_path / "b.tif", format="tiff")
+    output, said = restored(tiff, tmp_path / "c.png", format="png")
+    assert said == ()
+    with Image.open(output) as image:
+        assert image.getexif().get_ifd(0x8769)[0x927C].startswith(start + b"here:")
 
 
 @pytest.mark.parametrize("block", [b"", b"II*\0", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\xff\xff"])
