@@ -23,7 +23,8 @@ class Face:
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1."""
     landmarks: Float64
-    """(5, 2): the eye, the other eye, nose tip and mouth corners, image left before right."""
+    """(5, 2): the eye, the other eye, nose tip and mouth corners, image left before right; 0 is the
+    first pixel's centre, as crops count, while boxes are counted from its corner."""
     score: float
     """Confidence in [0, 1]."""
     doubt: str = ""
@@ -67,7 +68,7 @@ class Face:
         return replace(
             self,
             box=(x0 * scale + dx, y0 * scale + dy, x1 * scale + dx, y1 * scale + dy),
-            landmarks=self.landmarks * scale + np.array([dx, dy]),
+            landmarks=(self.landmarks + 0.5) * scale - 0.5 + np.array([dx, dy]),
         )
 
 

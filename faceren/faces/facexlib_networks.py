@@ -70,7 +70,7 @@ def retinaface(name: str, weights: Path, device: torch.device) -> Search:
         with turn, torch.inference_mode():
             rows = network.detect_faces(bgr, conf_threshold=threshold)
         return [
-            Face((row[0], row[1], row[2], row[3]), np.array(row[5:15]).reshape(5, 2), row[4])
+            Face((row[0], row[1], row[2], row[3]), np.reshape(row[5:15], (5, 2)) - 0.5, row[4])
             for row in np.asarray(rows, np.float64).tolist()
         ]
 

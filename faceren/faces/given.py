@@ -7,7 +7,7 @@ import numpy as np
 
 from faceren.arrays import Rgb8
 from faceren.errors import FaceError
-from faceren.faces.closer import LEANING, best_turn
+from faceren.faces.closer import LEANING, best_turn, measured
 from faceren.faces.face import Face, Search, is_human, tilt
 
 Box = tuple[float, float, float, float]
@@ -66,9 +66,12 @@ def locate(given: GivenFace, image: Rgb8, search: Search) -> Face:
         if face.overlap(guess) > LEAST_OVERLAP and face.is_same(guess)
     ]
     best = max(found, key=lambda face: face.overlap(guess), default=guess)
+    seen: Face | None = best
     if best.score < CONFIDENT or abs(tilt(best)) >= LEANING:
-        best = _upright(guess, image, search) or best
-    return replace(best, box=given.box)
+        seen = best_turn(image, guess, search, (0, 1, 2, 3))
+    face = None if seen is None else measured(image, seen, search)
+    certain = face is not None and face.score > CONFIDENT and is_human(face)
+    return replace(face if face is not None and certain else best, box=given.box)
 
 
 def _check(given: GivenFace, height: int, width: int) -> None:
@@ -98,13 +101,6 @@ def _check(given: GivenFace, height: int, width: int) -> None:
             f"--boxes: the landmarks of {given.box} are those of no face; expected eye, other eye, "
             f"nose, mouth corners, left before right as seen with the face upright"
         )
-
-
-def _upright(guess: Face, image: Rgb8, search: Search) -> Face | None:
-    """Return the face in a box as it is seen with the photo turned until it stands, if surely."""
-    seen = best_turn(image, guess, search, (0, 1, 2, 3))
-    face = None if seen is None else seen.upright
-    return face if face is not None and face.score > CONFIDENT and is_human(face) else None
 
 
 def _searched(box: Box, image: Rgb8, search: Search) -> list[Face]:

@@ -6,7 +6,7 @@ memory. Of a scanned page the prints that lie on it are told apart: each is judg
 the page's mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def search_levels(
     search: Search,
     *,
     coarse: list[Face] | None = None,
-    smallest: float = 0.0,
+    known: Sequence[Face] = (),
     long_side: int = 0,
 ) -> list[Face]:
     """Return what a detector finds in a picture as it stands, the surest of each place.
@@ -48,17 +48,17 @@ def search_levels(
         threshold: Least confidence, in (0, 1).
         search: The detector.
         coarse: What ``search_coarsest`` has found in this picture, if it was asked already.
-        smallest: Width in pixels of the narrowest faces to be seen surely; 0 is any. Levels that
-            only narrower ones need are left out.
+        known: Faces that the picture has shown in another turn. Levels that only narrower ones
+            need are left out; they themselves may be a crowd.
         long_side: Of the picture that this is a part of, which decides the levels; 0: of itself.
     """
     first, *finer = levels(long_side or max(image.shape[:2]))
     found = list(_level(image, first, threshold, search) if coarse is None else coarse)
-    before = first
+    before, smallest = first, min((min(f.width, f.height) for f in known), default=0.0)
     for scale in finer:
         if before * smallest >= SEEN:
             break
-        narrow = sum(face.width * before < SEEN for face in merged(found))
+        narrow = sum(face.width * before < SEEN for face in (*merged(found), *known))
         if before >= HALF and narrow <= CROWD:
             break
         found += [f for f in _level(image, scale, threshold, search) if f.width * scale <= TRUSTED]
@@ -89,16 +89,6 @@ def levels(long_side: int) -> list[float]:
     if scales[0] < HALF:
         scales[-1] = HALF
     return scales if scales[-1] * 1.2 >= 1 else [*scales, 1.0]
-
-
-def always_seen(long_side: int) -> float:
-    """Return the scale of the finest level in which a picture is always searched, at most 1.
-
-    Args:
-        long_side: Of the picture, in pixels.
-    """
-    scales = levels(long_side)
-    return min(1.0, next(scale for scale in scales if scale >= HALF))
 
 
 def _level(image: Rgb8, scale: float, threshold: float, search: Search) -> list[Face]:

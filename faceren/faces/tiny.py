@@ -59,7 +59,7 @@ def search(image: Rgb8, threshold: float, *, gpu: bool = False) -> list[Face]:
         score_threshold=threshold,
     )
     return [
-        Face((x, y, x + w, y + h), np.asarray(p, np.float64).reshape(5, 2), float(s))
+        Face((x, y, x + w, y + h), np.reshape(p, (5, 2)) - 0.5, float(s))
         for (x, y, w, h), s, p in zip(
             *(np.asarray(k, np.float64).tolist() for k in found), strict=True
         )

@@ -9,6 +9,7 @@ scikit-image; none of them is shipped. Folds are by file, so that no picture vou
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,8 +17,8 @@ import numpy as np
 
 from faceren.degradation import apply, draw
 from faceren.faces import tiny
-from faceren.faces.closer import best_turn, features
-from faceren.faces.face import quarter
+from faceren.faces.closer import LEANING, best_turn, features, measured
+from faceren.faces.face import quarter, tilt
 from faceren.faces.pyramid import search_levels
 from tests.faces.scenes import without_people
 from tests.faces.survey import SUFFIXES, opened
@@ -38,9 +39,11 @@ def findings(image):
     """Yield what the detector takes for faces, each measured as the search does."""
     turns = (0, 1, 2, 3)
     for face in search_levels(image, LEAST, tiny.search)[:3]:
-        best = best_turn(image, face, tiny.search, turns, standing=quarter(face) == 0)
-        stands = best is None or quarter(best.face) == 0 == quarter(face)
-        yield face if stands else best.upright or face
+        best = best_turn(image, face, tiny.search, turns)
+        finer = None if best is None else measured(image, best, tiny.search)
+        if finer is not None and abs(tilt(face)) < LEANING and quarter(finer) == 0:
+            finer = replace(face, landmarks=finer.landmarks)
+        yield finer or face
 
 
 def of_faces(folder, most):

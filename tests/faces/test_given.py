@@ -30,7 +30,8 @@ def test_a_face_too_small_for_the_detector_is_found_with_help(astronaut):
     (face,) = detect_faces(astronaut)
     box = tuple(np.array(face.box) * 40 / 512 + [200, 100, 200, 100])
     found = locate(GivenFace(box), canvas, tiny.search)
-    np.testing.assert_allclose(found.landmarks, face.landmarks * 40 / 512 + [200, 100], atol=1.0)
+    expected = (face.landmarks + 0.5) * 40 / 512 - 0.5 + [200, 100]
+    np.testing.assert_allclose(found.landmarks, expected, atol=1.0)
 
 
 def test_where_nothing_looks_like_a_face_the_landmarks_are_the_usual_ones():

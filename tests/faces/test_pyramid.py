@@ -11,7 +11,6 @@ from faceren.faces.pyramid import (
     COARSEST,
     OVERLAP,
     TILE,
-    always_seen,
     levels,
     print_of,
     prints_on,
@@ -46,7 +45,6 @@ def test_no_level_is_missing_and_none_is_there_twice(long_side):
     assert scales[0] * long_side <= 1.3 * COARSEST
     assert all(1.2 < after / before <= 2.6 for before, after in pairwise(scales))
     assert any(scale >= 0.5 for scale in scales)
-    assert always_seen(long_side) == min(scale for scale in (*scales, 1) if scale >= 0.5)
 
 
 def test_halving_first_brings_a_picture_to_the_size_and_place_that_it_would_get_at_once():
@@ -93,10 +91,20 @@ def test_the_finest_level_is_for_crowds_of_small_faces():
 
 def test_levels_that_only_smaller_faces_need_can_be_left_out():
     page = album(640, 3)
-    assert counted(page, smallest=100)[1] == [640 * 512 // 1000]
-    known = [tiny_face.moved(1.0, 0, 0) for tiny_face in counted(page)[0]]
-    _, shown = counted(page, coarse=known, smallest=100)
+    large = Face((0, 0, 100, 120), np.zeros((5, 2)), 1.0)
+    assert counted(page, known=[large])[1] == [640 * 512 // 1000]
+    coarse = [face.moved(1.0, 0, 0) for face in counted(page)[0]]
+    _, shown = counted(page, coarse=coarse, known=[large])
     assert shown == []
+
+
+def test_narrow_faces_that_another_turn_has_shown_are_a_crowd():
+    """Nothing is seen in this one, so the finest level would be left out."""
+    page = np.full((2000, 2500, 3), 90, np.uint8)
+    narrow = Face((0, 0, 28, 32), np.zeros((5, 2)), 1.0)
+    assert sum(counted(page)[1]) < 2000
+    assert sum(counted(page, known=[narrow] * 2)[1]) < 2000
+    assert sum(counted(page, known=[narrow] * 3)[1]) > 5000
 
 
 def test_a_lower_threshold_adds_hints_and_changes_nothing_else():

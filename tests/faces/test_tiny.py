@@ -33,7 +33,7 @@ def test_findings_are_those_of_the_package(size, threshold):
         box = (face.box[0], face.box[1], face.width, face.height)
         assert [int(n) for n in box] == [known.x, known.y, known.width, known.height]
         points = [(point.x, point.y) for point in known.landmarks]
-        np.testing.assert_array_equal(np.trunc(face.landmarks), points)
+        np.testing.assert_array_equal(np.trunc(face.landmarks + 0.5), points)  # from corners
         assert face.score == pytest.approx(known.score, abs=1e-6)
 
 

@@ -192,7 +192,7 @@ def test_a_facexlib_detector_s_rows_are_faces(monkeypatch, stand_in):
     (face,) = found.search(image, 0.5)
     assert face.box == (10, 20, 40, 50)
     assert face.score == 0.75
-    np.testing.assert_array_equal(face.landmarks, np.arange(1, 11).reshape(5, 2))
+    np.testing.assert_array_equal(face.landmarks, np.arange(1, 11).reshape(5, 2) - 0.5)
     assert found.search(image, 0.8) == []
 
 
