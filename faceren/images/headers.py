@@ -78,13 +78,16 @@ def header_of(kind: str, data: bytes) -> Header:
 
 
 def _png(data: bytes) -> Header:
-    frames, key = 1, False
+    frames, key, shown = 1, False, False
+    frames_told = False
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     for name, content in png_chunks(data):
         if name == b"acTL" and len(content) >= 4:
-            frames = int.from_bytes(content[:4], "big")
+            frames, frames_told = int.from_bytes(content[:4], "big"), True
         key = key or (name == b"tRNS" and colour in KEYED)
-        if name == b"IDAT":
+        shown = shown or name == b"fcTL"
+        if name == b"IDAT":  # a picture that no frame announces is one beside those that are shown
+            frames += frames_told and not shown
             break
     return Header(width, height, PNG_CHANNELS.get(colour, 4) + key, bits, max(frames, 1))
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -140,14 +139,16 @@ def write_photo(
     """
     check_target(photo, format)
     kind = kind_of_target(photo.kind, format)
-    edit = _edit(photo.scale, note)
+    gone: list[str] = []
+    edit = _edit(photo, note, gone)
     try:
         if kind == "tiff":
-            return _write_tiff(path, photo, edit)
+            said = _write_tiff(path, photo, edit)
+            return (*said, *_said(gone))
         with atomic_path(path) as temporary:
             said = _write_encoded(temporary, photo, kind, quality, edit)
             check_written(temporary, kind, photo.pages)
-        return said
+        return (*said, *_said(gone))
     except ImageError as error:
         raise named(error, photo.path) from error
     except DAMAGE as error:  # of metadata, which are looked into only now
@@ -205,9 +206,16 @@ def _parts_of(path: Path) -> Iterator[bytes]:
         raise unreadable(path, error) from error
 
 
-def _edit(scale: int, note: Restoration | None) -> Edit:
-    grown: Edit = bytes if scale == 1 else partial(xmp.enlarged, scale=scale)
-    return grown if note is None else lambda packet: annotated(grown(packet), note)
+def _edit(photo: Photo, note: Restoration | None, gone: list[str]) -> Edit:
+    """Return what makes the new XMP packet; what it has to leave out is added to ``gone``."""
+
+    def edit(packet: bytes) -> bytes:
+        new, lost = derived.xmp_renewed(packet, photo.pages)
+        gone.extend(lost)
+        new = new if photo.scale == 1 else xmp.enlarged(new, photo.scale)
+        return new if note is None else annotated(new, note)
+
+    return edit
 
 
 def _write_encoded(path: Path, photo: Photo, kind: str, quality: int, edit: Edit) -> Lines:
@@ -318,7 +326,10 @@ def _kept_jpeg(
     if scale > 1:
         parts = [derived.jpeg_part_enlarged(part, scale) for part in parts]
     standard = edit(fields.jpeg_standard_xmp(parts))
-    if len(jpeg.XMP) + len(standard) <= jpeg.SEGMENT_LIMIT:
+    head = len(jpeg.EXTENDED_XMP) + 40  # behind it: GUID, length and place
+    further = [c[head:] for _, c in parts if c.startswith(jpeg.EXTENDED_XMP)]
+    hides_pictures = page.touched and derived.shows_pictures(b"".join(further))
+    if not hides_pictures and len(jpeg.XMP) + len(standard) <= jpeg.SEGMENT_LIMIT:
         segments = jpeg.xmp_parts(standard) if standard else []
         return jpeg.joined_jpeg(pixels, parts, segments, data)
     segments = _jpeg_xmp(fields.jpeg_xmp(parts), edit)
@@ -334,7 +345,7 @@ def _jpeg_xmp(known: bytes, edit: Edit) -> list[Part]:
     if len(jpeg.XMP) + len(packet) <= jpeg.SEGMENT_LIMIT:
         return jpeg.xmp_parts(packet)
     try:
-        return jpeg.xmp_parts(*xmp.split(known, edit))
+        return jpeg.xmp_parts(*xmp.split(packet, edit))
     except ValueError as error:
         raise ImageError("damaged XMP; only --format keep can keep it") from error
 
@@ -344,11 +355,11 @@ def _kept_webp(
 ) -> bytes:
     pixels = encode.encode_webp(page, quality=quality, lossless=webp.is_lossless(data))
     moving = [part for part in chunks if part[0] in (b"ANIM", b"ANMF")]
-    ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"XMP ")
+    ours = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
     kept = [part for part in chunks if part[0] not in ours]
     if scale > 1:
         kept = [derived.chunk_enlarged(part, scale) for part in kept]
-    packet = edit(dict(chunks).get(b"XMP ", b""))
+    packet = edit(dict(reversed(chunks)).get(b"XMP ", b""))
     hidden = webp.unannounced(data)
     return webp.joined_webp(pixels, _size(page), kept, packet, hidden, moving)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faceren.errors import ImageError
 from faceren.images import decoded_bytes, read_photo
 from faceren.images.containers.png import MAGIC, joined_png, png_chunks
 from faceren.images.metadata.fields import metadata_of
@@ -145,6 +146,33 @@ def test_a_transparent_colour_is_transparent_in_the_output(
         outside = np.ones(clear.shape, bool)
         outside[y0:y1, x0:x1] = False
         assert np.array_equal(again.raster[outside], page.raster[outside])
+
+
+FRAME = struct.pack(">5I2H2B", 0, 64, 48, 0, 0, 1, 10, 0, 0)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_an_animation_of_the_picture_alone_stays_one(tmp_path, scale):
+    path = tmp_path / "a.png"
+    told = chunk(b"acTL", struct.pack(">II", 1, 0)) + chunk(b"fcTL", FRAME)
+    path.write_bytes(png(smooth(), 2, 8, before=told))
+    output, said = restored(path, scale=scale)
+    assert said == ()
+    frame = dict(png_chunks(output.read_bytes()))[b"fcTL"]
+    assert struct.unpack_from(">3I", frame) == (0, 64 * scale, 48 * scale)
+    with Image.open(output) as image:
+        image.load()
+        assert image.size == (64 * scale, 48 * scale)
+
+
+def test_a_picture_beside_an_animation_of_one_frame_is_refused_as_two(tmp_path):
+    told = chunk(b"acTL", struct.pack(">II", 1, 0))
+    pixels = dict(png_chunks(png(smooth(), 2, 8)))[b"IDAT"]
+    behind = chunk(b"fcTL", FRAME) + chunk(b"fdAT", bytes([0, 0, 0, 1]) + pixels)
+    path = tmp_path / "a.png"
+    path.write_bytes(png(smooth(), 2, 8, before=told, behind=behind))
+    with pytest.raises(ImageError, match="one still picture, got an animation of 2 frames"):
+        read_photo(path)
 
 
 def test_a_colour_with_a_colour_key_has_room_in_memory(tmp_path):

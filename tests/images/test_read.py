@@ -202,6 +202,22 @@ def test_floating_point_is_refused(tmp_path):
     refused(tmp_path / "a.tif", "expected 8 or 16 bits")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [
+        ("f2", "floating-point samples of 16"),
+        ("f4", "floating-point samples of 32"),
+        ("i2", "signed samples of 16"),
+        ("c8", "complex samples of 64"),
+        ("u4", "samples of 32"),
+    ],
+)
+def test_a_tiff_of_other_samples_is_refused_as_what_it_is(tmp_path, dtype, kind):
+    raster = np.ones((20, 30), dtype)
+    tifffile.imwrite(tmp_path / "a.tif", raster, photometric="minisblack")
+    refused(tmp_path / "a.tif", rf"unsigned.*got a TIFF of {kind} bits, MINISBLACK; convert it")
+
+
 def test_exif_that_warns_in_pillow_does_not_warn_here(tmp_path):
     path = tmp_path / "a.jpg"
     broken = b"Exif\0\0II*\0\x08\0\0\0\x09\0" + b"\x12\x01\x03\0\xff\xff\xff\xff\0\0\0\xff" * 3

@@ -1,3 +1,7 @@
+import struct
+import zlib
+
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -13,9 +17,10 @@ from faceren.images import (
     write_photo,
     write_png,
 )
-from faceren.images.containers.jpeg import jpeg_metadata
+from faceren.images.containers import bmff, jp2
+from faceren.images.containers.jpeg import joined_jpeg, jpeg_metadata, xmp_parts
 from faceren.images.containers.png import png_metadata
-from faceren.images.containers.webp import riff_chunks
+from faceren.images.containers.webp import joined_webp, riff_chunks
 from faceren.images.metadata.fields import jpeg_standard_xmp, jpeg_xmp
 from faceren.images.metadata.xmp import SOURCE_TYPE
 from faceren.images.page import Page
@@ -401,6 +406,43 @@ def test_more_xmp_than_a_segment_of_a_jpeg_holds_goes_into_further_ones(tmp_path
     whole = jpeg_xmp(parts)
     assert b"x" * 65_000 in whole
     assert SOURCE_TYPE.encode() in whole
+
+
+TWO = [XMP, XMP.replace(b'dc:format="image/x"', b'dc:source="attic"')]
+
+
+def with_two_packets(path):
+    """A file with two XMP packets, the second of which few programs read."""
+    if path.suffix == ".jp2":
+        data = bytes(imagecodecs.jpeg2k_encode(smooth(), 0, codecformat="jp2", reversible=True))
+        at = data.index(b"jp2c") - 4
+        boxes = b"".join(bmff.box(b"uuid", jp2.XMP_UUID + packet) for packet in TWO)
+        path.write_bytes(data[:at] + boxes + data[at:])
+        return
+    pil(smooth()).save(path)
+    data = path.read_bytes()
+    if path.suffix == ".png":
+        bodies = [b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + packet for packet in TWO]
+        chunks = [struct.pack(">I", len(b) - 4) + b + zlib.crc32(b).to_bytes(4) for b in bodies]
+        path.write_bytes(data[:33] + b"".join(chunks) + data[33:])
+    elif path.suffix == ".webp":
+        path.write_bytes(joined_webp(data, (64, 48), [(b"XMP ", b""), (b"XMP ", TWO[1])], TWO[0]))
+    else:
+        path.write_bytes(joined_jpeg(data, [], [p for text in TWO for p in xmp_parts(text)]))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "jp2"])
+def test_of_two_packets_the_first_gets_the_note_and_the_second_keeps_its_bytes(tmp_path, suffix):
+    path, out = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    with_two_packets(path)
+    photo = read_photo(path).merged([((10, 10, 30, 26), change())])
+    assert write_photo(out, photo, note=NOTE) == ()
+    data = out.read_bytes()
+    first, second = data.index(b'dc:format="image/x"'), data.index(TWO[1])
+    assert first < second
+    assert data.count(b'dc:format="image/x"') == data.count(SOURCE_TYPE.encode()) == 1
+    said = write_photo(tmp_path / "c.tif", photo, note=NOTE, format="tiff")
+    assert said == ("left out: a second XMP packet",)
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):

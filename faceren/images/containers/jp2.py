@@ -116,17 +116,21 @@ def joined_jp2(source: bytes, codestream: bytes, xmp: bytes, exif: bytes) -> byt
         raise ImageError("a JPEG 2000 picture in fragments cannot be kept; use --format png")
     new, old = header_of(codestream), header_of(codestream_of(source))
     pieces: list[bytes] = []
+    known = {content[:16] for name, content in boxes(source) if name == b"uuid"}
+    words = {EXIF_UUID: exif, XMP_UUID: xmp}  # each takes the place of its first box
     written = False
     for name, content in boxes(source):
-        if name == b"uuid" and content.startswith((XMP_UUID, EXIF_UUID)):
-            continue
-        if name == b"jp2h":
+        uuid = content[:16]
+        if name == b"uuid" and uuid in words:
+            block = words.pop(uuid)
+            pieces += [box(name, uuid + block)] if block else []
+        elif name == b"jp2h":
             deeper = new.bits != old.bits
             pieces.append(box(name, b"".join(_described(boxes(content), new, deeper=deeper))))
         elif name == b"jp2c" and not written:
             written = True
-            words = ((EXIF_UUID, exif), (XMP_UUID, xmp))
-            pieces += [box(b"uuid", uuid + block) for uuid, block in words if block]
+            before = [(kind, words.pop(kind)) for kind in tuple(words) if kind not in known]
+            pieces += [box(b"uuid", kind + block) for kind, block in before if block]
             pieces.append(box(name, codestream))
         else:
             pieces.append(box(name, content))

@@ -238,7 +238,7 @@ def joined_jpeg(
     Args:
         encoded: A JPEG file; its own application data are dropped.
         metadata: Segments to put before it.
-        xmp: Segments that replace the XMP packet in ``metadata``; nothing leaves it out.
+        xmp: Segments that replace the first XMP packet in ``metadata``; nothing leaves it out.
         source: The JPEG that the metadata came from; what stands behind its picture follows the
             new one, and the index of several pictures is brought in line.
 
@@ -246,9 +246,9 @@ def joined_jpeg(
         ImageError: If a part does not fit into a segment.
     """
     parts = list(metadata)
-    places = [n for n, part in enumerate(parts) if is_xmp(part)] or [_after_exif(parts)]
-    before, after = parts[: places[0]], parts[places[0] :]
-    kept = [*before, *xmp, *(part for part in after if not is_xmp(part))]
+    old = next((n for n, part in enumerate(parts) if is_xmp(part)), None)
+    place = _after_exif(parts) if old is None else old
+    kept = [*parts[:place], *xmp, *parts[place + (old is not None) :]]
     segments, scan = jpeg_segments(encoded)
     own = [part for part in segments if not is_metadata(part)]
     if source and adobe_transform(jpeg_segments(source)[0]) is None and is_plain_rgb(encoded):

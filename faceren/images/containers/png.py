@@ -200,12 +200,20 @@ def _followed(name: bytes, content: bytes, bits: int, palette: bytes, channels: 
 
 def joined_png(encoded: bytes, metadata: Iterable[Part], xmp: bytes) -> bytes:
     """Return a PNG with the pixels of one file and the metadata of another; see ``joined_jpeg``."""
-    kept = [part for part in metadata if not part[1].startswith(XMP)]
-    if xmp:  # uncompressed, no language, no translated keyword
-        kept.append((b"iTXt", XMP + b"\0\0\0\0" + xmp))
+    kept = list(metadata)
+    old = next((n for n, part in enumerate(kept) if is_xmp(part)), None)
+    place = len(kept) if old is None else old
+    # uncompressed, no language, no translated keyword
+    new = [(b"iTXt", XMP + b"\0\0\0\0" + xmp)] if xmp else []
+    kept[place : place + (old is not None)] = new
     pixels = [part for part in png_chunks(encoded) if part[0] in PIXEL_CHUNKS]
     ordered = [pixels[0], *kept, *pixels[1:]]
     return MAGIC + b"".join(_chunk(part) for part in ordered)
+
+
+def is_xmp(part: Part) -> bool:
+    """Say whether a chunk is an XMP packet."""
+    return part[0] == b"iTXt" and (part[1].startswith(XMP) or part[1] == XMP[:-1])
 
 
 def _chunk(part: Part) -> bytes:

@@ -91,16 +91,17 @@ def joined_webp(
     Args:
         encoded: A WebP file.
         size: Its width and height.
-        metadata: ICCP, EXIF and unknown chunks to keep.
-        xmp: The XMP packet; nothing leaves it out.
+        metadata: ICCP, EXIF and unknown chunks to keep, and XMP.
+        xmp: The XMP packet that replaces the first one; nothing leaves it out.
         hidden: Names of chunks that the header is not to announce.
         moving: The ANIM and ANMF chunks of an animation of one frame, if it has to stay one.
     """
     pixels = [part for part in riff_chunks(encoded) if part[0] in PICTURE]
-    kept = dict.fromkeys(metadata)
+    kept = list(dict.fromkeys(metadata))
     profile = [part for part in kept if part[0] == b"ICCP"]
+    packets = [part for part in kept if part[0] == b"XMP "]
     others = [part for part in kept if part[0] not in (b"ICCP", b"XMP ")]
-    others += [(b"XMP ", xmp)] if xmp else []
+    others += [*([(b"XMP ", xmp)] if xmp else []), *packets[1:]]
     names = {part[0] for part in [*profile, *others]} - set(hidden)
     flags = sum(flag for name, flag in ANNOUNCED.items() if name in names)
     name, content = pixels[0]

@@ -78,6 +78,10 @@ def chunk_enlarged(part: Part, scale: int) -> Part:
         return name, grown + content[8:]
     if name in (b"eXIf", b"EXIF"):
         return name, exif_enlarged(content, scale)
+    if name == b"fcTL" and len(content) >= 20:  # of an animation of this picture alone
+        sides = struct.unpack_from(">4I", content, 4)
+        grown = struct.pack(">4I", *(min(n * scale, 2**31 - 1) for n in sides))
+        return name, content[:4] + grown + content[20:]
     return part
 
 
@@ -203,11 +207,19 @@ def parts_renewed(parts: Sequence[Part], page: Page) -> tuple[list[Part], Lines]
         page: The photo as it is now.
     """
     made, lost = list(parts), Lines()
+    first = next((n for n, part in enumerate(made) if jpeg.is_xmp(part)), None)  # is written anew
     for place, (name, content) in enumerate(made):
         head = jpeg.EXIF if content.startswith(jpeg.EXIF) else b""
         if name in (b"eXIf", b"EXIF") or (name == b"\xe1" and head):
             block, gone = exif_renewed(content.removeprefix(head), page)
             made[place], lost = (name, head + block), lost + gone
+        elif name == b"\xe0" and page.touched:
+            new = _jfif_renewed(content, page)
+            made[place], lost = (name, new), lost if new else (*lost, GONE.format("JFXX segment"))
+        elif name == b"\xe1" and content.startswith(jpeg.XMP) and place != first:
+            block, gone = xmp_renewed(content.removeprefix(jpeg.XMP), (page,))
+            made[place], lost = (name, jpeg.XMP + block), lost + gone
+    made = [part for part in made if part != (b"\xe0", b"")]
     theirs = [part for part in made if part[0] == b"\xed" and part[1].startswith(jpeg.IPTC)]
     old = b"".join(content.removeprefix(jpeg.IPTC) for _, content in theirs)
     new, gone = resources_renewed(old, page)
@@ -287,6 +299,44 @@ def resources_renewed(resources: bytes, page: Page) -> tuple[bytes, Lines]:
     return b"".join(made) + resources[position:], lost
 
 
+def _jfif_renewed(content: bytes, page: Page) -> bytes:
+    """Return the content of a JFIF or JFXX segment with a new small picture; nothing drops it."""
+    if content.startswith(b"JFXX\0\x10"):
+        new = _like(content[6:], page, most=PIECE)
+        return content[:6] + new if new else b""
+    if content.startswith(b"JFXX\0\x11"):
+        return b""  # of a palette
+    head = {b"JFXX\0\x13": 6, b"JFIF\0\1": 12}.get(content[:6], len(content))
+    sides = content[head : head + 2]
+    if len(sides) < 2 or not all(sides) or len(content) < head + 2 + 3 * sides[0] * sides[1]:
+        return content
+    end = head + 2 + 3 * sides[0] * sides[1]
+    shown = np.frombuffer(content[head + 2 : end], np.uint8).reshape(sides[1], sides[0], 3)
+    return content[: head + 2] + _view_like(shown, page).tobytes() + content[end:]
+
+
+def shows_pictures(packet: bytes) -> bool:
+    """Say whether an XMP packet, or a piece of one, holds small pictures."""
+    return xmp.PICTURE[0].encode() in packet
+
+
+def xmp_renewed(packet: bytes, pages: Sequence[Page]) -> tuple[bytes, Lines]:
+    """Return an XMP packet with new small pictures, and what had to be left out.
+
+    Args:
+        packet: An XMP packet, or nothing.
+        pages: The photos as they are now; of several it is not known which is shown.
+    """
+    if not any(page.touched for page in pages):
+        return packet, ()
+
+    def renewed(old: bytes) -> bytes:
+        return _like(old, pages[0], most=len(old)) if len(pages) == 1 else b""
+
+    new, gone = xmp.with_pictures(packet, renewed)
+    return new, (GONE.format("XMP"),) if gone else ()
+
+
 def _picture_renewed(content: bytes, page: Page, number: int) -> bytes:
     """Return the content of Photoshop's resource of a small picture, or nothing."""
     size = struct.calcsize(LAYOUT)
@@ -317,8 +367,7 @@ def _like(old: bytes, page: Page, *, most: int = 2**32, blue_first: bool = False
     except (ImageError, *DAMAGE):
         return b""
     shown = shown[..., ::-1] if blue_first else shown
-    views = [_fitted(replace(page, orientation=1), shown.shape), _fitted(page, shown.shape)]
-    new = min(views, key=lambda view: float(np.abs(view.astype(np.float32) - shown).mean()))
+    new = _view_like(shown, page)
     new = np.ascontiguousarray(new[..., ::-1]) if blue_first else new
     picture = Image.fromarray(new).convert("L" if gray else "RGB")
     for quality in QUALITIES:
@@ -327,6 +376,12 @@ def _like(old: bytes, page: Page, *, most: int = 2**32, blue_first: bool = False
         if stream.tell() <= most:
             return stream.getvalue()
     return b""
+
+
+def _view_like(shown: Rgb8, page: Page) -> Rgb8:
+    """Return the photo as a small picture shows it: of its size, turned upright or as stored."""
+    views = [_fitted(replace(page, orientation=1), shown.shape), _fitted(page, shown.shape)]
+    return min(views, key=lambda view: float(np.abs(view.astype(np.float32) - shown).mean()))
 
 
 def _fitted(page: Page, shape: Sequence[int]) -> Rgb8:

@@ -84,6 +84,7 @@ def _of_jpeg(data: bytes) -> Metadata:
     resources = [c for m, c in parts if m == b"\xed" and c.startswith(jpeg.IPTC)]
     comments = [c.decode("utf-8", "replace").rstrip("\0") for m, c in parts if m == b"\xfe"]
     lost = [f"a segment APP{m[0] - 0xE0}" for m, _ in parts if m not in KNOWN_SEGMENTS]
+    lost += _further(sum(map(jpeg.is_xmp, parts)))
     behind = jpeg.behind_jpeg(data)
     if behind.strip(b"\0"):
         lost.append(behind_words(behind))
@@ -98,6 +99,11 @@ def _of_jpeg(data: bytes) -> Metadata:
         tuple(("", comment) for comment in comments if comment),
         tuple(dict.fromkeys(lost)),
     )
+
+
+def _further(packets: int) -> Lines:
+    """Say that of several XMP packets all but the first are left out."""
+    return ("a second XMP packet",) if packets > 1 else ()
 
 
 def behind_words(behind: bytes) -> str:
@@ -188,6 +194,7 @@ def _of_png(data: bytes) -> Metadata:
     known = png.PIXEL_CHUNKS | png.DEPTH_CHUNKS | png.COLOUR_CHUNKS
     known |= {b"pHYs", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME"}
     lost += [f"a chunk {name.decode()}" for name, _ in chunks if name not in known]
+    lost += _further(sum(map(png.is_xmp, chunks)))
     exif = named.get(b"eXIf") or raw.get(b"exif", b"") or raw.get(b"APP1", b"")
     resources = raw.get(b"8bim", b"")
     if not resources and raw.get(b"iptc"):
@@ -250,8 +257,7 @@ def png_xmp(chunks: list[Part]) -> bytes:
         ImageError: If its chunk is damaged.
     """
     for name, content in chunks:
-        keyword = content.startswith(png.XMP) or content == png.XMP[:-1]
-        if name == b"iTXt" and keyword:
+        if png.is_xmp((name, content)):
             fields = content[len(png.XMP) + 2 :].split(b"\0", 2)
             if len(fields) < 3:
                 raise ImageError("damaged or incomplete (the XMP chunk of a PNG)")
@@ -264,6 +270,7 @@ def _of_webp(data: bytes) -> Metadata:
     named = dict(reversed(chunks))
     ours = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANMF", b"ICCP", b"EXIF", b"XMP "}
     lost = [f"a chunk {n.decode('latin-1')}" for n, _ in chunks if n not in ours]
+    lost += _further(sum(name == b"XMP " for name, _ in chunks))
     exif = named.get(b"EXIF", b"").removeprefix(jpeg.EXIF)
     return Metadata(
         exif,
@@ -332,6 +339,7 @@ def _of_jp2(data: bytes) -> Metadata:
     known = (jp2.EXIF_UUID, jp2.IPTC_UUID, jp2.XMP_UUID)
     lost = ["an XML box" for name, _ in parts if name == b"xml "][:1]
     lost += ["a program's own box" for name, c in parts if name == b"uuid" and c[:16] not in known]
+    lost += _further(sum(n == b"uuid" and c.startswith(jp2.XMP_UUID) for n, c in parts))
     more = sum(name == b"jp2c" for name, _ in parts) - 1
     lost += [f"{more} more picture{'s' if more > 1 else ''}"] if more else []
     return Metadata(

@@ -5,11 +5,12 @@ replaced. XMP: Adobe XMP Specification Part 1 (ISO 16684-1). Digital source type
 Metadata Standard 2023.2, NewsCodes ``digitalsourcetype``.
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from html import escape
+from html import escape, unescape
 from typing import Any
 from xml.parsers import expat
 
@@ -25,6 +26,8 @@ NOTE_NAMESPACE = "http://ns.adobe.com/xmp/note/"
 EXIF_NAMESPACE = "http://ns.adobe.com/exif/1.0/"
 TIFF_NAMESPACE = "http://ns.adobe.com/tiff/1.0/"
 CAMERA_NAMESPACE = "http://ns.google.com/photos/1.0/camera/"
+PICTURES = ("http://ns.adobe.com/xap/1.0/", "Thumbnails")
+PICTURE = ("http://ns.adobe.com/xap/1.0/g/img/", "image")
 ANNOUNCING = {
     "http://ns.adobe.com/hdr-gain-map/1.0/",
     "http://ns.apple.com/HDRGainMap/1.0/",
@@ -302,6 +305,31 @@ def unannounced(packet: bytes) -> bytes:
 
     cuts = known.cut(announces)
     return known.edited(cuts) if cuts else packet
+
+
+def with_pictures(packet: bytes, renewed: Callable[[bytes], bytes]) -> tuple[bytes, bool]:
+    """Return a packet with new thumbnails, and whether some had to be left out.
+
+    Args:
+        packet: An XMP packet, or what cannot be parsed, which stays as it is.
+        renewed: Makes the new picture from the old one; nothing leaves all of them out.
+    """
+    known = parsed(packet)
+    if known is None or PICTURE[0].encode() not in known.text:
+        return packet, False
+    cuts: list[Cut] = []
+    for node in known.nodes:
+        if node.key == PICTURE:
+            text = unescape(known.text[slice(*node.inner)].decode())
+            try:
+                new = renewed(base64.b64decode(text))
+            except ValueError:
+                new = b""
+            if not new:
+                gone = known.cut(lambda node: node.key in (PICTURES, PICTURE))
+                return known.edited(gone), True
+            cuts.append((*node.inner, base64.b64encode(new)))
+    return known.edited(cuts), False
 
 
 def enlarged(packet: bytes, scale: int) -> bytes:

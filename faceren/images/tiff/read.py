@@ -247,9 +247,11 @@ def _unknown(path: Path, frame: Any) -> ImageError:
     name = getattr(frame.photometric, "name", frame.photometric)
     if int(frame.photometric) in RAW_PHOTOMETRIC:
         return ImageError("a raw camera file (DNG); develop it and restore the TIFF or JPEG")
+    how = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
+    kind = how.get(int(frame.sampleformat), "")
     return ImageError(
-        f"{shown(path)}: expected 8 or 16 bits of gray, RGB, CMYK, L*a*b* or palette, got a TIFF "
-        f"of {frame.bitspersample} bits, {name}"
+        f"{shown(path)}: expected 8 or 16 bits, unsigned, of gray, RGB, CMYK, L*a*b* or palette, "
+        f"got a TIFF of {kind}samples of {frame.bitspersample} bits, {name}; convert it first"
     )
 
 

@@ -1,6 +1,8 @@
 """Small pictures in the metadata show what the photo shows now."""
 
+import base64
 import io
+import re
 import struct
 import subprocess
 
@@ -11,7 +13,15 @@ from PIL import Image
 
 from faceren.images import Restoration, read_photo, write_photo
 from faceren.images.containers import jpeg
-from faceren.images.metadata.derived import exif_renewed, parts_renewed, resources_renewed
+from faceren.images.metadata import xmp
+from faceren.images.metadata.derived import (
+    GONE,
+    exif_renewed,
+    parts_renewed,
+    resources_renewed,
+    xmp_renewed,
+)
+from faceren.images.metadata.fields import metadata_of
 from faceren.images.page import Page
 from tests.images.samples import exif, pil, smooth
 from tests.images.test_exiftool import exiftool
@@ -219,6 +229,115 @@ def test_no_small_picture_in_any_format_shows_the_original(tmp_path, suffix, tar
         assert {t for t in tags if after[t] is not None} == {
             t for t in tags if before[t] is not None
         }
+
+
+def segment(marker, content):
+    return b"\xff" + marker + struct.pack(">H", len(content) + 2) + content
+
+
+def framed(photo, *segments):
+    """A JPEG file with segments before all others."""
+    data = coded(photo, quality=95)
+    return data[:2] + b"".join(segment(*part) for part in segments) + data[2:]
+
+
+def restored_segments(tmp_path, data):
+    path, out = tmp_path / "a.jpg", tmp_path / "out.jpg"
+    path.write_bytes(data)
+    photo = read_photo(path).merged([((32, 16, 96, 80), FACE)])
+    said = write_photo(out, photo, note=NOTE)
+    return jpeg.jpeg_segments(out.read_bytes())[0], said
+
+
+@pytest.mark.parametrize("head", [b"JFXX\0\x13", b"JFIF\0\1\2\1\0\x48\0\x48"])
+def test_a_small_picture_of_plain_pixels_is_new(tmp_path, head):
+    small = DARK[::2, ::2]
+    content = head + bytes([64, 48]) + small.tobytes()
+    parts, said = restored_segments(tmp_path, framed(DARK, (b"\xe0", content)))
+    assert said == ()
+    (new,) = [c for _, c in parts if c.startswith(head)]
+    assert (len(new), new[: len(head) + 2]) == (len(content), content[: len(head) + 2])
+    pixels = np.frombuffer(new[len(head) + 2 :], np.uint8).reshape(48, 64, 3)
+    assert pixels[16:32, 24:40].mean() > 150
+    assert abs(pixels[:6].mean() - 40) < 3
+
+
+def test_a_small_jpeg_of_jfxx_is_new_and_one_of_a_palette_goes_with_a_word(tmp_path):
+    head = b"JFXX\0\x10"
+    parts, said = restored_segments(tmp_path, framed(DARK, (b"\xe0", head + coded(DARK[::2, ::2]))))
+    assert said == ()
+    (new,) = [c for _, c in parts if c.startswith(head)]
+    with Image.open(io.BytesIO(new[6:])) as image:
+        assert np.asarray(image)[16:32, 24:40].mean() > 150
+    palette = b"JFXX\0\x11" + bytes([8, 6]) + bytes(768) + bytes(48)
+    parts, said = restored_segments(tmp_path, framed(DARK, (b"\xe0", palette)))
+    assert not any(c.startswith(b"JFXX") for _, c in parts)
+    assert said == (f"left out: {GONE.format('JFXX segment')}",)
+
+
+def pictured(small, more=""):
+    """An XMP packet with a thumbnail."""
+    text = base64.b64encode(small).decode()
+    lines = "&#xA;".join(text[n : n + 76] for n in range(0, len(text), 76))
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+        '"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        'xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="attic" '
+        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+        'xmlns:xmpGImg="http://ns.adobe.com/xap/1.0/g/img/"><xmp:Thumbnails><rdf:Alt>'
+        '<rdf:li rdf:parseType="Resource"><xmpGImg:width>64</xmpGImg:width>'
+        "<xmpGImg:height>48</xmpGImg:height><xmpGImg:format>JPEG</xmpGImg:format>"
+        f"<xmpGImg:image>{lines}</xmpGImg:image></rdf:li></rdf:Alt></xmp:Thumbnails>"
+        f"{more}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def picture_of(packet):
+    found = re.search(rb"<xmpGImg:image>([^<]*)</xmpGImg:image>", packet)
+    if found is None:
+        return None
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+SMALL = coded(smooth(96, 128)[::2, ::2] // 4)
+LONG = "<dc:description>" + "a long story " * 6000 + "</dc:description>"
+
+
+@pytest.mark.parametrize("target", ["keep", "png", "webp", "tiff"])
+@pytest.mark.parametrize("more", ["", LONG])
+def test_thumbnails_in_xmp_show_the_restored_photo(tmp_path, more, target):
+    packet = pictured(SMALL, more)
+    segments = jpeg.xmp_parts(packet)
+    if more:
+        segments = jpeg.xmp_parts(*xmp.split(packet, bytes))
+        assert len(segments) > 1
+    path = tmp_path / "a.jpg"
+    path.write_bytes(framed(smooth(96, 128) // 4, *segments))
+    out = tmp_path / f"out.{'jpg' if target == 'keep' else target}"
+    photo = read_photo(path).merged([((32, 16, 96, 80), FACE)])
+    assert write_photo(out, photo, note=NOTE, format=target) == ()
+    if target == "tiff":
+        with tifffile.TiffFile(out) as tiff:
+            new = bytes(tiff.pages[0].tags[700].value)
+    else:
+        new = metadata_of({"keep": "jpeg"}.get(target, target), out.read_bytes()).xmp
+    small = picture_of(new)
+    assert small.shape == (48, 64, 3)
+    assert small[16:32, 24:40].mean() > 150
+    assert (b"a long story" in new) == bool(more)
+    assert b'dc:source="attic"' in new
+
+
+def test_a_thumbnail_of_another_kind_in_xmp_goes_with_a_word():
+    packet = pictured(b"no picture")
+    new, said = xmp_renewed(packet, (touched(),))
+    assert said == (GONE.format("XMP"),)
+    assert b"Thumbnails" not in new
+    assert b'dc:source="attic"' in new
+    new, said = xmp_renewed(pictured(SMALL), (touched(), touched()))
+    assert (picture_of(new), len(said)) == (None, 1)
+    assert xmp_renewed(packet, (Page(DARK, "rgb"),)) == (packet, ())
 
 
 def test_a_tiff_of_photoshop_keeps_its_other_resources(tmp_path):
