@@ -69,7 +69,8 @@ class Restored(Generic[Picture]):
     image: Picture
     """Of the same kind and depth as what was given; of the same size unless it was enlarged."""
     status: Status
-    """``restored``, or ``no_face``: the pixels are those that were given."""
+    """``restored``, or ``no_face``: no face of it was restored. Its pixels are then those that were
+    given, unless the options change more than faces (``background``, ``repair``, ``scale``)."""
     reason: str
     """Why no face was restored; empty if one was."""
     faces: tuple[FaceEdit, ...]

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 Rgb8 = NDArray[np.uint8]
 """(H, W, 3) uint8, sRGB, 0 to 255."""
-Gray8 = NDArray[np.uint8]
-"""(H, W) uint8, 0 to 255."""
 Rgb = NDArray[np.float32]
 """(H, W, 3) float32, sRGB in [0, 1]; differences of two such images are in [-1, 1]."""
 Plane = NDArray[np.float32]

@@ -31,6 +31,8 @@ Architecture = Literal[
 """Networks of other papers, see ``networks.baselines``."""
 Ensemble = Literal["auto", "on", "off"]
 """Whether a face's mirror image is restored, too; ``auto``: as the weights say."""
+LEAST_SIDE = 16
+"""Pixels a side that a picture needs to be restored."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Engine = Literal["auto", "onnx", "torch"]
 """What computes a restoration; ``auto``: ONNX Runtime on a CPU in float32, otherwise torch."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from faceren.arrays import Rgb
 from faceren.checks import check_value
-from faceren.config import BaselineConfig, Engine, Ensemble, Precision
+from faceren.config import LEAST_SIDE, BaselineConfig, Engine, Ensemble, Precision
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError, not_installed
 from faceren.graphs.generator import FACES, RESTORED, SIDES, generator_graph
 from faceren.graphs.session import Session, onnxruntime, session_of, usable_cores
@@ -38,8 +38,6 @@ from faceren.weights import (
     read_weights,
 )
 
-LEAST = 16
-"""Pixels a side that a picture needs."""
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """What a Linux with the driver of a GPU has: NVIDIA's, Windows', AMD's."""
 
@@ -132,7 +130,7 @@ class OnnxRestorer:
         """Return restored pictures, (H, W, 3) each, in [0, 1].
 
         Args:
-            pictures: (H, W, 3), RGB in [0, 1], at least LEAST pixels a side.
+            pictures: (H, W, 3), RGB in [0, 1], at least LEAST_SIDE pixels a side.
 
         Raises:
             ShapeError: If one has another shape or is not finite.
@@ -142,8 +140,10 @@ class OnnxRestorer:
         return [self._restored(picture) for picture in pictures]
 
     def _restored(self, picture: Rgb) -> Rgb:
-        if picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < LEAST:
-            raise ShapeError(f"expected (H, W, 3) of {LEAST} pixels or more, got {picture.shape}")
+        if picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < LEAST_SIDE:
+            raise ShapeError(
+                f"expected (H, W, 3) of {LEAST_SIDE} pixels or more, got {picture.shape}"
+            )
         if not np.isfinite(picture).all():
             raise ShapeError("expected finite values in [0, 1], got NaN or infinity")
         height, width = picture.shape[:2]
@@ -243,7 +243,7 @@ def _needs_torch(weights: Path, device: str, precision: str) -> str:
 
 def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
     try:
-        from faceren.inference import Restorers, devices_of, load_restorer
+        from faceren.inference import ManyGpus, devices_of, load_restorer
     except ImportError as error:
         if error.name != "torch":
             raise
@@ -255,7 +255,7 @@ def _in_torch(weights: Path, why: str, **how: Any) -> Restorer:
             f"faceren benchmark --guides FOLDER gives it"
         )
     devices = devices_of(how["device"], restorer.device)
-    return Restorers(restorer, devices) if len(devices) > 1 else restorer
+    return ManyGpus(restorer, devices) if len(devices) > 1 else restorer
 
 
 def has_gpu() -> bool:

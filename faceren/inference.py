@@ -17,7 +17,7 @@ from torch import Tensor
 from faceren.arrays import Rgb
 from faceren.checkpoint import LoadedCheckpoint, load_checkpoint
 from faceren.checks import check_value, whole_number
-from faceren.config import BaselineConfig, Ensemble
+from faceren.config import LEAST_SIDE, BaselineConfig, Ensemble
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.networks.generator import mirrored_mean
 
@@ -67,7 +67,7 @@ NO_MEMORY = ("out of memory", "unable to find an engine", "ALLOC_FAILED")
 
 
 @dataclass
-class Restorer:
+class TorchRestorer:
     """Restore faces with a loaded generator.
 
     On a CPU every face is a pass of its own: it costs nothing there, and the bytes of a face then
@@ -171,9 +171,10 @@ class Restorer:
             MachineError: If even one face does not fit into memory.
         """
         channels = 6 if self.guided else 3
-        if faces.ndim != 4 or faces.shape[1] != channels or min(faces.shape[2:]) < 16:
+        if faces.ndim != 4 or faces.shape[1] != channels or min(faces.shape[2:]) < LEAST_SIDE:
             raise ShapeError(
-                f"expected (N, {channels}, H, W) of 16 pixels or more, got {tuple(faces.shape)}"
+                f"expected (N, {channels}, H, W) of {LEAST_SIDE} pixels or more, "
+                f"got {tuple(faces.shape)}"
             )
         if not bool(torch.isfinite(faces).all()):
             raise ShapeError("expected finite values in [0, 1], got NaN or infinity")
@@ -209,7 +210,7 @@ class Restorer:
         return restored.clamp(0, 1)
 
 
-class Restorers:
+class ManyGpus:
     """Copies of a network, each on a device of its own: a pass takes one that is free.
 
     Which device restores a face changes nothing of it, if the devices are of one kind.
@@ -221,7 +222,7 @@ class Restorers:
 
     on_cpu = False
 
-    def __init__(self, restorer: Restorer, devices: Sequence[torch.device]) -> None:
+    def __init__(self, restorer: TorchRestorer, devices: Sequence[torch.device]) -> None:
         others = [_copied(restorer, device) for device in devices[1:]]
         self.copies = (restorer, *others)
         self.self_ensemble = restorer.self_ensemble
@@ -230,7 +231,7 @@ class Restorers:
         self.device = restorer.device
         self.computed = restorer.computed
         self.cores = restorer.cores
-        self._free: SimpleQueue[Restorer] = SimpleQueue()
+        self._free: SimpleQueue[TorchRestorer] = SimpleQueue()
         for each in self.copies:
             self._free.put(each)
 
@@ -248,13 +249,13 @@ class Restorers:
         """Do nothing: passes run on the devices."""
 
     def restore_pictures(self, pictures: Sequence[Rgb]) -> list[Rgb]:
-        """Return restored pictures, (H, W, 3) each; see ``Restorer.restore_pictures``.
+        """Return restored pictures, (H, W, 3) each; see ``TorchRestorer.restore_pictures``.
 
         Args:
             pictures: All of one size, (H, W, 3).
 
         Raises:
-            FacerenError: As ``Restorer.restore``.
+            FacerenError: As ``TorchRestorer.restore``.
         """
         mine = self._free.get()  # whoever comes when none is free waits
         try:
@@ -263,7 +264,7 @@ class Restorers:
             self._free.put(mine)
 
 
-def _copied(restorer: Restorer, device: torch.device) -> Restorer:
+def _copied(restorer: TorchRestorer, device: torch.device) -> TorchRestorer:
     network = copy.deepcopy(restorer.checkpoint.network).to(device)
     return replace(
         restorer, checkpoint=replace(restorer.checkpoint, network=network), device=device
@@ -283,7 +284,7 @@ def devices_of(device: str, first: torch.device) -> list[torch.device]:
 
 
 def _pad(faces: Tensor, stride: int) -> Tensor:
-    """Extend the right and bottom by reflection to multiples of ``stride``, at least two."""
+    """Extend the right and bottom as ``engines.padded_to`` does, bit for bit."""
     height, width = faces.shape[2:]
     for _ in range(64):  # reflection cannot exceed the image, so small ones take several steps
         down = max(2 * stride, -(-height // stride) * stride) - faces.shape[2]
@@ -302,7 +303,7 @@ def load_restorer(
     precision: str = "auto",
     batch_size: int | None = None,
     ensemble: Ensemble = "auto",
-) -> Restorer:
+) -> TorchRestorer:
     """Load weights onto a device.
 
     Args:
@@ -324,4 +325,4 @@ def load_restorer(
     if dtype is torch.float32:
         torch.backends.cudnn.allow_tf32 = False  # else GPUs round what they multiply to ten bits
     both = checkpoint.info.self_ensemble if ensemble == "auto" else ensemble == "on"
-    return Restorer(checkpoint, place, dtype, batch_size or GPU_BATCH, self_ensemble=both)
+    return TorchRestorer(checkpoint, place, dtype, batch_size or GPU_BATCH, self_ensemble=both)

@@ -35,7 +35,8 @@ LONGEST_TEXT = 10_000
 LONGEST_NAME = 255
 KINDS = ("F16", "F32")
 """Types of our tensors, as safetensors names them."""
-Stored = NDArray[np.float16] | NDArray[np.float32]
+WeightArray = NDArray[np.float16] | NDArray[np.float32]
+"""One tensor of a file, of any shape."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class StoredWeights:
 
     config: GeneratorConfig
     info: CheckpointInfo
-    arrays: dict[str, Stored]
+    arrays: dict[str, WeightArray]
     """By the keys of the state dict, float16 or float32."""
     sha256: str
     """SHA-256 of the file."""
@@ -86,7 +87,7 @@ class StoredDetector:
 
     config: DetectorConfig
     info: CheckpointInfo
-    arrays: dict[str, Stored]
+    arrays: dict[str, WeightArray]
     """By the keys of the state dict, float16 or float32."""
     sha256: str
     """SHA-256 of the file."""
@@ -216,7 +217,7 @@ def read_weights(path: Path) -> StoredWeights:
     )
 
 
-def _read_arrays(path: Path) -> dict[str, Stored]:
+def _read_arrays(path: Path) -> dict[str, WeightArray]:
     try:
         with safe_open(path, framework="np") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

@@ -11,7 +11,7 @@ from faceren.assets import model_path
 from faceren.checkpoint import load_checkpoint, save_checkpoint
 from faceren.engines import OnnxRestorer, has_gpu, load_engine, padded_to
 from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
-from faceren.inference import Restorer, _pad, load_restorer
+from faceren.inference import TorchRestorer, _pad, load_restorer
 from faceren.networks.generator import build_generator
 from faceren.weights import CheckpointInfo
 from tests.networks.shapes import TINY
@@ -38,7 +38,7 @@ def test_both_engines_restore_alike(weights, ensemble):
     onnx = load_engine(weights, device="cpu", ensemble=ensemble)
     theirs = load_engine(weights, device="cpu", ensemble=ensemble, engine="torch")
     assert isinstance(onnx, OnnxRestorer)
-    assert isinstance(theirs, Restorer)
+    assert isinstance(theirs, TorchRestorer)
     assert (onnx.computed, theirs.computed) == ("onnx cpu fp32", "torch cpu fp32")
     assert onnx.checkpoint.sha256 == theirs.checkpoint.sha256
     for picture in pictures((16, 16), (64, 64), (37, 90), (130, 64)):

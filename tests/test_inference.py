@@ -11,8 +11,8 @@ from faceren.errors import ConfigError, FaceError, MachineError, ShapeError
 from faceren.images import find_images, read_rgb
 from faceren.images.photo import to_tensor
 from faceren.inference import (
-    Restorer,
-    Restorers,
+    ManyGpus,
+    TorchRestorer,
     _pad,
     devices_of,
     load_restorer,
@@ -150,7 +150,7 @@ def with_network(weights, network, device="cpu", batch_size=4):
     checkpoint = LoadedCheckpoint(
         network=network, config=loaded.config, info=loaded.info, sha256=loaded.sha256
     )
-    return Restorer(checkpoint, torch.device(device), torch.float32, batch_size)
+    return TorchRestorer(checkpoint, torch.device(device), torch.float32, batch_size)
 
 
 def test_values_that_are_not_finite_are_an_error_never_an_output(weights):
@@ -235,7 +235,7 @@ def test_cores_are_those_of_the_calling_thread(weights):
 def test_several_devices_restore_as_one_does(weights):
     """Two copies on the CPU stand for two GPUs."""
     one = load_restorer(weights, device="cpu")
-    both = Restorers(one, [torch.device("cpu")] * 2)
+    both = ManyGpus(one, [torch.device("cpu")] * 2)
     assert both.devices == 2
     assert both.computed == one.computed
     assert len({id(copy.checkpoint.network) for copy in both.copies}) == 2
@@ -254,7 +254,7 @@ def test_several_devices_restore_as_one_does(weights):
 
 
 def test_a_device_that_fails_is_free_again(weights):
-    both = Restorers(load_restorer(weights, device="cpu"), [torch.device("cpu")] * 2)
+    both = ManyGpus(load_restorer(weights, device="cpu"), [torch.device("cpu")] * 2)
     for _ in range(3):
         with pytest.raises(ShapeError):
             both.restore_pictures([np.zeros((4, 4, 3), np.float32)])

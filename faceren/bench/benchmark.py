@@ -16,10 +16,10 @@ from faceren.bench.speed.suite import speed_suite
 from faceren.commands.evaluate import Scored
 from faceren.files import atomic_write
 from faceren.images import write_png
-from faceren.inference import Restorer, load_restorer
+from faceren.inference import TorchRestorer, load_restorer
 
 
-def benchmark(request: Request, restorer: Restorer) -> Iterator[Row | Scored]:
+def benchmark(request: Request, restorer: TorchRestorer) -> Iterator[Row | Scored]:
     """Yield the figures as they are measured.
 
     Args:
@@ -51,14 +51,14 @@ def benchmark(request: Request, restorer: Restorer) -> Iterator[Row | Scored]:
         yield LeftOut("faces of an old photograph", "give --crops PHOTO")
 
 
-def load(request: Request) -> Restorer:
+def load(request: Request) -> TorchRestorer:
     """Return the model that the request names, on its device."""
     return load_restorer(
         model_path(request.model), device=request.device, precision=request.precision
     )
 
 
-def write_outputs(report: Report, request: Request, restorer: Restorer) -> list[Path]:
+def write_outputs(report: Report, request: Request, restorer: TorchRestorer) -> list[Path]:
     """Write everything into the output folder; return the paths of what a person opens.
 
     Raises:

@@ -16,11 +16,11 @@ LIST = "list"
 """In place of a name: show all of them."""
 TASK_WORDS = {
     "sr4x": "shrunk to a quarter and enlarged (paper)",
-    "hallucination": "shrunk to an eighth and enlarged (paper)",
+    "hallucination": "blocks of 16 x 16 pixels (paper)",
     "denoise": "noise (paper)",
     "deblur": "blur (paper)",
     "jpeg": "JPEG of low quality (paper)",
-    "full": "all of these, one after the other (paper)",
+    "full": "blur, noise, JPEG and shrinking to an eighth to a quarter, in any order (paper)",
     "small": "noise and JPEG in a small picture that was enlarged afterwards",
     "historic": "any kind of old photograph",
     "daguerreotype-1850": "a tarnished plate",

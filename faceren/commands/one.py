@@ -21,7 +21,14 @@ from faceren.restoration.repair.repair import Repairer
 from faceren.restoration.results import PhotoResult
 from faceren.restoration.revert import with_faces_of_file
 from faceren.runs.folder import MASKS_DIR, check_places, check_replaced, inside, writing
-from faceren.runs.manifest import MANIFEST_NAME, Line, ManifestWriter, read_run, source_of
+from faceren.runs.manifest import (
+    MANIFEST_NAME,
+    Line,
+    ManifestWriter,
+    read_run,
+    restate_header,
+    source_of,
+)
 from faceren.runs.plan import SUFFIX_OF, Job, resolve_inputs
 from faceren.runs.resume import check_originals
 from faceren.runs.storage import is_stored, spelled
@@ -86,8 +93,7 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
         with ManifestWriter(output / MANIFEST_NAME, header) as writer:
             writer.append(line_with(line, index, made.faces[0].to_json(), sha256_of(job.output)))
         if header is not manifest.header:
-            with ManifestWriter(output / MANIFEST_NAME, manifest.header):
-                pass  # the last header stays that of the last restoration
+            restate_header(output / MANIFEST_NAME, manifest.header)
 
 
 def filling_again(line: Line, output: Path) -> Repairer | None:

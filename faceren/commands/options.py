@@ -68,7 +68,9 @@ Seed = Annotated[int, Bounds(0), Option(help="Seed of what is drawn at random.")
 Workers = Annotated[
     int,
     Bounds(0),
-    Option(help="Threads or processes beside the network; 0: automatic.", rich_help_panel=MACHINE),
+    Option(
+        help="Threads or processes that prepare and write; 0: automatic.", rich_help_panel=MACHINE
+    ),
 ]
 MaxPixels = Annotated[
     int | None,
@@ -102,7 +104,11 @@ def commas(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """With what a restoration is done: of this no output's pixels depend but on the model."""
+    """With what a restoration is done.
+
+    Model, engine, device and precision decide pixels, and ``weights_dir`` what an automatic mask
+    is; the rest does not.
+    """
 
     model: Model = DEFAULT_MODEL
     """A shipped model's name or the path of a checkpoint."""
@@ -136,7 +142,7 @@ class RunOptions:
         Path | None,
         Option(help="Folder of facexlib's weights.", metavar="DIR", rich_help_panel=MACHINE),
     ] = None
-    """Default ``faces.weights.default_folder()``."""
+    """Default ``faces.tools.default_folder()``."""
     offline: Annotated[bool, Option(help="Download nothing.", rich_help_panel=MACHINE)] = False
     cluster: Annotated[
         Literal["off", "ray"],
@@ -144,15 +150,19 @@ class RunOptions:
     ] = "off"
     """See ``commands.cluster``."""
     cluster_workers: Annotated[
-        int, Bounds(0), Option(help="Workers there; 0: as many as fit.", rich_help_panel=MACHINE)
+        int,
+        Bounds(0),
+        Option(help="Workers of the Ray cluster; 0: as many as fit.", rich_help_panel=MACHINE),
     ] = 0
     cluster_cpus: Annotated[
-        float, Bounds(0.01), Option(help="CPUs of a worker there.", rich_help_panel=MACHINE)
+        float,
+        Bounds(0.01),
+        Option(help="CPUs of a worker of the Ray cluster.", rich_help_panel=MACHINE),
     ] = 1.0
     cluster_gpus: Annotated[
         float,
         Bounds(0),
-        Option(help="GPUs of a worker there, fractions too.", rich_help_panel=MACHINE),
+        Option(help="GPUs of a worker of the Ray cluster, fractions too.", rich_help_panel=MACHINE),
     ] = 0.0
 
     def __post_init__(self) -> None:
@@ -259,7 +269,9 @@ class PageOptions:
     report_only: Annotated[
         Path | None,
         Option(
-            help="Write that page anew, do nothing else.", metavar="OUT", rich_help_panel=OUTPUT
+            help="Write the report page of OUT anew, do nothing else.",
+            metavar="OUT",
+            rich_help_panel=OUTPUT,
         ),
         STORED,
     ] = None
@@ -282,7 +294,7 @@ class PageOptions:
     verify: Annotated[
         Path | None,
         Option(
-            help="Compare all files with the hashes recorded there; write nothing.",
+            help="Compare all files with the hashes recorded in OUT; write nothing.",
             metavar="OUT",
             rich_help_panel=REDO,
         ),
@@ -310,7 +322,12 @@ class DegradeOptions:
     copies: Annotated[int, Bounds(1), Option(help="Outputs a photo.")] = 1
     """Numbered ``_1``, ``_2``… if more than one."""
     replay: Annotated[Path | None, Option(help="Manifest to repeat, byte for byte."), STORED] = None
-    compat: Annotated[tuple[str, ...], Option(help="Behave like other simulators.")] = ()
+    compat: Annotated[
+        tuple[str, ...],
+        Option(
+            help="What other simulators do otherwise: swapped-jpeg, area, offline-once, physical."
+        ),
+    ] = ()
     """Any of ``faceren.degradation.COMPAT``."""
     exclude: Exclude = ()
     limit: Annotated[int | None, Bounds(1)] = None

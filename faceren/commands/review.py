@@ -26,6 +26,7 @@ from faceren.runs.manifest import (
     Manifest,
     ManifestWriter,
     read_run,
+    restate_header,
     source_of,
 )
 from faceren.runs.plan import Job
@@ -141,6 +142,7 @@ def suggested(output: Path, header: Json) -> dict[str, str]:
     written = header.get("options") or {}
     options = {RENAMED_OPTIONS.get(name, name): value for name, value in written.items()}
     defaults = asdict(RestoreOptions(mask="ellipse"))  # of a header, which has no auto mask
+    # records of versions that did not name the model are of those whose default was compact
     model = str(header.get("model_option", "compact"))
     flags = [f"--model {shlex.quote(model)}"] * (model != DEFAULT_MODEL)
     for name, value in options.items():
@@ -256,8 +258,7 @@ def taken_back(
                     writer.append(taken.line)
                 yield taken
     if id(manifest.header) not in groups:
-        with ManifestWriter(path, manifest.header):
-            pass  # the last header stays that of the last restoration
+        restate_header(path, manifest.header)
 
 
 def left_alone(key: str, line: Line) -> Taken | None:

@@ -35,7 +35,7 @@ from faceren.runs.plan import Job
 from faceren.runs.resume import unchanged
 from faceren.runs.storage import spelled
 
-ROWS = (("clean", *PAPER_TASKS, "small"), (*PRESETS, "historic", "mixed"))
+ROWS = (("clean", *PAPER_TASKS, "small"), (*PRESETS, "historic", "worn", "mixed"))
 """What the two rows of each face show, from left to right."""
 
 GAP = 8

@@ -36,7 +36,7 @@ class GivenFace:
     """x0, y0, x1, y1."""
     landmarks: tuple[tuple[float, float], ...] | None = None
     """Eye, other eye, nose tip, mouth corners, image left before right; None: to be found."""
-    page: int = field(default=0, repr=False)  # a run's digest takes the others in
+    page: int = field(default=0, repr=False)  # hashed by itself, see RestoreOptions.digest
     """Of a photo with several."""
 
 

@@ -23,7 +23,7 @@ from faceren.graphs.graph import (
     LayerGraph,
     Sides,
 )
-from faceren.weights import Stored
+from faceren.weights import WeightArray
 
 PLACES = 9
 """Neighbours of a pixel, itself among them, row by row."""
@@ -118,7 +118,7 @@ def _pooled_by_importance(graph: LayerGraph, x: str, name: str, channels: int) -
 __all__ = ["FACES", "RESTORED", "SIDES", "GeneratorGraph", "generator_graph"]
 
 
-def generator_graph(config: GeneratorConfig, arrays: Mapping[str, Stored]) -> "GeneratorGraph":
+def generator_graph(config: GeneratorConfig, arrays: Mapping[str, WeightArray]) -> "GeneratorGraph":
     """Return a generator as a graph from FACES to RESTORED, (N, 3, H, W) each.
 
     Args:
@@ -176,7 +176,9 @@ class GeneratorGraph(LayerGraph):
         config, r = self.config, self.config.stem_stride
         plain = config.encoder_normalisation == "none"
 
-        def reordered(kernel: Stored) -> Stored:  # SpaceToDepth counts colours before places
+        def reordered(
+            kernel: WeightArray,
+        ) -> WeightArray:  # SpaceToDepth counts colours before places
             by_place = kernel.reshape(-1, 3, r * r, 3, 3).transpose(0, 2, 1, 3, 4)
             return by_place.reshape(kernel.shape)
 
@@ -333,7 +335,7 @@ GRAY_SIDES: Sides = ("n", 1, "height", "width")
 """Shape of what goes in and comes out."""
 
 
-def detector_graph(config: DetectorConfig, arrays: Mapping[str, Stored]) -> Graph:
+def detector_graph(config: DetectorConfig, arrays: Mapping[str, WeightArray]) -> Graph:
     """Return the graph from GRAY, luma in [0, 1], to MARKED, probabilities; (N, 1, H, W) each.
 
     Args:

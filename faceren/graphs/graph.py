@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceren.config import GeneratorConfig
-from faceren.weights import Stored
+from faceren.weights import WeightArray
 
 IR_VERSION = 8
 OPSET = 18
@@ -188,7 +188,7 @@ def _value(name: str, sides: Sides) -> bytes:
     return _text(1, name) + _block(2, _block(1, tensor))
 
 
-def folded(kernel: Stored, left: Stored, right: Stored) -> Stored:
+def folded(kernel: WeightArray, left: WeightArray, right: WeightArray) -> WeightArray:
     """Return a kernel (O, C, k, k) divided by its largest singular value.
 
     Args:
@@ -211,7 +211,7 @@ SIDES = ("n", 3, "height", "width")
 """Shape of what goes in and comes out."""
 END = 2**31 - 1
 EPSILON = 1e-5
-Change = Callable[[Stored], Stored]
+Change = Callable[[WeightArray], WeightArray]
 
 
 class LayerGraph(Graph):
@@ -223,7 +223,7 @@ class LayerGraph(Graph):
             ``shapes`` afterwards.
     """
 
-    def __init__(self, config: GeneratorConfig, arrays: Mapping[str, Stored]) -> None:
+    def __init__(self, config: GeneratorConfig, arrays: Mapping[str, WeightArray]) -> None:
         super().__init__("generator", {FACES: SIDES})
         self.config = config
         self.arrays = arrays
@@ -234,7 +234,7 @@ class LayerGraph(Graph):
 
     # weights
 
-    def stored(self, key: str, shape: tuple[int, ...]) -> Stored:
+    def stored(self, key: str, shape: tuple[int, ...]) -> WeightArray:
         """Return an array of the state dict.
 
         If it is not there or has another shape, return zeros that take no memory: a small file may

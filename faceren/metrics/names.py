@@ -1,7 +1,7 @@
 """The metrics by name, and what each needs."""
 
 from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from faceren.checks import check_value
 from faceren.errors import ConfigError
@@ -38,13 +38,3 @@ def parse_metrics(names: Sequence[str]) -> tuple[str, ...]:
     if not wanted:
         raise ConfigError(f"--metrics: expected one or more of {', '.join(METRICS)}, got none")
     return tuple(dict.fromkeys(wanted))
-
-
-def check_protocol(protocol: str) -> Protocol:
-    """Return the protocol.
-
-    Raises:
-        ConfigError: If there is none of that name.
-    """
-    check_value("--protocol", protocol, Protocol)
-    return cast(Protocol, protocol)

@@ -81,7 +81,7 @@ class MetricResult:
     by: str
     """What computed it: library, version, hash of the weights."""
     missing: int = 0
-    """Images that do not count: no face found in result or reference, or none restored."""
+    """Images that do not count: no face found or none restored, too small, or blank."""
 
     def to_json(self) -> Json:
         """Return the report's form."""

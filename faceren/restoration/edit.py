@@ -25,7 +25,7 @@ from faceren.faces.identity import distance, embed_aligned
 from faceren.restoration.crops import FaceCrop, scaled_face
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import FaceEdit
-from faceren.restoration.stream import Restored
+from faceren.restoration.stream import NetworkResult
 
 SMOOTHINGS = (0.7, 1.4, 2.8, 5.6)
 """Gaussian sigmas in crop pixels; between two of them lies an octave."""
@@ -255,7 +255,7 @@ LEAST_SIDE = 64
 
 
 def edit_face(
-    crop: FaceCrop, restored: Restored, options: RestoreOptions, scale: int = 1
+    crop: FaceCrop, restored: NetworkResult, options: RestoreOptions, scale: int = 1
 ) -> tuple[Rgb, FaceEdit]:
     """Return what to add to a crop, (S, S, 3), and what the manifest says of it.
 

@@ -18,7 +18,7 @@ from faceren.restoration.paste import PastedFaces, Restore, background_bands
 from faceren.restoration.photo import Prepared
 from faceren.restoration.repair.mask import write_mask
 from faceren.restoration.results import FaceEdit, LeftFace, PhotoResult, Status
-from faceren.restoration.stream import RestoredOrError, without_errors
+from faceren.restoration.stream import NetworkResultOrError, without_errors
 from faceren.runs.folder import FACES_DIR, MASKS_DIR, inside, mask_key
 from faceren.runs.plan import Job
 
@@ -42,7 +42,7 @@ class Watcher(Protocol):
 
 def finish(
     prepared: Prepared,
-    restored: list[RestoredOrError],
+    restored: list[NetworkResultOrError],
     options: RestoreOptions,
     *,
     note: Restoration,
@@ -190,7 +190,7 @@ class OneByOne(Sequence[Pasted]):
 
 
 def _edited(
-    prepared: Prepared, restored: list[RestoredOrError], options: RestoreOptions
+    prepared: Prepared, restored: list[NetworkResultOrError], options: RestoreOptions
 ) -> tuple[list[Pasted], tuple[FaceEdit, ...]]:
     """Return each face with what is added to it, and what is said of it; empty ``restored``."""
     made = without_errors(restored)

@@ -127,7 +127,7 @@ class RestoreOptions:
     ] = "keep"
     scale: Annotated[
         Literal[1, 2, 4],
-        Option(help="So many times as many pixels a side.", rich_help_panel=EVERYDAY),
+        Option(help="Enlarge width and height by this factor.", rich_help_panel=EVERYDAY),
     ] = 1
     format: Annotated[
         FileFormat, Option(help="File format of the outputs.", rich_help_panel=OUTPUT)
@@ -180,6 +180,9 @@ class RestoreOptions:
         fields = json.dumps(asked, sort_keys=True) + computed
         if given:
             fields += repr(tuple(given))
+            pages = [face.page for face in given]
+            if any(pages):  # those of one page are hashed as they were before pages were known
+                fields += repr(pages)
         return hashlib.sha256(f"{fields}|{weights_sha256}".encode()).hexdigest()[:16]
 
 

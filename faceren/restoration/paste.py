@@ -24,9 +24,9 @@ from faceren.faces.tools import Parse
 from faceren.images import Box, Photo
 from faceren.images.page import Page
 from faceren.restoration.crops import FaceCrop
-from faceren.restoration.stream import RestoredOrError, without_errors
+from faceren.restoration.stream import NetworkResultOrError, without_errors
 
-Restore = Callable[[Sequence[Rgb]], list[RestoredOrError]]
+Restore = Callable[[Sequence[Rgb]], list[NetworkResultOrError]]
 """The network: pictures in, results of the same sizes out."""
 ALIGNMENT = 64
 """Pixels; a multiple of the stride of every network."""

@@ -137,8 +137,8 @@ def _faces_of(
     luminance_only = []
     for page in range(len(photo.pages)):
         image = photo.upright_uint8(page)
-        marked = [face for face in given if face.page == page]
-        restored, others = ([], []) if options.aligned else _found(image, options, search, marked)
+        drawn = [face for face in given if face.page == page]
+        restored, others = ([], []) if options.aligned else _found(image, options, search, drawn)
         reasons = ((face, reason_to_leave(face, options)) for face in others)
         left += [LeftFace(box=f.box, score=f.score, reason=r, page=page) for f, r in reasons if r]
         prints = prints_on(image) if restored and options.color == "auto" else []
@@ -159,7 +159,7 @@ def tools_for(
     Args:
         options: See ``RestoreOptions``.
         restorer: Its device is used.
-        folder: Of facexlib's weights; default ``faces.weights.default_folder()``.
+        folder: Of facexlib's weights; default ``faces.tools.default_folder()``.
         offline: Never download them.
 
     Raises:

@@ -25,9 +25,9 @@ from faceren.restoration.repair.repair import Repairer
 from faceren.restoration.results import PhotoResult
 from faceren.restoration.stream import (
     MemoryBudget,
+    NetworkResultOrError,
     PhotoStream,
     PreparedOrFailed,
-    RestoredOrError,
     SharedNetwork,
     Stages,
 )
@@ -167,14 +167,14 @@ class Pipeline:
         except Exception as error:  # nor does a file that no parser has foreseen
             return self.failure(job, unforeseen(error))
 
-    def restored(self, pictures: Sequence[Rgb]) -> list[RestoredOrError]:
+    def restored(self, pictures: Sequence[Rgb]) -> list[NetworkResultOrError]:
         """Send pictures of any photos through the network; see ``SharedNetwork.run``."""
         if pictures:
             load_beside()
         with self.timing.of("network"):
             return self.network.run(pictures)
 
-    def finished(self, prepared: Prepared, restored: list[RestoredOrError]) -> PhotoResult:
+    def finished(self, prepared: Prepared, restored: list[NetworkResultOrError]) -> PhotoResult:
         """Paste and write a photo.
 
         Raises:

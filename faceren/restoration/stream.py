@@ -32,7 +32,7 @@ from faceren.runs.plan import Job
 
 
 @dataclass(frozen=True)
-class Restored:
+class NetworkResult:
     """What the network made of one picture."""
 
     pixels: Rgb
@@ -41,11 +41,11 @@ class Restored:
     """Time of its pass, shared among the pictures in it."""
 
 
-RestoredOrError = Restored | FacerenError
+NetworkResultOrError = NetworkResult | FacerenError
 """A picture for which there is no result has the reason in its place."""
 
 
-def without_errors(results: Sequence[RestoredOrError]) -> list[Restored]:
+def without_errors(results: Sequence[NetworkResultOrError]) -> list[NetworkResult]:
     """Return what the network made of pictures that belong together.
 
     Raises:
@@ -93,7 +93,7 @@ class SharedNetwork:
             self._beside += number
             self._changed.notify_all()
 
-    def run(self, pictures: Sequence[Rgb]) -> list[RestoredOrError]:
+    def run(self, pictures: Sequence[Rgb]) -> list[NetworkResultOrError]:
         """Restore pictures of any sizes, those of equal size in full batches.
 
         Args:
@@ -102,7 +102,7 @@ class SharedNetwork:
         Raises:
             MachineError: If even one picture does not fit into memory.
         """
-        results: dict[int, RestoredOrError] = {}
+        results: dict[int, NetworkResultOrError] = {}
         for shape in sorted({picture.shape for picture in pictures}):
             indices = [i for i, picture in enumerate(pictures) if picture.shape == shape]
             size = self.restorer.faces_a_pass
@@ -111,7 +111,7 @@ class SharedNetwork:
                 results |= zip(part, self._batch([pictures[i] for i in part]), strict=True)
         return [results[index] for index in range(len(pictures))]
 
-    def _batch(self, pictures: Sequence[Rgb]) -> list[RestoredOrError]:
+    def _batch(self, pictures: Sequence[Rgb]) -> list[NetworkResultOrError]:
         """Restore pictures of one size in one pass; one that fails spoils no other."""
         began = time.perf_counter()
         try:
@@ -127,7 +127,7 @@ class SharedNetwork:
         except FacerenError as error:
             return [error] * len(pictures)
         ms = (time.perf_counter() - began) * 1000 / len(pictures)
-        return [Restored(picture, ms) for picture in restored]
+        return [NetworkResult(picture, ms) for picture in restored]
 
     @contextmanager
     def _turn(self) -> Iterator[int]:
@@ -201,9 +201,9 @@ class Stages:
     """What is done with a photo, in order."""
 
     prepare: Callable[[Job], PreparedOrFailed]
-    restore: Callable[[list[Rgb]], list[RestoredOrError]]
+    restore: Callable[[list[Rgb]], list[NetworkResultOrError]]
     """The network, on faces of any photos."""
-    finish: Callable[[Prepared, list[RestoredOrError]], PhotoResult]
+    finish: Callable[[Prepared, list[NetworkResultOrError]], PhotoResult]
 
 
 @dataclass
@@ -221,7 +221,7 @@ class _Group:
     """Photos whose faces go through the network together."""
 
     photos: list[tuple[_OnTheWay, PreparedOrFailed]]
-    restored: Future[list[RestoredOrError]]
+    restored: Future[list[NetworkResultOrError]]
 
 
 class PhotoStream:

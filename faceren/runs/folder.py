@@ -112,7 +112,7 @@ def check_ours(folder: Path, files: Collection[str], folders: Collection[str] = 
 
 
 def check_places(folder: Path) -> None:
-    """Do so for a folder of outputs.
+    """Refuse a folder of outputs in which a name that will be written is taken by something else.
 
     Raises:
         ConfigError: See ``check_ours``.

@@ -320,6 +320,20 @@ class ManifestWriter:
             self._file.close()
 
 
+def restate_header(path: Path, header: Line) -> None:
+    """Make a header the last one again, as the last one tells of the last restoration.
+
+    Args:
+        path: A manifest to which lines of another run were appended.
+        header: Of the last restoration.
+
+    Raises:
+        MachineError: If the disk is full.
+    """
+    with ManifestWriter(path, header):
+        pass
+
+
 def is_torn(path: Path) -> bool:
     """Say whether the last line of a manifest was cut off while it was written."""
     with path.open("rb") as file:

@@ -35,7 +35,14 @@ from faceren.pages.review import pictures_of
 from faceren.restoration.options import RestoreOptions
 from faceren.runs.folder import MASKS_DIR, inside, mask_key, writing
 from faceren.runs.lists import Choice
-from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, ManifestWriter, read_run
+from faceren.runs.manifest import (
+    MANIFEST_NAME,
+    Line,
+    Manifest,
+    ManifestWriter,
+    read_run,
+    restate_header,
+)
 
 Act = Literal["keep", "again", "weaker", "stronger", "left", "mark", "fill"]
 """Keep the original; restore anew, as the photo was, weaker or stronger; restore a face, too, that
@@ -218,6 +225,8 @@ class Desk:
                 options = replace(options, repair="auto")
             self._anew(before, options, kept=kept_marks(before.line) ^ turned)
         elif act == "left":
+            if line["left"][index].get("page", 0):  # a list of boxes has no pages
+                raise ConfigError(f"{shown(key)}: faces of its first page alone can be chosen")
             box = json.dumps({"photo": key, "box": list(line["left"][index]["box"])})
             self._anew(before, options, boxes=[box])
         elif index is None:
@@ -324,8 +333,7 @@ class Desk:
                     shutil.copyfile(copy, temporary)
             with ManifestWriter(self.output / MANIFEST_NAME, before.header) as writer:
                 writer.append(before.line)
-            with ManifestWriter(self.output / MANIFEST_NAME, manifest.header):
-                pass  # the last header stays that of the last restoration
+            restate_header(self.output / MANIFEST_NAME, manifest.header)
         return f"{shown(before.key)}: as it was before"
 
 

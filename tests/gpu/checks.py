@@ -24,7 +24,7 @@ from faceren.bench.speed.network import peer_pass, restoring
 from faceren.commands.train import train
 from faceren.graphs.session import usable_cores
 from faceren.images import DEFAULT_MAX_PIXELS, read_rgb, write_png
-from faceren.inference import Restorer, load_restorer
+from faceren.inference import TorchRestorer, load_restorer
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import tools_for
 from faceren.restoration.pipeline import Pipeline, automatic_workers
@@ -133,7 +133,7 @@ def memory_runs_out(scale: Scale) -> str:
 
 
 @contextmanager
-def _little_memory(scale: Scale, restorer: Restorer, given: Tensor) -> Iterator[None]:
+def _little_memory(scale: Scale, restorer: TorchRestorer, given: Tensor) -> Iterator[None]:
     """Let a GPU have a quarter of what the batch takes; a CPU say it has none for more than one."""
     if torch.device(scale.device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(restorer.device)

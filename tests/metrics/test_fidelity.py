@@ -17,7 +17,6 @@ from faceren.errors import ShapeError
 from faceren.images import read_rgb
 from faceren.metrics.fidelity import (
     PAPER_CEILING,
-    WEIGHTS,
     SeenFace,
     fed,
     know_face,
@@ -72,6 +71,10 @@ def test_ssim_agrees_with_scikit_image_in_every_channel(clean, damaged):
     exact = ssim_maps(x.double(), y.double())[0][0].numpy()
     assert np.abs(exact - theirs).max() < 1e-5  # x and y were rounded to float32
     assert ssim(x, y).item() == pytest.approx(theirs.mean(), abs=5e-5)
+
+
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of MS-SSIM as Wang, Simoncelli and Bovik print them (2003)."""
 
 
 def means(image: np.ndarray) -> np.ndarray:

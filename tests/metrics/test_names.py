@@ -3,7 +3,7 @@
 import pytest
 
 from faceren.errors import ConfigError
-from faceren.metrics.names import METRICS, PAPER_METRICS, check_protocol, parse_metrics
+from faceren.metrics.names import METRICS, PAPER_METRICS, parse_metrics
 
 
 def test_the_papers_eight_are_in_the_order_of_its_tables():
@@ -21,6 +21,3 @@ def test_an_unknown_name_is_met_with_the_nearest():
         parse_metrics(["lpisp"])
     with pytest.raises(ConfigError, match="expected one or more of psnr, .* got none"):
         parse_metrics([","])
-    with pytest.raises(ConfigError, match="--protocol: .*, got 'papers'; did you mean 'paper'"):
-        check_protocol("papers")
-    assert check_protocol("paper") == "paper"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faceren.assets import ASSETS
 from faceren.errors import ShapeError
 from faceren.metrics.names import METRICS
 from faceren.metrics.results import (
@@ -32,12 +33,23 @@ def test_one_value_has_no_interval():
 
 
 def test_every_metric_says_what_computed_it():
-    for protocol in ("standard", "paper"):
-        for metric in METRICS:
-            assert computed_by(metric, protocol).startswith("faceren ")
-    assert "dlib" in computed_by("fed", "standard")
+    assets = {
+        "fed": {"dlib-embedding", "dlib-landmarks-5"},
+        "lle": {"dlib-landmarks-68"},
+        "identity": {"dlib-embedding"},
+        "fid": {"inception-2015"},
+        "kid": {"inception-2015"},
+        "lpips": {"lpips-alexnet"},
+        "niqe": {"niqe-matlab"},
+    }
+    for metric in METRICS:
+        said = computed_by(metric, "standard")
+        named = {name for name, asset in ASSETS.items() if asset.sha256[:12] in said}
+        assert named == assets.get(metric, set()), metric
+        assert ("dlib 1" in said or "dlib 2" in said) == (metric in ("fed", "lle", "identity"))
     assert "a3de90e3303f" in computed_by("lpips", "standard")
-    assert "BGR" in computed_by("lpips", "paper")
+    assert "niqe-legacy" in computed_by("niqe", "paper")
+    assert computed_by("lpips", "paper").endswith("JPEG 95 first; BGR")
 
 
 def refuse():

@@ -7,7 +7,7 @@ from faceren.faces.detection import detect_faces
 from faceren.faces.identity import embed_aligned
 from faceren.restoration.edit import as_bytes, edit_face, identity_share, scaled, without_cast
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.stream import Restored
+from faceren.restoration.stream import NetworkResult
 from tests.restoration.pages import cut_face, photo_of
 
 
@@ -19,7 +19,7 @@ def crop(astronaut):
 
 def made(crop, restored, scale=1, **options):
     """Return what is added, and what is said of it."""
-    return edit_face(crop, Restored(restored.copy(), 7.0), RestoreOptions(**options), scale)
+    return edit_face(crop, NetworkResult(restored.copy(), 7.0), RestoreOptions(**options), scale)
 
 
 def test_a_network_that_changes_nothing_changes_nothing(crop):

@@ -11,7 +11,7 @@ from faceren.restoration.crops import whole
 from faceren.restoration.finish import finish
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared
-from faceren.restoration.stream import Restored
+from faceren.restoration.stream import NetworkResult
 from faceren.runs.plan import Job
 
 NOTE = Restoration("net", "0" * 64)
@@ -37,7 +37,7 @@ def prepare(tmp_path):
 
 
 def brightened(prepared):
-    return [Restored(crop.pixels + LIGHT, 3.0) for crop in prepared.faces]
+    return [NetworkResult(crop.pixels + LIGHT, 3.0) for crop in prepared.faces]
 
 
 def no_network(pictures):
@@ -113,7 +113,7 @@ def test_the_background_goes_through_the_network_too(prepare):
     before = levels(prepared.job.source)
 
     def restore(tiles):
-        return [Restored(tile + LIGHT, 1.0) for tile in tiles]
+        return [NetworkResult(tile + LIGHT, 1.0) for tile in tiles]
 
     options = {"aligned": False, "background": "renovate", "strength": 1 / 3}
     result = finished(prepared, [], restore, options=options)

@@ -1,5 +1,7 @@
 """What a restoration can be asked: checked when it is made, and told apart by its digest."""
 
+from dataclasses import fields
+
 import pytest
 
 from faceren.errors import ConfigError
@@ -52,16 +54,38 @@ def test_a_field_is_called_as_its_flag():
 
 
 def test_the_digest_changes_with_every_option_and_with_the_weights():
-    base = RestoreOptions()
-    others = [
-        RestoreOptions(strength=0.5),
-        RestoreOptions(color="free"),
-        RestoreOptions(aligned=True),
-        RestoreOptions(format="png"),
-    ]
-    digests = {options.digest("weights") for options in (base, *others)} | {base.digest("other")}
-    assert len(digests) == 6
-    assert base.digest("weights") == RestoreOptions().digest("weights")
+    others = {
+        "aligned": True,
+        "faces": "largest",
+        "min_face": 24.0,
+        "detector": "retinaface_resnet50",
+        "detection_threshold": 0.5,
+        "rotate": "off",
+        "strength": 0.5,
+        "max_identity_distance": 0.6,
+        "working_size": 256,
+        "grain": "off",
+        "ensemble": "on",
+        "mask": "ellipse",
+        "color": "free",
+        "background": "renovate",
+        "scale": 2,
+        "format": "png",
+        "repair": "auto",
+        "quality": 80,
+    }
+    assert set(others) == {field.name for field in fields(RestoreOptions)}
+    changed = [RestoreOptions(**{name: value}) for name, value in others.items()]
+    digests = {options.digest("weights") for options in (RestoreOptions(), *changed)}
+    assert len(digests | {RestoreOptions().digest("other")}) == len(others) + 2
+    assert RestoreOptions().digest("weights") in digests
+
+
+def test_the_page_of_a_given_face_counts():
+    digests = {
+        RestoreOptions().digest("0", [GivenFace((1, 2, 30, 40), page=page)]) for page in (0, 1)
+    }
+    assert len(digests) == 2
 
 
 def test_all_faces_are_more_than_those_of_earlier_versions():

@@ -23,7 +23,7 @@ from faceren.restoration.paste import (
     to_srgb,
     total_in,
 )
-from faceren.restoration.stream import Restored
+from faceren.restoration.stream import NetworkResult
 from tests.restoration.pages import FloatPage, cut_face, face_at, noise, photo_of
 
 
@@ -41,7 +41,7 @@ def restored(image, restore):
     page = FloatPage(image.copy())
 
     def run(tiles):
-        return [Restored(tile, 1.0) for tile in restore(tiles)]
+        return [NetworkResult(tile, 1.0) for tile in restore(tiles)]
 
     for (x0, y0, x1, y1), change in background_bands(page, run):
         page.image[y0:y1, x0:x1] += change
@@ -49,7 +49,7 @@ def restored(image, restore):
 
 
 @pytest.mark.parametrize("length", [20, 832, 895, 896, 1407, 1408, 1337, 5000])
-def test_tiles_cover_a_side_start_aligned_and_weigh_one_together(length):
+def test_tiles_cover_a_side_and_start_aligned(length):
     spans = tile_spans(length)
     total = np.zeros(length)
     for span in spans:

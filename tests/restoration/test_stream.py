@@ -20,8 +20,8 @@ from faceren.restoration.results import PhotoResult
 from faceren.restoration.stream import (
     COPIES,
     MemoryBudget,
+    NetworkResult,
     PhotoStream,
-    Restored,
     SharedNetwork,
     Stages,
     without_errors,
@@ -79,7 +79,7 @@ def test_a_face_that_fails_spoils_no_other_of_its_pass_and_has_no_pixels():
 
 def test_an_error_of_a_whole_pass_is_the_result_of_each_of_its_pictures():
     done = SharedNetwork(Inverting()).run(pictures(2, 8, 2))
-    assert [type(result) for result in done] == [ShapeError, Restored, ShapeError]
+    assert [type(result) for result in done] == [ShapeError, NetworkResult, ShapeError]
 
 
 def test_the_time_of_a_pass_is_shared_among_its_pictures():

@@ -223,6 +223,16 @@ def test_a_face_is_not_restored_with_other_weights_than_its_photo(served, output
     assert state.undoable == 0
 
 
+def test_a_face_left_on_a_later_page_cannot_be_chosen(served, output):
+    place = output / "manifest.jsonl"
+    lines = [json.loads(line) for line in place.read_text().splitlines()]
+    left = {"box": [1, 2, 30, 40], "score": 0.9, "reason": "small", "page": 1}
+    lines = [line | {"left": [left]} if line.get("key") == TWO else line for line in lines]
+    place.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    status, told = served.post("act", {"act": "left", "key": TWO, "face": 0})
+    assert (status, "of its first page alone" in told["error"]) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

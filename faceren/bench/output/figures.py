@@ -20,7 +20,7 @@ from faceren.checks import check_value
 from faceren.degradation.files import Resize
 from faceren.errors import ShapeError
 from faceren.images import read_rgb, to_tensor, to_uint8
-from faceren.inference import Restorer
+from faceren.inference import TorchRestorer
 from faceren.networks.generator import START, Generator
 from faceren.pages.pictures import Cell, contact_sheet
 
@@ -113,7 +113,7 @@ class Figure:
     image: Rgb8
 
 
-def figures(report: Report, faces: FaceSet, restorer: Restorer, *, size: int) -> list[Figure]:
+def figures(report: Report, faces: FaceSet, restorer: TorchRestorer, *, size: int) -> list[Figure]:
     """Return every figure that the rows of quality have pictures for.
 
     Args:
@@ -180,7 +180,7 @@ def middle(image: Rgb8) -> Rgb8:
     return np.ascontiguousarray(image[top : top + SIDE, left : left + SIDE])
 
 
-def stages(row: Quality, restorer: Restorer, network: Generator) -> Figure:
+def stages(row: Quality, restorer: TorchRestorer, network: Generator) -> Figure:
     """Return what each stage of a network adds to a degraded face (Fig. 5a).
 
     What passes through of the input is shown by itself, in a third line: no stage has made it.

@@ -34,7 +34,7 @@ from faceren.degradation import resize
 from faceren.errors import ConfigError, FaceError, ImageError, MachineError
 from faceren.files import sha256_of
 from faceren.images import Found, find_images, read_rgb, to_tensor, to_uint8
-from faceren.inference import Restorer, load_restorer, pick_device
+from faceren.inference import TorchRestorer, load_restorer, pick_device
 from faceren.networks.published import UNREADABLE, load_tensors
 from faceren.training.recipe_file import load_recipe
 from faceren.training.state import RunFolder
@@ -240,7 +240,7 @@ class Guided:
     name: str
     what: str
     """Which one, in a word."""
-    restorer: Restorer
+    restorer: TorchRestorer
     guides: Path | None
     """Folder of second images, named as the faces, of any size in their proportions."""
     kind: Kind = "peer"

@@ -14,7 +14,7 @@ from torch import Tensor
 from faceren.bench.request import LeftOut, Row
 from faceren.config import BaselineConfig, GeneratorConfig
 from faceren.engines import OnnxRestorer
-from faceren.inference import Restorer
+from faceren.inference import TorchRestorer
 from faceren.networks.baselines.baseline import build_network
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def gmacs(config: GeneratorConfig | BaselineConfig, size: int) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def roofline(restorer: Restorer, *, seconds: float = 1.0) -> Roofline:
+def roofline(restorer: TorchRestorer, *, seconds: float = 1.0) -> Roofline:
     """Time a large matrix product on the device and in the type of a restorer."""
     side = SIDE_CPU if restorer.device.type == "cpu" else SIDE_GPU
     matrix = torch.ones(side, side, device=restorer.device, dtype=restorer.dtype)
@@ -116,7 +116,7 @@ def measure(statement: str, names: dict[str, Any], seconds: float) -> "Measureme
 
 
 def speed(
-    model: str, restorer: Restorer, best: Roofline, *, seconds: float = 3.0
+    model: str, restorer: TorchRestorer, best: Roofline, *, seconds: float = 3.0
 ) -> Iterator[Speed]:
     """Time the network at each size and batch; yield the rows as they are measured.
 
@@ -171,7 +171,7 @@ class PeerSpeed(Row):
         )
 
 
-def engine_speed(model: str, restorer: Restorer, onnx: OnnxRestorer) -> Iterator[Row]:
+def engine_speed(model: str, restorer: TorchRestorer, onnx: OnnxRestorer) -> Iterator[Row]:
     """Time a model in ONNX Runtime against the same in torch.
 
     Args:
@@ -184,7 +184,9 @@ def engine_speed(model: str, restorer: Restorer, onnx: OnnxRestorer) -> Iterator
     yield from in_turn(ours, theirs, restorer.device, name=f"{model} in torch")
 
 
-def peer_speed(model: str, restorer: Restorer, onnx: OnnxRestorer | None = None) -> Iterator[Row]:
+def peer_speed(
+    model: str, restorer: TorchRestorer, onnx: OnnxRestorer | None = None
+) -> Iterator[Row]:
     """Time the model, and the peer with random weights.
 
     Args:
@@ -199,7 +201,7 @@ def peer_speed(model: str, restorer: Restorer, onnx: OnnxRestorer | None = None)
     yield from in_turn(ours, peer_pass(restorer), restorer.device)
 
 
-def peer_pass(restorer: Restorer) -> Pass:
+def peer_pass(restorer: TorchRestorer) -> Pass:
     """Return a pass of the peer's network, with random weights; it needs spandrel.
 
     Args:
@@ -280,8 +282,8 @@ def _in_onnx(restorer: OnnxRestorer) -> Pass:
     return run
 
 
-def restoring(restorer: Restorer) -> Pass:
-    """Return a pass as ``Restorer`` makes it: on a CPU, face by face."""
+def restoring(restorer: TorchRestorer) -> Pass:
+    """Return a pass as ``TorchRestorer`` makes it: on a CPU, face by face."""
 
     def run(faces: Tensor) -> None:
         each = len(faces) if restorer.device.type != "cpu" else 1

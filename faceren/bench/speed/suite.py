@@ -29,11 +29,11 @@ from faceren.commands.train import train
 from faceren.degradation import apply, draw, resize
 from faceren.engines import OnnxRestorer, load_engine
 from faceren.images import find_images, read_rgb
-from faceren.inference import Restorer, load_restorer
+from faceren.inference import TorchRestorer, load_restorer
 from faceren.training.events import Finished, Progress
 
 
-def machine(restorer: Restorer) -> Json:
+def machine(restorer: TorchRestorer) -> Json:
     """Return device, number type, threads and versions."""
     gpu = restorer.device.type == "cuda"
     return {
@@ -109,7 +109,7 @@ WARM_UP = 2
 """Steps that are not timed."""
 
 
-def speed_suite(request: Request, restorer: Restorer) -> Iterator[Row]:
+def speed_suite(request: Request, restorer: TorchRestorer) -> Iterator[Row]:
     """Yield the figures of speed as they are measured.
 
     Args:

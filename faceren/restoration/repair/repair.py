@@ -52,7 +52,8 @@ class PageRepair:
     given: bool = False
     """Whether the mask came from outside."""
     note: str = ""
-    """Why nothing was filled, if something was asked for."""
+    """Why nothing was filled, or what of ``--repair-keep`` was not found; empty if all is as
+    asked."""
 
     @property
     def share(self) -> float:
