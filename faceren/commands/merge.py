@@ -17,9 +17,7 @@ from faceren.errors import ConfigError
 from faceren.files import atomic_path, place_copy, sha256_of
 from faceren.images import shown
 from faceren.runs.folder import (
-    FACES_DIR,
-    MASKS_DIR,
-    PICTURES_DIR,
+    BESIDE,
     check_places,
     forget_shards,
     inside,
@@ -40,8 +38,6 @@ from faceren.runs.shards import RECORD_SUFFIX, Shard, named, shards_in
 
 SETTINGS = ("command", "weights_sha256", "engine", "self_ensemble", "libraries", "options")
 """What the headers of all parts must agree in: who computed where may differ."""
-BESIDE = (PICTURES_DIR, FACES_DIR, MASKS_DIR)
-"""Folders beside the outputs that a part may have filled."""
 
 
 @dataclass(frozen=True)

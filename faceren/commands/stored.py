@@ -25,11 +25,9 @@ from faceren.pages.review import pictures_of
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import RECORDED, PhotoResult, skipped
 from faceren.runs.folder import (
-    FACES_DIR,
-    MASKS_DIR,
+    BESIDE,
     PAGE_HEAD,
     PAGE_NAME,
-    PICTURES_DIR,
     STALE_DIR,
     check_head,
 )
@@ -65,8 +63,6 @@ from faceren.runs.stored import (
 if TYPE_CHECKING:
     from faceren.restoration.pipeline import Pipeline
 
-BESIDE = (FACES_DIR, MASKS_DIR, PICTURES_DIR)
-"""Folders beside the outputs that restoring a photo may fill."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ FACES_DIR = "faces"
 """Crops before and after, of ``--save-faces``."""
 MASKS_DIR = "masks"
 """What ``--repair`` has found of each photo."""
+BESIDE = (FACES_DIR, MASKS_DIR, PICTURES_DIR)
+"""Folders of what is written beside the outputs."""
 STALE_DIR = ".stale"
 """Outputs of earlier runs that no longer are current."""
 LOCK_NAME = ".faceren-lock"

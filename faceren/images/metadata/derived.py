@@ -1,13 +1,11 @@
 """What a file says that follows from its picture: its resolution, and small pictures beside it.
 
 Pixels an inch grow with the picture, so that it prints as large as the original; what names the
-size in pixels is multiplied. Every other byte of the metadata stays.
-
-They would show the faces as they were. Nothing in an EXIF block moves for it, as makers' notes
-point into it: the new picture takes the place of the old one.
+size in pixels is multiplied. Thumbnails are drawn anew, as the old ones would show the faces as
+they were; nothing in an EXIF block moves for it, as makers' notes point into it: the new picture
+takes the place of the old one. Every other byte of the metadata stays.
 """
 
-import io
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -362,7 +360,7 @@ def _like(old: bytes, page: Page, *, most: int = 2**32, blue_first: bool = False
         frame = jpeg.frame_of(old)
         if not 0 < max(frame.width, frame.height) <= LARGEST:
             return b""
-        with Image.open(io.BytesIO(old), formats=["JPEG"]) as image:
+        with Image.open(BytesIO(old), formats=["JPEG"]) as image:
             gray, shown = image.mode == "L", np.asarray(image.convert("RGB"))
     except (ImageError, *DAMAGE):
         return b""
@@ -371,7 +369,7 @@ def _like(old: bytes, page: Page, *, most: int = 2**32, blue_first: bool = False
     new = np.ascontiguousarray(new[..., ::-1]) if blue_first else new
     picture = Image.fromarray(new).convert("L" if gray else "RGB")
     for quality in QUALITIES:
-        stream = io.BytesIO()
+        stream = BytesIO()
         picture.save(stream, "JPEG", quality=quality, optimize=True)
         if stream.tell() <= most:
             return stream.getvalue()
