@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from faceren.errors import MachineError
+from faceren.errors import ImageError, MachineError
 
 TEMPORARY = ".faceren-"
 """How the names of unfinished files begin; the number of the writing process follows."""
@@ -34,6 +34,7 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
 
     Raises:
         MachineError: If the disk is full or fails, or the folder cannot be written.
+        ImageError: If the file's name is too long for the disk.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +56,12 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None:  # not the system's: a library's name for a picture that is none
             raise
+        if error.errno == errno.ENAMETOOLONG:  # of this file alone: the others go on
+            length = len(os.fsencode(path.name))
+            raise ImageError(
+                f"cannot write {path}: expected a name that this disk can hold, got one of "
+                f"{length} bytes; give the photo a shorter name"
+            ) from error
         raise MachineError(
             f"cannot write {path}: {error.strerror}; free space or choose another folder"
         ) from error

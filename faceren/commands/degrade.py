@@ -25,7 +25,7 @@ from faceren.files import remove_leftovers
 from faceren.images import DEFAULT_MAX_PIXELS, Found, find_images, read_rgb, write_png
 from faceren.runs.disk_or_store import Files
 from faceren.runs.folder import check_places, check_replaced, recording
-from faceren.runs.manifest import ManifestWriter
+from faceren.runs.manifest import ManifestWriter, relocated
 from faceren.runs.plan import check_output, resolve_inputs
 from faceren.runs.resume import earlier_run
 from faceren.runs.segments import StoredFolder
@@ -249,5 +249,5 @@ def _recorded(
     with record as manifest:
         for result in results:
             if result.status != "skipped":
-                manifest.append(result.to_json())
+                manifest.append(relocated(result.to_json(), target))
             yield result

@@ -31,10 +31,13 @@ from faceren.runs.manifest import (
     key_of,
     line_text,
     parsed,
+    relocated,
+    source_of,
 )
 from faceren.runs.plan import check_output
 from faceren.runs.resume import earlier_run
 from faceren.runs.shards import RECORD_SUFFIX, Shard, named, shards_in
+from faceren.runs.storage import spelled
 
 SETTINGS = ("command", "weights_sha256", "engine", "self_ensemble", "libraries", "options")
 """What the headers of all parts must agree in: who computed where may differ."""
@@ -201,7 +204,7 @@ def _read(folder: Path, shard: Shard, number: int) -> _Part:
                         f"{part.path}: line {place}: {shown(key)} is no photo of shard {shard}"
                     )
                 part.photos[key] = _Photo(number, start, common, str(line.get("status")))
-                source = Path(line["input"])
+                source = source_of(line, folder)
                 part.originals.setdefault(source.parent, source)
     return part
 
@@ -340,11 +343,14 @@ def _append(parts: Sequence[_Part], photos: dict[str, _Photo], output: Path) -> 
                 for key in keys:
                     part = parts[photos[key].part]
                     raw = _line_at(files[photos[key].part], photos[key])
-                    new.write(raw if part.folder == output else _moved(raw, key, output))
+                    new.write(
+                        raw if part.folder == output else _moved(raw, key, part.folder, output)
+                    )
 
 
-def _moved(raw: bytes, key: str, output: Path) -> bytes:
+def _moved(raw: bytes, key: str, folder: Path, output: Path) -> bytes:
     line, _ = parsed(raw)
+    line = relocated(line | {"input": spelled(source_of(line, folder))}, output)
     if line.get("output"):
         line["output"] = str(output / key)
     return line_text(line).encode()

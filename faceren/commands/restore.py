@@ -18,7 +18,14 @@ from faceren.files import remove_leftovers
 from faceren.images import OF_A_RUN, find_others, keep_times
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import PhotoResult, done_before
-from faceren.runs.folder import check_page, check_places, check_replaced, forget_plan, recording
+from faceren.runs.folder import (
+    check_beside,
+    check_page,
+    check_places,
+    check_replaced,
+    forget_plan,
+    recording,
+)
 from faceren.runs.lists import (
     BoxLine,
     Choice,
@@ -31,7 +38,7 @@ from faceren.runs.lists import (
     read_list,
     read_marks,
 )
-from faceren.runs.manifest import Manifest
+from faceren.runs.manifest import Manifest, relocated
 from faceren.runs.plan import AnyJob, Job, check_output, make_plan, resolve_inputs
 from faceren.runs.resume import check_originals, earlier_run, restored_before, set_aside
 from faceren.runs.shards import Shard, parse_shard, part_of
@@ -101,6 +108,8 @@ def restore(
     recorded = earlier_run(output, "restore", shard)
     every, jobs = jobs, [job for job in jobs if shard is None or shard.has(job.key)]
     check_replaced(jobs, output, recorded.items, [job.source for job in every])
+    keys = {job.key for job in every}
+    check_beside(keys, faces=folder.save_faces, masks=options.repair != "off")
     manifest = Manifest() if folder.overwrite else recorded
     if only is not None:
         jobs = listed(jobs, only)
@@ -215,7 +224,7 @@ def _work(
                 result = replace(result, reason=f"{result.reason}; {note}")
             if folder.keep_times and result.status != "failed":
                 keep_times(result.output, result.source)
-            writer.append(result.to_json() | mark)
+            writer.append(relocated(result.to_json() | mark, record.output))
             yield result
 
 

@@ -29,6 +29,7 @@ from faceren.runs.folder import (
     PAGE_HEAD,
     PAGE_NAME,
     STALE_DIR,
+    check_beside,
     check_head,
 )
 from faceren.runs.lists import given_faces, given_marks, listed
@@ -116,6 +117,8 @@ def restore_stored(
     given, kept = given_faces(every, boxes), given_marks(every, marks)
     own = [job for job in every if target.shard.has(job.key)]
     target.check_replaced(own)
+    keys = {job.key for job in every}
+    check_beside(keys, faces=folder.save_faces, masks=options.repair != "off")
     if only is not None:
         own = listed(own, only)
         if own and not inputs:

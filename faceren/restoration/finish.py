@@ -89,9 +89,9 @@ def finish(
         copy_photo(job.output, photo)
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
-        warnings, written = _write(prepared, photo, options, note if changed else None)
-        if save_faces:
+        if save_faces:  # before the output: a photo that fails for them has none
             _save(job, faces)
+        warnings, written = _write(prepared, photo, options, note if changed else None)
     warnings = (*(page.note for page in prepared.repairs if page.note), *warnings)
     result = replace(_result(prepared, status, reason), faces=edits, warnings=warnings)
     result = replace(result, output_sha256=written)

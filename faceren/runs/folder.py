@@ -7,6 +7,8 @@ stand in a file of their own until it has ended.
 
 import errno
 import json
+import os
+import re
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -38,6 +40,12 @@ MASKS_DIR = "masks"
 """What ``--repair`` has found of each photo."""
 BESIDE = (FACES_DIR, MASKS_DIR, PICTURES_DIR)
 """Folders of what is written beside the outputs."""
+CROP = re.compile(
+    rf"{FACES_DIR}/(?P<folder>.+/)?(?P<name>[^/]+)_\d{{2,}}_(before|after)\.png", re.DOTALL
+)
+"""Keys of a photo that are those of a face's crops."""
+MASK = re.compile(rf"{MASKS_DIR}/(?P<folder>.+/)?(?P<name>[^/]+?)(\.\d+)?\.png", re.DOTALL)
+"""Keys of a photo that are those of another one's masks, see ``mask_key``."""
 STALE_DIR = ".stale"
 """Outputs of earlier runs that no longer are current."""
 LOCK_NAME = ".faceren-lock"
@@ -174,11 +182,35 @@ def check_replaced(
                 f"{job.output} is the same file as an input; originals are never written to, "
                 f"choose another folder"
             )
-        if job.key not in own and (job.output.exists() or job.output.is_symlink()):
+        if job.key not in own and os.path.lexists(job.output):
             raise ConfigError(
                 f"{job.output} is there already, and no earlier run into {output} wrote it; "
                 f"move it away or choose another folder"
             )
+
+
+def check_beside(keys: Collection[str], *, faces: bool, masks: bool) -> None:
+    """Refuse a run whose photos would be written where crops or masks of others of them are.
+
+    Args:
+        keys: Of all its photos.
+        faces: Whether crops are written, below FACES_DIR.
+        masks: Whether masks are written, below MASKS_DIR.
+
+    Raises:
+        ConfigError: If a photo's output has such a name, as the input holds an earlier output.
+    """
+    kinds = (("--save-faces", faces and CROP), ("--repair", masks and MASK))
+    for key in keys:
+        for flag, pattern in kinds:
+            match = pattern and pattern.fullmatch(key)
+            if match and f"{match['folder'] or ''}{match['name']}" in keys:
+                other = f"{match['folder'] or ''}{match['name']}"
+                raise ConfigError(
+                    f"{key} would be written where {flag} writes what belongs to {other}: the "
+                    f"input holds what an earlier run wrote; leave it out with --exclude "
+                    f"'{PurePosixPath(key).parts[0]}'"
+                )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -18,10 +18,13 @@ from typing import Annotated, Any, BinaryIO, TextIO
 from faceren.checks import HUGE, Bounds, Json, fits
 from faceren.errors import ConfigError, MachineError
 from faceren.runs.shards import check_merged
+from faceren.runs.storage import is_stored
 
 MANIFEST_NAME = "manifest.jsonl"
 LONGEST_NAME = 255
 """Bytes between two slashes."""
+LONGEST_KEY = 1024
+"""Those of a photo that failed, whose output may have failed for its length."""
 MAX_COUNT = 2**31 - 1
 FORMAT_VERSION = 1
 PIECE = 2**16
@@ -107,8 +110,29 @@ def leads_out(key: str) -> bool:
     return path.is_absolute() or ".." in path.parts
 
 
+
+def relocated(line: Line, folder: Path) -> Line:
+    """Return a line with its input as it is found from wherever the record is read.
+
+    A path that was given relative to the current folder is kept if that is the folder which the
+    outputs' folder lies in, and else written relative to that one.
+
+    Args:
+        line: A line of the manifest, or what will be one.
+        folder: Where the manifest lies.
+    """
+    written = Path(line["input"])
+    if written.is_absolute() or is_stored(written) or is_stored(folder):
+        return line
+    above = folder.resolve().parent
+    return line if above == Path.cwd() else line | {"input": os.path.relpath(written, above)}
+
+
 def source_of(item: Line, folder: Path, is_file: Callable[[Path], bool] = Path.is_file) -> Path:
-    """Return where an item's input is: as written, or beside the manifest's folder if that moved.
+    """Return where an item's input is: see ``relocated``; or as written, as older records have it.
+
+    Where neither is a file, the folder itself may hold the originals; but what the item has made
+    is none.
 
     Args:
         item: A line of the manifest.
@@ -116,7 +140,13 @@ def source_of(item: Line, folder: Path, is_file: Callable[[Path], bool] = Path.i
         is_file: Says whether a file is there.
     """
     written = Path(item["input"])
-    places = (written, folder.parent / written, folder / written)
+    beside = folder.parent / written
+    if not is_stored(folder):
+        above = folder.resolve().parent
+        beside = written if above == Path.cwd() else above / written
+    places = [beside, written]
+    if item.get("key") != written.as_posix():
+        places.append(folder / written)
     return next((place for place in places if is_file(place)), written)
 
 
@@ -195,7 +225,8 @@ def parsed(text: bytes) -> tuple[Json, str]:
             return {}, f"{name}: expected {words}, got {value!r:.60}"
     key = str(line.get("key") or "")
     for name in ("key", "input", "output"):
-        if line.get(name) is not None and not _is_path(line[name]):
+        longest = LONGEST_KEY if line.get("status") == "failed" else LONGEST_NAME
+        if line.get(name) is not None and not _is_path(line[name], longest):
             below = " below the output folder" if name == "key" else ""
             return {}, f"{name}: expected a path{below}, got {line[name]!r:.60}"
     if leads_out(key):
@@ -211,13 +242,13 @@ def parsed(text: bytes) -> tuple[Json, str]:
     return line, ""
 
 
-def _is_path(text: str) -> bool:
-    """Say whether a file system could have a file of this name."""
+def _is_path(text: str, longest: int) -> bool:
+    """Say whether a file system could have a file of this name, up to so many bytes a part."""
     try:
         parts = os.fsencode(text).split(b"/")
     except UnicodeEncodeError:
         return False
-    return bool(text) and "\0" not in text and max(map(len, parts)) <= LONGEST_NAME
+    return bool(text) and "\0" not in text and max(map(len, parts)) <= longest
 
 
 def _no_number(name: str) -> float:

@@ -156,7 +156,7 @@ def without_collisions(jobs: Iterable[AnyJob], advice: str) -> list[AnyJob]:
     """
     kept: dict[str, AnyJob] = {}
     for job in jobs:
-        folded = job.key.casefold()  # a.JPG and a.jpg are one file on many disks
+        folded = job.key.lower()  # a.JPG and a.jpg are one file on many disks; ß and ss on none
         other = kept.get(folded)
         if other is not None and other.source.resolve() != job.source.resolve():
             raise ConfigError(

@@ -285,3 +285,56 @@ def test_a_folder_of_another_command_is_no_output(photos, tmp_path, run):
     status, _, message = run("restore", photos, "-o", tmp_path / "out")
     assert status == 2
     assert "holds the manifest of 'degrade'" in message
+
+
+def test_a_run_from_within_the_photos_folder_has_a_record_that_holds_everywhere(
+    photos, tmp_path, run, monkeypatch
+):
+    monkeypatch.chdir(photos)
+    assert run("restore", "rocket.jpg", "-o", "../out", "-q")[0] == 0
+    monkeypatch.chdir(tmp_path)
+    assert run("restore", "--verify", "out")[0] == 0
+    assert run("restore", "photos/rocket.jpg", "-o", "out")[2].count("nothing has changed") == 1
+    Path("list.txt").write_text("rocket.jpg\n")
+    assert run("restore", "-o", "out", "--only", "list.txt", "--strength", "0.5", "-q")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--suffix", "_restored"], ["--format", "webp"], ["--save-faces"], ["--repair", "suggest"]],
+)
+def test_a_name_that_the_disk_cannot_hold_is_one_photos_fault(options, tmp_path, astronaut, run):
+    name = "x" * 251 + ".jpg"
+    (tmp_path / "in").mkdir()
+    astronaut.save(tmp_path / "in" / name)
+    astronaut.save(tmp_path / "in/z.jpg")
+    status, _, err = run(
+        "restore", tmp_path / "in", "-o", tmp_path / "out", *options, "--no-report"
+    )
+    assert status == 1
+    assert "expected a name that this disk can hold" in err
+    made = read_manifest(tmp_path / "out/manifest.jsonl").items.values()
+    assert sorted(line["status"] for line in made) == ["failed", "restored"]
+    assert not (tmp_path / "out" / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "flag"),
+    [
+        ("masks/box 1/portrait.png.png", ["--repair", "suggest"], "--repair"),
+        ("masks/rocket.jpg.1.png", ["--repair", "suggest"], "--repair"),
+        ("faces/rocket.jpg_00_before.png", ["--save-faces"], "--save-faces"),
+    ],
+)
+def test_photos_in_the_places_of_crops_and_masks_are_refused(
+    place, options, flag, photos, tmp_path, astronaut, run
+):
+    (photos / place).parent.mkdir(parents=True)
+    astronaut.save(photos / place)
+    status, _, err = run("restore", photos, "-o", tmp_path / "out", *options)
+    assert status == 2
+    assert f"{place} would be written where {flag} writes" in err
+    folder = place.partition("/")[0]
+    arguments = ("restore", photos, "-o", tmp_path / "out", *options, "--dry-run")
+    assert run(*arguments, "--exclude", folder)[0] == 0
+    assert run("restore", photos, "-o", tmp_path / "out", "--dry-run")[0] == 0

@@ -6,7 +6,7 @@ import pytest
 
 from faceren.errors import ConfigError, MachineError
 from faceren.runs import manifest as manifest_module
-from faceren.runs.manifest import ManifestWriter, read_manifest, source_of
+from faceren.runs.manifest import ManifestWriter, read_manifest, relocated, source_of
 
 
 def test_what_is_appended_is_read_back(tmp_path):
@@ -150,3 +150,32 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
         writer._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 (the writer closes it)
         with pytest.raises(MachineError, match=r"cannot write .*m: No space left .*free space"):
             writer.append({"input": "a"})
+
+
+def test_an_input_that_was_named_from_within_its_folder_is_found_from_everywhere(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").touch()
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    line = relocated({"key": "a.jpg", "input": "a.jpg"}, Path("../out"))
+    assert line == {"key": "a.jpg", "input": "in/a.jpg"}
+    assert source_of(line, Path("../out")).samefile("a.jpg")
+    (tmp_path / "out/a.jpg").touch()
+    for folder in (tmp_path, tmp_path / "out", Path("/")):
+        monkeypatch.chdir(folder)
+        assert source_of(line, tmp_path / "out").samefile(tmp_path / "in/a.jpg")
+    monkeypatch.chdir(tmp_path / "out")
+    assert source_of(line, Path()).samefile("../in/a.jpg")
+    # an older record has the name as it was given; the output is never taken for it
+    assert not source_of({"key": "a.jpg", "input": "in.jpg"}, Path()).is_file()
+    monkeypatch.chdir("/")
+    assert source_of({"key": "a.jpg", "input": "a.jpg"}, tmp_path / "out") == Path("a.jpg")
+
+
+def test_an_input_is_recorded_as_it_was_given_from_beside_the_outputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/a.jpg", "../elsewhere/a.jpg", "/scans/a.jpg", "s3:/archive/a.jpg"):
+        line = {"key": "a.jpg", "input": name}
+        assert relocated(line, Path("out")) == line
