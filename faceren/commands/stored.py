@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     from faceren.restoration.pipeline import Pipeline
 
 
-
 @dataclass(frozen=True)
 class Made:
     """What became of one photo, and its line of the record."""

@@ -110,7 +110,6 @@ def leads_out(key: str) -> bool:
     return path.is_absolute() or ".." in path.parts
 
 
-
 def relocated(line: Line, folder: Path) -> Line:
     """Return a line with its input as it is found from wherever the record is read.
 
