@@ -146,6 +146,8 @@ class Desk:
                 raise ConfigError(f"{shown(key)}: no face of it {none}")
             if index is None or not 0 <= index < len(faces):
                 raise ConfigError(f"expected a face from 0 to {len(faces) - 1}, got {index!r:.20}")
+            if act == "left" and faces[index].get("page", 0):  # a list of boxes has no pages
+                raise ConfigError(f"{shown(key)}: faces of its first page alone can be chosen")
         face = index is not None and act not in ("left", "mark")
         of = f"{shown(key)}, face {(index or 0) + 1}" if face else shown(key)
         self._ask(f"{of}: {WORDS[act]}", lambda: f"{of}: {self._act(act, key, index)}")
@@ -225,8 +227,6 @@ class Desk:
                 options = replace(options, repair="auto")
             self._anew(before, options, kept=kept_marks(before.line) ^ turned)
         elif act == "left":
-            if line["left"][index].get("page", 0):  # a list of boxes has no pages
-                raise ConfigError(f"{shown(key)}: faces of its first page alone can be chosen")
             box = json.dumps({"photo": key, "box": list(line["left"][index]["box"])})
             self._anew(before, options, boxes=[box])
         elif index is None:
