@@ -65,16 +65,7 @@ def joined_items(
     colours = np.ascontiguousarray(plain.raster[..., : CHANNELS[plain.space]])
     is_cut = whole.property_of(whole.picture, b"clap") is not None
     whole = bmff.with_picture(whole, whole.primary, coded(colours, whole.picture))
-    for place, number in enumerate(whole.pointing_at(whole.primary, b"thmb")):
-        item = whole.items[number]
-        size = whole.size_of(item)
-        is_smaller = 0 < size[0] <= colours.shape[1] and 0 < size[1] <= colours.shape[0]
-        if place >= MOST_THUMBNAILS or not is_smaller:
-            whole = bmff.without(whole, {number})
-            continue
-        small = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
-        small = small.reshape(size[1], size[0], -1)
-        whole = bmff.with_picture(whole, number, coded(small, item))
+    whole = _with_thumbnails(whole, colours, coded)
     if scale > 1:
         whole = _with_exif_enlarged(_with_opacity(whole, plain, coded), scale)
     elif is_cut and kind == "avif":  # whose opacity has to have the size of the picture
@@ -87,6 +78,23 @@ def joined_items(
         lost = (*lost, "an image sequence")
         whole = replace(whole, outside=[_without_brands(part) for part in whole.outside])
     return bmff.joined(whole), (*(f"left out: {name}" for name in lost), *said)
+
+
+def _with_thumbnails(
+    whole: Container, colours: NDArray[Any], coded: Callable[[NDArray[Any], Item], Container]
+) -> Container:
+    """Return a container whose small pictures are drawn from the new one; too many are left out."""
+    for place, number in enumerate(whole.pointing_at(whole.primary, b"thmb")):
+        item = whole.items[number]
+        size = whole.size_of(item)
+        is_smaller = 0 < size[0] <= colours.shape[1] and 0 < size[1] <= colours.shape[0]
+        if place >= MOST_THUMBNAILS or not is_smaller:
+            whole = bmff.without(whole, {number})
+            continue
+        small = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
+        small = small.reshape(size[1], size[0], -1)
+        whole = bmff.with_picture(whole, number, coded(small, item))
+    return whole
 
 
 def _colours(whole: Container, item: Item) -> tuple[int, int, int]:
