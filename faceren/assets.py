@@ -57,7 +57,7 @@ ASSETS = {
             name="wear-detector",
             package="faceren",
             path="faceren-wear.safetensors",
-            sha256="2b5a74aa470a7bcde350225e17036a709e9cff9ce73d253c1fe9d3f967784e2b",
+            sha256="8c2a388abaf1c800f47482712ff91b09ab8a07b280b294b80561ad7e7341c649",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

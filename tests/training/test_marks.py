@@ -164,7 +164,7 @@ def test_recipes_that_make_no_sense_are_refused(tmp_path: Path, change: dict, me
 
 def test_the_network_is_as_large_as_its_card_says() -> None:
     network = build_detector(DetectorConfig(), 0)
-    assert sum(weight.numel() for weight in network.parameters()) == 425_252
+    assert sum(weight.numel() for weight in network.parameters()) == 194_596
 
 
 def test_a_detector_looks_at_gray_alone_and_draws_its_weights_from_the_seed() -> None:

@@ -100,31 +100,21 @@ class Evidence:
 
 
 WEIGHTS = Evidence(
-    certainty=1.955,
-    width=-1.030,
-    span=0.458,
-    busy=-0.359,
-    sides=-0.612,
-    edge=1.087,
-    rare=-0.184,
-    contrast=-0.991,
-    rivals=-1.926,
-    stir=1.602,
-    rough=0.652,
+    certainty=1.596,
+    width=-1.279,
+    span=0.633,
+    busy=-0.468,
+    sides=-1.310,
+    edge=2.716,
+    rare=-0.313,
+    contrast=-2.520,
+    rivals=-3.059,
+    stir=2.218,
+    rough=1.074,
 )
 """Fitted as ``python -m tests.restoration.repair.fit_evidence`` does; the detector's card says on
 which pictures."""
-BIAS = -5.233
-
-
-PLAIN, COMPANY = 0.863, (-0.135, -0.134, -0.116, 0.769)
-"""What a component's logit by itself weighs, and what that of ``company``; fitted after ``WEIGHTS``
-on the same pictures."""
-COMPANY_BIAS = -0.054
-COUNTS = (4, 900)
-"""Pixels between which a component counts by the root of its area."""
-AREA = 5e5
-"""Pixels of a page of which company is counted."""
+BIAS = -1.095
 
 
 def ground_of(image: Rgb8, candidates: NDArray[np.uint8]) -> Ground:
@@ -141,49 +131,9 @@ def ground_of(image: Rgb8, candidates: NDArray[np.uint8]) -> Ground:
 
 
 def likelihood(evidence: Evidence) -> float:
-    """Return how likely a component by itself is a mark on the print, in [0, 1]."""
+    """Return how likely a component is a mark on the print, in [0, 1]."""
     weighed = (getattr(WEIGHTS, f.name) * getattr(evidence, f.name) for f in fields(Evidence))
     return float(1 / (1 + np.exp(-BIAS - sum(weighed))))
-
-
-def company(
-    alone: NDArray[np.float64], areas: NDArray[np.float64], kinds: NDArray[np.int64], pixels: int
-) -> NDArray[np.float64]:
-    """Return what else is named on the page of each component, (N, 4).
-
-    Things and marks on the whole page, then those of its own kind, as logarithms.
-
-    Args:
-        alone: (N,), how likely each is a mark by itself, in [0, 1].
-        areas: (N,), pixels.
-        kinds: (N,), numbers.
-        pixels: Of the page.
-    """
-    counts = np.sqrt(np.clip(areas, *COUNTS)) * AREA / pixels
-    told = []
-    for groups in (np.zeros_like(kinds), kinds):
-        _, group = np.unique(groups, return_inverse=True)
-        for share in ((1 - alone) * counts, alone**2 * counts):
-            others = np.bincount(group, share)[group] - share if len(share) else share
-            told.append(np.log1p(others.clip(0)))
-    return np.stack(told, 1)
-
-
-def in_company(
-    alone: NDArray[np.float64], areas: NDArray[np.float64], kinds: NDArray[np.int64], pixels: int
-) -> NDArray[np.float64]:
-    """Return how likely each component is a mark, what else is named on its page considered, (N,).
-
-    Args:
-        alone: As of ``company``, like the others.
-        areas: (N,).
-        kinds: (N,).
-        pixels: Of the page.
-    """
-    sure = alone.clip(1e-9, 1 - 1e-9)
-    logits = PLAIN * np.log(sure / (1 - sure)) + COMPANY_BIAS
-    logits = logits + company(alone, areas, kinds, pixels) @ np.array(COMPANY)
-    return np.asarray(1 / (1 + np.exp(-logits)))
 
 
 def gathered(

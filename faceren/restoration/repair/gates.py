@@ -24,17 +24,14 @@ from faceren.restoration.repair.evidence import (
     alone,
     gathered,
     ground_of,
-    in_company,
     likelihood,
     rim_of,
 )
 from faceren.restoration.repair.finder import Marked
 from faceren.restoration.repair.texture import detail_around
 
-CERTAIN, LIKELY = 200, 176
-"""How certain the detector has to be, of 255: somewhere in a component, and in all of it. It has
-learned from thin marks that count thrice, and is surer than it should be: from .5 on, cracks grow
-together with what is beside them."""
+CERTAIN, LIKELY = 160, 128
+"""How certain the detector has to be, of 255: somewhere in a component, and in all of it."""
 LEAST_CONTRAST = 8.0
 """Levels by which a mark differs from what is around."""
 OF_SIDES = 1.3
@@ -67,8 +64,6 @@ worn pictures that thresholds were chosen by it was .11 at most."""
 WIDE_COMPONENT = 1 << 22
 """Pixels of a component's box beyond which it is not told from what lies inside its outline."""
 
-LINES = (Mark.LINE, Mark.CREASE)
-
 Zone = tuple[float, float, float]
 """A protected circle: x, y and radius, pixels."""
 
@@ -88,9 +83,10 @@ class Strictness:
     """Whether no pixel of eyes, nose and mouth is ever a mark, also of one that runs beyond."""
 
 
-AUTO = Strictness(likelihood=0.38, of_dark_lines=0.4, of_specks=0.05, spares_faces=True)
+AUTO = Strictness(likelihood=0.36, of_dark_lines=0.55, of_specks=0.05, spares_faces=True)
 """As low as leaves four fifths of what is filled right, lines and dust alike, in half A of the
-card's pictures."""
+card's pictures. A braid in a historic photograph is .35 likely and a pince-nez's cord .49: both
+stay."""
 STRONG = Strictness(likelihood=0.1, of_dark_lines=0.1, of_specks=0.05, spares_faces=False)
 
 
@@ -147,7 +143,7 @@ def components_of(
 
 
 def named(marked: Marked, image: Rgb8) -> Iterator[Named]:
-    """Yield what the detector has named, from the top, each considered with all others.
+    """Yield what the detector has named, from the top.
 
     Args:
         marked: (H, W), probabilities.
@@ -164,34 +160,9 @@ def named(marked: Marked, image: Rgb8) -> Iterator[Named]:
             sure = marked[box[1] : box[3], box[0] : box[2]][pixels]
             if sure.max() >= CERTAIN and len(sure) >= SMALLEST:
                 found.append((box, pixels, float(sure.mean()) / 255))
-    places = []
     for box, pixels, certainty in sorted(found, key=lambda one: one[0][1::-1]):
         busy = _median_of(detail, box, pixels, image.shape[:2])
-        places.append(_named(ground, box, pixels, certainty, busy))
-    likely = in_company(*company_of(places), candidates.size)
-    for place, certainty in zip(places, likely.tolist(), strict=True):
-        part = replace(place.component, certainty=certainty)
-        if certainty >= STRONG.likelihood:
-            rim = rim_of(ground, part.box, part.pixels, place.contrast)
-            part = replace(part, rim=rim)
-        yield replace(place, component=part)
-
-
-def company_of(
-    places: Sequence[Named],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return what ``in_company`` asks of the N places of a page, (N,) each.
-
-    A place counts as no mark if it is faint; light and dark ones, specks and lines, are of four
-    kinds.
-
-    Args:
-        places: Their certainty is that of each by itself.
-    """
-    sure = [0.0 if _faint(place) else place.component.certainty for place in places]
-    areas = [float(place.component.area) for place in places]
-    kinds = [2 * (p.component.mark in LINES) + (p.contrast > 0) for p in places]
-    return np.array(sure), np.array(areas), np.array(kinds, np.int64)
+        yield _named(ground, box, pixels, certainty, busy)
 
 
 def all_over(parts: Sequence[Component], shape: tuple[int, int]) -> str:
@@ -228,20 +199,21 @@ def _named(
     evidence, contrast = gathered(ground, box, pixels, certainty=certainty, width=near, busy=busy)
     mark = _kind(pixels, width, contrast, min(ground.image.shape[:2]))
     part = Component(box, pixels, mark, round(width, 1), likelihood(evidence))
+    if part.certainty >= STRONG.likelihood:
+        part = replace(part, rim=rim_of(ground, box, pixels, contrast))
     return Named(part, evidence, contrast, alone(ground, box, pixels, contrast))
 
 
 def _gated(place: Named, zones: Sequence[Zone], strictness: Strictness, short: int) -> Component:
     """Return a component with the first gate that it fails, or without what is protected."""
-    part, contrast = place.component, abs(place.contrast)
-    dark_line = place.contrast < 0 and part.mark in LINES
+    part, contrast, sides = place.component, abs(place.contrast), np.expm1(place.evidence.sides)
+    dark_line = place.contrast < 0 and part.mark in (Mark.LINE, Mark.CREASE)
     asked = strictness.of_dark_lines if dark_line else strictness.likelihood
     asked = strictness.of_specks if place.speck else asked
     share = float(_in_zones(part.box, part.pixels, zones)[part.pixels].mean())
     if part.width > _widest((short,)):
         return replace(part, left=f"wide: {part.width:.0f} pixels")
-    if _faint(place):
-        sides = np.expm1(place.evidence.sides)
+    if contrast < max(LEAST_CONTRAST, OF_SIDES * sides):
         left = f"faint: {contrast:.0f} levels, its sides differ by {sides:.0f}"
         return replace(part, left=left)
     if share > INSIDE_ZONE:
@@ -255,12 +227,6 @@ def _gated(place: Named, zones: Sequence[Zone], strictness: Strictness, short: i
     if not pixels.any():
         return replace(part, left="face: all of it at eyes, nose or mouth")
     return replace(part, pixels=pixels)
-
-
-def _faint(place: Named) -> bool:
-    """Return whether a place differs too little from its sides to be a mark."""
-    sides = np.expm1(place.evidence.sides)
-    return bool(abs(place.contrast) < max(LEAST_CONTRAST, OF_SIDES * sides))
 
 
 def _widest(shape: Sequence[int]) -> float:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from faceren.restoration.repair.evidence import (
-    AREA,
     BIAS,
     LARGEST,
     RIM,
@@ -14,10 +13,8 @@ from faceren.restoration.repair.evidence import (
     WIDEST_RIM,
     Evidence,
     alone,
-    company,
     gathered,
     ground_of,
-    in_company,
     likelihood,
     rim_of,
 )
@@ -114,26 +111,6 @@ def test_each_measure_weighs_as_it_should(name: str) -> None:
     more = likelihood(Evidence(**{**vars(nothing), name: 1.0}))
     assert (more > likelihood(nothing)) == (name in FOR_A_MARK)
     assert np.log(more / (1 - more)) == pytest.approx(BIAS + getattr(WEIGHTS, name))
-
-
-def test_company_is_what_else_is_named_of_all_and_of_the_same_kind() -> None:
-    """Three components of 100 pixels, one of 4, on half a page's area: each counts twice."""
-    alone = np.array([1.0, 0.5, 0.0, 0.5])
-    areas, kinds = np.array([100.0, 100.0, 100.0, 4.0]), np.array([0, 0, 1, 1])
-    told = np.expm1(company(alone, areas, kinds, int(AREA / 2)))
-    assert told[0] == pytest.approx([2 * (5 + 10 + 1), 2 * (2.5 + 0.5), 2 * 5, 2 * 2.5])
-    assert told[3] == pytest.approx([2 * (5 + 10), 2 * (10 + 2.5), 2 * 10, 0])
-    assert company(*(np.zeros(0),) * 2, np.zeros(0, np.int64), 9).shape == (0, 4)
-
-
-def test_marks_come_with_their_kind_and_doubtful_places_make_others_doubtful() -> None:
-    def sure(*others: float, kind: int = 0) -> float:
-        alone = np.array([0.5, *others])
-        kinds = np.array([0] + [kind] * len(others))
-        return float(in_company(alone, np.full(len(alone), 100.0), kinds, int(AREA))[0])
-
-    assert sure(*[0.99] * 9) > sure() > sure(*[0.01] * 9)
-    assert sure(*[0.99] * 9) > sure(*[0.99] * 9, kind=1)
 
 
 @pytest.mark.parametrize(

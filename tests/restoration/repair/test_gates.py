@@ -122,7 +122,7 @@ def test_a_speck_alone_on_smooth_ground_need_not_be_as_likely() -> None:
     """Highlights at the picture's lightest spots make it a tone that is not rare."""
     rng = np.random.default_rng(0)
     marked = np.zeros((200, 200), np.uint8)
-    marked[59:62, 59:62] = 245
+    marked[59:62, 59:62] = 220
     for noise, left in ((1, ""), (20, "doubtful")):
         image = np.clip(rng.normal(110, noise, (200, 200)), 0, 255)
         image[100:] = 200
@@ -134,16 +134,15 @@ def test_a_speck_alone_on_smooth_ground_need_not_be_as_likely() -> None:
 
 
 def test_a_dark_line_has_to_be_likelier_than_a_light_one_or_a_speck() -> None:
-    """Each is about .4 likely."""
+    """Each is about half likely."""
     parts = {}
     for name, draw, level, sure in (
-        ("light", line(20, 30, 90, 45), 230, 235),
-        ("dark", line(20, 30, 90, 45), 10, 235),
-        ("speck", dot(50, 60, 3), 10, 244),
+        ("light", line(20, 30, 90, 45), 230, 165),
+        ("dark", line(20, 30, 90, 45), 10, 165),
+        ("speck", dot(50, 60, 3), 10, 205),
     ):
         (parts[name],) = judged(draw, level=level, sure=sure)
-    assert all(part.certainty > AUTO.likelihood for part in parts.values())
-    assert max(parts[name].certainty for name in ("light", "dark")) < AUTO.of_dark_lines
+    assert all(AUTO.likelihood < part.certainty < AUTO.of_dark_lines for part in parts.values())
     assert parts["dark"].left.startswith("doubtful: ")
     assert (parts["light"].left, parts["speck"].left) == ("", "")
 
@@ -156,7 +155,7 @@ def test_amid_fine_detail_a_mark_may_be_one_of_it_and_stays_unless_asked_for() -
     marked = np.zeros((400, 400), np.uint8)
     for left in (60, 300):
         image[100:180, left : left + 3] = 170
-        marked[100:180, left : left + 3] = 239
+        marked[100:180, left : left + 3] = 200
     plain, amid = sorted(components_of(marked, image, (), AUTO), key=lambda part: part.box)
     assert plain.left == ""
     assert STRONG.likelihood < amid.certainty < AUTO.likelihood < plain.certainty
