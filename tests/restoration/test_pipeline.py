@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from faceren.errors import FaceError, MachineError
+from faceren.faces.given import GivenFace
 from faceren.files import sha256_of
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.pipeline import Pipeline, Timing
@@ -110,7 +111,7 @@ def test_workers_compute_on_one_core_each_and_the_caller_gets_its_own_back(jobs)
 
 def test_settings_tell_apart_weights_options_and_marked_faces(jobs):
     plain, job = pipeline(), jobs[0]
-    marked = pipeline(given={job.key: ("a face",)})
+    marked = pipeline(given={job.key: (GivenFace((1, 2, 30, 40)),)})
     other = pipeline(options=RestoreOptions(aligned=True))
     settings = [each.settings(job) for each in (plain, marked, other)]
     assert len(set(settings)) == 3
