@@ -40,11 +40,9 @@ MASKS_DIR = "masks"
 """What ``--repair`` has found of each photo."""
 BESIDE = (FACES_DIR, MASKS_DIR, PICTURES_DIR)
 """Folders of what is written beside the outputs."""
-CROP = re.compile(
-    rf"{FACES_DIR}/(?P<folder>.+/)?(?P<name>[^/]+)_\d{{2,}}_(before|after)\.png", re.DOTALL
-)
+CROP = re.compile(rf"{FACES_DIR}/(?P<photo>.+)_\d{{2,}}_(before|after)\.png", re.DOTALL)
 """Keys of a photo that are those of a face's crops."""
-MASK = re.compile(rf"{MASKS_DIR}/(?P<folder>.+/)?(?P<name>[^/]+?)(\.\d+)?\.png", re.DOTALL)
+MASK = re.compile(rf"{MASKS_DIR}/(?P<photo>.+?)(\.\d+)?\.png", re.DOTALL)
 """Keys of a photo that are those of another one's masks, see ``mask_key``."""
 STALE_DIR = ".stale"
 """Outputs of earlier runs that no longer are current."""
@@ -204,8 +202,7 @@ def check_beside(keys: Collection[str], *, faces: bool, masks: bool) -> None:
     for key in keys:
         for flag, pattern in kinds:
             match = pattern and pattern.fullmatch(key)
-            if match and f"{match['folder'] or ''}{match['name']}" in keys:
-                other = f"{match['folder'] or ''}{match['name']}"
+            if match and (other := match["photo"]) in keys:
                 raise ConfigError(
                     f"{key} would be written where {flag} writes what belongs to {other}: the "
                     f"input holds what an earlier run wrote; leave it out with --exclude "

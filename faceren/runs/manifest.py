@@ -124,7 +124,12 @@ def relocated(line: Line, folder: Path) -> Line:
     if written.is_absolute() or is_stored(written) or is_stored(folder):
         return line
     above = folder.resolve().parent
-    return line if above == Path.cwd() else line | {"input": os.path.relpath(written, above)}
+    if above == Path.cwd():
+        return line
+    try:
+        return line | {"input": os.path.relpath(written, above)}
+    except ValueError:  # on another drive of Windows, from which no relative path leads here
+        return line | {"input": str(written.absolute())}
 
 
 def source_of(item: Line, folder: Path, is_file: Callable[[Path], bool] = Path.is_file) -> Path:

@@ -174,6 +174,17 @@ def test_an_input_that_was_named_from_within_its_folder_is_found_from_everywhere
     assert source_of({"key": "a.jpg", "input": "a.jpg"}, tmp_path / "out") == Path("a.jpg")
 
 
+def test_an_input_on_another_drive_is_recorded_whole(tmp_path, monkeypatch):
+    def none(*_: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    monkeypatch.setattr("os.path.relpath", none)
+    line = relocated({"key": "a.jpg", "input": "a.jpg"}, tmp_path / "out")
+    assert line["input"] == str(tmp_path / "in/a.jpg")
+
+
 def test_an_input_is_recorded_as_it_was_given_from_beside_the_outputs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("in/a.jpg", "../elsewhere/a.jpg", "/scans/a.jpg", "s3:/archive/a.jpg"):
