@@ -27,7 +27,7 @@ from faceren.training.setup import (
     leaves_unused,
     notes,
     read_sets,
-    teacher_of,
+    teachers_of,
     why_inseparable,
 )
 from faceren.training.state import DIGITS, RunFolder, inputs_of
@@ -59,7 +59,7 @@ def train(
         output: Run folder; default ``runs/NAME`` with the recipe's name. If a checkpoint is in
             it, the run goes on from there.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        allow_change: Go on though recipe, images, teacher or a loss's weights are not the run's.
+        allow_change: Go on though recipe, images, teachers or a loss's weights are not the run's.
 
     Yields:
         ``Reading`` while images are read, ``Started``, then ``Progress`` for each step with
@@ -67,8 +67,8 @@ def train(
         SIGINT or SIGTERM ended the run, after a checkpoint.
 
     Raises:
-        ConfigError: If the recipe, the folder, the images, ``init`` or ``teacher`` do not fit;
-            before anything is built or written.
+        ConfigError: If the recipe, the folder, the images, ``init`` or a teacher do not
+            fit; before anything is built or written.
         MachineError: If a device or weights are missing, the disk is full, or the folder is in use.
         FacerenError: If too many steps in a row had gradients that are not finite.
         PeerError: If another process failed: that one tells why.
@@ -78,13 +78,13 @@ def train(
             plan = load_recipe(recipe_path(recipe), overrides)
             folder = RunFolder(output or RUNS / plan.name)
             folder.check(plan, allow_change=allow_change)
-            generator, teacher = initial_network(plan), teacher_of(plan)
+            generator, teachers = initial_network(plan), teachers_of(plan)
             cv2.setNumThreads(0)  # its threads would compete with those of torch
             unused = leaves_unused(plan)
             fabric = build_fabric(device, plan.train.precision, processes, unused=unused)
             check_division(plan, generator, processes.count)
             sets = yield from (read_sets(plan) if processes.first else _silently(read_sets(plan)))
-        stepper = build_stepper(plan, generator, teacher, fabric)
+        stepper = build_stepper(plan, generator, teachers, fabric)
         with ExitStack() as held:
             with processes.together():
                 if processes.first:

@@ -9,7 +9,7 @@ from faceren.degradation import TASKS
 from faceren.errors import ConfigError
 
 Schedule = Literal["constant", "linear", "cosine"]
-OptimiserKind = Literal["adam", "adamw"]
+OptimiserKind = Literal["adam", "adamw", "muon"]
 PrecisionKind = Literal["auto", "fp32", "bf16"]
 ClockKind = Literal["wall", "cpu"]
 DiscriminatorKind = Literal["patches", "projected", "mixed"]
@@ -218,11 +218,13 @@ class TrainRecipe:
     lr_discriminator: Rate = 4e-4
     """Learning rate of the discriminator (TTUR: above the generator's)."""
     optimiser: OptimiserKind = "adam"
-    """``adam``, or ``adamw`` with decoupled weight decay."""
+    """``adam``; ``adamw`` with decoupled weight decay; or ``muon``, which moves the convolutions of
+    the network that is trained as ``training.muon`` tells, its other weights and a discriminator
+    as ``adamw`` does."""
     betas: tuple[Decay, Decay] = (0.0, 0.9)
     """Decay of the first and second moment."""
     weight_decay: Share = 0.0
-    """Weight decay of ``adamw``; the L2 penalty of ``adam``."""
+    """Weight decay of ``adamw`` and ``muon``; the L2 penalty of ``adam``."""
     warmup: Steps = 0
     """Steps over which the learning rate rises from near 0."""
     schedule: Schedule = "constant"
@@ -305,6 +307,9 @@ class Recipe:
     """Checkpoint to learn from: the target is what it makes of the damaged image and of its mirror
     image, their mean, in place of the clean image. So a network takes over what a larger one, or
     its own self-ensemble, can do; nothing in such a target is left to chance."""
+    second_teacher: str = ""
+    """Another one beside it: in every step one of both sees the image, the other the mirror image,
+    by turns. So the target is the mean of two networks at the cost of two views."""
     widen: bool = False
     """Let ``model`` be larger than ``init``, of which its further channels are made (Net2Net)."""
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
@@ -321,6 +326,8 @@ class Recipe:
         detects, losses = self.detector is not None, {k for k in LOSSES if getattr(self.loss, k)}
         if detects and (self.model or self.teacher or self.widen):
             raise ConfigError("detector: expected no model, teacher or widen beside it")
+        if self.second_teacher and not self.teacher:
+            raise ConfigError("second_teacher: expected teacher beside it, got none")
         if detects != bool(losses & set(DETECTOR_LOSSES)) or detects > (
             losses <= set(DETECTOR_LOSSES)
         ):

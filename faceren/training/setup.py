@@ -7,6 +7,7 @@ those of the larger.
 
 import dataclasses
 from collections.abc import Generator as Yields
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from faceren.training.data import Images, evenly, read_images, split_validation
 from faceren.training.events import Reading, has_tensorboard
 from faceren.training.objective import Objective, build_discriminator
 from faceren.training.processes import wastes_bf16
-from faceren.training.recipe import Recipe
+from faceren.training.recipe import OptimiserKind, Recipe
 from faceren.training.state import Network, TrainingState, averaged_copy
 from faceren.training.step import Stepper, build_optimiser
 from faceren.training.validation import MarkValidator, Validator, make_cases, make_mark_cases
@@ -172,18 +173,20 @@ def _begin_with(detector: Detector, path: Path) -> None:
         nn.init.dirac_(weight[:, -theirs[-1] :])  # rectified already, so the same again
 
 
-def teacher_of(recipe: Recipe) -> Generator | Baseline | None:
-    """Return the network to learn from, if there is one.
+def teachers_of(recipe: Recipe) -> tuple[Generator | Baseline, ...]:
+    """Return the networks to learn from: none, one or two.
 
     Raises:
-        ConfigError: If its sides do not fit the training images.
-        MachineError: If it is missing or damaged.
+        ConfigError: If the sides of one do not fit the training images.
+        MachineError: If one is missing or damaged.
     """
-    if not recipe.teacher:
-        return None
-    teacher = load_checkpoint(_weights("teacher", recipe.teacher)).network
-    _check_sizes(recipe, teacher, "the teacher")
-    return teacher
+    named = {"teacher": recipe.teacher, "second_teacher": recipe.second_teacher}
+    teachers = {
+        key: load_checkpoint(_weights(key, name)).network for key, name in named.items() if name
+    }
+    for key, teacher in teachers.items():
+        _check_sizes(recipe, teacher, f"the {key.replace('_', ' ')}")
+    return tuple(teachers.values())
 
 
 def _weights(key: str, name: str) -> Path:
@@ -314,7 +317,7 @@ def why_inseparable(network: Network) -> str:
 
 
 def build_stepper(
-    recipe: Recipe, network: Network, teacher: Generator | Baseline | None, fabric: "Fabric"
+    recipe: Recipe, network: Network, teachers: Sequence[Generator | Baseline], fabric: "Fabric"
 ) -> Stepper:
     """Put networks and optimisers onto the devices of a run."""
     train = recipe.train
@@ -325,14 +328,15 @@ def build_stepper(
     state = TrainingState(
         generator=generator,
         average=averaged_copy(generator).to(fabric.device),
-        optimiser=build_optimiser(generator, train, train.lr),
+        optimiser=build_optimiser(generator, train, train.lr, kind=train.optimiser),
     )
     compiled: Any = torch.compile(generator) if train.compile else generator
     wrapped, optimiser = fabric.setup(compiled, state.optimiser)
     scoring, scoring_optimiser = None, None
     if discriminator is not None:
         discriminator = discriminator.to(memory_format=layout)
-        theirs = build_optimiser(discriminator, train, train.lr_discriminator)
+        kind: OptimiserKind = "adam" if train.optimiser == "adam" else "adamw"
+        theirs = build_optimiser(discriminator, train, train.lr_discriminator, kind=kind)
         state.discriminator, state.discriminator_optimiser = discriminator, theirs
         scoring, scoring_optimiser = fabric.setup(discriminator, theirs)
     return Stepper(
@@ -344,9 +348,7 @@ def build_stepper(
         optimiser=optimiser,
         discriminator=scoring,
         discriminator_optimiser=scoring_optimiser,
-        teacher=None
-        if teacher is None
-        else teacher.to(device=fabric.device).to(memory_format=layout),
+        teachers=[each.to(device=fabric.device).to(memory_format=layout) for each in teachers],
     )
 
 

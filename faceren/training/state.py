@@ -121,6 +121,7 @@ def inputs_of(recipe: Recipe, images: Images) -> Inputs:
     """
     files = {
         "teacher": model_path(recipe.teacher) if recipe.teacher else None,
+        "second_teacher": model_path(recipe.second_teacher) if recipe.second_teacher else None,
         "loss.vgg_weights": Path(recipe.loss.vgg_weights) if recipe.loss.vgg else None,
     }
     found = {key: f"sha256 {sha256_of(path)[:DIGITS]}" for key, path in files.items() if path}

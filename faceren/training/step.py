@@ -19,10 +19,11 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from faceren.errors import MachineError
 from faceren.networks.baselines.baseline import Baseline, with_guide
-from faceren.networks.generator import Generator, mirrored_mean
+from faceren.networks.generator import Generator
+from faceren.training.muon import Muon
 from faceren.training.objective import Objective, Parts, Views
 from faceren.training.processes import Portion, numbered
-from faceren.training.recipe import Recipe, TrainRecipe
+from faceren.training.recipe import OptimiserKind, Recipe, TrainRecipe
 from faceren.training.state import TrainingState, follow
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class Stepper:
     optimiser: "_FabricOptimizer"
     discriminator: "_FabricModule | None"
     discriminator_optimiser: "_FabricOptimizer | None"
-    teacher: Generator | Baseline | None = None
-    """Whose restorations are the target, if there is one."""
+    teachers: Sequence[Generator | Baseline] = ()
+    """Whose restorations are the target, if there are any: one or two."""
 
     def take(self, passes: Sequence[Pass], *, done: float) -> StepResult:
         """Take one step, unless the gradient is not finite; count either in the state.
@@ -127,9 +128,8 @@ class Stepper:
     def _looked_at(self, each: Pass, faces: Portion) -> tuple[Views, Parts]:
         """Return the images of a pass, restored, and what they add to each loss."""
         damaged, clean = each.damaged, each.clean
-        if self.teacher is not None:
-            with torch.no_grad(), self.fabric.autocast():
-                clean = mirrored_mean(self.teacher, damaged).float().clamp(0, 1)
+        if self.teachers:
+            clean = self._taught(damaged)
         output = self._restored(with_guide(self.state.generator, damaged, clean))
         with self.fabric.autocast():
             views = self.objective.views(
@@ -142,6 +142,15 @@ class Stepper:
                 faces=faces,
             )
             return views, self.objective.parts(views, self.state.discriminator)
+
+    def _taught(self, damaged: Tensor) -> Tensor:
+        """Return the mean of a teacher's restoration and one's of the mirror image, in [0, 1]."""
+        first, last = self.teachers[0], self.teachers[-1]
+        if self.state.counters.step % 2:
+            first, last = last, first
+        with torch.no_grad(), self.fabric.autocast():
+            mirrored = last(damaged.flip(-1)).flip(-1)
+            return ((first(damaged) + mirrored) / 2).float().clamp(0, 1)
 
     def _restored(self, damaged: Tensor) -> Tensor:
         try:
@@ -234,12 +243,16 @@ def moved_norms(network: nn.Module) -> Iterator[None]:
             module.train(was)
 
 
-def build_optimiser(network: nn.Module, recipe: TrainRecipe, lr: float) -> Optimizer:
-    """Return the recipe's optimiser for all weights of a network."""
-    kind = AdamW if recipe.optimiser == "adamw" else Adam
+def build_optimiser(
+    network: nn.Module, recipe: TrainRecipe, lr: float, *, kind: OptimiserKind
+) -> Optimizer:
+    """Return an optimiser for all weights of a network, of the recipe's decays."""
     parameters = [p for p in network.parameters() if p.requires_grad]
-    decay = recipe.weight_decay
-    return kind(parameters, lr=lr, betas=recipe.betas, weight_decay=decay, fused=True)
+    betas, decay = recipe.betas, recipe.weight_decay
+    if kind == "muon":
+        return Muon(parameters, lr=lr, betas=betas, weight_decay=decay)
+    adam = AdamW if kind == "adamw" else Adam
+    return adam(parameters, lr=lr, betas=betas, weight_decay=decay, fused=True)
 
 
 def progress(recipe: TrainRecipe, step: int, seconds: float) -> float:

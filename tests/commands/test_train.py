@@ -357,6 +357,39 @@ def test_a_teacher_s_mean_over_both_views_is_the_target(tmp_path, monkeypatch):
     assert first > 0.01
 
 
+def test_of_two_teachers_one_sees_the_mirror_image_by_turns(tmp_path, monkeypatch):
+    paths = [tmp_path / "first.safetensors", tmp_path / "second.safetensors"]
+    teachers = [randomise(build_generator(CONFIG), seed=seed).float().eval() for seed in (1, 2)]
+    for path, teacher in zip(paths, teachers, strict=True):
+        save_checkpoint(path, teacher, info=CheckpointInfo(), half=False)
+    taken = []
+    take = Stepper.take
+
+    def recording(self, passes, **more):
+        taken.append(passes[0].damaged)
+        return take(self, passes, **more)
+
+    monkeypatch.setattr(Stepper, "take", recording)
+    recipe = write_recipe(tmp_path, teacher=str(paths[0]), second_teacher=str(paths[1]))
+    # a rate of almost nothing, so that the student returns its input in the second step, too
+    found = losses(run(recipe, tmp_path / "run", "train.steps=2", "train.lr=1e-12"))
+    for damaged, loss, (straight, mirrored) in zip(
+        taken, found, (teachers, teachers[::-1]), strict=True
+    ):
+        with torch.no_grad():
+            target = (straight(damaged) + mirrored(damaged.flip(-1)).flip(-1)).clamp(0, 2) / 2
+        assert loss == pytest.approx((target - damaged).abs().mean().item(), rel=1e-4)
+        with torch.no_grad():
+            other = (mirrored(damaged) + straight(damaged.flip(-1)).flip(-1)).clamp(0, 2) / 2
+        assert loss != pytest.approx((other - damaged).abs().mean().item(), rel=1e-3)
+
+
+def test_a_second_teacher_alone_is_refused(tmp_path):
+    recipe = write_recipe(tmp_path, second_teacher="base")
+    with pytest.raises(ConfigError, match="second_teacher: expected teacher beside it, got none"):
+        run(recipe, tmp_path / "run")
+
+
 def test_a_student_of_what_it_does_already_has_nothing_to_learn(tmp_path):
     save_checkpoint(tmp_path / "t.safetensors", build_generator(CONFIG), info=CheckpointInfo())
     recipe = write_recipe(tmp_path, teacher=str(tmp_path / "t.safetensors"))

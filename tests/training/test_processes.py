@@ -113,7 +113,7 @@ def steps_of(kind: str, whole: tuple[bool, ...], passes: int, steps: int):
         data=DataRecipe(size=128),
     )
     fabric = build_fabric("cpu", "fp32", Processes())
-    stepper = build_stepper(recipe, initial_network(recipe), None, fabric)
+    stepper = build_stepper(recipe, initial_network(recipe), (), fabric)
     draw = torch.Generator().manual_seed(1)
     damaged, clean = (torch.rand(3, 3, 128, 128, generator=draw) for _ in range(2))
     results, gradients = [], {}

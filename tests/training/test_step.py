@@ -51,7 +51,7 @@ def test_progress_follows_steps_or_the_clock_whichever_is_further():
 def test_frozen_weights_are_not_optimised():
     network = nn.Linear(2, 2)
     network.bias.requires_grad_(False)
-    optimiser = build_optimiser(network, TrainRecipe(steps=1, optimiser="adamw"), 0.1)
+    optimiser = build_optimiser(network, TrainRecipe(steps=1), 0.1, kind="adamw")
     assert [len(group["params"]) for group in optimiser.param_groups] == [1]
     set_lr(optimiser, 0.5)
     assert [group["lr"] for group in optimiser.param_groups] == [0.5]
