@@ -99,6 +99,7 @@ def decoded(kind: str, data: bytes) -> Page:
         return _items(kind, data)
     if kind == "jp2":
         return _jp2(data)
+    data = png.sound_png(data) if kind == "png" else data
     if kind == "png" and png.png_depth(data) == 16:
         return _png16(data)
     key = png.colour_key(data) if kind == "png" else None

@@ -14,7 +14,7 @@ from faceren.arrays import differs
 from faceren.errors import ImageError
 from faceren.images.checks import warnings_off
 from faceren.images.colour import Space, fits, to_srgb
-from faceren.images.containers.jpeg import is_plain_rgb
+from faceren.images.containers.jpeg import endless_jpeg, is_plain_rgb
 from faceren.images.decode import gathered
 from faceren.images.page import BAND, Page
 
@@ -55,6 +55,7 @@ def encode_jpeg(
         image = image_of(page.raster, page.space)
         image.save(stream, "JPEG", quality=quality, subsampling=FINEST_SAMPLING, optimize=True)
         return stream.getvalue()
+    source = endless_jpeg(source)
     with warnings_off(), JpegImageFile(BytesIO(source)) as original:
         sampling = get_sampling(original)
         progressive = bool(original.info.get("progressive"))

@@ -80,6 +80,11 @@ def header_of(kind: str, data: bytes) -> Header:
 def _png(data: bytes) -> Header:
     frames, key, shown = 1, False, False
     frames_told = False
+    if data[12:16] == b"CgBI":
+        raise ImageError(
+            "a PNG as Apple's tools pack it for telephones (CgBI), which no decoder here reads; "
+            "convert it first"
+        )
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     for name, content in png_chunks(data):
         if name == b"acTL" and len(content) >= 4:

@@ -75,6 +75,7 @@ def check_target(photo: Photo, format: FileFormat, scale: int = 1) -> None:  # n
 
 PART = 1 << 20
 """Bytes that are copied at a time."""
+UNENDED = "the mark of the picture's end is missing; the picture is whole"
 Edit = Callable[[bytes], bytes]
 """Makes the new XMP packet from the old one."""
 Lines = tuple[str, ...]
@@ -141,14 +142,15 @@ def write_photo(
     kind = kind_of_target(photo.kind, format)
     gone: list[str] = []
     edit = _edit(photo, note, gone)
+    doubts = _doubts(photo)
     try:
         if kind == "tiff":
             said = _write_tiff(path, photo, edit)
-            return (*said, *_said(gone))
+            return (*doubts, *said, *_said(gone))
         with atomic_path(path) as temporary:
             said = _write_encoded(temporary, photo, kind, quality, edit)
             check_written(temporary, kind, photo.pages)
-        return (*said, *_said(gone))
+        return (*doubts, *said, *_said(gone))
     except ImageError as error:
         raise named(error, photo.path) from error
     except DAMAGE as error:  # of metadata, which are looked into only now
@@ -310,10 +312,24 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
     return bmp.joined_bmp(bmp.header_of(data), raster, scale), _said(lost)
 
 
+def _doubts(photo: Photo) -> Lines:
+    """Say what makes doubt that the file is as it once was."""
+    if photo.kind not in ("jpeg", "png"):
+        return ()
+    data = photo.source_bytes()
+    said = [] if (jpeg if photo.kind == "jpeg" else png).is_ended(data) else [UNENDED]
+    if photo.kind == "png" and (names := png.unsound_chunks(data)):
+        listed = ", ".join(dict.fromkeys(name.decode() for name in names))
+        said.append(f"damaged, and kept as it is: {listed} (its check sum is wrong)")
+    if photo.kind == "jpeg" and jpeg.seems_damaged(data):
+        said.append("the file seems damaged: pieces of its picture are missing or misplaced")
+    return tuple(said)
+
+
 def _behind(data: bytes) -> Lines:
     """Say what stands behind the picture of a JPEG and still shows the original."""
     behind = jpeg.behind_jpeg(data)
-    if not behind.strip(b"\0"):
+    if not behind.strip(b"\0\xff\r\n"):  # what disks and transfers add
         return ()
     words = fields.behind_words(behind)
     return (f"{words} stays as it was; in faces it still is the original's",)

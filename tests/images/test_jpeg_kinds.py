@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +15,7 @@ from faceren.images import read_photo
 from faceren.images.containers.jpeg import behind_jpeg, frame_of, jpeg_segments
 from faceren.images.metadata.xmp import SOURCE_TYPE
 from tests.images.changing import exiftool, exiftool_bytes, restored, tags
-from tests.images.samples import ADOBE_RGB, XMP, full_jpeg, pil, smooth
+from tests.images.samples import ADOBE_RGB, XMP, full_jpeg, noise, pil, smooth
 
 HDR = "http://ns.adobe.com/hdr-gain-map/1.0/"
 CONTAINER = "http://ns.google.com/photos/1.0/container/"
@@ -232,6 +233,24 @@ def test_twelve_bits_are_named(tmp_path):
         read_photo(path)
 
 
+def test_a_height_behind_the_pixels_is_named(tmp_path):
+    path = tmp_path / "a.jpg"
+    data = bytearray(encoded(smooth()))
+    frame = data.index(b"\xff\xc0")
+    height = data[frame + 5 : frame + 7]
+    data[frame + 5 : frame + 7] = bytes(2)
+    path.write_bytes(data[:-2] + segment(b"\xdc", height) + data[-2:])
+    with pytest.raises(ImageError, match="says its height behind its pixels .DNL."):
+        read_photo(path)
+
+
+def test_jpeg_ls_is_named(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(imagecodecs.jpegls_encode(smooth()))
+    with pytest.raises(ImageError, match="a JPEG-LS picture; convert it"):
+        read_photo(path)
+
+
 def test_a_step_of_zero_is_refused(tmp_path):
     path = tmp_path / "a.jpg"
     data = bytearray(encoded(smooth()))
@@ -265,3 +284,75 @@ def test_no_profile_contradicts_the_pixels(tmp_path, gray, target):
     with Image.open(output) as image:
         assert (image.info.get("icc_profile") == ADOBE_RGB) == (not gray)
     assert ("left out: a profile that is not for such pixels" in said) == gray
+
+
+PROGRAMS = [{}, {"restart_marker_rows": 1}, {"progressive": True}, {"subsampling": "4:4:4"}]
+
+
+@pytest.mark.parametrize("filling", [b"", b"\xff", bytes(700), b"\xff" * 512])
+@pytest.mark.parametrize("options", PROGRAMS)
+def test_a_picture_whose_end_marker_alone_is_missing_is_whole(tmp_path, options, filling):
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    whole.write_bytes(encoded(noise((50, 70, 3)), quality=95, **options))
+    cut.write_bytes(whole.read_bytes()[:-2] + filling)
+    expected, _ = restored(whole)
+    output, said = restored(cut)
+    assert output.read_bytes() == expected.read_bytes()
+    assert said == ("the mark of the picture's end is missing; the picture is whole",)
+
+
+@pytest.mark.parametrize("options", PROGRAMS)
+def test_the_next_picture_is_kept_where_the_first_ones_end_is_missing(tmp_path, options):
+    path, other = tmp_path / "a.jpg", encoded(smooth(24, 32))
+    path.write_bytes(encoded(smooth(), quality=95, **options)[:-2] + other)
+    output, said = restored(path)
+    assert behind_jpeg(output.read_bytes()) == other
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("filled", [True, False])
+@pytest.mark.parametrize("options", PROGRAMS)
+def test_the_end_of_a_picture_that_was_filled_up_with_zeros_is_missing(tmp_path, options, filled):
+    data = encoded(noise((200, 200, 3)), quality=95, **options)
+    path, lost = tmp_path / "a.jpg", len(data) // 2
+    path.write_bytes(data[:-lost] + bytes(8 * lost if filled else 0))
+    with pytest.raises(ImageError, match="damaged or incomplete"):
+        read_photo(path)
+
+
+def _swapped(data):
+    first, second = (data.index(b"\xff" + bytes([0xD0 + n])) for n in (1, 2))
+    third = data.index(b"\xff\xd3")
+    return data[:first] + data[second:third] + data[first:second] + data[third:]
+
+
+def _lost(data):
+    first, second = (data.index(b"\xff" + bytes([0xD0 + n])) for n in (1, 2))
+    return data[:first] + data[second:]
+
+
+def _zeroed(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes(512) + data[middle + 512 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "options"),
+    [
+        *((_swapped, PROGRAMS[1]), (_lost, PROGRAMS[1]), (_zeroed, PROGRAMS[1])),
+        (_zeroed, {"progressive": True}),
+    ],
+)
+def test_pieces_that_are_missing_or_mixed_up_are_said(tmp_path, damage, options):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(damage(encoded(noise((200, 200, 3)), quality=95, **options)))
+    _, said = restored(path)
+    assert len(said) == 1
+    assert said[0].startswith("the file seems damaged: pieces of its picture are missing")
+
+
+def test_zeros_of_an_empty_picture_are_no_damage(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encoded(np.full((800, 800, 3), 200, np.uint8), quality=90, optimize=True))
+    assert bytes(64) in path.read_bytes()
+    assert restored(path)[1] == ()

@@ -98,6 +98,64 @@ def test_libvips_reads_the_same(tmp_path, colour, bits):
     assert np.array_equal(read, read_photo(output).pages[0].raster)
 
 
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_damaged_chunk_that_is_no_pixel_is_kept_with_a_word(tmp_path, bits, place):
+    samples = noise((37, 45, 3), np.uint16 if bits == 16 else np.uint8)
+    damaged = chunk(b"pHYs", struct.pack(">IIB", 11811, 11811, 1))[:-4] + b"oops"
+    damaged += chunk(b"tEXt", b"Title\0the attic").replace(b"attic", b"attik")
+    whole, path = tmp_path / "whole.png", tmp_path / "a.png"
+    whole.write_bytes(png(samples, 2, bits))
+    path.write_bytes(png(samples, 2, bits, **{place: damaged}))
+    output, said = restored(path)
+    assert said == ("damaged, and kept as it is: pHYs, tEXt (its check sum is wrong)",)
+    assert exiftool("-s3", "-PNG:Title", "-PixelsPerUnitX", output) == ["the attik", "11811"]
+    expected = read_photo(restored(whole)[0]).pages[0].raster
+    assert np.array_equal(read_photo(output).pages[0].raster, expected)
+
+
+@pytest.mark.parametrize("filling", [b"", bytes(3000)])
+@pytest.mark.parametrize("lost", [6, 12, 20])
+@pytest.mark.parametrize(("colour", "bits"), [(2, 8), (2, 16), (3, 8)])
+def test_a_picture_is_whole_though_what_is_behind_it_is_lost(tmp_path, colour, bits, lost, filling):
+    samples = noise((37, 45, CHANNELS[colour]), np.uint16 if bits == 16 else np.uint8)
+    data = png(samples, colour, bits, behind=chunk(b"tEXt", b"Title\0the attic"))
+    path, whole = tmp_path / "a.png", tmp_path / "whole.png"
+    whole.write_bytes(data)
+    path.write_bytes(data[:-lost] + filling)
+    output, said = restored(path)
+    assert said[0] == "the mark of the picture's end is missing; the picture is whole"
+    assert len(said) == 1 + (lost == 20 and filling != b"")  # zeros in place of a check sum
+    assert list(png_chunks(output.read_bytes()))[-1] == (b"IEND", b"")
+    assert output.read_bytes().endswith(chunk(b"IEND", b""))
+    expected = read_photo(restored(whole)[0]).pages[0].raster
+    assert np.array_equal(read_photo(output).pages[0].raster, expected)
+
+
+@pytest.mark.parametrize("filling", [b"", bytes(3000)])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("colour", "bits"), [(2, 8), (2, 16), (0, 1)])
+def test_a_picture_that_lost_some_of_its_chunks_is_refused(
+    tmp_path, colour, bits, interlaced, filling
+):
+    samples = noise((37, 45, CHANNELS[colour]), np.uint16 if bits == 16 else np.uint8)
+    parts = list(png_chunks(png(samples, colour, bits, interlaced=interlaced)))
+    packed = dict(parts)[b"IDAT"]
+    for lost in (7, len(packed) // 2):  # four of the check sum, which not all decoders look at
+        path = tmp_path / "a.png"
+        path.write_bytes(MAGIC + chunk(*parts[0]) + chunk(b"IDAT", packed[:-lost]) + filling)
+        with pytest.raises(ImageError, match="damaged or incomplete"):
+            read_photo(path)
+
+
+def test_a_png_for_telephones_is_named(tmp_path):
+    path = tmp_path / "a.png"
+    data = png(smooth(), 2, 8)
+    path.write_bytes(MAGIC + chunk(b"CgBI", bytes(4)) + data[len(MAGIC) :])
+    with pytest.raises(ImageError, match="CgBI.*convert it first"):
+        read_photo(path)
+
+
 @pytest.mark.parametrize("behind", [bytes(64), b"\0" * 7, b"more bytes of a maker" * 9])
 def test_bytes_behind_the_end_are_kept_and_do_no_harm(tmp_path, behind):
     path = tmp_path / "a.png"

@@ -22,10 +22,17 @@ MOST_SCANS = 200
 BASELINE = (b"\xc0", b"\xc1")
 """Markers of JPEG frames whose pixels may lie in one scan, coded by Huffman."""
 FRAMES = {bytes([n]) for n in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+JPEG_LS = b"\xf7"
 LOSSLESS = {b"\xc3", b"\xc7", b"\xcb", b"\xcf"}
 HIERARCHICAL = {b"\xc5", b"\xc6", b"\xcd", b"\xce"}
 SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """A marker that is no part of a scan; FF 00 is a byte of data, D0 to D7 are restarts."""
+END = b"\xff\xd9"
+FILLING = b"\0\xff"
+"""What disks and cards fill a file up with; half of a marker, too."""
+LOST = bytes(64)
+"""Where a disk or a network lost data there are zeros; a scan has as many where nothing is seen."""
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 READ_AHEAD = b"\xff\x00" * 8
 """Eight bytes of ones, which begin no Huffman code: as many as decoders read ahead."""
 MP_ENTRIES = 0xB002
@@ -67,11 +74,13 @@ def jpeg_segments(data: bytes) -> tuple[list[Part], bytes]:
 
 
 def endless_jpeg(data: bytes) -> bytes:
-    """Return a JPEG cut off behind its only scan, to be decoded where missing rows are an error.
+    """Return a JPEG as it has to be given to a decoder, so that missing rows are an error.
 
     A decoder that meets a marker before the last row fills up with gray and says nothing; one that
-    runs out of bytes does say so. Files of several scans, progressive ones too, stay as they are:
-    decoders wait for their end marker.
+    runs out of bytes does say so. So what stands behind the only scan is cut off. Files of several
+    scans, progressive ones too, stay as they are: decoders wait for their end marker. Where that is
+    missing, as the file lost its last bytes or was filled up with others, and the scans are whole
+    all the same, it is set again.
     """
     try:
         segments, scan = jpeg_segments(data)
@@ -79,9 +88,56 @@ def endless_jpeg(data: bytes) -> bytes:
         return data
     components = [content[5:6] for marker, content in segments if marker in BASELINE]
     if components != [scan[4:5]]:
-        return data
+        return _closed(data)
     end = SCAN_END.search(scan, 2 + int.from_bytes(scan[2:4], "big"))
-    return data[: len(data) - len(scan) + end.start()] + READ_AHEAD if end else data
+    coded = data[: len(data) - len(scan) + end.start()] if end else data.rstrip(FILLING)
+    return coded + READ_AHEAD
+
+
+def _closed(data: bytes) -> bytes:
+    """Return a JPEG of several scans, ended if its end marker alone is missing."""
+    if is_ended(data):
+        return data
+    ended = _ended(data)
+    return ended if _is_strict(ended) else data
+
+
+def is_ended(data: bytes) -> bool:
+    """Say whether the first picture of a JPEG file has its end marker."""
+    return data[: end_of_picture(data)].endswith(END)
+
+
+def _ended(data: bytes) -> bytes:
+    """Return the first picture of a JPEG file, with an end marker if it has none."""
+    picture = data[: end_of_picture(data)]
+    return picture if picture.endswith(END) else picture.rstrip(FILLING) + END
+
+
+def seems_damaged(data: bytes) -> bool:
+    """Say whether pieces of a picture are missing or mixed up that decoders fill in silently.
+
+    It is told by restart markers that do not count from 0 to 7 over and over, and by a run of zeros
+    where a strict reader finds errors. A few changed bits are not noticed.
+    """
+    picture = _ended(data)
+    segments, scans = jpeg_segments(picture)
+    numbers = [n[1] & 7 for n in RESTART.findall(scans)] if b"\xdd" in dict(segments) else []
+    mixed = numbers != [n % 8 for n in range(len(numbers))]
+    return (mixed or LOST in scans) and not _is_strict(picture)
+
+
+def _is_strict(data: bytes) -> bool:
+    """Say whether scans are what the standard says, to the last bit.
+
+    Of the decoders at hand this one alone tells; it takes ten times as long as others.
+    """
+    import imagecodecs  # here: training must run without it
+
+    try:
+        imagecodecs.jpegxl_encode_jpeg(data)
+    except imagecodecs.JpegxlError:
+        return False
+    return True
 
 
 def end_of_picture(data: bytes) -> int:
@@ -90,8 +146,10 @@ def end_of_picture(data: bytes) -> int:
     position = len(data) - len(scan)
     for _ in range(MOST_SEGMENTS):
         marker = data[position : position + 2]
-        if marker == b"\xff\xd9":
+        if marker == END:
             return position + 2
+        if marker == b"\xff\xd8":  # of the next picture; the first one's end is missing
+            return position
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
         if marker == b"\xff\xda":  # tables and further scans may follow this one's data
             found = SCAN_END.search(data, position)
@@ -115,6 +173,8 @@ def frame_of(data: bytes) -> Frame:
         ImageError: If there is none, or it is damaged.
     """
     for marker, content in jpeg_segments(data)[0]:
+        if marker == JPEG_LS:
+            raise ImageError("a JPEG-LS picture; convert it to PNG or TIFF first")
         if marker in FRAMES and len(content) >= 6:
             bits, height, width, count = struct.unpack_from(">BHHB", content)
             ids = tuple(content[6 : 6 + 3 * count : 3])
@@ -127,13 +187,19 @@ def check_frame(data: bytes) -> None:
     """Refuse kinds of JPEG that are no photo of 8 bits, by their names.
 
     Raises:
-        ImageError: If it is lossless, hierarchical, of 12 bits, or quantised by 0.
+        ImageError: If it is lossless, hierarchical, of 12 bits, of unknown height, or quantised
+            by 0.
     """
     frame = frame_of(data)
     if frame.marker in LOSSLESS:
         raise ImageError("a lossless JPEG (ITU-T T.81, annex H); convert it to TIFF or PNG first")
     if frame.marker in HIERARCHICAL:
         raise ImageError("a hierarchical JPEG; convert it to TIFF or PNG first")
+    if frame.height == 0:
+        raise ImageError(
+            "a JPEG that says its height behind its pixels (DNL), which no decoder here reads; "
+            "save it anew with another program first"
+        )
     if frame.bits != 8:
         raise ImageError(
             f"a JPEG of {frame.bits} bits a sample, expected 8; convert it to a TIFF of 16 bits"

@@ -10,6 +10,8 @@ from faceren.images.containers import Part
 XMP = b"XML:com.adobe.xmp\0"
 MAGIC = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"}
+NEEDED = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+"""Chunks without which there is no picture."""
 DEPTH_CHUNKS = {b"sBIT", b"bKGD", b"hIST"}
 """Chunks that depend on colour type and depth."""
 COLOUR_CHUNKS = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"}
@@ -30,28 +32,72 @@ LONGEST_TEXT = 1 << 26
 
 
 def png_chunks(data: bytes) -> Iterator[Part]:
-    """Yield the chunks of a PNG, the last of them IEND.
+    """Yield the chunks of a PNG, the last of them IEND, though it be missing behind the pixels.
 
     Raises:
-        ImageError: If a chunk has no name, goes beyond the file, or IEND is missing.
+        ImageError: If a chunk before the pixels has no name, or one up to them goes beyond the
+            file.
     """
-    position = len(MAGIC)
+    position, name = len(MAGIC), b""
+    has_pixels = False
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
         name = data[position + 4 : position + 8]
         end = position + 12 + length
-        if not (name.isalpha() and name.isascii()) or end > len(data):
+        if not (name.isalpha() and name.isascii()):
+            break
+        if end > len(data):
+            has_pixels = has_pixels and name != b"IDAT"
             break
         yield name, data[position + 8 : end - 4]
         if name == b"IEND":
             return
+        has_pixels = has_pixels or name == b"IDAT"
         position = end
-    raise ImageError(f"damaged or incomplete (no chunk of a PNG at byte {position:,})")
+    if not has_pixels:
+        raise ImageError(f"damaged or incomplete (no chunk of a PNG at byte {position:,})")
+    yield b"IEND", b""  # whether the pixels are whole decoders will tell
+
+
+def is_ended(data: bytes) -> bool:
+    """Say whether a PNG has its last chunk."""
+    return data[_length(data) - 8 :].startswith(b"IEND")
+
+
+def unsound_chunks(data: bytes) -> list[bytes]:
+    """Return the names of the chunks, pixels and what they need apart, whose check sum is wrong."""
+    position, names = len(MAGIC), []
+    for name, content in png_chunks(data):
+        end = position + 12 + len(content)
+        if name not in NEEDED and data[position:end] != _chunk((name, content)):
+            names.append(name)
+        position = end
+    return names
+
+
+def sound_png(data: bytes) -> bytes:
+    """Return a PNG that ends, with right check sums for all but the pixels and what they need.
+
+    Pillow reads no picture whose resolution or title is damaged or cut off.
+    """
+    if is_ended(data) and not unsound_chunks(data):
+        return data
+    position, parts = len(MAGIC), [MAGIC]
+    for name, content in png_chunks(data):
+        end = position + 12 + len(content)
+        needed = name in NEEDED and name != b"IEND"
+        parts.append(data[position:end] if needed else _chunk((name, content)))
+        position = end
+    return b"".join(parts)
+
+
+def _length(data: bytes) -> int:
+    return len(MAGIC) + sum(12 + len(content) for _, content in png_chunks(data))
 
 
 def behind_png(data: bytes) -> bytes:
     """Return what follows the IEND of a PNG."""
-    return data[len(MAGIC) + sum(12 + len(content) for _, content in png_chunks(data)) :]
+    return data[_length(data) :] if is_ended(data) else b""
 
 
 def bare_png(data: bytes) -> bytes:
