@@ -77,6 +77,9 @@ class Restored(Generic[Picture]):
     """The restored ones: boxes, landmarks, identity distances."""
     left: tuple[LeftFace, ...]
     """Seen and left alone."""
+    scale: int = 1
+    """How many times as wide and high as what was given ``image`` is; its faces are in pixels of
+    what was given."""
 
 
 def restore(
@@ -115,6 +118,7 @@ def restore(
         reason=result.reason,
         faces=result.faces,
         left=result.left,
+        scale=made.shape[1] // result.size[0] if result.size else 1,
     )
 
 

@@ -57,6 +57,15 @@ def test_an_array_is_restored_as_the_command_restores_its_file(portrait, tmp_pat
     np.testing.assert_array_equal(np.asarray(again), made.image)
 
 
+def test_an_image_is_enlarged_where_its_faces_are_small(portrait):
+    made = faceren.restore(portrait, faceren.RestoreOptions(scale="auto"), how=CPU)
+    twice = faceren.restore(portrait, faceren.RestoreOptions(scale=2), how=CPU)
+    assert (made.scale, twice.scale, made.image.shape) == (2, 2, (440, 440, 3))
+    np.testing.assert_array_equal(made.image, twice.image)
+    large = faceren.restore(np.repeat(np.repeat(portrait, 2, 0), 2, 1), how=CPU)
+    assert (large.scale, large.image.shape) == (1, (440, 440, 3))
+
+
 def test_depth_and_gray_are_kept(portrait):
     deep = portrait[..., 1].astype(np.uint16) * 257
     made = faceren.restore(deep, faceren.RestoreOptions(strength=0.0), how=CPU)

@@ -303,6 +303,8 @@ def _for_typer(parameter: Parameter) -> Parameter:
             info.autocompletion = starting_with(map(str, values))
     if info.parser is not None:
         kind = str
+    elif get_origin(kind) is Literal and len(set(map(type, values))) > 1:
+        kind, info.parser = str, word_or_number
     elif get_origin(kind) is Literal:
         kind = type(values[0])
     elif get_origin(kind) is tuple:

@@ -64,6 +64,8 @@ def restore_face(output: Path, key: str, index: int, strength: float, how: RunOp
     check_replaced([job], output, manifest.items)
     check_originals([job], manifest.items)
     options = replace(options_of(header), strength=strength, min_face=NO_OTHER)
+    if options.scale == "auto":  # its other faces chose, too, which are not looked at here
+        options = replace(options, scale=line.get("scale", 1))
     pipeline = load_pipeline(options, how)
     if header.get("weights_sha256") != pipeline.restorer.checkpoint.sha256:
         raise ConfigError(

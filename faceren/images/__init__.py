@@ -14,7 +14,14 @@ from faceren.images.headers import decoded_bytes
 from faceren.images.metadata.xmp import Restoration
 from faceren.images.page import Box
 from faceren.images.photo import Photo, enlarged, read_photo, read_rgb, to_tensor, to_uint8
-from faceren.images.write import check_target, copy_photo, keep_times, write_photo, write_png
+from faceren.images.write import (
+    check_target,
+    copy_photo,
+    keep_times,
+    limit_beyond,
+    write_photo,
+    write_png,
+)
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -31,6 +38,7 @@ __all__ = [
     "find_images",
     "find_others",
     "keep_times",
+    "limit_beyond",
     "read_photo",
     "read_rgb",
     "same_name",

@@ -58,12 +58,8 @@ def check_target(photo: Photo, format: FileFormat, scale: int = 1) -> None:  # n
     if kind != "tiff" and len(photo.pages) > 1:
         raise ImageError(f"{name}: only TIFF holds {len(photo.pages)} pages; use --format keep")
     page = photo.pages[0]
-    side = max(page.raster.shape[:2]) * scale
-    if side > LONGEST_SIDE.get(kind, side):
-        raise ImageError(
-            f"{name}: a side of {side:,} pixels, more than the {LONGEST_SIDE[kind]} that "
-            f"{kind.upper()} holds; use --format tiff or png, or a smaller --scale"
-        )
+    if said := _too_long(kind, max(page.raster.shape[:2]) * scale):
+        raise ImageError(f"{name}: {said}; use --format tiff or png, or a smaller --scale")
     alpha = page.alpha_channel
     if kind == "jpeg" and alpha is not None:
         opacity = page.raster[..., alpha]
@@ -71,6 +67,43 @@ def check_target(photo: Photo, format: FileFormat, scale: int = 1) -> None:  # n
             raise ImageError(
                 f"{name}: a JPEG cannot hold this photo's transparency; use --format png or webp"
             )
+
+
+def limit_beyond(
+    photo: Photo,
+    format: FileFormat,  # noqa: A002
+    scale: int,
+    max_pixels: int,
+) -> str:
+    """Return what a photo would have, enlarged, that is beyond a limit; empty if nothing is.
+
+    The limits are those of ``check_target`` and ``enlarged``; and of memory, which ``max_pixels``
+    of 24 bits may take and no more, as nobody has asked for so large a photo.
+
+    Args:
+        photo: As it was read.
+        format: ``keep`` the photo's, or another.
+        scale: How many times as large as ``photo`` the output would be.
+        max_pixels: Most pixels of an output, all pages together.
+    """
+    height, width = (side * scale for side in photo.pages[0].raster.shape[:2])
+    if said := _too_long(kind_of_target(photo.kind, format), max(height, width)):
+        return said
+    pixels, most = height * width * len(photo.pages), 3 * max_pixels
+    if pixels > max_pixels:
+        return f"{pixels:,} pixels, more than the limit of {max_pixels:,}"
+    taken = scale**2 * sum(page.raster.nbytes for page in photo.pages)
+    if taken > most:
+        return f"{taken:,} bytes of pixels, more than the {most:,} that --max-pixels stands for"
+    return ""
+
+
+def _too_long(kind: str, side: int) -> str:
+    """Say that a side is longer than a kind of file holds; nothing if it is not."""
+    longest = LONGEST_SIDE.get(kind, side)
+    if side <= longest:
+        return ""
+    return f"a side of {side:,} pixels, more than the {longest} that {kind.upper()} holds"
 
 
 PART = 1 << 20

@@ -211,6 +211,7 @@ def to_page(entry: Entry, pictures: Pictures, base: Path) -> dict[str, Any]:
         "width": size.width if size else 0,
         "height": size.height if size else 0,
         "size": line.get("size"),
+        "scale": line.get("scale") or 1,
         "original": _url(entry.original, base),
         "result": _url(entry.result, base),
         "notes": list(entry.notes),

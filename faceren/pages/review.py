@@ -235,7 +235,7 @@ def _context(
         if isinstance(value, bool):
             text = "yes" if value else "no"
         elif option == "scale":
-            text = f"{value} times"
+            text = "twice, where faces are small" if value == "auto" else f"{value} times"
         settings.append((words, shown(text)))
     return counts | {
         "title": "Restored photographs",

@@ -85,13 +85,15 @@ def finish(
     _write_masks(prepared)
     warnings: tuple[str, ...] = ()
     written = prepared.sha256
-    if not changed and not options.writes_anew:
+    if not changed and photo.scale == 1 and options.format == "keep":
         copy_photo(job.output, photo)
     else:
         photo = merged or _merged(prepared, faces, options, restore, tools)
         if save_faces:  # before the output: a photo that fails for them has none
             _save(job, faces)
         warnings, written = _write(prepared, photo, options, note if changed else None)
+    if prepared.scale is not None and prepared.scale.limit:
+        warnings = (f"not enlarged, it would have {prepared.scale.limit}", *warnings)
     warnings = (*(page.note for page in prepared.repairs if page.note), *warnings)
     result = replace(_result(prepared, status, reason), faces=edits, warnings=warnings)
     result = replace(result, output_sha256=written)
@@ -125,6 +127,7 @@ def _result(prepared: Prepared, status: Status, reason: str) -> PhotoResult:
         input_sha256=prepared.sha256,
         left=prepared.left,
         size=(width // photo.scale, height // photo.scale),  # before it was enlarged
+        scale=prepared.scale,
         repairs=prepared.repairs,
     )
 

@@ -126,9 +126,13 @@ class RestoreOptions:
         Option(help="keep, or renovate: restore the whole photo.", rich_help_panel=EVERYDAY),
     ] = "keep"
     scale: Annotated[
-        Literal[1, 2, 4],
-        Option(help="Enlarge width and height by this factor.", rich_help_panel=EVERYDAY),
+        Literal[1, 2, 4, "auto"],
+        Option(
+            help="Enlarge width and height by this factor; auto: by 2 where faces are small.",
+            rich_help_panel=EVERYDAY,
+        ),
     ] = 1
+    """``auto`` decides photo by photo, see ``restoration.photo.choose_scale``."""
     format: Annotated[
         FileFormat, Option(help="File format of the outputs.", rich_help_panel=OUTPUT)
     ] = "keep"
@@ -154,11 +158,6 @@ class RestoreOptions:
             raise ConfigError(
                 "--aligned restores whole pictures already; leave out --background renovate"
             )
-
-    @property
-    def writes_anew(self) -> bool:
-        """Whether also a photo without a face is written anew, not copied."""
-        return self.scale != 1 or self.format != "keep"
 
     def digest(
         self, weights_sha256: str, given: "Sequence[GivenFace]" = (), computed: str = ""

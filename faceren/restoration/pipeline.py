@@ -17,7 +17,7 @@ from faceren.faces.identity import load_beside
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
 from faceren.graphs.session import usable_cores
-from faceren.images import Restoration
+from faceren.images import DEFAULT_MAX_PIXELS, Restoration
 from faceren.restoration.finish import Watcher, finish
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.photo import Prepared, prepare
@@ -114,6 +114,8 @@ class Pipeline:
         sha256, computed = self.restorer.checkpoint.sha256, self.restorer.computed
         if self.repairer is not None:
             computed += self.repairer.digest(job.key)
+        if self.options.scale == "auto" and self.max_pixels != DEFAULT_MAX_PIXELS:
+            computed += f" up to {self.max_pixels} pixels"  # which may decide on the scale
         return self.options.digest(sha256, given, computed)
 
     @cached_property
@@ -131,7 +133,8 @@ class Pipeline:
         stages = Stages(self.prepared, self.restored, self.finished)
         batch, devices = self.restorer.faces_a_pass, self.restorer.devices
         ahead = 2 * self.workers + AHEAD + batch * devices
-        budget = MemoryBudget(self.max_memory, ahead, self.options.scale)
+        scale = 2 if self.options.scale == "auto" else self.options.scale  # 2: until it is chosen
+        budget = MemoryBudget(self.max_memory, ahead, scale)
         passes = 2 if self.restorer.on_cpu else devices  # the second may fill an idle core
         alone = partial(self.restorer.use_cores, 1)  # a worker's own arithmetic
         with (

@@ -74,6 +74,23 @@ class LeftFace:
         } | ({"page": self.page} if self.page else {})
 
 
+@dataclass(frozen=True)
+class ChosenScale:
+    """What ``--scale auto`` has decided for one photo."""
+
+    factor: int
+    """How many times as wide and high the output is."""
+    reason: str
+    """Why, in words."""
+    limit: str = ""
+    """What the photo would have exceeded, enlarged, so that it stays as large as it is."""
+
+    def to_json(self) -> Json:
+        """Return what the manifest's line has of it; where it has none, nothing was chosen."""
+        limited = f"; enlarged it would have {self.limit}" if self.limit else ""
+        return {"scale": self.factor, "scale_reason": self.reason + limited}
+
+
 @dataclass(frozen=True, kw_only=True)
 class PhotoResult:
     """What became of one photo."""
@@ -96,6 +113,8 @@ class PhotoResult:
     """What was found on the print, page by page."""
     size: tuple[int, int] | None = None
     """Width and height in pixels of the photo as it is seen upright; of the first of several."""
+    scale: ChosenScale | None = None
+    """None unless it was to be chosen, and the photo could be read."""
     previous: str = ""
     """Status in the manifest of a photo that is skipped because nothing changed."""
     recorded: Json | None = None
@@ -110,6 +129,8 @@ class PhotoResult:
         more: Json = {}
         if self.size is not None:
             more["size"] = list(self.size)
+        if self.scale is not None:
+            more |= self.scale.to_json()
         if self.left:
             more["left"] = [face.to_json() for face in self.left]
         if self.repairs:

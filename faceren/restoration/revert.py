@@ -116,7 +116,7 @@ def with_faces_of_file(
         output: The photo's restored file, to be written.
         faces: Indices of the faces to take from the other one.
         max_pixels: Refuse larger photos.
-        options: Of both.
+        options: Of both; their scale is a number, as it was chosen.
 
     Raises:
         FaceError: If the two files differ in more than their pixels.
@@ -126,7 +126,7 @@ def with_faces_of_file(
     photo = _as_recorded(line, output, max_pixels)
     theirs = read_photo(other, max_pixels=max_pixels)
     try:
-        photo = with_faces_of(photo, theirs, line["faces"], set(faces), options.scale)
+        photo = with_faces_of(photo, theirs, line["faces"], set(faces), int(options.scale))
     except ShapeError as error:
         raise FaceError(
             f"{shown(output)}: one face cannot be restored alone, the file's form has changed "

@@ -167,7 +167,7 @@ class MemoryBudget:
     Args:
         limit: Bytes. One photo is admitted always, whatever it takes.
         photos: Most photos at a time.
-        scale: How many times as high and wide the photos become.
+        scale: How many times as high and wide the photos become at most.
     """
 
     def __init__(self, limit: int, photos: int, scale: int = 1) -> None:
@@ -189,6 +189,18 @@ class MemoryBudget:
                 return False
             self._taken.append(cost)
             return True
+
+    def settled(self, cost: int, scale: int) -> int:
+        """Give back what a photo does not take after all; return what it takes.
+
+        Args:
+            cost: Taken for it.
+            scale: How many times as high and wide it has become.
+        """
+        with self._lock:
+            self._taken.remove(cost)
+            self._taken.append(cost := cost * scale**2 // self._scale**2)
+        return cost
 
     def release(self, cost: int) -> None:
         """Give back what ``admit`` took."""
@@ -307,6 +319,8 @@ class PhotoStream:
         while self._preparing and (prepared := _done(self._preparing[0].prepared)):
             photo, item = self._preparing.popleft(), prepared.result()
             photo.prepared = None
+            if isinstance(item, Prepared):
+                photo.cost = self._budget.settled(photo.cost, item.photo.scale)
             self._gathered.append((photo, item))
             faces = sum(len(p.faces) for _, p in self._gathered if isinstance(p, Prepared))
             if faces >= self._batch or len(self._gathered) >= self._batch:

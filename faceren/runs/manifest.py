@@ -55,6 +55,8 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "left": ((dict, None), "a list of objects"),
     "warnings": ((str, None), "a list of texts"),
     "size": (("count", 2), "two whole numbers"),
+    "scale": ("count", "a whole number"),
+    "scale_reason": (str, "a text"),
 }
 """What a line may hold, by name; other names are nobody's concern."""
 FACE_FIELDS: dict[str, tuple[Kind, str]] = {

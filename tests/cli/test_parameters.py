@@ -1,6 +1,7 @@
 """A field of a dataclass is an option, its environment variable and its default."""
 
 from dataclasses import asdict, dataclass, make_dataclass
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
@@ -51,6 +52,26 @@ def test_what_is_given_goes_before_the_file_and_the_file_before_the_preset(photo
     assert strong.over(RestoreOptions()) == RestoreOptions(
         strength=1.0, min_face=20.0, faces="all", grain="off"
     )
+
+
+def test_words_and_numbers_of_one_option_stay_what_they_are(run, photos, monkeypatch):
+    for text, scale in (('"auto"', "auto"), ("2", 2)):
+        (photos / "faceren.toml").write_text(f"scale = {text}")
+        assert settings_for([photos], None, None, ()).over(RestoreOptions()).scale == scale
+    asked = []
+    command = import_module("faceren.cli.restore")  # as an attribute it is the function
+
+    def show_restoration(inputs, output, options, *_, **__):
+        asked.append(options)
+        return 0
+
+    monkeypatch.setattr(command, "show_restoration", show_restoration)
+    monkeypatch.setenv("FACEREN_SCALE", "auto")
+    for flags in ((), ("--scale", "4")):
+        assert run("restore", photos, "-o", "out", *flags)[0] == 0
+    assert [options.scale for options in asked] == ["auto", 4]
+    said = run("restore", photos, "-o", "out", "--scale", "aut")[2]
+    assert "--scale: expected one of 1, 2, 4, 'auto', got 'aut'; did you mean 'auto'?" in said
 
 
 def test_a_file_that_was_named_may_say_all_and_its_paths_are_relative_to_it(photos, tmp_path):

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,14 @@ import tifffile
 from PIL import Image
 from skimage import data
 
+from faceren.commands.one import restore_face
+from faceren.commands.options import RunOptions
+from faceren.commands.review import revert
 from faceren.errors import MachineError
+from faceren.runs.lists import Choice
 from faceren.runs.manifest import read_manifest
 from tests.calls import restored
+from tests.schema import wrong
 
 
 @pytest.fixture
@@ -385,3 +392,95 @@ def test_outputs_keep_the_times_of_their_originals_if_asked(tmp_path, run):
     os.utime(source, (1_000_000_000, 1_000_000_000))
     assert run("restore", source, "-o", tmp_path / "out", "--keep-times")[0] == 0
     assert (tmp_path / "out" / "a.png").stat().st_mtime == 1_000_000_000
+
+
+@pytest.fixture
+def mixed(astronaut, tmp_path):
+    """A folder with a face of 72 pixels' width, one of 179, and none."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    astronaut.resize((180, 180)).save(folder / "small.jpg", quality=95, dpi=(300, 300))
+    astronaut.resize((448, 448)).save(folder / "large.png")
+    Image.new("RGB", (60, 40), (90, 120, 40)).save(folder / "none.png")
+    return folder
+
+
+def test_a_photo_is_enlarged_where_its_faces_are_small(mixed, tmp_path):
+    auto = {result.key: result for result in restored([mixed], tmp_path / "auto", scale="auto")}
+    for name, scale in (("small.jpg", 2), ("large.png", 1), ("none.png", 1)):
+        (fixed,) = restored([mixed / name], tmp_path / str(scale), scale=scale)
+        assert auto[name].output.read_bytes() == fixed.output.read_bytes()
+        assert auto[name].to_json()["scale"] == scale
+        faces = [[replace(face, ms=0) for face in r.faces] for r in (auto[name], fixed)]
+        assert faces[0] == faces[1]
+        assert auto[name].size == fixed.size
+    assert (auto["none.png"].status, auto["none.png"].warnings) == ("no_face", ())
+    assert auto["none.png"].output.read_bytes() == (mixed / "none.png").read_bytes()
+    with Image.open(auto["small.jpg"].output) as image:
+        assert (image.size, image.info["dpi"]) == ((360, 360), (600, 600))
+    assert auto["small.jpg"].faces[0].box[2] < 180  # in pixels of the original
+
+
+def test_what_was_enlarged_by_its_faces_is_recorded_resumed_and_verified(mixed, tmp_path, run):
+    out = tmp_path / "out"
+    command = ["restore", mixed, "-o", out, "--scale", "auto", "--device", "cpu"]
+    assert run(*command)[0] == 0
+    written = {path: path.read_bytes() for path in out.glob("*.*g")}
+    lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert lines[0]["options"]["scale"] == "auto"
+    assert {line["key"]: line["scale"] for line in lines[1:]} == {
+        "large.png": 1,
+        "none.png": 1,
+        "small.jpg": 2,
+    }
+    assert all(wrong(line) == [] for line in lines)
+    assert "nothing has changed since the last run" in run(*command)[2]
+    assert run("restore", "--verify", out)[0] == 0
+    facts = (out / "report.html").read_text()
+    assert "<dt>Enlarged</dt><dd>twice, where faces are small</dd>" in facts
+    suggested = json.loads(re.search(r'id="data">(.*?)</', facts)[1])["commands"]
+    assert suggested["weaker"].endswith("--only weaker.txt --strength 0.6 --scale auto")
+    (tmp_path / "again.txt").write_text("small.jpg\n")
+    only = ["restore", "-o", out, "--only", tmp_path / "again.txt", "--scale", "auto"]
+    assert run(*only, "--strength", "0.5", "--device", "cpu")[0] == 0
+    assert pixels(out / "small.jpg").shape == (360, 360, 3)
+    assert run(*only, "--device", "cpu")[0] == 0
+    assert {path: path.read_bytes() for path in out.glob("*.*g")} == written
+
+
+def test_single_faces_of_what_was_enlarged_are_taken_back_and_made_anew(astronaut, tmp_path):
+    two = Image.new("RGB", (400, 180))
+    two.paste(astronaut.resize((180, 180)))
+    two.paste(astronaut.resize((180, 180)).transpose(Image.Transpose.FLIP_LEFT_RIGHT), (220, 0))
+    two.save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    (result,) = restored([tmp_path / "a.png"], out, scale="auto", model="compact")
+    (plain,) = restored([tmp_path / "a.png"], tmp_path / "plain", scale=2, strength=0.0)
+    full, grown = pixels(result.output), pixels(plain.output)
+    left = next(n for n, face in enumerate(result.faces) if face.box[0] < 200)
+    assert [taken.status for taken in revert(out, [Choice("a.png", left)]).results] == ["reverted"]
+    now = pixels(out / "a.png")
+    np.testing.assert_array_equal(now[:, :400], grown[:, :400])
+    np.testing.assert_array_equal(now[:, 400:], full[:, 400:])
+    restore_face(out, "a.png", left, 1.0, RunOptions(device="cpu", model="compact"))
+    assert np.abs(pixels(out / "a.png").astype(int) - full).max() <= 1
+    line = read_manifest(out / "manifest.jsonl").items["a.png"]
+    assert (line["scale"], [face.get("reverted") for face in line["faces"]]) == (2, [None, None])
+    list(revert(out, [Choice("a.png")]).results)
+    assert (out / "a.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+
+
+def test_a_limit_that_keeps_a_photo_as_it_is_is_said_and_another_limit_makes_it_anew(
+    mixed, tmp_path
+):
+    photo, out = mixed / "small.jpg", tmp_path / "out"
+    most = 4 * 180 * 180
+    (kept,) = restored([photo], out, scale="auto", max_pixels=most - 1)
+    (once,) = restored([photo], tmp_path / "once")
+    limit = f"{most:,} pixels, more than the limit of {most - 1:,}"
+    assert kept.warnings == (f"not enlarged, it would have {limit}",)
+    assert kept.to_json()["scale_reason"].endswith(f"enlarged it would have {limit}")
+    assert kept.output.read_bytes() == once.output.read_bytes()
+    again = [restored([photo], out, scale="auto", max_pixels=n)[0] for n in (most - 1, most, 2**28)]
+    assert [result.status for result in again] == ["skipped", "restored", "restored"]
+    assert [result.to_json()["scale"] for result in again] == [1, 2, 2]

@@ -92,6 +92,17 @@ def test_a_store_gets_the_bytes_and_the_record_that_a_disk_gets(store, on_disk, 
     assert objects(store, "/archive/scans") == before
 
 
+def test_a_store_gets_what_a_disk_gets_where_faces_choose_the_scale(store, files, run, tmp_path):
+    restored([files], tmp_path / "out", model="compact", ensemble="off", scale="auto")
+    run(*COMMAND, "--scale", "auto")
+    made, (_, *lines) = objects(store), record(store)
+    for name in ("0.png", "box 1/face.png"):
+        assert made[name] == (tmp_path / "out" / name).read_bytes()
+    scales = {line["key"]: line.get("scale") for line in lines}
+    assert scales == {"0.png": 1, "1.png": 1, "2.png": 1, "box 1/face.png": 2, "damaged.jpg": None}
+    assert "nothing has changed since the last run" in run(*COMMAND, "--scale", "auto")[2]
+
+
 def test_what_is_unchanged_is_not_even_read(store, run, monkeypatch):
     run(*COMMAND)
     made = objects(store)

@@ -1,6 +1,7 @@
 """What the review page knows of each photo: from the manifest, and from what is there."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -51,3 +52,6 @@ def test_a_photo_that_cannot_be_shown_is_said_and_the_others_are_drawn(output):
     assert [face["identity"] for face in page["faces"]] == [0.3, 0.7]
     assert (page["width"], page["height"]) == (200, 120)
     assert to_page(after["broken.jpg"], pictures, output)["before"] is None
+    assert page["scale"] == 1
+    twice = replace(after["view.png"], line=after["view.png"].line | {"scale": 2})
+    assert to_page(twice, pictures, output)["scale"] == 2

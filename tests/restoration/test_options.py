@@ -40,7 +40,7 @@ def test_a_face_marked_by_hand_changes_the_digest():
         ({"strength": 1.5}, "--strength: expected float from 0 to 1, got 1.5"),
         ({"detection_threshold": 0.0}, "--detection-threshold: expected float from 0.01 to 1"),
         ({"quality": 101}, "--quality: expected int from 1 to 100, got 101"),
-        ({"scale": 3}, "--scale: expected one of 1, 2, 4, got 3"),
+        ({"scale": 3}, "--scale: expected one of 1, 2, 4, 'auto', got 3"),
         ({"aligned": True, "background": "renovate"}, "leave out --background renovate"),
     ],
 )

@@ -201,7 +201,7 @@ def jobs(count):
 
 def prepared(job, faces=1):
     crops = tuple(SimpleNamespace(seen=f"{job.key} {index}") for index in range(faces))
-    return Prepared(job, "", None, crops, (False,))
+    return Prepared(job, "", SimpleNamespace(scale=1), crops, (False,))
 
 
 class Room:
@@ -221,6 +221,9 @@ class Room:
             self.taken += 1
             self.most = max(self.most, self.taken)
             return True
+
+    def settled(self, cost, scale):
+        return cost
 
     def release(self, cost):
         with self.lock:
@@ -382,6 +385,16 @@ def test_one_photo_is_always_admitted_and_then_alone():
     assert not budget.admit(1)
     budget.release(1000)
     assert budget.admit(1)
+
+
+def test_a_photo_that_stays_as_it_is_gives_back_what_it_would_have_taken_enlarged():
+    budget = MemoryBudget(100, photos=9, scale=2)
+    assert budget.admit(80)
+    assert budget.settled(80, 2) == 80
+    assert not budget.admit(40)
+    assert budget.settled(80, 1) == 20
+    assert budget.admit(80)
+    assert not budget.admit(1)
 
 
 def test_the_number_of_photos_is_bounded_too():

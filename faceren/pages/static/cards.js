@@ -31,6 +31,7 @@ function photoBadges(photo) {
   const [text, tone] = STATUS[photo.status] ?? [photo.status, "plain"];
   const badges = [badge(text, tone)];
   if (photo.notes.length) badges.push(badge("file gone or changed", "watch"));
+  if (photo.scale > 1 && photo.status === "restored") badges.push(badge(`enlarged ${photo.scale} times`, "plain"));
   if (photo.faces.length > 1) {
     badges.push(badge(counted(photo.faces.length, "face"), "plain"));
     if (farthest(photo) >= 0) badges.push(identityBadge(farthest(photo), "identity up to"));
