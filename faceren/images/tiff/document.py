@@ -212,13 +212,14 @@ def _write_copy(document: _Document, directory: Directory, frame: Any, photo: Pa
 
 
 def _enlarge_mask(document: _Document, directory: Directory, frame: Any) -> None:
-    """Store a mask, which has a bit a pixel, as large as its photo has become."""
+    """Store a mask, of one value a pixel, as large as its photo has become."""
     file, layout = document.file, document.layout
-    bits = np.asarray(frame.asarray())
-    if bits.dtype != np.bool_ or bits.ndim != 2:
-        raise ImageError("a mask of more than a bit a pixel cannot grow; use --scale 1")
-    grown = bits.repeat(document.scale, axis=0).repeat(document.scale, axis=1)
-    data = encoded(np.packbits(grown, axis=1)[..., None], DEFLATE, 1, layout)
+    values = np.asarray(frame.asarray())
+    if values.dtype not in (np.bool_, np.uint8, np.uint16) or values.ndim != 2:
+        raise ImageError("a mask that is not of 1, 8 or 16 bits a pixel cannot grow; use --scale 1")
+    grown = values.repeat(document.scale, axis=0).repeat(document.scale, axis=1)
+    stored = np.packbits(grown, axis=1) if grown.dtype == np.bool_ else grown
+    data = encoded(stored[..., None], DEFLATE, 1, layout)
     directory.drop(*OBSOLETE, PREDICTOR)
     for tag, value in (
         (WIDTH, grown.shape[1]),

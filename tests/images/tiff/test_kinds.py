@@ -218,7 +218,7 @@ def set_short(path, tag, value):
         file.pages[0].tags[tag].overwrite(value)
 
 
-def pyramid(path, *, sub, tile=(32, 32), compression="zlib", mask=False):
+def pyramid(path, *, sub, tile=(32, 32), compression="zlib", mask=None):
     """A photo, two smaller copies of it, in sub-directories or behind it, and maybe a mask."""
     full = smooth(128, 160)
     levels = [cv2.resize(full, (160 // n, 128 // n), interpolation=cv2.INTER_AREA) for n in (2, 4)]
@@ -228,8 +228,18 @@ def pyramid(path, *, sub, tile=(32, 32), compression="zlib", mask=False):
         for level in levels:
             writer.write(level, subfiletype=1, **options)
         if mask:
-            writer.write(full[..., 0] > 99, subfiletype=4, photometric="mask")
+            options = {"photometric": "mask"} if mask is bool else {"photometric": "minisblack"}
+            writer.write(masked(full, mask), subfiletype=4 if mask is bool else 1, **options)
+    if mask and mask is not bool:  # which tifffile reads, but does not write
+        with tifffile.TiffFile(path, mode="r+") as file:
+            file.pages[3].tags["NewSubfileType"].overwrite(4)
     return full
+
+
+def masked(full, mask):
+    """Return the mask of ``pyramid``'s photo as what it is stored: of 1, 8 or 16 bits."""
+    values = full[..., 0]
+    return values > 99 if mask is bool else values.astype(mask)
 
 
 def levels_of(path, *, sub):
@@ -267,18 +277,19 @@ def test_levels_agree_with_the_new_full_picture(tmp_path, sub, scale, compressio
     assert len(read_photo(output).pages) == 1
 
 
+@pytest.mark.parametrize(("kind", "bits"), [(bool, 1), (np.uint8, 8), (np.uint16, 16)])
 @pytest.mark.parametrize("scale", [1, 2])
-def test_masks_stay_or_grow_with_their_photo(tmp_path, scale):
+def test_masks_stay_or_grow_with_their_photo(tmp_path, scale, kind, bits):
     path = tmp_path / "a.tif"
-    full = pyramid(path, sub=False, mask=True)
+    full = pyramid(path, sub=False, mask=kind)
     output, _ = restored(path, scale=scale)
     with tifffile.TiffFile(output) as file:
         mask = file.pages[3]
         assert int(mask.subfiletype) == 4
-        assert mask.photometric.name == "MASK"
-        assert mask.bitspersample == 1
-        grown = (full[..., 0] > 99).repeat(scale, 0).repeat(scale, 1)
-        assert np.array_equal(mask.asarray().astype(bool), grown)
+        assert mask.photometric.name == ("MASK" if kind is bool else "MINISBLACK")
+        assert mask.bitspersample == bits
+        grown = masked(full, kind).repeat(scale, 0).repeat(scale, 1)
+        assert np.array_equal(mask.asarray().astype(kind), grown)
 
 
 def test_a_thumbnail_of_another_kind_is_made_anew(tmp_path):
