@@ -74,7 +74,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def whole_number(word: str) -> int | None:
     """Return a word of up to MOST_DIGITS decimal digits as the number that it is, else None."""
-    return int(word) if word.isdecimal() and len(word) <= MOST_DIGITS else None
+    is_number = word.isascii() and word.isdecimal() and len(word) <= MOST_DIGITS
+    return int(word) if is_number else None
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,8 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, get_annotations, signature
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
@@ -153,6 +154,23 @@ class Command(TyperCommand):
     Its epilog is examples, one a line.
     """
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an empty text where a path is wanted, which would mean the current folder.
+
+        It is what ``-o "$OUT"`` gives where there is no such variable.
+        """
+        hints = get_annotations(self.callback) if self.callback is not None else {}
+        takers = {flag: p for p in self.params for flag in p.opts if not getattr(p, "is_flag", 0)}
+        argument = next((p for p in self.params if p.param_type_name == "argument"), None)
+        for before, text in pairwise(["", *args]):
+            flag, equals, value = text.partition("=")
+            taker = takers.get(flag) if equals else takers.get(before, argument)
+            if value or (text and not equals) or taker is None:
+                continue
+            if _is_path(hints.get(taker.name)):
+                raise ConfigError(f"{taker.opts[0]}: expected a path, got an empty text")
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options, group by group."""
         groups: dict[str, list[tuple[str, str]]] = {name: [] for name in GROUPS}
@@ -176,6 +194,10 @@ class Command(TyperCommand):
                 formatter.write("".join(f"  {line}\n" for line in self.epilog.splitlines()))
         formatter.write_paragraph()
         formatter.write_text(VARIABLES)
+
+
+def _is_path(hint: Any) -> bool:
+    return hint is Path or any(map(_is_path, get_args(hint)))
 
 
 PREFIX = "FACEREN_"

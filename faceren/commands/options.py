@@ -6,7 +6,7 @@ callers in Python alone.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 from typer import Option
@@ -95,6 +95,17 @@ Part = Annotated[
 PIPE = Path("-")
 """Stands for stdin among the inputs of a restoration, and for stdout as its output."""
 UNITS = {"M": 2**20, "G": 2**30}
+
+
+def check_patterns(exclude: Iterable[str]) -> None:
+    """Check what ``--exclude`` leaves out.
+
+    Raises:
+        ConfigError: If a pattern is empty, as ``/`` is: there is no path that it could fit.
+    """
+    for pattern in exclude:
+        if not PurePath(pattern.rstrip("/")).parts:
+            raise ConfigError(f"--exclude: expected a pattern, as drafts or *.gif, got {pattern!r}")
 
 
 def commas(names: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -244,6 +255,7 @@ class FolderOptions:
 
     def __post_init__(self) -> None:
         check_fields(self, flag_of)
+        check_patterns(self.exclude)
         if not self.suffix.isprintable() or set(self.suffix) & set("/\\"):
             raise ConfigError(
                 f"--suffix: expected a piece of a name, as _restored, got {self.suffix!r:.60}"
@@ -342,6 +354,7 @@ class DegradeOptions:
 
     def __post_init__(self) -> None:
         check_fields(self, flag_of)
+        check_patterns(self.exclude)
 
 
 @dataclass(frozen=True, kw_only=True)

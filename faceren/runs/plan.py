@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TypeVar
 
 from faceren.assets import samples_dir
@@ -90,11 +91,11 @@ def check_output(inputs: Sequence[Path], output: Path, exclude: Sequence[str]) -
                 f"-o {output} lies inside the input {path}, so outputs would be inputs of the next "
                 f"run; choose another folder or add --exclude '{target.relative_to(folder)}'"
             )
+    # the folder itself is made when there is something to write: a dry run leaves nothing
+    places = (output, *output.parents)
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        probe = output / ".faceren-probe"
-        probe.touch()
-        probe.unlink()
+        there = next(place for place in places if place.exists() or place.is_symlink())
+        TemporaryFile(dir=there).close()  # a name of its own: other parts of the run may try, too
     except OSError as error:
         raise MachineError(f"-o {output}: cannot be written ({error.strerror})") from error
 

@@ -90,6 +90,16 @@ def test_an_output_that_cannot_be_made_is_said(tmp_path):
         check_output([tmp_path / "in.png"], tmp_path / "file" / "out", [])
 
 
+def test_to_look_whether_an_output_can_be_written_makes_nothing(folder):
+    output = folder.parent / "new" / "out"
+    check_output([folder], output, [])
+    assert not output.parent.exists()
+    output.parent.mkdir()
+    output.symlink_to(folder.parent / "gone")
+    with pytest.raises(MachineError, match="cannot be written"):
+        check_output([folder], output, [])
+
+
 def test_inputs_must_exist():
     with pytest.raises(ConfigError, match="gone: no such file or folder"):
         resolve_inputs([Path("gone")])
