@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Literal
 
 from faceren.checks import Json
-from faceren.errors import FacerenError, told
+from faceren.errors import FacerenError, NothingToDoError, told
 from faceren.files import sha256_of
 from faceren.images import shown
 from faceren.runs.disk_or_store import Files, folders_of
-from faceren.runs.manifest import Manifest, output_of, read_run, source_of
+from faceren.runs.manifest import (
+    MANIFEST_NAME,
+    TORN,
+    Manifest,
+    is_torn,
+    output_of,
+    read_run,
+    source_of,
+)
 from faceren.runs.storage import Storage, is_stored, spelled
 from faceren.runs.stored import THREADS, in_order
 
@@ -63,6 +71,7 @@ def verify(output: Path) -> Verification:
 
     Raises:
         ConfigError: If the folder has no manifest of ``restore``, or it cannot be read.
+        NothingToDoError: If nothing is recorded.
         MachineError: If it is in a store that cannot be listed or read.
     """
     files = Files([output])
@@ -76,7 +85,11 @@ def verify(output: Path) -> Verification:
         files.know([output, *folders_of(Path(line["input"]) for line in manifest.items.values())])
     else:
         manifest = read_run(output, "restore")
+        if is_torn(output / MANIFEST_NAME):
+            manifest.problems.append(TORN)
     keys = sorted(manifest.items)
+    if not keys and not manifest.problems:
+        raise NothingToDoError(f"{spelled(output)}: its record names no photo to compare")
     results = _each_verified(keys, manifest, output, files)
     return Verification(len(keys), tuple(manifest.problems), results)
 

@@ -22,7 +22,7 @@ from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
 from faceren.pages.page import relative_url, rendered, write_page
 from faceren.pages.pictures import Pictures
 from faceren.runs.folder import PAGE_NAME, PICTURES_DIR, check_ours
-from faceren.runs.manifest import MANIFEST_NAME, Manifest, is_torn
+from faceren.runs.manifest import MANIFEST_NAME, TORN, Manifest, is_torn
 
 PER_FILE = 500
 """Photos that one HTML file shows; more are in further files, by name."""
@@ -170,9 +170,8 @@ def _looked_at(
         entries = drawn(entries, pictures, max_pixels, pool)
     used = {key for entry in entries for key in keys_of(entry.line)}
     pictures.keep_only(used, {Path(entry.key).name for entry in entries})
-    torn = ["the last line of the manifest is cut off; run restore again for its photo"]
     record = output / MANIFEST_NAME
-    return entries, torn * (record.exists() and is_torn(record))
+    return entries, [*manifest.problems, *[TORN] * (record.exists() and is_torn(record))]
 
 
 def _notes(entries: Sequence[Entry]) -> list[str]:

@@ -220,7 +220,8 @@ def parsed(text: bytes) -> tuple[Json, str]:
         text: The line, with or without its line break.
     """
     try:
-        line = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        words = text.decode("utf-8-sig", "surrogatepass")  # json itself would guess the encoding
+        line = json.loads(words, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         return {}, f"expected one JSON object, {error}"
     if not isinstance(line, dict):
@@ -369,6 +370,9 @@ def restate_header(path: Path, header: Line) -> None:
     """
     with ManifestWriter(path, header):
         pass
+
+
+TORN = "the last line of the manifest is cut off; run restore again for its photo"
 
 
 def is_torn(path: Path) -> bool:

@@ -63,6 +63,32 @@ def test_what_the_record_cannot_tell_is_a_difference(output, run):
     assert "1 line is damaged" in stderr
 
 
+@pytest.mark.parametrize("behind", [b'{"key": "view.p', bytes(4096)])
+def test_a_record_that_was_cut_off_is_a_difference(output, run, behind):
+    path = output / "manifest.jsonl"
+    path.write_bytes(path.read_bytes() + behind)
+    status, _, stderr = run("restore", "--verify", output)
+    assert status == 1
+    assert "error: the last line of the manifest is cut off" in stderr
+    assert "1 line is damaged" in stderr
+
+
+def test_a_record_of_nothing_is_no_success(output, run):
+    (output / "manifest.jsonl").write_bytes(b"")
+    status, _, stderr = run("restore", "--verify", output)
+    assert (status, stderr) == (3, f"error: {output}: its record names no photo to compare\n")
+
+
+def test_damaged_lines_are_told_by_the_page_too(output, run):
+    path = output / "manifest.jsonl"
+    path.write_bytes(path.read_bytes() + bytes(7) + b"\n" + "{ä}\n".encode("latin-1"))
+    count = len(path.read_bytes().splitlines())
+    status, _, stderr = run("restore", "--report-only", output)
+    assert status == 0
+    for number in (count - 1, count):
+        assert f"warning: {path}: line {number} is left out: expected one JSON object" in stderr
+
+
 def test_a_file_that_cannot_be_read_is_a_difference(output, run):
     (output / "view.png").unlink()
     os.mkfifo(output / "view.png")
