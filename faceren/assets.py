@@ -61,6 +61,13 @@ ASSETS = {
             source="trained by this project; research and non-commercial use",
         ),
         Asset(
+            name="mobilefacenet",
+            package="faceren",
+            path="mobilefacenet.safetensors",
+            sha256="bf7ad7af93fc468d525b43d81508cffaacd65f37aeef17f04b850be4c93830c0",
+            source="MobileFaceNet of the npm package faceplugin-face-recognition-js 0.0.1, MIT",
+        ),
+        Asset(
             name="lpips-alexnet",
             package="faceren",
             path="lpips-alexnet.safetensors",

@@ -41,6 +41,12 @@ FileFormat = Literal["keep", "png", "jpg", "webp", "tiff"]
 Detector = Literal["tiny", "retinaface_resnet50", "retinaface_mobile0.25"]
 
 
+ANOTHER_PERSON = 0.7
+"""Identity distance (``faces.identity``) beyond which a face passes for another person's: 1 to 3 in
+100 pairs of two persons are nearer, fewer than 1 in 100 of one person farther apart; measured in
+``models/mobilefacenet.md``."""
+
+
 class Mark(IntEnum):
     """Kinds of damage to the print, as masks and manifests number them."""
 

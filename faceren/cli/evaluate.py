@@ -26,7 +26,7 @@ METRIC_WORDS = {
     "lpips": "perceptual distance from the reference",
     "niqe": "how unnatural an image looks by itself",
     "kid": "as FID, without bias among few images",
-    "identity": "distance of the face from its input's, as the manifest has it",
+    "identity": "identity distance from the input, as the manifest has it",
 }
 FACES = {"fed", "lle"}
 """Metrics that leave out an image in which dlib finds no face."""

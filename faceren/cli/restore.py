@@ -42,7 +42,7 @@ def restore(
     preset: Annotated[
         Preset,
         Option(
-            help="gentle: --strength 0.6 --max-identity-distance 0.4; strong: --faces all "
+            help="gentle: --strength 0.6 --max-identity-distance 0.25; strong: --faces all "
             "--grain off. What is given beside it counts.",
             rich_help_panel=EVERYDAY,
         ),

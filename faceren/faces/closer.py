@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from faceren.arrays import Float64, Matrix, Rgb8
-from faceren.faces import identity
+from faceren.faces import dlib_networks
 from faceren.faces.alignment import TEMPLATE, similarity, warp
 from faceren.faces.face import Face, Search, apart, tilt
 
@@ -50,7 +50,7 @@ def features(image: Rgb8, face: Face) -> Float64:
         face: In pixels of the image.
     """
     share = min(max(face.score, 1e-4), 1 - 1e-4)
-    seen = identity.describe(chip(image, face))
+    seen = dlib_networks.describe(chip(image, face))
     return np.append(seen, np.log(share / (1 - share)))
 
 

@@ -1,78 +1,46 @@
-"""dlib's models at work, with verified weights: where a face is, its landmarks, and whose it is.
+"""How far a face moved from whom it showed, by a network that no training here has seen.
 
-Whose it is are the 128 numbers of the embedding: below a distance of about 0.4 two pictures show
-the same person, above 0.6 two persons.
+Our generators are trained to please dlib's network (``faces.dlib_networks``), so dlib finds their
+faces like whatever they do. MobileFaceNet had no part in it. Its embedding of a face is a direction
+in 512 dimensions; the identity distance of two faces is one less the cosine of the angle between
+them: 0 for one picture, about 1 for two strangers, whose directions have nothing in common, and 2
+at most. The cosine is what such networks are trained by, and so 1, in place of the square root of 2
+between the ends of unit vectors, is where strangers are. What it means in persons, and how that was
+measured, says the card, ``models/mobilefacenet.md``.
 """
 
-import platform
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
-from faceren.arrays import Float64, Rgb8
+from faceren.arrays import Float64, Rgb
 from faceren.assets import asset
-from faceren.errors import MachineError, ShapeError
-from faceren.graphs.embedding import CHIPS, OUTPUTS, SIDE, embedding_graph, read_embedding
-from faceren.graphs.session import Session
+from faceren.errors import ShapeError
+from faceren.faces.alignment import similarity, warp
+from faceren.graphs.mobilefacenet import CHIPS, OUTPUTS, SIDE, embedding_graph
+from faceren.graphs.session import Session, session_of
 
-STAGES = 3
-"""Of the embedding network, after which eyes and mouths are known, persons not yet."""
-MARGIN = 0.25
-"""What the embedding sees around the landmarks, as a share of the face's side: dlib's own."""
-LEAST_SIDE = 40
-"""Half the side in pixels of the smallest face that the detector knows."""
-BOX_CENTRE, BOX_SIDE = (256 / 512, 306 / 512), 300 / 512
-"""Where in a crop aligned as FFHQ dlib's own detector sees the face: the median of portraits."""
+PLACES = np.array(
+    [
+        [38.29459953, 51.69630051],
+        [73.53179932, 51.50139999],
+        [56.02519989, 71.73660278],
+        [41.54930115, 92.3655014],
+        [70.72990036, 92.20410156],
+    ]
+)
+"""Where eyes, nose tip and mouth corners lie in the 112-pixel faces that the network knows: the
+template of ArcFace (Deng et al., arXiv:1801.07698), which its package states."""
 
-_TURN = threading.RLock()
-"""dlib's objects keep state while they work: threads take turns."""
-_LOADING = threading.RLock()
+_LOADING = threading.Lock()
 """What is loaded once must not be loaded by two threads at a time."""
-
-
-AVX = 10
-"""OpenCV's number of the instructions that the packaged dlib is made of."""
-
-
-def _dlib() -> Any:
-    if platform.machine() in ("x86_64", "AMD64") and not cv2.checkHardwareSupport(AVX):
-        raise MachineError(
-            "this processor has no AVX, which dlib (fed, lle and the identity distance) needs; "
-            "use a machine with a processor of 2011 or later"
-        )
-    try:
-        import dlib
-    except ImportError as error:
-        raise MachineError(
-            f"dlib cannot be imported ({error}); fed, lle and the identity distance need it: "
-            f"install the package dlib-bin"
-        ) from error
-    return dlib
-
-
-@cache
-def _detector() -> Any:
-    return _dlib().get_frontal_face_detector()
-
-
-@cache
-def _loaded_predictor(points: int) -> Any:
-    return _dlib().shape_predictor(str(asset(f"dlib-landmarks-{points}")))
-
-
-def _predictor(points: int) -> Any:
-    with _LOADING:
-        return _loaded_predictor(points)
 
 
 @cache
 def _loaded_network() -> Session:
-    return Session(_file_of_network())  # the arrays it was made of are let go before
+    return session_of(embedding_graph(load_file(asset("mobilefacenet"))), OUTPUTS)
 
 
 def _network() -> Session:
@@ -80,124 +48,32 @@ def _network() -> Session:
         return _loaded_network()
 
 
-def _file_of_network() -> bytes:
-    graph = embedding_graph(read_embedding(asset("dlib-embedding")), STAGES)
-    return graph.to_bytes(OUTPUTS)
+def embedding(image: Rgb, landmarks: Float64) -> Float64:
+    """Return the direction, (512,) of length 1, that tells whose face an image shows.
 
-
-@cache
-def load_beside() -> Future[Any]:
-    """Begin to load the landmarks' model in a thread of its own: faces are compared later.
-
-    The network is not loaded beside the generator: both at once would take too much memory. What
-    fails is raised to whoever needs it.
-    """
-    loader = ThreadPoolExecutor(1, "faceren-identity")
-    predictor = loader.submit(_predictor, 5)
-    loader.shutdown(wait=False)
-    return predictor
-
-
-def check_rgb(rgb: Rgb8) -> Rgb8:
-    """Return the image in memory order, as dlib needs it.
+    Args:
+        image: (H, W, 3), RGB; what is beyond [0, 1] is clipped, as in a file.
+        landmarks: (5, 2), where the face's eyes, nose tip and mouth corners are, in pixels of the
+            image: those of the original for what was made of it, too, so that both are seen alike.
 
     Raises:
-        ShapeError: If it is not (H, W, 3) uint8.
+        FaceError: If the landmarks coincide.
+        MachineError: If the weights or ONNX Runtime are missing or damaged.
+        ShapeError: If the image is not (H, W, 3).
     """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ShapeError(f"expected (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
-    return np.ascontiguousarray(rgb)
-
-
-def rectangle(centre: tuple[float, float], side: float) -> Any:
-    """Return dlib's form of a square, from its centre (x, y) and its side in pixels."""
-    x, y = centre
-    half = side / 2
-    return _dlib().rectangle(*(round(value) for value in (x - half, y - half, x + half, y + half)))
-
-
-def first_face(rgb: Rgb8) -> Any | None:
-    """Return the rectangle of the face that the HOG detector is most certain of, or None.
-
-    Args:
-        rgb: (H, W, 3) uint8; it is searched at twice its size, down to faces of 40 pixels.
-    """
-    if min(rgb.shape[:2]) < LEAST_SIDE:
-        return None
-    with _TURN:
-        found = _detector()(check_rgb(rgb), 1)
-    return found[0] if len(found) else None
-
-
-def landmarks68(rgb: Rgb8, box: Any) -> Float64:
-    """Return the 68 landmarks (68, 2) in pixels of the face in a rectangle."""
-    with _TURN:
-        shape = _predictor(68)(check_rgb(rgb), box)
-    return np.array([(point.x, point.y) for point in shape.parts()], np.float64)
-
-
-def embedding(rgb: Rgb8, box: Any) -> Float64:
-    """Return the 128 numbers, (128,), that describe whose face is in a rectangle."""
-    image = check_rgb(rgb)
-    with _TURN:
-        shape = _predictor(5)(image, box)
-        chip = np.asarray(_dlib().get_face_chip(image, shape, SIDE, MARGIN))
-    _, found = _network().run({CHIPS: chip[None].astype(np.float32)})
-    return np.asarray(found[0], np.float64)
-
-
-def embed_aligned(crop: Rgb8) -> Float64:
-    """Return the embedding of a face, (128,), in a crop that is aligned already.
-
-    Args:
-        crop: (S, S, 3) uint8, aligned to the FFHQ template of ``faces.alignment``.
-
-    Raises:
-        ShapeError: If it is no square image.
-        MachineError: If dlib or its weights are missing.
-    """
-    image = check_rgb(crop)
-    side = image.shape[0]
-    if image.shape[1] != side:
-        raise ShapeError(f"expected a square aligned crop, got {image.shape}")
-    x, y = BOX_CENTRE
-    return embedding(image, rectangle((x * side, y * side), BOX_SIDE * side))
-
-
-def describe(chip: Rgb8) -> Float64:
-    """Return what the embedding network sees after STAGES, (10 C,): its mean, then 3 x 3 parts.
-
-    Args:
-        chip: (150, 150, 3) uint8, aligned about as ``dlib.get_face_chip`` does.
-    """
-    maps, _ = _network().run({CHIPS: check_rgb(chip)[None].astype(np.float32)})
-    return np.append(maps[0].mean((1, 2), dtype=np.float64), _ninths(maps[0]).ravel())
-
-
-def _ninths(maps: NDArray[np.float32]) -> Float64:
-    """Return the means of 3 x 3 parts of maps (C, h, w), (C, 3, 3); they overlap by a pixel."""
-    _, *sides = maps.shape
-    rows, columns = (
-        [slice(i * side // 3, -(-(i + 1) * side // 3)) for i in range(3)] for side in sides
-    )
-    means = [[maps[:, y, x].mean((1, 2), dtype=np.float64) for x in columns] for y in rows]
-    return np.moveaxis(np.array(means), 2, 0)
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ShapeError(f"expected an image (H, W, 3), got {image.shape}")
+    face = warp(np.clip(image, 0, 1), similarity(landmarks, PLACES), (SIDE, SIDE))
+    levels = np.clip(face, 0, 1) * np.float32(255)
+    (found,) = _network().run({CHIPS: levels[None]})
+    direction = np.asarray(found[0], np.float64)
+    return direction / np.linalg.norm(direction)
 
 
 def distance(ours: Float64, theirs: Float64) -> float:
-    """Return the Euclidean distance of two embeddings, (128,) each."""
-    return float(np.linalg.norm(ours - theirs))
+    """Return the identity distance of two embeddings, (512,) of length 1: 0 to 2.
 
-
-def check() -> None:
-    """Raise MachineError unless dlib and the weights of its embedding are there."""
-    _dlib()
-    for name in ("dlib-landmarks-5", "dlib-embedding"):
-        asset(name)
-
-
-def dlib_version() -> str:
-    """Return the version of the installed package."""
-    from importlib.metadata import version
-
-    return version("dlib-bin")
+    One less their cosine is half the square of their difference, which is 0 to the last bit for
+    what is equal.
+    """
+    return float(np.square(ours - theirs).sum() / 2)

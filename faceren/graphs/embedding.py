@@ -27,8 +27,8 @@ MEAN = (122.782, 117.001, 104.298)
 STAGES = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 """Channels of each stage, its blocks, and whether its first block halves the picture."""
 EMBEDDING = 128
+ALL = len(STAGES)
 CHIPS, MAPS, EMBEDDINGS = "chips", "maps", "embeddings"
-OUTPUTS: dict[str, Sides] = {MAPS: ("n", "c", "h", "w"), EMBEDDINGS: ("n", EMBEDDING)}
 LAYER = re.compile(rb"\x01\x05con_4|\x01\x07affine_|\x01\x04fc_2")
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -62,12 +62,11 @@ def read_embedding(path: Path) -> EmbeddingWeights:
 
 
 def embedding_graph(weights: EmbeddingWeights, stages: int) -> Graph:
-    """Return the graph from CHIPS, (N, 150, 150, 3) in levels of 256, to MAPS and EMBEDDINGS.
+    """Return the graph from CHIPS, (N, 150, 150, 3) in levels of 256, to ``outputs_after``.
 
     Args:
         weights: Of the network.
-        stages: MAPS, (N, C, h, w), are what is seen after so many of its stages; EMBEDDINGS,
-            (N, 128), come after all of them.
+        stages: How many of its stages, from the first.
     """
     graph = Graph("embedding", {CHIPS: ("n", SIDE, SIDE, 3)})
     layers = iter(weights.layers)
@@ -82,7 +81,7 @@ def embedding_graph(weights: EmbeddingWeights, stages: int) -> Graph:
     x = graph.node("Relu", convolved(x, stride=2, padding=0))
     x = graph.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
     side, before = ((SIDE - 7) // 2 - 2) // 2 + 1, STAGES[0][0]  # 72 pixels, then 35
-    for stage, (channels, blocks, halved) in enumerate(STAGES, start=1):
+    for channels, blocks, halved in STAGES[:stages]:
         for index in range(blocks):
             halves = halved and index == 0
             y = convolved(x, stride=2, padding=0) if halves else convolved(x)
@@ -95,11 +94,17 @@ def embedding_graph(weights: EmbeddingWeights, stages: int) -> Graph:
                 side = max(pooled, side)
             x = graph.node("Relu", graph.node("Add", x, y))
         before = channels
-        if stage == stages:
-            graph.rename(x, MAPS)
+    if stages < ALL:
+        graph.rename(x, MAPS)
+        return graph
     x = graph.node("ReduceMean", x, graph.constant([2, 3]), keepdims=0)
     graph.rename(graph.node("MatMul", x, graph.constant(weights.last)), EMBEDDINGS)
     return graph
+
+
+def outputs_after(stages: int) -> dict[str, Sides]:
+    """Return what comes out: MAPS, (N, C, h, w), or after ALL stages EMBEDDINGS, (N, 128)."""
+    return {MAPS: ("n", "c", "h", "w")} if stages < ALL else {EMBEDDINGS: ("n", EMBEDDING)}
 
 
 def _padded(graph: Graph, x: str, channels: int, pixels: int) -> str:

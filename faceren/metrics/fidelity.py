@@ -21,7 +21,7 @@ from torch import Tensor
 
 from faceren.arrays import Float64, Rgb8
 from faceren.errors import MachineError, ShapeError
-from faceren.faces import identity
+from faceren.faces import dlib_networks
 
 CEILING = 100.0
 """Decibels of identical images; two 512-pixel images that differ by one level have 107."""
@@ -185,11 +185,11 @@ def see_face(rgb: Rgb8) -> SeenFace | None:
     Args:
         rgb: (H, W, 3) uint8.
     """
-    box = identity.first_face(rgb)
+    box = dlib_networks.first_face(rgb)
     if box is None:
         return None
     return SeenFace(
-        identity.embedding(rgb, box), identity.landmarks68(rgb, box), max(rgb.shape[:2])
+        dlib_networks.embedding(rgb, box), dlib_networks.landmarks68(rgb, box), max(rgb.shape[:2])
     )
 
 
@@ -198,7 +198,7 @@ def fed(face: SeenFace, reference: SeenFace) -> float:
 
     HiFaceGAN, section 3.3: dlib's 128 numbers, not normalised.
     """
-    return identity.distance(face.embedding, reference.embedding)
+    return dlib_networks.distance(face.embedding, reference.embedding)
 
 
 def lle(face: SeenFace, reference: SeenFace) -> float:
@@ -235,19 +235,19 @@ class KnownFace:
         Args:
             rgb: (H, W, 3) uint8, of the clean image's size.
         """
-        return identity.distance(identity.embedding(rgb, self.box), self.embedding)
+        return dlib_networks.distance(dlib_networks.embedding(rgb, self.box), self.embedding)
 
 
 def know_face(rgb: Rgb8) -> KnownFace | None:
     """Return the face of a clean image, (H, W, 3) uint8, or None if dlib finds none."""
-    box = identity.first_face(rgb)
-    return None if box is None else KnownFace(box, identity.embedding(rgb, box))
+    box = dlib_networks.first_face(rgb)
+    return None if box is None else KnownFace(box, dlib_networks.embedding(rgb, box))
 
 
 def why_no_fed() -> str:
     """Return why FED cannot be computed on this machine; empty if it can."""
     try:
-        identity.check()
+        dlib_networks.check()
     except MachineError as error:
         return str(error)
     return ""

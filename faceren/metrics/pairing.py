@@ -132,7 +132,7 @@ def _find_results(
         elif not files.is_file(output):
             failures.append((name, f"{spelled(output)} is in the manifest, but the file is gone"))
         else:
-            known = [face.get("identity") for face in line.get("faces") or []]
+            known = [face.get("identity_distance") for face in line.get("faces") or []]
             numbers = [float(value) for value in known if value is not None]
             mean = sum(numbers) / len(numbers) if numbers else None
             rows.append(ImageScores(path=name, result=output, identity=mean))

@@ -14,7 +14,7 @@ import faceren
 from faceren.assets import ASSETS
 from faceren.checks import Json
 from faceren.errors import ImageError, ShapeError
-from faceren.faces.identity import dlib_version
+from faceren.faces.dlib_networks import dlib_version
 from faceren.metrics.names import HIGHER_IS_BETTER, Protocol
 from faceren.runs.storage import spelled
 
@@ -28,7 +28,7 @@ WEIGHTS = {
     "kid": ("inception-2015",),
     "fed": ("dlib-embedding", "dlib-landmarks-5"),
     "lle": ("dlib-landmarks-68",),
-    "identity": ("dlib-embedding",),
+    "identity": ("mobilefacenet",),
 }
 """Assets that a metric's figures depend on."""
 PAPER_WAYS = {
@@ -57,7 +57,7 @@ def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
 def computed_by(metric: str, protocol: Protocol) -> str:
     """Return one line that says what computed a metric: versions, and hashes of weights."""
     parts = [f"faceren {faceren.__version__}"]
-    if metric in ("fed", "lle", "identity"):
+    if metric in ("fed", "lle"):
         parts.append(f"dlib {dlib_version()}")
     names = WEIGHTS.get(metric, ())
     if metric == "niqe":
@@ -106,7 +106,7 @@ class ImageScores:
     input_sha256: str | None = None
     """What that had then, as a manifest says; None if it was not named by one."""
     identity: float | None = None
-    """Mean distance of its faces to those of the input, as the manifest says, if known."""
+    """Mean identity distance of its faces to those of the input, as the manifest says, if known."""
     values: dict[str, float] = field(default_factory=dict)
     """Figures by metric; one that could not be computed is not there."""
     failures: dict[str, str] = field(default_factory=dict)

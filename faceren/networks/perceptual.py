@@ -7,7 +7,7 @@ Source: VGG (arXiv:1409.1556). The published HiFaceGAN takes VGG-19, whose weigh
 VGG-16 serves instead where they are not to be had. Which of the two a file holds is read from its
 shapes.
 
-Gradients pass through the embedding; where none is asked for, ``faces.identity`` runs the same
+Gradients pass through the embedding; where none is asked for, ``faces.dlib_networks`` runs the same
 network as a graph.
 
 Shape letters: N batch, C channels, H and W pixels.

@@ -191,7 +191,8 @@ def to_page(entry: Entry, pictures: Pictures, base: Path) -> dict[str, Any]:
     faces = [
         tile(face, key)
         | {
-            "identity": face.get("identity"),
+            "identity": face.get("identity_distance"),
+            "by_dlib": face.get("identity"),
             "crop": face.get("working_size") or face.get("crop"),
             "reverted": bool(face.get("reverted")),
             "strength": face.get("strength"),

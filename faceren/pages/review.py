@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from faceren.checks import Json, whole_number
+from faceren.config import ANOTHER_PERSON
 from faceren.images import DEFAULT_MAX_PIXELS, shown
 from faceren.pages.comparison import FULL_CHANGE, keys_of, left_in
 from faceren.pages.entries import Check, Entry, drawn, entries_of, to_page
@@ -26,8 +27,6 @@ from faceren.runs.manifest import MANIFEST_NAME, TORN, Manifest, is_torn
 
 PER_FILE = 500
 """Photos that one HTML file shows; more are in further files, by name."""
-SAME_PERSON = 0.6
-"""Identity distance up to which dlib's authors take two faces for one person."""
 STATUSES = {
     "restored": "restored",
     "no_face": "without a face",
@@ -209,7 +208,9 @@ def _context(
     name: str, entries: Sequence[Entry], header: Json, notes: Sequence[str]
 ) -> dict[str, Any]:
     faces = [face for entry in entries for face in entry.line.get("faces") or []]
-    distances = [face["identity"] for face in faces if face.get("identity") is not None]
+    distances = [
+        face["identity_distance"] for face in faces if face.get("identity_distance") is not None
+    ]
     counts = _counts(entries)
     totals = [("Photos", f"{len(entries):,}")]
     totals += [(label.capitalize(), f"{count:,}") for _, label, count in counts["statuses"]]
@@ -217,9 +218,9 @@ def _context(
     left = sum(len(left_in(entry.line)) for entry in entries)
     totals += [("Left alone", f"{left:,}")] if left else []
     if distances:
-        beyond = sum(distance > SAME_PERSON for distance in distances)
+        beyond = sum(distance > ANOTHER_PERSON for distance in distances)
         totals.append(("Median identity distance", f"{statistics.median(distances):.2f}"))
-        totals.append((f"Faces beyond {SAME_PERSON}", f"{beyond:,}"))
+        totals.append((f"Faces beyond {ANOTHER_PERSON}", f"{beyond:,}"))
     shown_first = [
         ("Tool", header.get("tool", "?")),
         ("Model", header.get("model", "?")),
@@ -244,7 +245,7 @@ def _context(
         "settings": settings,
         "strength": (header.get("options") or {}).get("strength"),
         "notes": notes,
-        "same_person": SAME_PERSON,
+        "another_person": ANOTHER_PERSON,
         "full_change": f"{FULL_CHANGE:.0%}",
         "acts": False,
         "parts": None,
@@ -270,7 +271,7 @@ def _summary(number: int, part: Sequence[Entry]) -> dict[str, Any]:
         "first": shown(part[0].key) if part else "",
         "last": shown(part[-1].key) if part else "",
         "failed": sum(entry.line.get("status") == "failed" for entry in part),
-        "beyond": sum((face.get("identity") or 0) > SAME_PERSON for face in faces),
+        "beyond": sum((face.get("identity_distance") or 0) > ANOTHER_PERSON for face in faces),
         "noted": sum(bool(entry.notes) for entry in part),
     }
 

@@ -126,6 +126,11 @@ class FaceCrop:
     """Shorter side in pixels at which the network sees it; 0 is its own."""
 
     @property
+    def landmarks(self) -> Float64:
+        """The face's, (5, 2), in pixels of the crop."""
+        return self.face.landmarks @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+    @property
     def seen(self) -> Rgb:
         """What the network sees: the crop, shrunk if it holds less detail than it has pixels."""
         return shrunk(self.pixels, self.working_size)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceren.arrays import LUMA, Float64, Plane, Rgb, Rgb8
-from faceren.faces.identity import distance, embed_aligned
+from faceren.faces.identity import distance, embedding
 from faceren.restoration.crops import FaceCrop, scaled_face
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.results import FaceEdit
@@ -269,7 +269,7 @@ def edit_face(
         scale: How many times as large as the file the photo was made before the face was cut.
 
     Raises:
-        MachineError: If dlib or its weights are missing.
+        MachineError: If the weights that tell persons are missing or damaged.
     """
     difference = crop.enlarged(restored.pixels - crop.seen)
     if not options.aligned:
@@ -277,7 +277,9 @@ def edit_face(
     difference = scaled(difference, options.strength, luminance_only=crop.luminance_only)
     if options.grain == "auto" and not options.aligned and difference.any():
         difference = with_grain(crop.pixels, crop.pixels + difference) - crop.pixels
-    share, identity, reason = identity_share(crop.pixels, difference, options.max_identity_distance)
+    share, moved, reason = identity_share(
+        crop.pixels, difference, crop.landmarks, options.max_identity_distance
+    )
     face = scaled_face(crop.face, 1 / scale)
     edit = FaceEdit(
         box=face.box,
@@ -285,7 +287,7 @@ def edit_face(
         score=face.score,
         crop=crop.size,
         working_size=crop.working_size or min(crop.pixels.shape[:2]),
-        identity=identity,
+        identity_distance=moved,
         ms=restored.ms,
         strength=options.strength * share,
         reason=reason,
@@ -327,7 +329,7 @@ def scaled(difference: Rgb, strength: float, *, luminance_only: bool) -> Rgb:
 
 
 def identity_share(
-    crop: Rgb, difference: Rgb, limit: float | None
+    crop: Rgb, difference: Rgb, landmarks: Float64, limit: float | None
 ) -> tuple[float, float | None, str]:
     """Return the largest share of a difference whose identity distance is within a limit.
 
@@ -335,7 +337,8 @@ def identity_share(
         crop: (S, S, 3), aligned to the FFHQ template; another shape than a square of LEAST_SIDE
             pixels or more is not measured.
         difference: (S, S, 3), to add to it.
-        limit: Largest distance of the dlib embeddings; None measures only.
+        landmarks: (5, 2), of the face in pixels of the crop.
+        limit: Largest identity distance (see ``faces.identity``); None measures only.
 
     Returns:
         The share, 0 if the face is to be left as it was, 1 if nothing has to be taken back; the
@@ -343,16 +346,16 @@ def identity_share(
         share is below 1.
 
     Raises:
-        MachineError: If dlib or its weights are missing.
+        MachineError: If the weights that tell persons are missing or damaged.
     """
     height, width = crop.shape[:2]
     if height != width or height < LEAST_SIDE:
         return 1.0, None, ""
-    before = embed_aligned(as_bytes(crop))
+    before = embedding(crop, landmarks)
 
     def distance_at(share: float) -> float:
         pasted = crop + np.float32(share) * difference
-        return distance(before, embed_aligned(as_bytes(pasted)))
+        return distance(before, embedding(pasted, landmarks))
 
     full = distance_at(1.0)
     if limit is None or full <= limit:

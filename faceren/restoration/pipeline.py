@@ -13,7 +13,6 @@ from faceren.arrays import Rgb
 from faceren.engines import Restorer
 from faceren.errors import FacerenError, MachineError, may_pass, unforeseen
 from faceren.faces.given import GivenFace
-from faceren.faces.identity import load_beside
 from faceren.faces.tools import FaceTools
 from faceren.files import sha256_of
 from faceren.graphs.session import usable_cores
@@ -172,8 +171,6 @@ class Pipeline:
 
     def restored(self, pictures: Sequence[Rgb]) -> list[NetworkResultOrError]:
         """Send pictures of any photos through the network; see ``SharedNetwork.run``."""
-        if pictures:
-            load_beside()
         with self.timing.of("network"):
             return self.network.run(pictures)
 

@@ -26,8 +26,9 @@ class FaceEdit:
     score: float
     crop: int
     """Side in pixels of its aligned crop."""
-    identity: float | None
-    """Distance of the dlib embeddings of input and output; None if no face was measurable."""
+    identity_distance: float | None
+    """How far the restored face is from whom the input shows, 0 to 2: one less the cosine of the
+    embeddings of ``faces.identity``; None if it could not be measured."""
     ms: float
     """Time of the network for this face."""
     strength: float = 1.0
@@ -41,13 +42,14 @@ class FaceEdit:
 
     def to_json(self) -> Json:
         """Return the manifest's form."""
+        distance = self.identity_distance
         return {
             "box": [round(value, 2) for value in self.box],
             "landmarks": [[round(v, RECORDED_DIGITS) for v in point] for point in self.landmarks],
             "score": round(self.score, 4),
             "crop": self.crop,
             "working_size": self.working_size,
-            "identity": None if self.identity is None else round(self.identity, 4),
+            "identity_distance": None if distance is None else round(distance, 4),
             "ms": round(self.ms, 1),
             "strength": round(self.strength, 4),
             "reason": self.reason,

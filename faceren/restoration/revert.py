@@ -66,8 +66,7 @@ def reverted(
         raise ImageError(f"{shown(source)}: the original {state}; nothing was taken back")
     gone = {index for index, face in enumerate(known) if face.get("reverted")}
     gone |= set(range(len(known)) if faces is None else faces)
-    mark = {"identity": None, "reverted": True}
-    marked = [face | mark if index in gone else face for index, face in enumerate(known)]
+    marked = [_taken_back(face) if index in gone else face for index, face in enumerate(known)]
     if faces is None or len(gone) == len(known):
         photo, suffix = read_photo(source, max_pixels=max_pixels), output.suffix.lower()
         if suffix == source.suffix.lower():
@@ -80,6 +79,12 @@ def reverted(
     else:
         _write_without(line, source, output, gone, max_pixels, quality)
     return {**line, "output_sha256": sha256_of(output), "faces": marked, "chosen": True}
+
+
+def _taken_back(face: Line) -> Line:
+    """Return what is recorded of a face that is the original's again, whatever the version."""
+    measured = [name for name in ("identity_distance", "identity") if name in face]
+    return face | dict.fromkeys(measured) | {"reverted": True}
 
 
 def _write_without(

@@ -65,6 +65,7 @@ FACE_FIELDS: dict[str, tuple[Kind, str]] = {
     "crop": ("count", "a whole number"),
     "working_size": ("count", "a whole number"),
     "page": ("count", "a whole number"),
+    "identity_distance": ("number", "a number"),
     "identity": ("number", "a number"),
     "strength": ("number", "a number"),
     "score": ("number", "a number"),

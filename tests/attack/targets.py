@@ -106,7 +106,7 @@ FACE = {
     "box": [1, 2, 30, 40],
     "landmarks": [[1, 2], [9, 2], [5, 5], [2, 9], [8, 9]],
     "crop": 64,
-    "identity": 0.2,
+    "identity_distance": 0.2,
     "page": 0,
     "strength": 1.0,
     "reason": "",

@@ -33,7 +33,7 @@ def photos(tmp_path):
 
 def test_a_preset_is_nothing_but_values_of_options():
     assert preset("normal") == RestoreOptions()
-    assert preset("gentle") == RestoreOptions(strength=0.6, max_identity_distance=0.4)
+    assert preset("gentle") == RestoreOptions(strength=0.6, max_identity_distance=0.25)
     assert preset("strong") == RestoreOptions(faces="all", grain="off")
     for name in PRESETS:
         assert settings_for([], None, name, ()).over(RestoreOptions()) == preset(name)
@@ -45,7 +45,7 @@ def test_what_is_given_goes_before_the_file_and_the_file_before_the_preset(photo
     (photos / "faceren.toml").write_text('preset = "gentle"\nstrength = 1\nmin-face = 20\n')
     settings = settings_for([photos], None, None, {"min_face"})
     made = settings.over(RestoreOptions(min_face=7.0))
-    assert made == RestoreOptions(strength=1.0, max_identity_distance=0.4, min_face=7.0)
+    assert made == RestoreOptions(strength=1.0, max_identity_distance=0.25, min_face=7.0)
     assert isinstance(made.strength, float)  # or the digest of a photo's settings were another
     assert settings.said.startswith(f"{photos / 'faceren.toml'}: --strength 1.0")
     strong = settings_for([photos], None, "strong", ())

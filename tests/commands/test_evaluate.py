@@ -122,7 +122,7 @@ def restored(tmp_path: Path) -> Path:
             line = {"key": name, "input": str(bad), "status": "restored"}
             if bad.exists():
                 line["input_sha256"] = sha256_of(bad)
-            faces = [{"identity": 0.1}, {"identity": 0.3}, {"identity": None}]
+            faces = [{"identity_distance": d} for d in (0.1, 0.3, None)]
             output = str(tmp_path / "out" / name)
             if number == 2:
                 line |= {"status": "failed", "reason": "2.png is damaged"}

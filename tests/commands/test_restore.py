@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from faceren.config import ANOTHER_PERSON
 from faceren.files import sha256_of
 from faceren.runs.manifest import read_manifest
 from tests.calls import restored, restoring
@@ -52,8 +53,8 @@ def test_restores_a_folder_and_writes_everything_down(photos, tmp_path, run):
     assert b"<faceren:Strength>1</faceren:Strength>" in written
     assert b"<faceren:OriginalSHA256>" + original in written
     (face,) = lines[0]["faces"]
-    assert set(face) >= {"box", "landmarks", "score", "crop", "identity", "ms"}
-    assert 0 < face["identity"] < 0.6
+    assert set(face) >= {"box", "landmarks", "score", "crop", "identity_distance", "ms"}
+    assert 0 < face["identity_distance"] < ANOTHER_PERSON
     assert (out / "rocket.jpg").read_bytes() == (photos / "rocket.jpg").read_bytes()
 
 

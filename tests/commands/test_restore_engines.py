@@ -37,7 +37,7 @@ def test_the_engines_differ_by_a_level_and_what_one_has_made_the_other_makes_ane
         assert manifest.header["engine"] == f"{engine} cpu fp32"
         faces = manifest.items["a.png"]["faces"]
         assert manifest.items["a.png"]["status"] == "restored"
-        found[engine] = levels(out / "a.png"), [face["identity"] for face in faces]
+        found[engine] = levels(out / "a.png"), [face["identity_distance"] for face in faces]
         again = run("restore", photo, "-o", out, "--engine", engine, *COMPACT)[2]
         assert "nothing has changed" in again
     (ours, near), (theirs, as_near) = found["onnx"], found["torch"]

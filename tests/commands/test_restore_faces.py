@@ -86,10 +86,10 @@ def test_a_box_of_no_photo_stops_the_run_before_it_starts(photos, tmp_path):
 
 def test_a_face_beyond_the_identity_limit_is_pasted_weaker_and_says_so(photos, tmp_path):
     free = by_key(photos, tmp_path / "free")["face.png"].faces[0]
-    limit = round(free.identity * 0.7, 3)
+    limit = round(free.identity_distance * 0.7, 3)
     held = by_key(photos, tmp_path / "held", max_identity_distance=limit)["face.png"].faces[0]
     assert (free.strength, free.reason) == (1, "")
-    assert held.identity <= limit
+    assert held.identity_distance <= limit
     assert held.strength < 1
     assert "identity distance" in held.reason
     assert held.to_json()["reason"] == held.reason

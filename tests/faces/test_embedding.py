@@ -4,8 +4,8 @@ import torch
 
 from faceren.assets import asset, samples_dir
 from faceren.errors import MachineError
-from faceren.faces import identity
-from faceren.graphs.embedding import _layer_sizes, read_embedding
+from faceren.faces import dlib_networks
+from faceren.graphs.embedding import ALL, _layer_sizes, read_embedding
 from faceren.images import find_images, read_rgb
 from faceren.networks.perceptual import EmbeddingNetwork
 
@@ -27,29 +27,30 @@ def test_it_computes_what_dlib_computes():
     theirs = dlib.face_recognition_model_v1(str(asset("dlib-embedding")))
     for found in list(find_images([samples_dir() / "clean"]))[:2]:
         face = np.ascontiguousarray(read_rgb(found.path)[::2, ::2])
-        box = identity.rectangle(CENTRE, SIDE)
-        shape = identity._predictor(5)(face, box)
+        box = dlib_networks.rectangle(CENTRE, SIDE)
+        shape = dlib_networks._predictor(5)(face, box)
         expected = np.array(theirs.compute_face_descriptor(face, shape, 1))
-        np.testing.assert_allclose(identity.embedding(face, box), expected, atol=2e-6)
+        np.testing.assert_allclose(dlib_networks.embedding(face, box), expected, atol=2e-6)
 
 
 def test_torch_computes_the_same(chips):
     network = EmbeddingNetwork(asset("dlib-embedding"))
-    session = identity._network()
-    _, ours = session.run({"chips": chips.astype(np.float32)})
+    session = dlib_networks._network()
+    (ours,) = session.run({"chips": chips.astype(np.float32)})
     np.testing.assert_allclose(ours, network(levels(chips)).numpy(), atol=2e-6)
     for chip in chips[:2]:
-        maps = network.maps(levels(chip[None]), identity.STAGES)
+        maps = network.maps(levels(chip[None]), dlib_networks.STAGES)
         parts = (maps.mean((2, 3)), torch.nn.functional.adaptive_avg_pool2d(maps, 3).flatten(1))
         np.testing.assert_allclose(
-            identity.describe(chip), torch.cat(parts, dim=1)[0].numpy(), atol=1e-5
+            dlib_networks.describe(chip), torch.cat(parts, dim=1)[0].numpy(), atol=1e-5
         )
 
 
 def test_a_face_does_not_depend_on_its_neighbours(chips):
-    _, together = identity._network().run({"chips": chips.astype(np.float32)})
-    _, alone = identity._network().run({"chips": chips[1:2].astype(np.float32)})
-    assert (together[1] == alone[0]).all()
+    for stages in (dlib_networks.STAGES, ALL):
+        (together,) = dlib_networks._network(stages).run({"chips": chips.astype(np.float32)})
+        (alone,) = dlib_networks._network(stages).run({"chips": chips[1:2].astype(np.float32)})
+        assert (together[1] == alone[0]).all()
 
 
 def test_the_file_holds_29_convolutions_of_the_sizes_of_the_paper():

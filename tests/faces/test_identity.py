@@ -1,144 +1,154 @@
-"""Whose face it is, on faces of synthetic people."""
+"""How far faces are from each other, on faces of synthetic people."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
-import dlib
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from faceren.errors import MachineError, ShapeError
+from faceren import assets
+from faceren.config import ANOTHER_PERSON
+from faceren.errors import FaceError, MachineError, ShapeError
 from faceren.faces import identity
-from faceren.faces.alignment import TEMPLATE
-from faceren.faces.identity import (
-    AVX,
-    check,
-    check_rgb,
-    distance,
-    embed_aligned,
-    embedding,
-    first_face,
-    landmarks68,
-    rectangle,
-)
+from faceren.faces.detection import detect_faces
+from faceren.faces.identity import PLACES, distance, embedding
 from faceren.images import read_rgb
+from tests.graphs.test_mobilefacenet import by_torch
 
-CLEAN = Path(__file__).parents[2] / "sample_photos" / "clean"
-EYES, NOSE, MOUTH = (range(36, 42), range(42, 48)), 30, (48, 54)
-"""Of the 68 landmarks: the outlines of both eyes, the tip of the nose, the corners of the mouth."""
-
-
-def small(name):
-    rgb = read_rgb(CLEAN / f"{name}_selfie.jpg")
-    return cv2.resize(rgb, (256, 256), interpolation=cv2.INTER_AREA)
+LUMA = np.float32([0.299, 0.587, 0.114])
+SEPIA = np.float32([1.0, 0.85, 0.65])
 
 
 @pytest.fixture(scope="module")
-def person():
-    return small("p001")
+def people():
+    """Six faces, (512, 512, 3), by name, and their landmarks."""
+    found = {}
+    for path in sorted((assets.samples_dir() / "clean").glob("*.jpg")):
+        rgb = read_rgb(path)
+        (face, *_) = detect_faces(rgb)
+        found[path.name[:4]] = (rgb.astype(np.float32) / 255, face.landmarks)
+    return found
 
 
-def test_the_aligned_way_agrees_with_the_detector(person):
-    found = embedding(person, first_face(person))
-    aligned = embed_aligned(person)
-    assert found.shape == aligned.shape == (128,)
-    assert distance(found, aligned) < 0.2  # 0.6 is another person
+@pytest.fixture(scope="module")
+def embedded(people):
+    return {name: embedding(*person) for name, person in people.items()}
 
 
-def test_the_distance_is_euclidean():
-    assert distance(np.array([1.0, 2, 3]), np.array([1.0, 5, 7])) == 5
-
-
-def test_distances_between_aligned_crops(person):
-    ours = embed_aligned(person)
-    assert distance(ours, embed_aligned(person)) == 0
-    double = cv2.resize(person, (512, 512), interpolation=cv2.INTER_CUBIC)
-    assert distance(ours, embed_aligned(double)) < 0.15
-    assert distance(ours, embed_aligned(small("p004"))) > 0.5
-
-
-def test_landmarks_are_where_aligned_portraits_have_their_features(person):
-    points = landmarks68(person, first_face(person))
-    assert points.shape == (68, 2)
-    eyes = [points[list(eye)].mean(0) for eye in EYES]
-    five = np.array([*eyes, points[NOSE], *points[list(MOUTH)]])
-    assert np.abs(five - TEMPLATE / 2).max() < 12  # pixels of 256; this one smiles
-
-
-def test_a_picture_without_a_face_has_none():
-    assert first_face(np.full((128, 128, 3), 128, np.uint8)) is None
-    assert first_face(np.zeros((20, 20, 3), np.uint8)) is None
-
-
-def test_a_rectangle_is_a_square_around_its_centre():
-    box = rectangle((50, 70), 20)
-    assert (box.left(), box.top(), box.right(), box.bottom()) == (40, 60, 60, 80)
-
-
-def test_wrong_images_are_named(person):
-    with pytest.raises(ShapeError, match="uint8, got .* float64"):
-        embed_aligned(person.astype(float))
-    with pytest.raises(ShapeError, match="square aligned crop"):
-        embed_aligned(person[:100])
-    with pytest.raises(ShapeError, match=r"\(H, W, 3\) uint8, got \(256, 256\)"):
-        check_rgb(person[..., 0])
+def test_an_embedding_is_that_of_the_aligned_face_by_other_means(people, embedded):
+    """The alignment by NumPy's least squares and a loop over pixels, the network by torch."""
+    image, landmarks = people["p001"]
+    (a, b, right, down), *_ = np.linalg.lstsq(  # x' = a x - b y + right, y' = b x + a y + down
+        np.concatenate(
+            [
+                np.column_stack([landmarks * [1, -1], np.tile([1, 0], (5, 1))]),
+                np.column_stack([landmarks[:, ::-1], np.tile([0, 1], (5, 1))]),
+            ]
+        ),
+        PLACES.T.ravel(),
+    )
+    back = np.linalg.inv(np.array([[a, -b], [b, a]]))
+    soft = cv2.GaussianBlur(image, (0, 0), 0.5 / np.hypot(a, b))
+    y, x = np.mgrid[:112, :112].astype(np.float64)
+    places = np.einsum("ij,jyx->yxi", back, np.stack([x - right, y - down]))
+    column, row = places.astype(np.float32).transpose(2, 0, 1)
+    chip = cv2.remap(soft, column, row, cv2.INTER_LINEAR) * 255
+    theirs = by_torch(load_file(assets.asset("mobilefacenet")), chip[None])[0]
+    assert embedded["p001"] @ theirs / np.linalg.norm(theirs) > 0.99
+    assert np.linalg.norm(embedded["p001"]) == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("machine", "has_avx", "fits"),
-    [
-        ("x86_64", False, False),
-        ("AMD64", False, False),
-        ("x86_64", True, True),
-        ("arm64", False, True),
-    ],
+    ("one", "other", "expected"),
+    [("p001", "p004", 0.749), ("p001", "p005", 0.900), ("p004", "p010", 0.291)],
 )
-def test_a_processor_that_dlib_would_crash_on_is_named(monkeypatch, machine, has_avx, fits):
-    monkeypatch.setattr("faceren.faces.identity.platform.machine", lambda: machine)
-    monkeypatch.setattr("faceren.faces.identity.cv2.checkHardwareSupport", lambda _: has_avx)
-    if fits:
-        check()
-        return
-    with pytest.raises(MachineError, match="this processor has no AVX, which dlib"):
-        check()
+def test_distances_of_people_are_as_they_were(embedded, one, other, expected):
+    assert distance(embedded[one], embedded[other]) == pytest.approx(expected, abs=1e-3)
 
 
-def test_opencv_means_avx_by_that_number():
-    assert cv2.getHardwareFeatureName(AVX) == "AVX"
+def test_a_picture_is_itself_and_its_opposite_the_farthest(people, embedded):
+    for name, person in people.items():
+        assert distance(embedded[name], embedding(*person)) == 0
+        assert distance(embedded[name], -embedded[name]) == pytest.approx(2)
 
 
-def test_what_is_loaded_beside_is_loaded_once(monkeypatch, person):
-    """Threads that need it meanwhile wait for it, and all get the same."""
+def test_it_is_one_less_the_cosine(embedded):
+    ours, theirs = embedded["p001"], embedded["p007"]
+    assert distance(ours, theirs) == pytest.approx(1 - ours @ theirs, abs=1e-12)
+    assert distance(theirs, ours) == distance(ours, theirs)
+
+
+def test_gray_and_sepia_and_the_mirror_show_the_same_person(people, embedded):
+    for name, (image, landmarks) in people.items():
+        gray = np.repeat((image @ LUMA)[..., None], 3, axis=2)
+        mirrored = landmarks[[1, 0, 2, 4, 3]] * [-1, 1] + [image.shape[1] - 1, 0]
+        changed = {
+            "gray": embedding(gray, landmarks),
+            "sepia": embedding(gray * SEPIA, landmarks),
+            "mirror": embedding(np.ascontiguousarray(image[:, ::-1]), mirrored),
+        }
+        for what, found in changed.items():
+            assert distance(embedded[name], found) < 0.08, (name, what)
+
+
+def test_size_and_turn_do_not_count(people, embedded):
+    image, landmarks = people["p005"]
+    half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    assert distance(embedded["p005"], embedding(half, (landmarks + 0.5) / 2 - 0.5)) < 0.005
+    turned = np.ascontiguousarray(np.rot90(image))
+    places = np.column_stack([landmarks[:, 1], image.shape[1] - 1 - landmarks[:, 0]])
+    assert distance(embedded["p005"], embedding(turned, places)) < 0.005
+
+
+def test_a_blurred_face_has_moved_and_is_still_nearer_than_others(people, embedded):
+    image, landmarks = people["p005"]
+    soft = distance(embedded["p005"], embedding(cv2.GaussianBlur(image, (0, 0), 8), landmarks))
+    others = [distance(embedded["p005"], other) for n, other in embedded.items() if n != "p005"]
+    assert 0.1 < soft < ANOTHER_PERSON < min(others)
+
+
+def test_what_lies_beyond_the_range_is_clipped_as_in_a_file(people):
+    image, landmarks = people["p001"]
+    brighter = image * 3 - 0.5
+    once, twice = (embedding(pixels, landmarks) for pixels in (brighter, brighter.clip(0, 1)))
+    assert (once == twice).all()
+
+
+def test_wrong_images_and_landmarks_are_named(people):
+    image, landmarks = people["p001"]
+    with pytest.raises(ShapeError, match=r"expected an image \(H, W, 3\), got \(512, 512\)"):
+        embedding(image[..., 0], landmarks)
+    with pytest.raises(FaceError, match="coincide"):
+        embedding(image, np.ones((5, 2)))
+
+
+def test_what_several_threads_need_is_loaded_once(monkeypatch, people):
     made = []
 
-    def shape_predictor(path):
-        made.append(path)
-        time.sleep(0.05)
-        return dlib.shape_predictor(path)
+    def slow(*args):
+        made.append(args)
+        return session_of(*args)
 
-    slow = SimpleNamespace(shape_predictor=shape_predictor)
-    identity.load_beside.cache_clear()
-    identity._loaded_predictor.cache_clear()
-    monkeypatch.setattr(identity, "_dlib", lambda: slow)
-    begun = identity.load_beside()
+    session_of = identity.session_of
+    identity._loaded_network.cache_clear()
+    monkeypatch.setattr(identity, "session_of", slow)
     with ThreadPoolExecutor(3) as pool:
-        got = list(pool.map(identity._predictor, [5, 5, 5]))
-    assert all(one is begun.result() for one in got)
-    assert identity.load_beside() is begun
+        found = list(pool.map(lambda _: embedding(*people["p001"]), range(3)))
+    assert (found[0] == found[1]).all()
     assert len(made) == 1
 
 
-def test_what_cannot_be_loaded_beside_is_told_to_whoever_needs_it(monkeypatch, person):
-    def missing():
-        raise MachineError("dlib cannot be imported")
-
-    identity.load_beside.cache_clear()
-    identity._loaded_predictor.cache_clear()
-    monkeypatch.setattr(identity, "_dlib", missing)
-    assert isinstance(identity.load_beside().exception(), MachineError)
-    with pytest.raises(MachineError, match="dlib cannot be imported"):
-        embed_aligned(person)
-    identity.load_beside.cache_clear()
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"damaged", "has SHA-256 .* reinstall faceren"), (None, "is not there; reinstall faceren")],
+)
+def test_a_missing_or_changed_file_is_named(tmp_path, monkeypatch, people, content, said):
+    if content is not None:
+        (tmp_path / "mobilefacenet.safetensors").write_bytes(content)
+    monkeypatch.setattr(assets, "models_dir", lambda: tmp_path)
+    assets.asset.cache_clear()
+    identity._loaded_network.cache_clear()
+    with pytest.raises(MachineError, match=f"mobilefacenet: .*{said}"):
+        embedding(*people["p001"])
+    assets.asset.cache_clear()

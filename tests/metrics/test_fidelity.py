@@ -215,4 +215,4 @@ def test_a_known_face_is_compared_without_looking_for_it(person, seen):
 def test_why_there_is_no_fed_is_told(monkeypatch):
     assert why_no_fed() == ""
     monkeypatch.setitem(sys.modules, "dlib", None)
-    assert "install the package dlib-bin" in why_no_fed()
+    assert "pip install 'faceren[torch]'" in why_no_fed()

@@ -38,7 +38,7 @@ def chain(tmp_path):
         "key": "a.png",
         "input": str(tmp_path / "bad" / "a.png"),
         "output": str(tmp_path / "out" / "a.png"),
-        "faces": [{"identity": 0.2}, {"identity": 0.4}, {"identity": None}],
+        "faces": [{"identity_distance": d} for d in (0.2, 0.4, None)] + [{"identity": 0.9}],
     }
     manifest(tmp_path / "out", "restore", restored)
     return tmp_path / "out"
@@ -52,7 +52,9 @@ def test_the_chain_of_manifests_leads_to_the_clean_source(tmp_path):
     assert row.input == tmp_path / "bad" / "a.png"
     assert row.reference_sha256 == "ab" * 32
     assert row.resize == {"width": 64, "height": 64, "filter": "area"}
-    assert row.identity == pytest.approx(0.3)  # of the two faces that were measured
+    assert row.identity == pytest.approx(
+        0.3
+    )  # of the two that were measured; one has dlib's, of earlier
     assert (found.source, found.strays, found.failures) == ("manifest", (), ())
     assert (row.values, row.failures) == ({}, {})
 

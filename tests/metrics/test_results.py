@@ -36,7 +36,7 @@ def test_every_metric_says_what_computed_it():
     assets = {
         "fed": {"dlib-embedding", "dlib-landmarks-5"},
         "lle": {"dlib-landmarks-68"},
-        "identity": {"dlib-embedding"},
+        "identity": {"mobilefacenet"},
         "fid": {"inception-2015"},
         "kid": {"inception-2015"},
         "lpips": {"lpips-alexnet"},
@@ -46,7 +46,7 @@ def test_every_metric_says_what_computed_it():
         said = computed_by(metric, "standard")
         named = {name for name, asset in ASSETS.items() if asset.sha256[:12] in said}
         assert named == assets.get(metric, set()), metric
-        assert ("dlib 1" in said or "dlib 2" in said) == (metric in ("fed", "lle", "identity"))
+        assert ("dlib 1" in said or "dlib 2" in said) == (metric in ("fed", "lle"))
     assert "a3de90e3303f" in computed_by("lpips", "standard")
     assert "niqe-legacy" in computed_by("niqe", "paper")
     assert computed_by("lpips", "paper").endswith("JPEG 95 first; BGR")

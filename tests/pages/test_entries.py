@@ -49,7 +49,7 @@ def test_a_photo_that_cannot_be_shown_is_said_and_the_others_are_drawn(output):
     assert after["three.jpg"].notes[0].startswith("it cannot be shown")
     assert all(not entry.notes for key, entry in after.items() if key != "three.jpg")
     page = to_page(after["a b/two.png"], pictures, output)
-    assert [face["identity"] for face in page["faces"]] == [0.3, 0.7]
+    assert [face["identity"] for face in page["faces"]] == [0.3, 0.8]
     assert (page["width"], page["height"]) == (200, 120)
     assert to_page(after["broken.jpg"], pictures, output)["before"] is None
     assert page["scale"] == 1

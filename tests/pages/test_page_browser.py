@@ -12,7 +12,7 @@ from faceren.runs.lists import read_boxes, read_list
 from faceren.runs.manifest import ManifestWriter
 from tests.marked import scratched_run, still_there
 from tests.pages.browser import AXE, CHROMIUM, needs_chromium, serious
-from tests.runs import HEADER, add_photo, face_at, make_run, write_manifest
+from tests.runs import HEADER, add_photo, as_earlier, face_at, make_run, write_manifest
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 
@@ -260,6 +260,17 @@ def test_ticks_survive_a_reload_and_the_list_takes_back_what_it_names(output, op
     page.reload()  # what was decided about files that are other files now is done
     assert page.locator("#decided").inner_text() == "1 photo to restore again"
     assert card(page, "one.png").get_by_text("original kept").first.is_visible()
+
+
+def test_a_distance_of_an_earlier_version_is_named_as_dlibs(opened, tmp_path):
+    faces = [as_earlier(face_at(20, 10, 96, 0.65)), face_at(100, 10, 96, 0.65)]
+    out = write_manifest(tmp_path, [add_photo(tmp_path, "a.png", faces)])
+    review(out)
+    badges = opened(out).locator(".face .badge")
+    shown = {text: badges.filter(has_text=text) for text in badges.all_inner_texts()}
+    assert "watch" in shown["identity 0.65 by dlib"].first.get_attribute("class")  # beyond its 0.6
+    tones = {b.get_attribute("class") for b in badges.all() if b.inner_text() == "identity 0.65"}
+    assert tones == {"badge plain"}
 
 
 def test_a_face_left_alone_can_be_asked_for(opened, tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image
 from faceren.errors import ConfigError
 from faceren.pages import review
 from faceren.runs.manifest import FORMAT_VERSION, line_text, read_run
-from tests.runs import HEADER, add_photo, face_at, make_run, picture, write_manifest
+from tests.runs import HEADER, add_photo, as_earlier, face_at, make_run, picture, write_manifest
 
 
 def write_review(output, **options):
@@ -50,10 +50,22 @@ def test_totals_and_settings_are_at_the_top(folder):
     assert facts["Restored"] == "3"
     assert facts["Without a face"] == facts["Failed"] == "1"
     assert facts["Faces"] == "4"
-    assert facts["Median identity distance"] == "0.38"  # of 0.15, 0.3, 0.45, 0.7
-    assert facts["Faces beyond 0.6"] == "1"
+    assert facts["Median identity distance"] == "0.38"  # of 0.15, 0.3, 0.45, 0.8
+    assert facts["Faces beyond 0.7"] == "1"
     assert facts["Model"] == "faceren-base"
     assert facts["Strength"] == "1.0"
+
+
+def test_distances_of_an_earlier_version_are_shown_as_dlibs_and_count_for_nothing(tmp_path):
+    old, new = face_at(20, 10, 96, 0.9), face_at(100, 10, 96, 0.1)
+    line = add_photo(tmp_path, "one.png", [as_earlier(old), new])
+    folder = write_manifest(tmp_path, [line])
+    assert write_review(folder).notes == ()
+    ((photo,), html) = data_of(folder)["photos"], (folder / "report.html").read_text()
+    found = [(face["identity"], face["by_dlib"]) for face in photo["faces"]]
+    assert found == [(None, 0.9), (0.1, None)]
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html))
+    assert (facts["Median identity distance"], facts["Faces beyond 0.7"]) == ("0.10", "0")
 
 
 def test_faces_left_alone_are_shown_with_their_reason(tmp_path):
@@ -184,7 +196,7 @@ def many(root, count):
     lines = []
     for index in range(count):
         key = f"box {index // 1000:03}/{index % 1000:03}.jpg"
-        faces = [face_at(20, 10, 96, 0.7 if index % 10 == 1 else 0.2)]
+        faces = [face_at(20, 10, 96, 0.8 if index % 10 == 1 else 0.2)]
         made = {"status": "restored", "output": f"out/{key}", "output_sha256": f"{index:064x}"}
         failed = {"status": "failed", "output": None, "output_sha256": None, "reason": "damaged"}
         line = {"key": key, "input": f"gone/{key}", "input_sha256": f"{index:064x}", "settings": ""}

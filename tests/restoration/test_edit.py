@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from faceren.faces.detection import detect_faces
-from faceren.faces.identity import embed_aligned
-from faceren.restoration.edit import as_bytes, edit_face, identity_share, scaled, without_cast
+from faceren.faces.identity import embedding
+from faceren.restoration.edit import edit_face, identity_share, scaled, without_cast
 from faceren.restoration.options import RestoreOptions
 from faceren.restoration.stream import NetworkResult
 from tests.restoration.pages import cut_face, photo_of
@@ -25,7 +25,7 @@ def made(crop, restored, scale=1, **options):
 def test_a_network_that_changes_nothing_changes_nothing(crop):
     difference, edit = made(crop, crop.pixels)
     assert not difference.any()
-    assert (edit.strength, edit.identity, edit.reason) == (1, 0, "")
+    assert (edit.strength, edit.identity_distance, edit.reason) == (1, 0, "")
 
 
 def test_an_edit_says_where_the_face_is_in_the_file(crop):
@@ -71,8 +71,8 @@ def test_luminance_only_stays_gray_with_grain(crop, grainy):
 def test_the_guard_speaks_of_what_is_pasted(crop):
     restored = np.float32(0.6) * crop.pixels[:, ::-1]
     _, edit = made(crop, restored, strength=0.8, max_identity_distance=0.2)
-    assert edit.identity is not None
-    assert edit.identity <= 0.2
+    assert edit.identity_distance is not None
+    assert edit.identity_distance <= 0.2
     assert edit.strength < 0.8
     assert "exceeds 0.2" in edit.reason
 
@@ -93,26 +93,26 @@ def change(crop):
 
 def measured(crop, difference, share):
     before, after = (
-        embed_aligned(as_bytes(pixels))
+        embedding(pixels, crop.landmarks)
         for pixels in (crop.pixels, crop.pixels + np.float32(share) * difference)
     )
-    return float(np.linalg.norm(before - after))
+    return 1 - float(before @ after)
 
 
 def test_without_a_limit_everything_is_applied_and_measured(crop, change):
-    share, identity, reason = identity_share(crop.pixels, change, None)
+    share, identity, reason = identity_share(crop.pixels, change, crop.landmarks, None)
     assert (share, reason) == (1, "")
     assert identity == pytest.approx(measured(crop, change, 1))
 
 
 def test_a_face_within_the_limit_is_left_to_the_network(crop, change):
-    assert identity_share(crop.pixels, change, 5.0)[0] == 1
+    assert identity_share(crop.pixels, change, crop.landmarks, 5.0)[0] == 1
 
 
 def test_a_face_beyond_the_limit_is_blended_back_until_it_is_within(crop, change):
     full = measured(crop, change, 1)
     limit = full * 0.8
-    share, identity, reason = identity_share(crop.pixels, change, limit)
+    share, identity, reason = identity_share(crop.pixels, change, crop.landmarks, limit)
     assert 0 < share < 1
     assert identity <= limit
     assert identity == pytest.approx(measured(crop, change, share))
@@ -120,7 +120,7 @@ def test_a_face_beyond_the_limit_is_blended_back_until_it_is_within(crop, change
 
 
 def test_a_face_that_could_hardly_be_changed_is_left_alone(crop, change):
-    share, identity, reason = identity_share(crop.pixels, change, 0.0)
+    share, identity, reason = identity_share(crop.pixels, change, crop.landmarks, 0.0)
     assert (share, identity) == (0, 0)
     assert reason.startswith("left as it was: identity distance")
 
@@ -128,7 +128,7 @@ def test_a_face_that_could_hardly_be_changed_is_left_alone(crop, change):
 def test_what_is_no_aligned_face_is_not_measured():
     for shape in ((32, 32, 3), (100, 80, 3)):
         pixels = np.zeros(shape, np.float32)
-        assert identity_share(pixels, pixels + 1, 0.1) == (1, None, "")
+        assert identity_share(pixels, pixels + 1, np.zeros((5, 2)), 0.1) == (1, None, "")
 
 
 def test_a_cast_and_a_gradient_of_light_go():

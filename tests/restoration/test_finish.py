@@ -64,7 +64,7 @@ def test_what_the_network_added_is_added_to_the_levels_of_the_file(prepare):
     assert result.output_sha256 == sha256_of(prepared.job.output)
     (face,) = result.faces
     assert (face.box, face.score, face.ms, face.strength) == ((0, 0, 96, 64), 1, 3, 1)
-    assert face.identity is None  # no square, so no aligned face
+    assert face.identity_distance is None  # no square, so no aligned face
     assert b"net" in prepared.job.output.read_bytes()
 
 

@@ -14,14 +14,19 @@ from faceren.restoration.options import RestoreOptions, flag_of
     [
         (RestoreOptions(mask="ellipse"), "0" * 64, "b14a1de4d0d6e82b"),
         (
-            RestoreOptions(mask="ellipse", strength=0.5, scale=2, max_identity_distance=0.6),
+            RestoreOptions(mask="ellipse", strength=0.5, scale=2),
             "1" * 64,
-            "ad003c0c503f17e6",
+            "e61b5809e419ead4",
         ),
     ],
 )
 def test_the_digest_is_that_of_earlier_versions_so_that_their_runs_go_on(options, weights, digest):
     assert options.digest(weights) == digest
+
+
+def test_a_limit_of_the_distance_is_none_of_earlier_versions_whose_distance_was_another():
+    limited = RestoreOptions(mask="ellipse", strength=0.5, scale=2, max_identity_distance=0.6)
+    assert limited.digest("1" * 64) != "ad003c0c503f17e6"
 
 
 def test_a_face_marked_by_hand_changes_the_digest():

@@ -13,7 +13,7 @@ EDIT = FaceEdit(
     score=0.98765,
     crop=256,
     working_size=192,
-    identity=0.123456,
+    identity_distance=0.123456,
     ms=12.34,
 )
 
@@ -25,7 +25,7 @@ def test_an_edit_is_written_with_so_many_digits():
         "score": 0.9877,
         "crop": 256,
         "working_size": 192,
-        "identity": 0.1235,
+        "identity_distance": 0.1235,
         "ms": 12.3,
         "strength": 1.0,
         "reason": "",

@@ -6,7 +6,7 @@ from faceren.errors import FaceError, ImageError
 from faceren.files import sha256_of
 from faceren.images import read_photo
 from faceren.restoration.revert import face_shares, reverted
-from tests.runs import add_photo, face_at, picture, restored
+from tests.runs import add_photo, as_earlier, face_at, picture, restored
 
 TWO = [face_at(4, 8, 80), face_at(104, 20, 80)]
 OVERLAPPING = [face_at(4, 8, 96), face_at(60, 8, 96)]
@@ -28,7 +28,15 @@ def test_a_whole_photo_gets_its_bytes_back(key, tmp_path):
     new = take_back(tmp_path, line)
     assert (tmp_path / "out" / key).read_bytes() == (tmp_path / "photos" / key).read_bytes()
     assert (new["status"], new["output_sha256"]) == ("reverted", line["input_sha256"])
-    assert [(face["reverted"], face["identity"]) for face in new["faces"]] == [(True, None)] * 2
+    marked = [(face["reverted"], face["identity_distance"]) for face in new["faces"]]
+    assert marked == [(True, None)] * 2
+
+
+def test_a_record_of_an_earlier_version_is_taken_back_and_stays_one(tmp_path):
+    line = add_photo(tmp_path, "p.png", [as_earlier(face) for face in TWO])
+    new = take_back(tmp_path, line, {1})
+    assert [face["identity"] for face in new["faces"]] == [0.2, None]
+    assert not any("identity_distance" in face for face in new["faces"])
 
 
 @pytest.mark.parametrize("key", ["p.png", "p.tif"])

@@ -10,7 +10,7 @@ from faceren.commands.restore import restore
 from faceren.config import Mark
 from faceren.restoration.options import RestoreOptions
 from faceren.runs.manifest import FACE_FIELDS, FIELDS
-from tests.runs import face_at, make_run
+from tests.runs import as_earlier, face_at, make_run
 from tests.schema import SCHEMA, wrong
 
 HASH = "ab" * 32
@@ -29,6 +29,7 @@ REPAIR = {
 def test_a_photo_is_one_line():
     assert wrong(PHOTO | {"repair": [REPAIR]}) == []
     assert wrong(PHOTO) == []
+    assert wrong(PHOTO | {"faces": [as_earlier(face) for face in PHOTO["faces"]]}) == []
     assert wrong(PHOTO | {"status": "no_face", "faces": []}) == []
     failed = {"output": None, "output_sha256": None, "input_sha256": "", "status": "failed"}
     assert wrong(PHOTO | failed) == []
@@ -42,6 +43,8 @@ def test_a_photo_is_one_line():
         {"input_sha256": "abc"},
         {"faces": [{"box": [0, 0, 1, 1]}]},
         {"faces": [face_at(0, 0, 64) | {"strength": 2, "reason": ""}]},
+        {"faces": [face_at(0, 0, 64, 2.1) | {"strength": 1, "reason": ""}]},
+        {"faces": [{k: v for k, v in PHOTO["faces"][0].items() if k != "identity_distance"}]},
         {"left": [{"box": [0, 0, 1], "score": 0.5, "reason": "small: x"}]},
         {"warnings": "one"},
         {"format_version": 1},

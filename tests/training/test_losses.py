@@ -5,7 +5,7 @@ import torch
 from faceren.assets import asset, samples_dir
 from faceren.errors import ShapeError
 from faceren.faces.alignment import TEMPLATE
-from faceren.faces.identity import distance, embedding, first_face
+from faceren.faces.dlib_networks import distance, embedding, first_face
 from faceren.images import find_images, read_rgb
 from faceren.networks.perceptual import EmbeddingNetwork
 from faceren.training.losses import (

@@ -18,8 +18,13 @@ function badge(text, tone) {
 
 function identityBadge(distance, what) {
   if (distance === null || distance === undefined) return badge(`${what} not measured`, "plain");
-  const far = distance > page.same_person;
+  const far = distance > page.another_person;
   return badge(`${what} ${distance.toFixed(2)}`, far ? "watch" : "plain");
+}
+
+// Earlier versions asked dlib, whose distances are others: they stand alone, with dlib's own limit.
+function dlibBadge(distance) {
+  return badge(`identity ${distance.toFixed(2)} by dlib`, distance > 0.6 ? "watch" : "plain");
 }
 
 function farthest(photo) {
@@ -66,6 +71,7 @@ function faceItem(photo, face, index, redraw) {
   const badges = item.querySelector(".badges");
   if (photo.faces.length > 1) badges.append(badge(name, "plain"));
   if (face.reverted) badges.append(badge("original kept", "plain"));
+  else if (face.by_dlib !== null) badges.append(dlibBadge(face.by_dlib));
   else badges.append(identityBadge(face.identity, "identity"));
   badges.append(badge(`seen at ${face.crop} px`, "plain"));
   const other = !face.reverted && (face.strength ?? photo.strength) !== photo.strength;
