@@ -128,6 +128,8 @@ def read_settings(path: Path, kinds: Sequence[type]) -> dict[str, Any]:
             raise ConfigError(f"{path}: unknown option {word!r:.60}{nearest(word, known)}")
         hint = hints.get(name, Preset)
         if isinstance(value, str) and "a path" in describe(hint):
+            if not value:  # which would mean the file's own folder
+                raise ConfigError(f"{path}: {word}: expected a path, got an empty text")
             value = path.parent / value
         elif isinstance(value, list):
             value = tuple(value)

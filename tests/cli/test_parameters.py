@@ -111,6 +111,12 @@ def test_a_file_that_makes_no_sense_is_named(photos, text, said):
         settings_for([photos], None, None, ())
 
 
+def test_an_empty_path_in_a_file_is_refused(photos, tmp_path):
+    (tmp_path / "my.toml").write_text('weights-dir = ""')
+    with pytest.raises(ConfigError, match="weights-dir: expected a path, got an empty text"):
+        settings_for([photos], tmp_path / "my.toml", None, ())
+
+
 def test_two_files_are_one_too_many(photos, tmp_path):
     (tmp_path / "more").mkdir()
     for folder in (photos, tmp_path / "more"):

@@ -88,6 +88,11 @@ def read_tiff(path: Path, max_pixels: int) -> tuple[Page, ...]:
         raise MachineError(f"{shown(path)}: not enough memory to decode it") from error
     except ImageError as error:
         raise named(error, path) from error
+    except NotImplementedError as error:  # no damage: the decoder knows what it is
+        reason = " ".join(str(error).split())
+        raise ImageError(
+            f"{shown(path)}: a TIFF of a kind that cannot be read ({reason}); convert it first"
+        ) from error
     except DAMAGE as error:
         raise unreadable(path, error) from error
 

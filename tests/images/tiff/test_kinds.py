@@ -357,6 +357,16 @@ def test_layers_of_photoshop_are_no_exif(tmp_path):
         assert 37724 in file.pages[0].tags
 
 
+def test_what_the_decoder_does_not_know_is_no_damage(tmp_path):
+    path = tmp_path / "a.tif"
+    shared = [(530, "H", 2, (2, 2), True)]  # four pixels share their colour
+    tifffile.imwrite(path, smooth(), photometric="rgb", extratags=shared, metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags[262].overwrite(6)
+    with pytest.raises(ImageError, match="of a kind that cannot be read .chroma.*convert it"):
+        read_photo(path)
+
+
 @pytest.mark.parametrize("unit", [1, 2, 3])
 @pytest.mark.parametrize("target", ["png", "jpg"])
 def test_resolution_needs_a_unit(tmp_path, unit, target):
