@@ -145,11 +145,10 @@ def write_photo(
     With ``keep`` every part of the original file but its pixels and its XMP is moved over byte by
     byte: EXIF, its Orientation included, ICC profile, IPTC, resolution, comments, text chunks,
     TIFF tags, further pictures and videos. The pixels keep their size, depth and stored
-    orientation, with two exceptions: palettes and bits become the gray or RGB levels that they
-    mean. A change of format moves all that the new one can hold; the rest is named. The note goes
-    into the XMP only, and no time is written, so that equal photos give equal files. BMP and bare
-    JPEG 2000 codestreams have no XMP, so no note. What names the resolution or the number of
-    pixels follows the photo's ``scale``.
+    orientation; palettes and bits become the gray or RGB levels that they mean. A change of format
+    moves all that the new one can hold; the rest is named. The note goes into the XMP only, and no
+    time is written, so that equal photos give equal files. BMP and bare JPEG 2000 codestreams have
+    no XMP, so no note. Resolution and numbers of pixels in it follow the photo's ``scale``.
 
     A JPEG is encoded with its own quantisation tables and subsampling, so that nearly all
     unchanged pixels stay equal; if its quality is below 75, with finer ones for the faces' sake.
@@ -179,11 +178,10 @@ def write_photo(
     try:
         if kind == "tiff":
             said = _write_tiff(path, photo, edit)
-            return (*doubts, *said, *_said(gone))
-        with atomic_path(path) as temporary:
-            said = _write_encoded(temporary, photo, kind, quality, edit)
-            check_written(temporary, kind, photo.pages)
-        return (*doubts, *said, *_said(gone))
+        else:
+            with atomic_path(path) as temporary:
+                said = _write_encoded(temporary, photo, kind, quality, edit)
+                check_written(temporary, kind, photo.pages)
     except ImageError as error:
         raise named(error, photo.path) from error
     except DAMAGE as error:  # of metadata, which are looked into only now
@@ -193,6 +191,7 @@ def write_photo(
         raise ImageError(
             f"{shown(photo.path)}: damaged or incomplete ({reason}); nothing was written"
         ) from error
+    return (*doubts, *said, *_said(gone))
 
 
 def copy_photo(path: Path, photo: Photo) -> None:
