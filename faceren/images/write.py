@@ -15,7 +15,7 @@ from faceren.files import atomic_path
 from faceren.images import encode
 from faceren.images.checks import DAMAGE, named, shown, unreadable
 from faceren.images.colour import fits
-from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
+from faceren.images.containers import Part, bmff, bmp, jp2, jpeg, png, webp
 from faceren.images.encode import encode_jpeg
 from faceren.images.items import joined_items
 from faceren.images.metadata import derived, fields, xmp
@@ -108,6 +108,10 @@ def _too_long(kind: str, side: int) -> str:
 
 PART = 1 << 20
 """Bytes that are copied at a time."""
+LOST_END = bytes(512)
+"""What a disk or a network leaves of what it lost: coders of pictures end in no such run of zeros,
+and what flat pictures end in is shorter."""
+SEEMS_DAMAGED = "the file seems damaged"
 UNENDED = "the mark of the picture's end is missing; the picture is whole"
 Edit = Callable[[bytes], bytes]
 """Makes the new XMP packet from the old one."""
@@ -174,8 +178,8 @@ def write_photo(
     kind = kind_of_target(photo.kind, format)
     gone: list[str] = []
     edit = _edit(photo, note, gone)
-    doubts = _doubts(photo)
     try:
+        doubts = _doubts(photo)
         if kind == "tiff":
             said = _write_tiff(path, photo, edit)
         else:
@@ -346,6 +350,10 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
 
 def _doubts(photo: Photo) -> Lines:
     """Say what makes doubt that the file is as it once was."""
+    if photo.kind in ("webp", "jp2", "heif", "avif"):
+        pieces = _coded(photo.kind, photo.source_bytes())
+        lost = any(piece.endswith(LOST_END) for piece in pieces)
+        return (f"{SEEMS_DAMAGED}: the end of its picture is all zeros",) if lost else ()
     if photo.kind not in ("jpeg", "png"):
         return ()
     data = photo.source_bytes()
@@ -354,8 +362,18 @@ def _doubts(photo: Photo) -> Lines:
         listed = ", ".join(dict.fromkeys(name.decode() for name in names))
         said.append(f"damaged, and kept as it is: {listed} (its check sum is wrong)")
     if photo.kind == "jpeg" and jpeg.seems_damaged(data):
-        said.append("the file seems damaged: pieces of its picture are missing or misplaced")
+        said.append(f"{SEEMS_DAMAGED}: pieces of its picture are missing or misplaced")
     return tuple(said)
+
+
+def _coded(kind: str, data: bytes) -> Iterable[bytes]:
+    """Return each piece of coded picture in a WebP, JPEG 2000, HEIC or AVIF file."""
+    if kind == "webp":
+        return [content for _, content in webp.pictures_of(data)]
+    if kind == "jp2":
+        return [jp2.codestream_of(data)]
+    items = bmff.parse(data).items.values()
+    return [item.content for item in items if item.kind in bmff.CODED]
 
 
 def _behind(data: bytes) -> Lines:

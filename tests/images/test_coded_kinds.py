@@ -13,7 +13,7 @@ from faceren.images.containers import bmff, jp2
 from faceren.images.metadata.fields import items_beside
 from faceren.images.metadata.xmp import SOURCE_TYPE
 from tests.images.changing import NOTE, box_of, exiftool, restored, tags
-from tests.images.samples import ADOBE_RGB, XMP, exif, smooth
+from tests.images.samples import ADOBE_RGB, XMP, exif, noise, smooth
 
 heif = pytest.importorskip("pillow_heif")
 COLOURS = {"srgb": (1, 13, 6), "p3": (12, 13, 6), "pq": (9, 16, 9), "hlg": (9, 18, 9)}
@@ -519,3 +519,30 @@ def test_a_bitmap_of_a_palette_becomes_its_colours(tmp_path, mode):
     output, _ = restored(path)
     with Image.open(output) as image:
         assert np.array_equal(np.asarray(image.convert("RGB"))[:18], expected[:18])
+
+
+WRITERS = {
+    "a.webp": lambda path, picture: picture.save(path, quality=95),
+    "lossless.webp": lambda path, picture: picture.save(path, lossless=True),
+    "a.jp2": lambda path, picture: picture.save(path, irreversible=False),
+    "a.heic": lambda path, picture: heif.from_pillow(picture).save(path, quality=95),
+    "a.avif": lambda path, picture: picture.save(path, quality=95),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_picture_whose_end_is_zeros_is_restored_with_a_word(tmp_path, name):
+    path = tmp_path / name
+    WRITERS[name](path, Image.fromarray(noise((200, 240, 3))))
+    assert restored(path)[1] == ()
+    data = path.read_bytes()
+    start = len(data) * 3 // 4
+    path.write_bytes(data[:start] + bytes(len(data) - start))
+    assert restored(path)[1] == ("the file seems damaged: the end of its picture is all zeros",)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_empty_picture_is_no_damage(tmp_path, name):
+    path = tmp_path / name
+    WRITERS[name](path, Image.new("RGB", (1600, 1200), "white"))
+    assert restored(path)[1] == ()

@@ -38,6 +38,8 @@ NCLX = b"nclx"
 """How a ``colr`` property begins that names colours by the code points of ITU-T H.273."""
 DERIVED = {b"grid", b"iovl", b"iden"}
 """Kinds of items that are made of other pictures."""
+CODED = {b"hvc1", b"av01", b"avc1", b"jpeg"}
+"""Kinds of items that are pictures by themselves."""
 XMP_TYPE = b"application/rdf+xml"
 OFFSETS = {0: "", 2: "H", 4: "I", 8: "Q"}
 """Bytes of an offset or a length, as the file announces them, and how to read them."""

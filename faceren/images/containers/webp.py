@@ -60,11 +60,17 @@ def webp_header(data: bytes) -> tuple[int, int, bool, int]:
 
 def is_lossless(data: bytes) -> bool:
     """Say whether the picture, or each frame, of a WebP file is coded so that nothing is lost."""
-    names = [name for name, _ in riff_chunks(data)]
-    for name, content in riff_chunks(data):
-        if name == b"ANMF":
-            names += [inner for inner, _ in riff_chunks(content, FRAME_HEADER)]
+    names = {name for name, _ in pictures_of(data)}
     return b"VP8L" in names and b"VP8 " not in names
+
+
+def pictures_of(data: bytes) -> Iterator[Part]:
+    """Yield the chunks of the coded picture of a WebP file, or of each of its frames."""
+    for name, content in riff_chunks(data):
+        if name in PICTURE:
+            yield name, content
+        elif name == b"ANMF":
+            yield from (part for part in riff_chunks(content, FRAME_HEADER) if part[0] in PICTURE)
 
 
 def unannounced(data: bytes) -> set[bytes]:

@@ -312,7 +312,7 @@ def items_beside(whole: bmff.Container) -> list[str]:
         names.append(
             "a depth map" if depth else "the gain map (HDR)" if b"gain" in kind else "a mask"
         )
-    pictures = (b"hvc1", b"av01", b"grid", b"iovl", b"iden", b"jpeg", b"avc1")
+    pictures = bmff.CODED | bmff.DERIVED
     others = [
         item
         for item in whole.items.values()
