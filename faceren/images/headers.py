@@ -78,8 +78,7 @@ def header_of(kind: str, data: bytes) -> Header:
 
 
 def _png(data: bytes) -> Header:
-    frames, key, shown = 1, False, False
-    frames_told = False
+    frames, key, before, controls = 0, False, False, 0
     if data[12:16] == b"CgBI":
         raise ImageError(
             "a PNG as Apple's tools pack it for telephones (CgBI), which no decoder here reads; "
@@ -88,12 +87,16 @@ def _png(data: bytes) -> Header:
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     for name, content in png_chunks(data):
         if name == b"acTL" and len(content) >= 4:
-            frames, frames_told = int.from_bytes(content[:4], "big"), True
+            frames = int.from_bytes(content[:4], "big")
         key = key or (name == b"tRNS" and colour in KEYED)
-        shown = shown or name == b"fcTL"
-        if name == b"IDAT":  # a picture that no frame announces is one beside those that are shown
-            frames += frames_told and not shown
+        controls += name == b"fcTL"
+        before = before or (name == b"IDAT" and not controls)
+        if name == b"IDAT" and not frames:
             break
+    if not controls:  # nothing is shown but the one picture, whatever acTL says
+        frames = 1
+    elif before:  # a picture that no frame announces is one beside those that are shown
+        frames += 1
     return Header(width, height, PNG_CHANNELS.get(colour, 4) + key, bits, max(frames, 1))
 
 

@@ -223,6 +223,15 @@ def test_an_animation_of_the_picture_alone_stays_one(tmp_path, scale):
         assert image.size == (64 * scale, 48 * scale)
 
 
+@pytest.mark.parametrize("frames", [0, 1, 7])
+def test_what_only_says_that_it_is_an_animation_is_a_picture(tmp_path, frames):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(smooth(), 2, 8, before=chunk(b"acTL", struct.pack(">II", frames, 0))))
+    output, said = restored(path)
+    assert said == ()
+    assert read_photo(output).pages[0].raster.shape == (48, 64, 3)
+
+
 def test_a_picture_beside_an_animation_of_one_frame_is_refused_as_two(tmp_path):
     told = chunk(b"acTL", struct.pack(">II", 1, 0))
     pixels = dict(png_chunks(png(smooth(), 2, 8)))[b"IDAT"]

@@ -136,6 +136,8 @@ def directories(file: BinaryIO, layout: Layout) -> list[Directory]:
             raise ImageError("damaged TIFF: its pages are chained in a loop")
         if len(found) == MOST_PAGES:
             raise ImageError(f"a TIFF of more than {MOST_PAGES:,} pages; split it first")
+        if offset >= file.seek(0, 2):
+            raise ImageError("damaged or incomplete (a page of a TIFF lies beyond its end)")
         seen.add(offset)
         found.append(directory_at(file, layout, offset, pointer))
         pointer = found[-1].next_pointer

@@ -75,6 +75,13 @@ def test_a_tag_may_stand_twice():
     assert [entry.field[:1] for entry in again.entries] == [b"d", b"b"]
 
 
+@pytest.mark.parametrize("offset", [1 << 20, (1 << 32) - 1])
+def test_a_page_beyond_the_end_is_refused(offset):
+    file, layout = tiff([], following=offset)
+    with pytest.raises(ImageError, match=r"a page of a TIFF lies beyond its end"):
+        directories(file, layout)
+
+
 def test_a_loop_is_refused():
     file, layout = tiff([], following=8)
     with pytest.raises(ImageError, match="chained in a loop"):
