@@ -57,7 +57,15 @@ def check_value(label: str, value: object, hint: Any) -> None:
     if fits(value, hint):
         return
     close = did_you_mean(value, _choices(hint)) if isinstance(value, str) else ""
-    raise ConfigError(f"{label}: expected {describe(hint)}, got {value!r:.80}{close}")
+    raise ConfigError(f"{label}: expected {describe(hint)}, got {shortened(value)}{close}")
+
+
+def shortened(value: object) -> str:
+    """Return at most 80 characters that show a value, however deep lists and tables lie in it."""
+    try:
+        return f"{value!r:.80}"
+    except RecursionError:
+        return f"a {type(value).__name__} of too many levels"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -85,7 +93,11 @@ def hints_of(kind: Any) -> dict[str, Any]:
 
 
 def fits(value: object, hint: Any) -> bool:
-    """Return whether a value is what a type hint says; finite numbers only, and no bool for one."""
+    """Return whether a value is what a type hint says.
+
+    Numbers are finite ones only, and a bool is none; texts and paths have no NUL, which would end a
+    name on the way to the system.
+    """
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         bounds = [extra for extra in parts[1:] if isinstance(extra, Bounds)]
@@ -108,6 +120,8 @@ def fits(value: object, hint: Any) -> bool:
         return isinstance(value, bool) and hint is bool
     if hint is float:
         return isinstance(value, (int, float)) and -LARGEST <= value <= LARGEST  # no NaN either
+    if isinstance(value, (str, Path)) and "\0" in str(value):
+        return False
     return isinstance(value, origin or hint)
 
 

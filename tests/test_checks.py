@@ -33,6 +33,8 @@ class Lens:
         (float("nan"), float, False),
         (1, bool, False),
         ("a", str, True),
+        ("a\0", str, False),
+        (Path("a\0"), Path | None, False),
         (Path("a"), Path, True),
         (None, int | None, True),
         ("", int | None, False),
@@ -94,3 +96,11 @@ def test_a_label_may_replace_the_name():
 def test_nearest_lists_all_when_none_is_close():
     assert nearest("qqq", ["a", "b"]) == "; known: a, b"
     assert nearest("widht", ["width", "depth"]) == "; did you mean 'width'?"
+
+
+def test_a_value_of_too_many_levels_is_refused_in_a_line():
+    value: dict[str, object] = {}
+    for _ in range(100_000):
+        value = {"a": value}
+    with pytest.raises(ConfigError, match="strength: expected float, got a dict of too many"):
+        check_value("strength", value, float)

@@ -108,6 +108,8 @@ class _Loader(yaml.SafeLoader):
         mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             raise ComposerError(None, None, "expected no aliases", mark)
+        if getattr(event, "tag", None):  # !!bool x, say, is none, and not checked by yaml
+            raise ComposerError(None, None, "expected no tags", mark)
         if self.depth == DEEPEST:
             raise ComposerError(None, None, f"deeper than {DEEPEST} levels", mark)
         self.depth += 1
@@ -175,8 +177,8 @@ def _merge(below: Any, above: Any) -> Any:
 def _parse_override(text: str) -> Tree:
     key, equals, value = text.partition("=")
     names = key.strip().split(".")
-    if not equals or not all(names):
-        raise ConfigError(f"-O: expected section.key=value, got {text!r}")
+    if not equals or not all(names) or len(names) > DEEPEST:
+        raise ConfigError(f"-O: expected section.key=value, got {text!r:.80}")
     try:
         tree: Any = _parsed(value)
     except (yaml.YAMLError, ValueError) as error:

@@ -62,6 +62,26 @@ def test_no_recipe(tmp_path, text, message):
         load_recipe(tmp_path / "none.yaml")
 
 
+@pytest.mark.parametrize("value", ['!!int ""', '!!float ""', "!!bool x", "!!timestamp x", "!x 3"])
+def test_tags_are_no_part_of_a_recipe(tmp_path, value):
+    with pytest.raises(ConfigError, match="-O train.lr: the value .* is no YAML"):
+        load(tmp_path, f"train.lr={value}")
+    (tmp_path / "r.yaml").write_text(f"seed: {value}\n")
+    with pytest.raises(ConfigError, match="no valid YAML: expected no tags"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_an_override_of_too_many_levels_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"-O: expected section\.key=value, got 'train\.lr\.a\.a"):
+        load(tmp_path, "train.lr." + "a." * 10_000 + "a=1")
+
+
+@pytest.mark.parametrize("key", ["data.train", "data.validation", "init", "teacher", "licence"])
+def test_no_text_of_a_recipe_has_a_nul(tmp_path, key):
+    with pytest.raises(ConfigError, match=rf"{key}: expected .*a text, got .*a.x00b"):
+        load(tmp_path, rf'{key}="a\0b"')
+
+
 def test_extends_merges_deeply(tmp_path):
     write_recipe(tmp_path)
     (tmp_path / "child.yaml").write_text("extends: tiny.yaml\nname: child\ntrain: {lr: 0.01}\n")

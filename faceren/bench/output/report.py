@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from faceren.bench.quality.ablation import Ablation, OverSeeds
 from faceren.bench.quality.suite import MethodRow, Quality
 from faceren.bench.request import MARK, REAL_NIQE, LeftOut, Quoted, Row
-from faceren.checks import Json
+from faceren.checks import Json, fits
 from faceren.errors import ConfigError
+from faceren.files import read_bounded
 from faceren.metrics.names import HIGHER_IS_BETTER
 from faceren.metrics.results import mean_interval
 from faceren.pages.tables import arrow, figure, interval, markdown_table
@@ -24,6 +25,12 @@ from faceren.pages.tables import arrow, figure, interval, markdown_table
 Kind = TypeVar("Kind")
 SECTIONS = ("speed", "degradation", "quality", "left_out")
 """Lists that a report always has; other sections follow where there are rows."""
+SCORED = ("quality", "ablation")
+"""Lists whose rows have the figures of each face."""
+RATE = "_per_second"
+"""Fields of rows of speed that end so are rates: higher is better."""
+LARGEST = 2**28
+"""Bytes of a report: some hundred for each face, method and task."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,54 @@ def read_report(path: Path) -> Json:
         ConfigError: If the file is not there, or is none.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(read_bounded(path, LARGEST).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--compare {path}: expected a benchmark.json ({error})") from error
     if not isinstance(report, dict) or not all(isinstance(report.get(s), list) for s in SECTIONS):
         raise ConfigError(
             f"--compare {path}: expected a benchmark.json with the lists {', '.join(SECTIONS)}"
         )
+    for section, rows in report.items():
+        if section in ("machine", "request"):
+            good = isinstance(rows, dict)
+        else:
+            good = isinstance(rows, list) and all(_is_row(row, section) for row in rows)
+        if not good:
+            raise ConfigError(
+                f"--compare {path}: expected a benchmark.json as benchmark wrote it, but what it "
+                f"has as {section!r:.60} is not of that kind; take an unchanged one"
+            )
     return report
+
+
+def _is_row(row: object, section: str) -> bool:
+    """Say whether all that is compared of a row is what its name says."""
+    if not isinstance(row, dict):
+        return False
+    rates = [value for name, value in row.items() if name.endswith(RATE) and value is not None]
+    good = all(map(_is_number, rates)) and _is_number(row.get("iqr_percent", 0))
+    if section not in SCORED or "metrics" not in row:
+        return good
+    named = all(isinstance(row.get(name), str) for name in ("task", "method"))
+    metrics: Any = row["metrics"]
+    images: Any = row.get("images")
+    if not (good and named and _are_objects(metrics) and _are_objects(images)):
+        return False
+    intervals = [m.get("ci95") for m in metrics.values() if m.get("ci95", 0) is not None]
+    return (
+        all(_is_number(value) for figures in images.values() for value in figures.values())
+        and all(_is_number(figures.get("mean")) for figures in metrics.values())
+        and all(isinstance(ends, list) and len(ends) == 2 for ends in intervals)
+        and all(_is_number(end) for ends in intervals for end in ends)
+    )
+
+
+def _are_objects(values: Any) -> bool:
+    return isinstance(values, dict) and all(isinstance(value, dict) for value in values.values())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or fits(value, float)  # PSNR may be infinite
 
 
 Table = tuple[list[str], list[list[str]]]
@@ -193,8 +240,6 @@ def quality_csv(report: Report) -> str:
 
 
 Verdict = Literal["better", "worse"]
-RATE = "_per_second"
-"""Fields of rows of speed that end so are rates: higher is better."""
 
 
 @dataclass(frozen=True)
@@ -313,8 +358,7 @@ def _figures(old: Json, new: Json) -> Iterator[_Pair]:
 
 
 def _by_name(report: Json) -> dict[str, Json]:
-    sections = ("quality", "ablation")
-    rows = [row for section in sections for row in report.get(section, []) if "metrics" in row]
+    rows = [row for section in SCORED for row in report.get(section, []) if "metrics" in row]
     return {f"{row['task']}  {row['method']}": row for row in rows}
 
 

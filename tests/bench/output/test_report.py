@@ -1,5 +1,8 @@
 """A report as one value, and read back; what counts as better or worse, and what as chance."""
 
+import json
+import math
+
 import pytest
 
 from faceren.bench.benchmark import write_json
@@ -45,6 +48,48 @@ def test_what_is_no_report_is_refused(tmp_path):
     for name in ("a.json", "gone.json"):
         with pytest.raises(ConfigError, match=r"expected a benchmark\.json"):
             read_report(tmp_path / name)
+
+
+def test_a_report_with_a_mark_of_byte_order_is_read(tmp_path, make_row, make_report):
+    text = json.dumps(make_report(make_row([20.0, math.inf])).to_json(), default=str)
+    (tmp_path / "b.json").write_text(text, "utf-8-sig")
+    assert read_report(tmp_path / "b.json") == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("section", "changed"),
+    [
+        ("machine", []),
+        ("request", "all"),
+        ("quality", [3]),
+        ("quality", [{"metrics": 5, "task": "full", "method": "x", "images": {}}]),
+        ("quality", [{"metrics": {}, "task": None, "method": "x", "images": {}}]),
+        ("quality", [{"metrics": {}, "task": "full", "method": "x"}]),
+        ("quality", [{"metrics": {}, "task": "full", "method": "x", "images": {"a": {"b": ""}}}]),
+        ("ablation", [{"metrics": {"psnr": {}}, "task": "full", "method": "x", "images": {}}]),
+        ("ablation", {}),
+        ("speed", [{"iqr_percent": "3"}]),
+        ("speed", [{"iqr_percent": 3, "faces_per_second": [1]}]),
+    ],
+)
+def test_a_report_with_rows_of_another_kind_is_refused(
+    tmp_path, make_row, make_report, section, changed
+):
+    found = make_report(make_row([20.0, 22.0])).to_json() | {section: changed}
+    (tmp_path / "b.json").write_text(json.dumps(found, default=str), "utf-8")
+    with pytest.raises(ConfigError, match=f"has as '{section}' is not of that kind"):
+        read_report(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("figure", [{"mean": "20"}, {"ci95": 3}, {"ci95": ["a", "b"]}])
+def test_a_report_with_figures_that_are_no_numbers_is_refused(
+    tmp_path, make_row, make_report, figure
+):
+    found = make_report(make_row([20.0, 22.0])).to_json()
+    found["quality"][0]["metrics"]["psnr"] |= figure
+    (tmp_path / "b.json").write_text(json.dumps(found, default=str), "utf-8")
+    with pytest.raises(ConfigError, match="has as 'quality' is not of that kind"):
+        read_report(tmp_path / "b.json")
 
 
 def test_rows_are_in_the_list_of_their_section(make_row, make_report):
