@@ -33,10 +33,16 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
         sync: False does not wait for the disk: for many small files that can be made again.
 
     Raises:
-        MachineError: If the disk is full or fails, or the folder cannot be written.
+        MachineError: If the disk is full or fails, the folder cannot be written, or a folder, a
+            pipe or a device is there.
         ImageError: If the file's name is too long for the disk.
     """
     try:
+        if path.exists() and not path.is_file():  # renaming would put a file in place of a device
+            raise MachineError(
+                f"cannot write {path}: expected a new or a plain file, this is a folder, a pipe or "
+                f"a device; choose another name"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = path.suffix if len(path.suffix) <= LONGEST_SUFFIX else ""
         prefix = f"{TEMPORARY}{os.getpid()}-"

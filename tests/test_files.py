@@ -51,6 +51,16 @@ def test_a_full_disk_is_a_clear_error_and_keeps_the_old_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_nothing_but_a_plain_file_is_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(MachineError, match=f"{name}: expected a new or a plain file"):
+            atomic_write(tmp_path / name, b"x")
+    assert (tmp_path / "pipe").is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "folder"}
+
+
 def test_a_long_name_can_be_written(tmp_path):
     name = "n" * 251 + ".png"
     atomic_write(tmp_path / name, b"x")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Exit, Option
 
 from faceren.bench.request import Request
-from faceren.cli.screen import Screen, ScreenOptions, write_json
+from faceren.cli.screen import Screen, ScreenOptions, check_figures, write_json
 from faceren.files import remove_leftovers
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def benchmark(
 ) -> None:
     """Measure quality on degraded clean faces, and speed."""
     screen = shown.screen()
+    check_figures("--json-file", json_file)
     report = show_benchmark(request, screen)
     screen.item(report.to_json())
     if json_file is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Exit, Option
 
 from faceren.cli.parameters import Verbose
-from faceren.cli.screen import Screen, ScreenOptions, write_json
+from faceren.cli.screen import Screen, ScreenOptions, check_figures, write_json
 from faceren.commands.options import EvaluateOptions
 from faceren.files import remove_leftovers
 from faceren.runs.storage import STORED, Storage, is_stored, spelled
@@ -54,6 +54,8 @@ def evaluate(
     screen = shown.screen()
     if options.metrics == (LIST,):
         raise Exit(show_metrics(screen))
+    for option, file in (("--json-file", json_file), ("--csv", csv), ("--html", html)):
+        check_figures(option, file)
     for path in (json_file, csv, html, options.save_stats):
         if path is not None and is_stored(path):
             Storage(path.parent)  # what is not installed for it is said before the work

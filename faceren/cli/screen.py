@@ -197,6 +197,33 @@ def _as_json(value: dict[str, Any], *, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, default=str).replace("\x7f", "\\u007f")
 
 
+def check_figures(option: str, path: Path | None) -> None:
+    """Refuse a place for figures where a file of another kind may be, before the work.
+
+    Args:
+        option: What named it, for the message.
+        path: The file; None is none.
+
+    Raises:
+        ConfigError: If it is a folder, a pipe or a device, or has the name of a picture or a
+            manifest.
+    """
+    from faceren.images.checks import SUFFIXES  # loads NumPy, which --help does without
+    from faceren.runs.manifest import MANIFEST_NAME
+
+    if path is None:
+        return
+    if path.suffix.lower() in SUFFIXES or path.name == MANIFEST_NAME:
+        raise ConfigError(
+            f"{option} {path}: expected a name for a file of figures, got that of a picture or a "
+            f"manifest, which would be lost"
+        )
+    if path.exists() and not path.is_file():
+        raise ConfigError(
+            f"{option} {path}: expected a new or a plain file, this is a folder, a pipe or a device"
+        )
+
+
 def write_json(target: Path, value: dict[str, Any]) -> None:
     """Write a JSON object to a file."""
     atomic_write(target, (_as_json(value, indent=1) + "\n").encode())

@@ -224,11 +224,16 @@ def sheet(
     for path in (*inputs, output):
         if is_stored(path):
             raise ConfigError(f"--sheet: expected photos and a PNG on a disk, got {spelled(path)}")
+    if output.suffix.lower() != ".png":
+        raise ConfigError(f"--sheet: expected a file name ending in .png, got {output.name!r}")
     sources, _ = resolve_inputs(inputs)
-    found = [item for item, _ in zip(find_images(sources), range(limit), strict=False)]
-    if not found:
+    every = [item.path for item in find_images(sources)]
+    if not every:
         raise NothingToDoError(f"no image found in {', '.join(map(str, inputs))}")
-    write_png(output, render([read_rgb(item.path) for item in found], seed=seed, cell=cell))
+    if any(path.resolve() == output.resolve() for path in every):
+        raise ConfigError(f"--sheet {output}: expected another file than the photos that it shows")
+    found = every[:limit]
+    write_png(output, render([read_rgb(path) for path in found], seed=seed, cell=cell))
     return output
 
 

@@ -168,6 +168,8 @@ class DataRecipe:
     def __post_init__(self) -> None:
         check_fields(self, label="data.{}".format)
         check_value("data.task", self.task, Literal[TASKS])
+        if "" in (*self.train, *self.validation):  # which would mean the current folder
+            raise ConfigError("data.train, data.validation: expected paths, got an empty text")
         if self.full + self.single > 1:
             raise ConfigError(
                 f"data.single: expected at most 1 together with data.full {self.full}, "

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from faceren.cli.evaluate import show_evaluation
 from faceren.cli.screen import Screen
 from faceren.images import write_png
@@ -19,6 +21,18 @@ def test_saving_statistics_says_where_they_are(run, tmp_path, astronaut):
     assert status == 0
     assert "a.npz, the FID statistics of" in told.replace("\n", "")
     assert "metric" not in told  # no table without a figure
+
+
+@pytest.mark.parametrize("option", ["--json-file", "--csv", "--html"])
+@pytest.mark.parametrize("name", ["faces/0.png", "noisy/manifest.jsonl", "faces", "new.JPG"])
+def test_figures_replace_no_picture_and_no_record(run, faces, tmp_path, option, name):
+    (tmp_path / "noisy").mkdir()
+    (tmp_path / "noisy" / "manifest.jsonl").write_text("{}\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code, _, err = run("evaluate", faces, "--reference", faces, option, name)
+    assert code == 2
+    assert f"{option} {name}: expected a n" in err.replace("\n", "")
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
 def test_images_without_a_face_are_named(capsys):

@@ -348,6 +348,17 @@ def test_the_sheet_shows_every_task(clean: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_sheet_replaces_none_of_its_photos(clean: Path, tmp_path: Path) -> None:
+    photo = next(path for path in sorted(clean.rglob("*")) if path.is_file())
+    twin = tmp_path / "photo.png"
+    twin.write_bytes(photo.read_bytes())
+    with pytest.raises(ConfigError, match="expected another file than the photos"):
+        sheet([clean, tmp_path], twin, limit=1)
+    with pytest.raises(ConfigError, match=r"ending in \.png, got 'sheet'"):
+        sheet([clean], tmp_path / "sheet")
+    assert twin.read_bytes() == photo.read_bytes()
+
+
 def test_sheet_arguments_are_checked(clean: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a limit from 1"):
         sheet([clean], tmp_path / "s.png", limit=0)

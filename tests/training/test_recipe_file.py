@@ -82,6 +82,12 @@ def test_no_text_of_a_recipe_has_a_nul(tmp_path, key):
         load(tmp_path, rf'{key}="a\0b"')
 
 
+@pytest.mark.parametrize("value", ['train=""', 'train=["", b]', 'validation=""'])
+def test_an_empty_text_is_no_folder_of_images(tmp_path, value):
+    with pytest.raises(ConfigError, match="expected paths, got an empty text"):
+        load(tmp_path, f"data.{value}")
+
+
 def test_extends_merges_deeply(tmp_path):
     write_recipe(tmp_path)
     (tmp_path / "child.yaml").write_text("extends: tiny.yaml\nname: child\ntrain: {lr: 0.01}\n")
