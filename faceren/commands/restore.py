@@ -40,7 +40,13 @@ from faceren.runs.lists import (
 )
 from faceren.runs.manifest import Manifest, relocated
 from faceren.runs.plan import AnyJob, Job, check_output, make_plan, resolve_inputs
-from faceren.runs.resume import check_originals, earlier_run, restored_before, set_aside
+from faceren.runs.resume import (
+    check_originals,
+    earlier_run,
+    keep_changed,
+    restored_before,
+    set_aside,
+)
 from faceren.runs.shards import Shard, parse_shard, part_of
 
 if TYPE_CHECKING:  # torch takes seconds to load: first everything that can be refused without it
@@ -216,12 +222,18 @@ def _work(
             forget_plan(record.output, manifest.items)
             return
     mark = {"chosen": True} if record.chosen else {}
+    kept = {
+        key: keep_changed(record.output, key, manifest.items.get(key))
+        for key in (job.key for job in todo)
+    }
     keys = [job.key for job in todo]
     recorder = recording(record.output, keys, record.header, record.shard, manifest.items)
     with recorder as writer:
         for result in restored(todo, workshop, pipeline, on_files, Path.cwd()):
             if result.status == "failed" and (note := set_aside(record.output, result.key)):
                 result = replace(result, reason=f"{result.reason}; {note}")
+            if kept[result.key]:
+                result = replace(result, warnings=(kept[result.key], *result.warnings))
             if folder.keep_times and result.status != "failed":
                 keep_times(result.output, result.source)
             writer.append(relocated(result.to_json() | mark, record.output))

@@ -1,12 +1,13 @@
 """What an earlier run has left in the output folder: what is done, and what is stale."""
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from faceren.errors import ConfigError, MachineError
-from faceren.files import sha256_of
+from faceren.files import atomic_path, sha256_of
 from faceren.images import shown
 from faceren.runs.folder import STALE_DIR, inside
 from faceren.runs.manifest import MANIFEST_NAME, Line, Manifest, read_manifest
@@ -144,6 +145,45 @@ def check_originals(jobs: Sequence[Job], items: Mapping[str, Line]) -> None:
             f"{shown(job.key)}: its original {shown(job.source)} {state}; name the photo, or its "
             f"folder, as an input"
         )
+
+
+def keep_changed(output: Path, key: str, line: Line | None) -> str:
+    """Copy an output that somebody has changed since it was written, as a run will replace it.
+
+    Args:
+        output: The run's output folder.
+        key: The output's path below it.
+        line: What the manifest says of it, if anything.
+
+    Returns:
+        A sentence that says where the copy is, ``OUT/.stale``, for people; nothing if the output
+        is as it was written, or gone.
+
+    Raises:
+        ConfigError: If a link would lead the copy elsewhere.
+        MachineError: If it cannot be made.
+    """
+    written = output / PurePosixPath(key)
+    recorded = line.get("output_sha256") if line else None
+    if not recorded or not os.path.isfile(written):  # noqa: PTH113 (as in set_aside)
+        return ""
+    if sha256_of(written) == recorded:
+        return ""
+    place = inside(output / STALE_DIR, key)
+    number = 1
+    while place.exists():  # what was kept before is kept, too
+        number += 1
+        place = place.with_name(f"{written.stem}-{number}{written.suffix}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(place) as temporary:
+            shutil.copy2(written, temporary)
+    except OSError as error:
+        raise MachineError(
+            f"{written} was changed since it was written and cannot be copied to {place} "
+            f"({error.strerror}); move it away"
+        ) from error
+    return f"{written} was changed since it was written; what it was is kept in {place}"
 
 
 def set_aside(output: Path, key: str) -> str:

@@ -90,6 +90,18 @@ def test_a_face_is_the_same_on_a_renovated_background(astronaut, tmp_path):
     assert (pixels(whole.output) != pixels(plain.output)).mean() > 0.1
 
 
+def test_an_output_that_was_retouched_is_kept_beside_the_new_one(tmp_path):
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
+    (first,) = restored([tmp_path / "a.png"], tmp_path / "out")
+    made = first.output.read_bytes()
+    first.output.write_bytes(made + b"by hand")
+    (second,) = restored([tmp_path / "a.png"], tmp_path / "out")
+    assert second.output.read_bytes() == made
+    kept = tmp_path / "out" / ".stale" / "a.png"
+    assert kept.read_bytes() == made + b"by hand"
+    assert second.warnings[0].endswith(f"what it was is kept in {kept}")
+
+
 def test_a_photo_that_fails_later_leaves_no_earlier_output_in_place(astronaut, tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     (folder / "box").mkdir(parents=True)

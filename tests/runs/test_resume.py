@@ -6,7 +6,13 @@ from faceren.errors import ConfigError, MachineError
 from faceren.files import sha256_of
 from faceren.runs.manifest import Manifest, ManifestWriter
 from faceren.runs.plan import Job
-from faceren.runs.resume import earlier_run, restored_before, set_aside, unchanged
+from faceren.runs.resume import (
+    earlier_run,
+    keep_changed,
+    restored_before,
+    set_aside,
+    unchanged,
+)
 from faceren.runs.shards import Shard
 
 
@@ -85,6 +91,24 @@ def test_a_stale_output_is_moved_and_it_is_said_where(tmp_path):
     assert place.read_bytes() == b"old"
     assert not (tmp_path / "box" / "a.png").exists()
     assert set_aside(tmp_path, "box/a.png") == ""
+
+
+def test_what_somebody_changed_is_copied_before_it_is_replaced(tmp_path):
+    (tmp_path / "box").mkdir()
+    output = tmp_path / "box" / "a.png"
+    output.write_bytes(b"as written")
+    line = {"output_sha256": sha256_of(output)}
+    assert keep_changed(tmp_path, "box/a.png", line) == ""
+    assert keep_changed(tmp_path, "box/a.png", None) == ""
+    for name, content in (("a.png", b"retouched"), ("a-2.png", b"once more")):
+        output.write_bytes(content)
+        place = tmp_path / ".stale" / "box" / name
+        said = keep_changed(tmp_path, "box/a.png", line)
+        assert said == f"{output} was changed since it was written; what it was is kept in {place}"
+        assert place.read_bytes() == output.read_bytes() == content
+    assert (tmp_path / ".stale" / "box" / "a.png").read_bytes() == b"retouched"
+    output.unlink()
+    assert keep_changed(tmp_path, "box/a.png", line) == ""
 
 
 def test_a_stale_output_that_cannot_be_moved_stops_the_run(tmp_path):
