@@ -191,7 +191,7 @@ def _elsewhere(text: str, tasks: Sequence[str]) -> dict[str, Elsewhere]:
         ConfigError: If it is no such pair, or the folder has nothing for any of the tasks.
     """
     name, _, folder = text.partition("=")
-    if not folder or Path(name).name != name or name in (".", ".."):
+    if not (name and folder) or Path(name).name != name or name in (".", ".."):
         raise ConfigError(f"--results {text}: expected NAME=FOLDER with a name fit for a folder")
     place = Path(folder)
     if not place.is_dir():

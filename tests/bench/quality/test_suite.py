@@ -121,6 +121,7 @@ def test_a_result_too_many_is_named(request_for, elsewhere):
     ("given", "message"),
     [
         ("theirs", "expected NAME=FOLDER"),
+        ("=theirs", "a name fit for a folder"),
         ("a/b=theirs", "a name fit for a folder"),
         ("x=nowhere", "there is no folder nowhere"),
         ("input=theirs", "'input' is there twice"),
