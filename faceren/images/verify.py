@@ -1,5 +1,6 @@
-"""Read back what was written, before it replaces anything."""
+"""Read back what was written, before it replaces anything, and doubt what was read."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from faceren.arrays import LUMA, Rgb
 from faceren.errors import ImageError, MachineError, UncertainError
 from faceren.images.checks import DAMAGE, check_file
+from faceren.images.containers import bmff, jp2, jpeg, png, webp
 from faceren.images.decode import decoded
 from faceren.images.headers import header_of
 from faceren.images.page import Box, Page
+from faceren.images.photo import Photo
 from faceren.images.tiff.read import CIE_LAB, checked_chain, frames_of, is_photo, signs_turned
 from faceren.images.tiff.write import ENCODERS, PACKBITS, segments
 
@@ -28,6 +31,11 @@ LIKELY = 32 / 255
 """Difference of such means, in one channel, that a coarse coding of few pixels does not explain."""
 MOST_OTHER = 0.4
 """Share of rows that may look different: of noise some do."""
+LOST_END = bytes(512)
+"""What a disk or a network leaves of what it lost: coders of pictures end in no such run of zeros,
+and what flat pictures end in is shorter."""
+SEEMS_DAMAGED = "the file seems damaged"
+UNENDED = "the mark of the picture's end is missing; the picture is whole"
 
 
 def check_written(path: Path, kind: str, pages: tuple[Page, ...]) -> None:
@@ -145,3 +153,38 @@ def _check_segments(file: Any, frame: Any, page: Page) -> None:
         other = _is_other(difference.mean(axis=0))
         if (exact and difference.any()) or other:
             raise ImageError(f"strip or tile {index} has other values")
+
+
+def doubts_about(photo: Photo) -> tuple[str, ...]:
+    """Say what makes doubt that a photo's file is as it once was; nothing of most files.
+
+    Args:
+        photo: As it was read; its file must still be the same.
+
+    Raises:
+        ImageError: If the file is gone or was changed since.
+    """
+    if photo.kind in ("webp", "jp2", "heif", "avif"):
+        pieces = _coded(photo.kind, photo.source_bytes())
+        lost = any(piece.endswith(LOST_END) for piece in pieces)
+        return (f"{SEEMS_DAMAGED}: the end of its picture is all zeros",) if lost else ()
+    if photo.kind not in ("jpeg", "png"):
+        return ()
+    data = photo.source_bytes()
+    said = [] if (jpeg if photo.kind == "jpeg" else png).is_ended(data) else [UNENDED]
+    if photo.kind == "png" and (names := png.unsound_chunks(data)):
+        listed = ", ".join(dict.fromkeys(name.decode() for name in names))
+        said.append(f"damaged, and kept as it is: {listed} (its check sum is wrong)")
+    if photo.kind == "jpeg" and jpeg.seems_damaged(data):
+        said.append(f"{SEEMS_DAMAGED}: pieces of its picture are missing or misplaced")
+    return tuple(said)
+
+
+def _coded(kind: str, data: bytes) -> Iterable[bytes]:
+    """Return each piece of coded picture in a WebP, JPEG 2000, HEIC or AVIF file."""
+    if kind == "webp":
+        return [content for _, content in webp.pictures_of(data)]
+    if kind == "jp2":
+        return [jp2.codestream_of(data)]
+    items = bmff.parse(data).items.values()
+    return [item.content for item in items if item.kind in bmff.CODED]

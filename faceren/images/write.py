@@ -15,7 +15,7 @@ from faceren.files import atomic_path
 from faceren.images import encode
 from faceren.images.checks import DAMAGE, named, shown, unreadable
 from faceren.images.colour import fits
-from faceren.images.containers import Part, bmff, bmp, jp2, jpeg, png, webp
+from faceren.images.containers import Part, bmp, jp2, jpeg, png, webp
 from faceren.images.encode import encode_jpeg
 from faceren.images.items import joined_items
 from faceren.images.metadata import derived, fields, xmp
@@ -25,7 +25,7 @@ from faceren.images.page import Page
 from faceren.images.photo import Photo
 from faceren.images.tiff.document import new_document, write_pages
 from faceren.images.tiff.read import metadata_of_tiff
-from faceren.images.verify import check_written
+from faceren.images.verify import check_written, doubts_about
 
 KINDS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
 LONGEST_SIDE = {"webp": 16_383, "jpeg": 65_500, "avif": 65_535, "heif": 16_384, "png": 2**31 - 1}
@@ -108,11 +108,6 @@ def _too_long(kind: str, side: int) -> str:
 
 PART = 1 << 20
 """Bytes that are copied at a time."""
-LOST_END = bytes(512)
-"""What a disk or a network leaves of what it lost: coders of pictures end in no such run of zeros,
-and what flat pictures end in is shorter."""
-SEEMS_DAMAGED = "the file seems damaged"
-UNENDED = "the mark of the picture's end is missing; the picture is whole"
 Edit = Callable[[bytes], bytes]
 """Makes the new XMP packet from the old one."""
 Lines = tuple[str, ...]
@@ -179,7 +174,7 @@ def write_photo(
     gone: list[str] = []
     edit = _edit(photo, note, gone)
     try:
-        doubts = _doubts(photo)
+        doubts = doubts_about(photo)
         if kind == "tiff":
             said = _write_tiff(path, photo, edit)
         else:
@@ -346,34 +341,6 @@ def _kept(photo: Photo, kind: str, quality: int, edit: Edit) -> tuple[bytes, Lin
     if raster.shape[2] == 2:
         raster = encode.with_colour(raster, "gray")
     return bmp.joined_bmp(bmp.header_of(data), raster, scale), _said(lost)
-
-
-def _doubts(photo: Photo) -> Lines:
-    """Say what makes doubt that the file is as it once was."""
-    if photo.kind in ("webp", "jp2", "heif", "avif"):
-        pieces = _coded(photo.kind, photo.source_bytes())
-        lost = any(piece.endswith(LOST_END) for piece in pieces)
-        return (f"{SEEMS_DAMAGED}: the end of its picture is all zeros",) if lost else ()
-    if photo.kind not in ("jpeg", "png"):
-        return ()
-    data = photo.source_bytes()
-    said = [] if (jpeg if photo.kind == "jpeg" else png).is_ended(data) else [UNENDED]
-    if photo.kind == "png" and (names := png.unsound_chunks(data)):
-        listed = ", ".join(dict.fromkeys(name.decode() for name in names))
-        said.append(f"damaged, and kept as it is: {listed} (its check sum is wrong)")
-    if photo.kind == "jpeg" and jpeg.seems_damaged(data):
-        said.append(f"{SEEMS_DAMAGED}: pieces of its picture are missing or misplaced")
-    return tuple(said)
-
-
-def _coded(kind: str, data: bytes) -> Iterable[bytes]:
-    """Return each piece of coded picture in a WebP, JPEG 2000, HEIC or AVIF file."""
-    if kind == "webp":
-        return [content for _, content in webp.pictures_of(data)]
-    if kind == "jp2":
-        return [jp2.codestream_of(data)]
-    items = bmff.parse(data).items.values()
-    return [item.content for item in items if item.kind in bmff.CODED]
 
 
 def _behind(data: bytes) -> Lines:

@@ -148,7 +148,9 @@ def check_originals(jobs: Sequence[Job], items: Mapping[str, Line]) -> None:
 
 
 def keep_changed(output: Path, key: str, line: Line | None) -> str:
-    """Copy an output that somebody has changed since it was written, as a run will replace it.
+    """Copy an output that is not what its record says, as a run will replace it.
+
+    Somebody has changed it since, or a run that was killed had no time to record it.
 
     Args:
         output: The run's output folder.
@@ -180,10 +182,10 @@ def keep_changed(output: Path, key: str, line: Line | None) -> str:
             shutil.copy2(written, temporary)
     except OSError as error:
         raise MachineError(
-            f"{written} was changed since it was written and cannot be copied to {place} "
+            f"{written} is not what its record says and cannot be copied to {place} "
             f"({error.strerror}); move it away"
         ) from error
-    return f"{written} was changed since it was written; what it was is kept in {place}"
+    return f"{written} was not what its record says; as it was it is kept in {place}"
 
 
 def set_aside(output: Path, key: str) -> str:

@@ -16,7 +16,7 @@ SIZE = 0.2
 """Root mean square of a step at a learning rate of 1: what AdamW's steps have, so that both take
 the same rates (arXiv:2502.16982, equation 4)."""
 LEAST = 8
-"""Smallest side of a matrix that is moved so: below, AdamW's step costs less and does as well."""
+"""Smallest side of a matrix that is moved so: of fewer directions there is little to make equal."""
 EPSILON = 1e-8
 """Added to the root of AdamW's second moment."""
 POLYNOMIALS = (
@@ -27,7 +27,7 @@ POLYNOMIALS = (
     (2.8366, -3.0525, 1.2012),
 )
 """Coefficients of s, s^3, s^5 by which each iteration takes the singular values nearer to 1. Five
-of them bring those from about .003 on to between .8 and 1.2 (a schedule of F. L. Cesista's)."""
+of them bring those from about .003 on to between .8 and 1.2 (found by Jiacheng You, 2025)."""
 
 
 class Muon(Optimizer):

@@ -99,7 +99,7 @@ def test_an_output_that_was_retouched_is_kept_beside_the_new_one(tmp_path):
     assert second.output.read_bytes() == made
     kept = tmp_path / "out" / ".stale" / "a.png"
     assert kept.read_bytes() == made + b"by hand"
-    assert second.warnings[0].endswith(f"what it was is kept in {kept}")
+    assert second.warnings[0].endswith(f"as it was it is kept in {kept}")
 
 
 def test_a_photo_that_fails_later_leaves_no_earlier_output_in_place(astronaut, tmp_path):

@@ -336,18 +336,23 @@ def test_starts_wider_than_a_checkpoint(tmp_path):
         run(recipe, tmp_path / "other", "init=''")
 
 
-def test_a_teacher_s_mean_over_both_views_is_the_target(tmp_path, monkeypatch):
-    teacher = randomise(build_generator(CONFIG)).float().eval()
-    path = tmp_path / "teacher.safetensors"
-    save_checkpoint(path, teacher, info=CheckpointInfo(), half=False)
-    taken = []
-    take = Stepper.take
+@pytest.fixture
+def taken(monkeypatch):
+    """The damaged images of every step that is taken, in order."""
+    found, take = [], Stepper.take
 
     def recording(self, passes, **more):
-        taken.append(passes[0].damaged)
+        found.append(passes[0].damaged)
         return take(self, passes, **more)
 
     monkeypatch.setattr(Stepper, "take", recording)
+    return found
+
+
+def test_a_teacher_s_mean_over_both_views_is_the_target(tmp_path, taken):
+    teacher = randomise(build_generator(CONFIG)).float().eval()
+    path = tmp_path / "teacher.safetensors"
+    save_checkpoint(path, teacher, info=CheckpointInfo(), half=False)
     recipe = write_recipe(tmp_path, teacher=str(path))
     first, *_ = losses(run(recipe, tmp_path / "run", "train.steps=1"))
     with torch.no_grad():  # an untrained student returns its input
@@ -357,19 +362,11 @@ def test_a_teacher_s_mean_over_both_views_is_the_target(tmp_path, monkeypatch):
     assert first > 0.01
 
 
-def test_of_two_teachers_one_sees_the_mirror_image_by_turns(tmp_path, monkeypatch):
+def test_of_two_teachers_one_sees_the_mirror_image_by_turns(tmp_path, taken):
     paths = [tmp_path / "first.safetensors", tmp_path / "second.safetensors"]
     teachers = [randomise(build_generator(CONFIG), seed=seed).float().eval() for seed in (1, 2)]
     for path, teacher in zip(paths, teachers, strict=True):
         save_checkpoint(path, teacher, info=CheckpointInfo(), half=False)
-    taken = []
-    take = Stepper.take
-
-    def recording(self, passes, **more):
-        taken.append(passes[0].damaged)
-        return take(self, passes, **more)
-
-    monkeypatch.setattr(Stepper, "take", recording)
     recipe = write_recipe(tmp_path, teacher=str(paths[0]), second_teacher=str(paths[1]))
     # a rate of almost nothing, so that the student returns its input in the second step, too
     found = losses(run(recipe, tmp_path / "run", "train.steps=2", "train.lr=1e-12"))

@@ -104,7 +104,7 @@ def test_what_somebody_changed_is_copied_before_it_is_replaced(tmp_path):
         output.write_bytes(content)
         place = tmp_path / ".stale" / "box" / name
         said = keep_changed(tmp_path, "box/a.png", line)
-        assert said == f"{output} was changed since it was written; what it was is kept in {place}"
+        assert said == f"{output} was not what its record says; as it was it is kept in {place}"
         assert place.read_bytes() == output.read_bytes() == content
     assert (tmp_path / ".stale" / "box" / "a.png").read_bytes() == b"retouched"
     output.unlink()
