@@ -260,7 +260,8 @@ def edit_face(
     """Return what to add to a crop, (S, S, 3), and what the manifest says of it.
 
     In a photo the face gets the tone and the grain of what is around it; a crop that is all there
-    is stays as the network made it.
+    is stays as the network made it. Of a face printed in dots nothing finer than what the network
+    saw is left, as that is dots, and no grain is made of them.
 
     Args:
         crop: The face as it was cut.
@@ -271,11 +272,15 @@ def edit_face(
     Raises:
         MachineError: If the weights that tell persons are missing or damaged.
     """
-    difference = crop.enlarged(restored.pixels - crop.seen)
+    if crop.screen:
+        difference = crop.enlarged(restored.pixels) - crop.pixels
+    else:
+        difference = crop.enlarged(restored.pixels - crop.seen)
     if not options.aligned:
         difference = without_cast(difference)
     difference = scaled(difference, options.strength, luminance_only=crop.luminance_only)
-    if options.grain == "auto" and not options.aligned and difference.any():
+    grainy = options.grain == "auto" and not options.aligned and not crop.screen
+    if grainy and difference.any():
         difference = with_grain(crop.pixels, crop.pixels + difference) - crop.pixels
     share, moved, reason = identity_share(
         crop.pixels, difference, crop.landmarks, options.max_identity_distance
@@ -292,6 +297,7 @@ def edit_face(
         strength=options.strength * share,
         reason=reason,
         page=crop.page,
+        screen=round(crop.screen),
     )
     difference *= np.float32(share)
     return difference, edit

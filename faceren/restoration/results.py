@@ -39,10 +39,13 @@ class FaceEdit:
     """Of a photo with several."""
     working_size: int = 0
     """Shorter side in pixels at which the network saw the crop, by the detail that it holds."""
+    screen: int = 0
+    """Dots or lines of a printing screen along the crop's side, which were taken out; 0: none."""
 
     def to_json(self) -> Json:
         """Return the manifest's form."""
         distance = self.identity_distance
+        seldom = {"page": self.page, "screen": self.screen}
         return {
             "box": [round(value, 2) for value in self.box],
             "landmarks": [[round(v, RECORDED_DIGITS) for v in point] for point in self.landmarks],
@@ -53,7 +56,7 @@ class FaceEdit:
             "ms": round(self.ms, 1),
             "strength": round(self.strength, 4),
             "reason": self.reason,
-        } | ({"page": self.page} if self.page else {})
+        } | {name: value for name, value in seldom.items() if value}
 
 
 @dataclass(frozen=True, kw_only=True)
