@@ -194,7 +194,7 @@ def to_page(entry: Entry, pictures: Pictures, base: Path) -> dict[str, Any]:
             "identity": face.get("identity_distance"),
             "by_dlib": face.get("identity"),
             "crop": face.get("working_size") or face.get("crop"),
-            "screen": face.get("screen", 0),
+            "halftone_dots": face.get("halftone_dots", 0),
             "reverted": bool(face.get("reverted")),
             "strength": face.get("strength"),
         }

@@ -5,7 +5,7 @@ Photo pixels are counted as the photo is seen upright.
 A face that was enlarged, or blurred, holds fewer pixels of detail than it has pixels. Given at its
 pixel size, a network that restores detail draws a fine mesh over hair and skin; given smaller, it
 finds faces as it knows them. Nothing is lost by that: only the difference that the network makes is
-pasted, at the photo's own size. A face that is printed in dots (see ``screen``) is given so small
+pasted, at the photo's own size. A face that is printed in dots (see ``halftone``) is given so small
 that they go, and pasted whole.
 """
 
@@ -19,8 +19,8 @@ from faceren.arrays import LUMA, Float64, Matrix, Rgb
 from faceren.faces.alignment import TEMPLATE, crop_box, crop_transform, cut_crop, native_side
 from faceren.faces.face import Face
 from faceren.images import Box, Photo
+from faceren.restoration.halftone import PIXELS_A_DOT, halftone_dots
 from faceren.restoration.options import RestoreOptions
-from faceren.restoration.screen import PIXELS_A_DOT, screen_dots
 
 SMALLEST, STEP = 160, 32
 """Working sizes are multiples of the network's stride; below the smallest faces fall apart."""
@@ -126,8 +126,8 @@ class FaceCrop:
     """Nothing but its brightness may change: the photo's own chroma is kept."""
     working_size: int = 0
     """Shorter side in pixels at which the network sees it; 0 is its own."""
-    screen: float = 0.0
-    """Dots or lines of a printing screen along its side; 0: it has none."""
+    halftone_dots: float = 0.0
+    """Printed dots or lines along its side; 0: it is no halftone."""
 
     @property
     def landmarks(self) -> Float64:
@@ -244,10 +244,10 @@ def cut(photo: Photo, place: Place, options: RestoreOptions = DEFAULT) -> FaceCr
     """
     region = photo.pages[place.page].upright_region
     pixels = cut_crop(region, place.box, place.matrix, place.size)
-    screen = screen_dots(pixels)
-    working = _working_size(pixels, options, screen)
-    only = place.luminance_only
-    return FaceCrop(place.face, place.matrix, pixels, place.box, place.page, only, working, screen)
+    return FaceCrop(
+        *(place.face, place.matrix, pixels, place.box, place.page, place.luminance_only),
+        *_seen_as(pixels, options),
+    )
 
 
 def whole(
@@ -259,18 +259,19 @@ def whole(
     landmarks = (TEMPLATE + 0.5) * np.array([width, height]) / 512 - 0.5
     face = Face((0.0, 0.0, float(width), float(height)), landmarks, 1.0)
     pixels = photo.pages[page].upright_region(box)
-    screen = screen_dots(pixels)
-    working = _working_size(pixels, options, screen)
-    return FaceCrop(face, np.eye(2, 3), pixels, box, page, luminance_only, working, screen)
+    seen_as = _seen_as(pixels, options)
+    return FaceCrop(face, np.eye(2, 3), pixels, box, page, luminance_only, *seen_as)
 
 
-def _working_size(pixels: Rgb, options: RestoreOptions, screen: float) -> int:
+def _seen_as(pixels: Rgb, options: RestoreOptions) -> tuple[int, float]:
+    """Return a crop's working size and its halftone dots."""
+    dots = halftone_dots(pixels)
     if options.working_size != "auto":
-        return min(options.working_size, *pixels.shape[:2])
+        return min(options.working_size, *pixels.shape[:2]), dots
     working = working_size(pixels)
-    if not screen:
-        return working
-    return min(working, max(SMALLEST, round(PIXELS_A_DOT * screen / STEP) * STEP))
+    if dots:
+        working = min(working, max(SMALLEST, round(PIXELS_A_DOT * dots / STEP) * STEP))
+    return working, dots
 
 
 def shrunk(pixels: Rgb, side: int) -> Rgb:

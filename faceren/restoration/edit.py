@@ -272,14 +272,14 @@ def edit_face(
     Raises:
         MachineError: If the weights that tell persons are missing or damaged.
     """
-    if crop.screen:
+    if crop.halftone_dots:
         difference = crop.enlarged(restored.pixels) - crop.pixels
     else:
         difference = crop.enlarged(restored.pixels - crop.seen)
     if not options.aligned:
         difference = without_cast(difference)
     difference = scaled(difference, options.strength, luminance_only=crop.luminance_only)
-    grainy = options.grain == "auto" and not options.aligned and not crop.screen
+    grainy = options.grain == "auto" and not options.aligned and not crop.halftone_dots
     if grainy and difference.any():
         difference = with_grain(crop.pixels, crop.pixels + difference) - crop.pixels
     share, moved, reason = identity_share(
@@ -297,7 +297,7 @@ def edit_face(
         strength=options.strength * share,
         reason=reason,
         page=crop.page,
-        screen=round(crop.screen),
+        halftone_dots=round(crop.halftone_dots),
     )
     difference *= np.float32(share)
     return difference, edit

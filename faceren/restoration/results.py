@@ -39,13 +39,13 @@ class FaceEdit:
     """Of a photo with several."""
     working_size: int = 0
     """Shorter side in pixels at which the network saw the crop, by the detail that it holds."""
-    screen: int = 0
-    """Dots or lines of a printing screen along the crop's side, which were taken out; 0: none."""
+    halftone_dots: int = 0
+    """Printed dots or lines along the crop's side, which were taken out; 0: it is no halftone."""
 
     def to_json(self) -> Json:
         """Return the manifest's form."""
         distance = self.identity_distance
-        seldom = {"page": self.page, "screen": self.screen}
+        seldom = {"page": self.page, "halftone_dots": self.halftone_dots}
         return {
             "box": [round(value, 2) for value in self.box],
             "landmarks": [[round(v, RECORDED_DIGITS) for v in point] for point in self.landmarks],

@@ -64,7 +64,7 @@ FACE_FIELDS: dict[str, tuple[Kind, str]] = {
     "landmarks": ((("number", 2), 5), "five points"),
     "crop": ("count", "a whole number"),
     "working_size": ("count", "a whole number"),
-    "screen": ("count", "a whole number"),
+    "halftone_dots": ("count", "a whole number"),
     "page": ("count", "a whole number"),
     "identity_distance": ("number", "a number"),
     "identity": ("number", "a number"),

@@ -74,7 +74,7 @@ function faceItem(photo, face, index, redraw) {
   else if (face.by_dlib !== null) badges.append(dlibBadge(face.by_dlib));
   else badges.append(identityBadge(face.identity, "identity"));
   badges.append(badge(`seen at ${face.crop} px`, "plain"));
-  if (face.screen) badges.append(badge("printed in dots or lines: taken out", "plain"));
+  if (face.halftone_dots) badges.append(badge("printed in dots or lines: taken out", "plain"));
   const other = !face.reverted && (face.strength ?? photo.strength) !== photo.strength;
   if (other) badges.append(badge(`strength ${face.strength}`, face.reason ? "watch" : "plain"));
   if (face.page > 1) badges.append(badge(`page ${face.page}`, "plain"));
