@@ -57,8 +57,15 @@ ASSETS = {
             name="wear-detector",
             package="faceren",
             path="faceren-wear.safetensors",
-            sha256="8c2a388abaf1c800f47482712ff91b09ab8a07b280b294b80561ad7e7341c649",
+            sha256="9c20a2b43b65d98faf38fde4d71926e582efe063aa36738c4f995cba24aa7bba",
             source="trained by this project; research and non-commercial use",
+        ),
+        Asset(
+            name="wear-observer",
+            package="faceren",
+            path="faceren-wear-observer.safetensors",
+            sha256="a2462d99d4c6d599188a9021e7cca9aabde51fb83e40fb5cd76a5e94f461cfc0",
+            source="blocks of EfficientNet-Lite1, Apache-2.0; six sums fitted by this project",
         ),
         Asset(
             name="mobilefacenet",

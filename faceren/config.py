@@ -174,7 +174,7 @@ def gain_channels(octave: int, stem_stride: int) -> int:
 class DetectorConfig:
     """Shape of the network that finds marks: a small U-Net on gray."""
 
-    channels: tuple[Annotated[int, Bounds(1, 256)], ...] = (16, 32, 48, 64)
+    channels: tuple[Annotated[int, Bounds(1, 256)], ...] = (16, 32, 48, 64, 96)
     """Feature channels at half of the photo's pixels, at a quarter and so on."""
 
     def __post_init__(self) -> None:

@@ -68,6 +68,8 @@ class Scratches:
     spread: Annotated[float, Bounds(0, 90)]
     """Largest deviation from it, degrees."""
     seed: Seed
+    period: Annotated[float, Bounds(0.005, 4)] = 1 / 12
+    """From one interruption to the next, share of the longer side."""
 
     @property
     def mark(self) -> Mark:
@@ -93,7 +95,7 @@ class Scratches:
             thickness = int(rng.integers(1, self.thickness + 1))
             draw_line(mask, points, level=int(rng.integers(90, 256)), thickness=thickness)
         cover = mask * np.float32(self.opacity / 255)
-        period = max(height, width) / 12
+        period = max(height, width) * self.period
         skips = smooth_noise(height, width, period=period, octaves=3, seed=self.seed)
         return cover * smoothstep(skips, -0.45, 0.0)
 

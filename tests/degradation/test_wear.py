@@ -25,6 +25,14 @@ def test_scratches_are_thin_lines_in_their_direction_and_colour() -> None:
     assert across > 2 * along
 
 
+def test_a_scratch_goes_on_from_one_interruption_to_the_next() -> None:
+    ends = []
+    for period in (1 / 12, 1 / 2):
+        cover = scratches(count=40, length=4.0, spread=0.0, period=period).cover(192, 192) > 0
+        ends.append((cover[1:] != cover[:-1]).sum() / cover.sum())
+    assert ends[1] < 0.6 * ends[0]
+
+
 def crease(**changes: float) -> Crease:
     values = {"x0": 0.0, "y0": 0.5, "x1": 1.0, "y1": 0.5, "width": 3.0, "strength": 0.9}
     return Crease(**(values | changes), paper=WHITE, seed=5)

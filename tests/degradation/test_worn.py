@@ -75,6 +75,13 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def without_the_period_of_scratches(item: dict[str, object]) -> dict[str, object]:
+    """It was a twelfth of the longer side before it could be another."""
+    if item.get("op") == "Scratches":
+        assert item.pop("period") == 1 / 12
+    return item
+
+
 OLDER = {
     "sr4x": "032fbb05014916b9",
     "hallucination": "21f7e828234fd7f7",
@@ -95,8 +102,9 @@ OLDER = {
 
 @pytest.mark.parametrize("task", OLDER)
 def test_older_tasks_draw_what_they_drew_before_there_was_worn(task: str) -> None:
-    drawn = [draw(task, seed=seed, size=96).to_json() for seed in range(40)]
-    assert digest_of(json.dumps(drawn)) == OLDER[task]
+    drawn = json.dumps([draw(task, seed=seed, size=96).to_json() for seed in range(40)])
+    older = json.loads(drawn, object_hook=without_the_period_of_scratches)
+    assert digest_of(json.dumps(older)) == OLDER[task]
 
 
 def test_all_other_tasks_are_older() -> None:

@@ -168,7 +168,7 @@ def test_the_graph_computes_what_torch_does(config: DetectorConfig, tmp_path: Pa
     assert stored.config == config
     graph = detector_graph(stored.config, stored.arrays)
     session = session_of(graph, {MARKED: SIDES}, 1)
-    gray = np.random.default_rng(1).random((2, 1, 48, 80), np.float32)
+    gray = np.random.default_rng(1).random((2, 1, 64, 96), np.float32)
     (found,) = session.run({GRAY: gray})
     with torch.no_grad():
         wanted = network(torch.from_numpy(gray).repeat(1, 3, 1, 1)).sigmoid().numpy()

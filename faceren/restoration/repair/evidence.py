@@ -97,24 +97,27 @@ class Evidence:
     """The same of a thirtieth of the pixels near it."""
     rough: float
     """Mean difference of the pixels near it from their median, levels."""
+    meaning: float
+    """What the network of ``observer`` says, part of a logit already."""
 
 
 WEIGHTS = Evidence(
-    certainty=1.596,
-    width=-1.279,
-    span=0.633,
-    busy=-0.468,
-    sides=-1.310,
-    edge=2.716,
-    rare=-0.313,
-    contrast=-2.520,
-    rivals=-3.059,
-    stir=2.218,
-    rough=1.074,
+    certainty=1.033,
+    width=0.046,
+    span=0.872,
+    busy=-0.348,
+    sides=-0.730,
+    edge=2.038,
+    rare=-0.228,
+    contrast=-0.135,
+    rivals=-1.462,
+    stir=1.012,
+    rough=0.364,
+    meaning=1.0,
 )
 """Fitted as ``python -m tests.restoration.repair.fit_evidence`` does; the detector's card says on
 which pictures."""
-BIAS = -1.095
+BIAS = -12.950
 
 
 def ground_of(image: Rgb8, candidates: NDArray[np.uint8]) -> Ground:
@@ -144,6 +147,7 @@ def gathered(
     certainty: float,
     width: float,
     busy: float,
+    meaning: float,
 ) -> tuple[Evidence, float]:
     """Measure a component; return that, and by how many levels it differs from its sides.
 
@@ -156,9 +160,10 @@ def gathered(
         certainty: The detector's, mean, in [0, 1].
         width: Of its widest place, pixels.
         busy: Share of fine details around it, in [0, 1].
+        meaning: What the network of ``observer`` says.
     """
     span = np.hypot(*pixels.shape) / min(ground.image.shape[:2])
-    box, pixels = _part(box, pixels)
+    box, pixels = part_of(box, pixels)
     reach = max(int(np.ceil(width)) + 4, int(NEARBY[1]))
     y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
     there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
@@ -181,6 +186,7 @@ def gathered(
         rivals=rivals,
         stir=stir,
         rough=float(np.log1p(rough)),
+        meaning=meaning,
     )
     return evidence, contrast
 
@@ -219,7 +225,7 @@ def rim_of(ground: Ground, box: Box, pixels: NDArray[np.bool_], contrast: float)
         pixels: (h, w), which of the box.
         contrast: Levels by which it differs from its sides.
     """
-    box, pixels = _part(box, pixels)
+    box, pixels = part_of(box, pixels)
     reach = WIDEST_RIM + round(2 * BEYOND)
     y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
     there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
@@ -248,8 +254,13 @@ def _luma(image: Rgb8) -> Plane:
     return np.asarray(cv2.transform(np.ascontiguousarray(image, np.float32), LUMA[None]))
 
 
-def _part(box: Box, pixels: NDArray[np.bool_]) -> tuple[Box, NDArray[np.bool_]]:
-    """Return a component, of a very large one what lies around the middle one of its pixels."""
+def part_of(box: Box, pixels: NDArray[np.bool_]) -> tuple[Box, NDArray[np.bool_]]:
+    """Return a component, of a very large one what lies around the middle one of its pixels.
+
+    Args:
+        box: Of the component.
+        pixels: (h, w), which of the box.
+    """
     if max(pixels.shape) <= LARGEST:
         return box, pixels
     rows, columns = np.nonzero(pixels)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from faceren.arrays import Rgb8
+from faceren.assets import ASSETS
 from faceren.checks import Json
 from faceren.config import Mark
 from faceren.errors import ImageError
@@ -26,6 +27,7 @@ from faceren.restoration.repair.fill import filled_bands
 from faceren.restoration.repair.finder import MarkFinder, load_finder
 from faceren.restoration.repair.gates import AUTO, STRONG, Component, all_over
 from faceren.restoration.repair.mask import Kinds, mask_of, read_mask
+from faceren.restoration.repair.observer import WEIGHTS as OBSERVER
 from faceren.restoration.repair.sighting import sighted
 from faceren.restoration.repair.texture import no_photo
 from faceren.runs.folder import mask_key
@@ -140,7 +142,7 @@ class Repairer:
         Args:
             key: See ``given_mask``; the masks of all its pages count.
         """
-        weights = self.finder.sha256 if self.mode != "off" else ""
+        weights = f"{self.finder.sha256} {ASSETS[OBSERVER].sha256}" if self.mode != "off" else ""
         given = self.given_mask(key)
         hashes = [sha256_of(given) if given else ""]
         if self.masks is not None:

@@ -1,14 +1,18 @@
-"""Fit the weights of ``restoration.repair.evidence`` anew.
+"""Fit the weights of ``restoration.repair.evidence`` and the sums of its ``observer`` anew.
 
-``python -m tests.restoration.repair.fit_evidence FOLDER… --things FOLDER…`` takes clean pictures,
-none of which the detector was trained on. Each is looked at as it is, worn by the task ``worn``,
-and every fifth with each kind of mark of ``benchmark --suite repair`` over it. What is named there
-is a mark if most of its pixels were drawn. Of ``--things``, real photographs, all that is named is
-a thing, but for specks alone on smooth ground, of which nobody knows; a folder given twice counts
-twice. It prints the weights, and what they find at some likelihoods in pictures that were left out,
-fold by fold. The shipped ones are of 89 pictures (55 faces, 34 other things) with other draws of
-the same marks, and as things 75 portraits of members of the US Congress and, four times, six
-historic photographs: without these a pince-nez's cord is a mark.
+``python -m tests.restoration.repair.fit_evidence FOLDER… --more FOLDER… --things FOLDER… --observer
+FILE`` takes clean pictures, none of which the detector was trained on. Each is looked at as it is,
+worn by the task ``worn``, and every fifth with each kind of mark of ``benchmark --suite repair``
+over it. What is named there is a mark if most of its pixels were drawn; what is too wide, too faint
+or along the border is left out, since no likelihood lets it be filled. Pictures of ``--more`` count
+less, and the detector may have learned from them. Of ``--things``, real photographs, all that is
+named is a thing, but for specks alone on smooth ground, of which nobody knows; a folder given twice
+counts twice. The measures and the means of all of the network's channels under and around a place
+are weighed together; of the latter, two sums of each map are what is shipped.
+
+It prints the weights, and what they find at some likelihoods in pictures that were left out, fold
+by fold; FILE gets the observer with its sums. On which pictures the shipped ones were fitted:
+``models/faceren-wear.md``.
 """
 
 import argparse
@@ -17,18 +21,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
+from faceren.assets import asset
 from faceren.bench.quality.repair import KINDS, NEAR, drawn
 from faceren.config import Mark
 from faceren.degradation import NEITHER, Degradation, apply, apply_traced, item_seed
 from faceren.degradation.pixels import Sampler
 from faceren.degradation.presets import panchromatic
 from faceren.degradation.worn import draw_worn
+from faceren.graphs.efficientnet import CHANNELS, LAST_OF, PROJECTED
 from faceren.images import read_rgb
 from faceren.images.page import Page, upright_view
 from faceren.restoration.repair.evidence import Evidence
 from faceren.restoration.repair.finder import load_finder
-from faceren.restoration.repair.gates import LEAST_CONTRAST, named
+from faceren.restoration.repair.gates import LIKELY, named, ruled_out
+from faceren.restoration.repair.observer import WEIGHTS as OBSERVER
+from faceren.restoration.repair.observer import observer_of
 from faceren.restoration.repair.sighting import sighted
 from faceren.restoration.repair.texture import no_photo
 
@@ -44,8 +53,13 @@ MOST = 40.0
 """Places of one picture that count in full."""
 AREA = (4, 900)
 """Pixels between which a place counts by the root of its area."""
+OF_MORE = 0.4
+"""What a place of a picture of ``--more`` counts."""
 RIDGE = 3.0
-FOLDS = 5
+RIDGE_OF_CHANNELS = 30.0
+MEASURES = len(fields(Evidence)) - 1
+"""All but what the network says."""
+FOLDS = 6
 
 
 def worn_pictures(clean, name, number):
@@ -63,49 +77,54 @@ def worn_pictures(clean, name, number):
         yield worn.image, (worn.marks != Mark.NONE) & (worn.marks != NEITHER)
 
 
-def places(image, truth, *, specks):
-    """Yield measures, area and whether it is a mark of each place that the detector names."""
+def places(image, truth, observer, *, specks):
+    """Yield measures and means, area and whether it is a mark of each place that is named."""
     seen = sighted(Page(image, "rgb"), load_finder(), image, ())
     square = np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8)
     turned = np.ascontiguousarray(upright_view(truth.astype(np.uint8), seen.way))
     near = cv2.dilate(turned, square) > 0
+    maps = observer.seen(seen.image, (seen.marked >= LIKELY).astype(np.uint8))
     for place in named(seen.marked, seen.image):
-        (x0, y0, x1, y1), pixels = place.component.box, place.component.pixels
-        if abs(place.contrast) >= LEAST_CONTRAST and (specks or not place.speck):
-            yield place.evidence, place.component.area, near[y0:y1, x0:x1][pixels].mean() > 0.5
+        box, pixels = place.component.box, place.component.pixels
+        if ruled_out(place, seen.image.shape[:2]) or (place.speck and not specks):
+            continue
+        is_mark = near[box[1] : box[3], box[0] : box[2]][pixels].mean() > 0.5
+        measured = [*astuple(place.evidence)[:MEASURES], *maps.means(box, pixels)]
+        yield measured, place.component.area, is_mark
 
 
-def table(folders, things):
-    """Return measures (N, K), areas, truths, weights and folds, (N,) each."""
+def table(folders, more, things, observer):
+    """Return measures and means (N, K), areas, truths, weights and folds, (N,) each."""
     rows = []
-    drawn_over, as_they_are = (
-        sorted(path for folder in some for path in Path(folder).iterdir())
-        for some in (folders, things)
-    )
-    for number, path in enumerate(drawn_over + as_they_are):
+    paths = [
+        (path, share, kind == 2)
+        for kind, (some, share) in enumerate(((folders, 1), (more, OF_MORE), (things, 1)))
+        for path in sorted(path for folder in some for path in Path(folder).iterdir())
+    ]
+    for number, (path, share, is_thing) in enumerate(paths):
         clean = read_rgb(path)
         scale = SHORTER / min(clean.shape[:2])
-        if scale < 1 and number < len(drawn_over):
+        if scale < 1 and not is_thing:
             clean = cv2.resize(clean, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         alone = [(clean, np.zeros(clean.shape[:2], bool))]
-        is_thing = number >= len(drawn_over)
         for image, truth in alone if is_thing else worn_pictures(clean, path.name, number):
             if no_photo(image):
                 continue
-            found = list(places(image, truth, specks=not is_thing))
-            few = min(1.0, MOST / max(1, len(found)))
-            for evidence, area, is_mark in found:
+            found = list(places(image, truth, observer, specks=not is_thing))
+            few = min(1.0, MOST / max(1, len(found))) * share
+            for measured, area, is_mark in found:
                 weight = np.sqrt(np.clip(area, *AREA)) * few * (1 if is_mark else FALSE)
-                rows.append((*astuple(evidence), area, is_mark, weight, number % FOLDS))
+                rows.append((*measured, area, is_mark, weight, number % FOLDS))
     x = np.array(rows, float)
     return x[:, :-4], x[:, -4], x[:, -3] > 0, x[:, -2], x[:, -1]
 
 
 def fit(x, y, weight):
     """Return the slopes (K,) and the bias of a logistic regression."""
-    mean, spread = x.mean(0), x.std(0)
+    mean, spread = x.mean(0), x.std(0) + 1e-6
     padded = np.column_stack([(x - mean) / spread, np.ones(len(x))])
-    ridge = RIDGE * np.diag([1.0] * x.shape[1] + [0.0])
+    channels = x.shape[1] - MEASURES
+    ridge = np.diag([RIDGE] * MEASURES + [RIDGE_OF_CHANNELS] * channels + [0.0])
     slopes = np.zeros(padded.shape[1])
     for _ in range(30):
         p = 1 / (1 + np.exp(-padded @ slopes))
@@ -115,17 +134,30 @@ def fit(x, y, weight):
     return plain, slopes[-1] - mean @ plain
 
 
+def sums_of(slopes):
+    """Return the observer's sums: of each map one under a place and one around it."""
+    under, around = (np.split(half, np.cumsum(CHANNELS)[:-1]) for half in np.split(slopes, 2))
+    return {
+        f"{PROJECTED}.{stride}": np.stack(both)[:, :, None, None].astype(np.float16)
+        for stride, *both in zip(LAST_OF.values(), under, around, strict=True)
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.restoration.repair.fit_evidence")
     parser.add_argument("folders", nargs="+")
+    parser.add_argument("--more", nargs="*", default=[])
     parser.add_argument("--things", nargs="*", default=[])
+    parser.add_argument("--observer", required=True)
     given = parser.parse_args()
-    x, area, y, weight, folds = table(given.folders, given.things)
+    layers = {k: v for k, v in load_file(asset(OBSERVER)).items() if PROJECTED not in k}
+    x, area, y, weight, folds = table(given.folders, given.more, given.things, observer_of(layers))
     weight = weight / 6
     slopes, bias = fit(x, y, weight)
-    for field, slope in zip(fields(Evidence), slopes, strict=True):
+    for field, slope in zip(fields(Evidence), slopes[:MEASURES], strict=False):
         print(f"{field.name}={slope:.3f},")
-    print(f"BIAS = {bias:.3f}")
+    print(f"meaning=1.0,\nBIAS = {bias:.3f}")
+    save_file(layers | sums_of(slopes[MEASURES:]), given.observer)
     logits = np.zeros(len(y))
     for fold in range(FOLDS):
         slopes, bias = fit(x[folds != fold], y[folds != fold], weight[folds != fold])

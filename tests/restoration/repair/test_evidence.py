@@ -19,7 +19,7 @@ from faceren.restoration.repair.evidence import (
     rim_of,
 )
 
-FOR_A_MARK = ("certainty", "span", "edge", "stir", "rough")
+FOR_A_MARK = ("certainty", "width", "span", "edge", "stir", "rough", "meaning")
 
 
 def gray(plane) -> np.ndarray:
@@ -33,7 +33,7 @@ def found(plane, box, *, view=lambda page: page):
     candidates[y0:y1, x0:x1] = 1
     ground = ground_of(view(gray(plane)), candidates)
     pixels = np.ones((y1 - y0, x1 - x0), bool)
-    return gathered(ground, box, pixels, certainty=0.9, width=3.0, busy=0.02)
+    return gathered(ground, box, pixels, certainty=0.9, width=3.0, busy=0.02, meaning=6.0)
 
 
 def test_measures_are_what_a_pencil_says() -> None:
@@ -50,6 +50,7 @@ def test_measures_are_what_a_pencil_says() -> None:
     assert np.exp(evidence.width) - 1 == pytest.approx(3)
     assert np.exp(evidence.busy) - 0.01 == pytest.approx(0.02)
     assert evidence.certainty == pytest.approx(np.log(0.91 / 0.11))
+    assert evidence.meaning == 6
     assert np.exp(evidence.edge) - 1 == pytest.approx(120 / 2, abs=1)  # half in each of two pixels
     assert np.exp(evidence.contrast) - 1 == pytest.approx(110, abs=0.1)
 
@@ -75,7 +76,8 @@ def test_the_rest_of_a_line_of_which_a_piece_is_named_is_its_rival() -> None:
     assert piece.rivals == pytest.approx(1, abs=0.01)
     assert np.exp(piece.rough) - 1 == pytest.approx(100 * 42 / 1620, abs=0.5)
     assert piece.stir == 0
-    assert likelihood(piece) < likelihood(whole) - 0.1
+    odds = [likelihood(one) / (1 - likelihood(one)) for one in (piece, whole)]
+    assert odds[0] < 0.5 * odds[1]
 
 
 def test_of_what_fills_its_page_no_surroundings_are_known() -> None:
@@ -104,7 +106,7 @@ def test_of_a_component_as_large_as_a_page_a_part_is_measured() -> None:
 def test_each_measure_weighs_as_it_should(name: str) -> None:
     """Certain, long, sharp for its contrast, near much that is half as different: a mark.
 
-    Wide, amid detail, at an edge, of a common tone, near a few pixels that are its like: a thing.
+    Amid detail, at an edge, of a common tone, near a few pixels that are its like: a thing.
     """
     nothing = Evidence(*[0.0] * len(fields(Evidence)))
     assert likelihood(nothing) == pytest.approx(1 / (1 + np.exp(-BIAS)))
