@@ -37,8 +37,11 @@ TONES = 3
 """Brightnesses at which grain is measured: prints show less of it in black and in white."""
 LENSES = (0.0, 0.7, 1.4, 2.8)
 """Gaussian sigmas in crop pixels that white noise is softened by."""
-STRONGEST = 12 / 255
-"""Standard deviation beyond which an octave is noise, not grain: no more is added."""
+GRAINY, ENGRAVED = 0.03, 0.04
+"""Standard deviations of what was taken away: up to the first it is grain, and replaced, beyond the
+second it is not, and nothing takes its place. Of forty faces of historic photographs grain has at
+most .028, of 57 portraits of the US Congress .030; .04 to .11 have those that are engravings, whose
+lines are no pattern that ``halftone`` tells, and came back as coarse noise."""
 CERTAIN = 8.0
 """Detail whose power exceeds that of the grain as often is certainly the face's own."""
 NEAR = 1.5
@@ -92,7 +95,9 @@ def with_grain(crop: Rgb, restored: Rgb) -> Rgb:
         for bands in (before_bands, after_bands)
     )
     grain, removed = by_tone(had, tones), by_tone(had - has, tones)
-    removed = replace(removed, values=np.minimum(removed.values, STRONGEST**2))
+    deviation = np.sqrt(removed.values.sum(axis=1).mean())
+    share = np.clip((ENGRAVED - deviation) / (ENGRAVED - GRAINY), 0, 1)
+    removed = replace(removed, values=removed.values * share)
     places = removed.between(tone)
     levels = np.rint(crop * 255).astype(np.uint8)
     seed = int.from_bytes(hashlib.sha256(levels.tobytes()).digest()[:8], "little")

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from faceren.restoration.edit import (
-    STRONGEST,
     ByTone,
     along,
     block_means,
@@ -64,10 +63,21 @@ def test_a_face_that_has_become_sharper_gets_no_grain(face):
     assert np.abs(with_grain(blurred, face) - face).mean() < 0.3 / 255
 
 
-def test_noise_beyond_all_grain_is_not_brought_back(face):
-    crop = grainy(face, 80 / 255, 0)
-    added = spreads(with_grain(crop, face), face)
-    assert added.max() < 1.2 * 255 * STRONGEST
+@pytest.mark.parametrize(("spread", "size"), [(80 / 255, 0), (30 / 255, 1.0), (30 / 255, 2.0)])
+def test_what_is_coarser_than_grain_is_not_brought_back(face, spread, size):
+    had, added = grainy(face, spread, size), with_grain(grainy(face, spread, size), face)
+    assert (spreads(added, face) - spreads(face, face) < 0.02 * spreads(had, face)).all()
+
+
+def test_from_grain_to_what_is_none_there_is_no_jump(face):
+    bare = spreads(face, face)
+    added = [
+        (spreads(with_grain(grainy(face, spread / 255, 1.0), face), face) - bare).max()
+        for spread in np.arange(6, 30, 0.5)
+    ]
+    assert max(added) > 3
+    assert added[-1] < 0.1 * max(added)
+    assert np.abs(np.diff(added)).max() < 0.5 * max(added)
 
 
 def test_grain_depends_on_the_crop_alone(face):
