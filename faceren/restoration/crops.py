@@ -22,8 +22,11 @@ from faceren.images import Box, Photo
 from faceren.restoration.halftone import PIXELS_A_DOT, halftone_dots
 from faceren.restoration.options import RestoreOptions
 
-SMALLEST, STEP = 160, 32
-"""Working sizes are multiples of the network's stride; below the smallest faces fall apart."""
+SMALLEST, LARGEST, STEP = 160, 512, 32
+"""Working sizes are multiples of the network's stride. Below the smallest faces fall apart. Above
+the largest, which no training has shown it, it more often draws curls into hair and scribbles into
+eyes: of 31 large portraits two blind judges, in 62 cases, preferred what it makes of 512 pixels in
+33 and of up to 1024 in 25, and called worse than the photo 4 and 11. It is four times as fast."""
 HEADROOM = 3.5
 """Pixels of the working size for each pixel of detail. Looked at on historic faces of 60 to 120
 pixels of detail: from 4.5 on hair gets a mesh, below 2.5 skin looks painted. On damaged faces of
@@ -39,14 +42,13 @@ FINEST = 0.85
 def working_size(crop: Rgb) -> int:
     """Return the side, in pixels, at which the network should see a crop.
 
-    A multiple of ``STEP``, at least ``SMALLEST``, and never more than the crop's own side.
+    A multiple of ``STEP`` from ``SMALLEST`` to ``LARGEST``, and never more than the crop's own side.
 
     Args:
         crop: (S, S, 3) or any (H, W, 3) in [0, 1]; sides are then the shorter one.
     """
-    side = min(crop.shape[:2])
     wanted = round(HEADROOM * detail_size(crop) / STEP) * STEP
-    return side if wanted >= side else min(side, max(SMALLEST, wanted))
+    return min(max(SMALLEST, min(wanted, LARGEST)), *crop.shape[:2])
 
 
 def detail_size(crop: Rgb) -> float:
@@ -101,8 +103,8 @@ def spectrum(luma: Float64) -> tuple[Float64, Float64, Float64]:
 
 
 SIZES = (256, 512, 768, 1024)
-"""Sides of crops: 256 and 512 are what the networks are trained on; in larger faces, 768 and 1024
-let them reach damage that is finer than a pixel of the smaller crops."""
+"""Sides of crops: of larger faces, 768 and 1024 keep the pixels that grain and tone are measured in,
+and let ``--working-size`` reach damage that is finer than a pixel of what the networks are trained on."""
 DEFAULT = RestoreOptions()
 MONOCHROME = 0.02
 """Largest spread of chroma, about the curve that tones a print, of a photo without colours."""

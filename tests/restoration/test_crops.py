@@ -6,6 +6,7 @@ from faceren.errors import FaceError
 from faceren.faces.alignment import TEMPLATE
 from faceren.faces.face import Face
 from faceren.restoration.crops import (
+    LARGEST,
     SMALLEST,
     STEP,
     choose,
@@ -85,6 +86,12 @@ def test_sizes_are_multiples_of_the_stride_from_the_smallest_up_to_the_crop():
     assert sizes == sorted(sizes)
     assert all(size % STEP == 0 for size in sizes)
     assert working_size(enlarged(16, 128)) == 128  # never more than the crop has
+
+
+@pytest.mark.parametrize("side", [512, 640, 1024])
+def test_a_large_sharp_picture_is_seen_no_larger_than_the_largest(side):
+    assert detail_size(face(side)) > 0.9 * side
+    assert working_size(face(side)) == LARGEST
 
 
 def test_a_flat_picture_needs_the_smallest_size():
