@@ -43,7 +43,7 @@ ASSETS = {
             name="faceren-base",
             package="faceren",
             path="faceren-base.safetensors",
-            sha256="dc0d21872d53a5abcb1804a1d1d9619a4b2de9d766fe5bc460b99c4fef67388d",
+            sha256="3dc05e18169cf127c6ac96e53f7c619bf28c56dc14a90a5932824d03708c53bc",
             source="trained by this project; research and non-commercial use",
         ),
         Asset(

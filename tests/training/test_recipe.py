@@ -4,9 +4,11 @@ import torch
 from faceren.assets import asset, models_dir
 from faceren.config import GeneratorConfig
 from faceren.errors import ConfigError
+from faceren.networks.generator import Generator
 from faceren.training.objective import Objective, build_discriminator
 from faceren.training.recipe import DataRecipe, LossRecipe, Recipe, TrainRecipe, ValidationRecipe
 from faceren.training.recipe_file import load_recipe
+from faceren.training.setup import initial_network
 from faceren.weights import read_header
 from tests.training.tiny import write_recipe
 
@@ -119,6 +121,14 @@ def test_shipped_recipes_are_valid(name):
 def test_shipped_weights_have_the_shape_of_their_recipe(name):
     config, _ = read_header(asset(f"faceren-{name}"))
     assert load_recipe(models_dir() / f"{name}.yaml").model == config
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipes_start_from_weights_that_fit(name):
+    recipe = load_recipe(models_dir() / f"{name}.yaml")
+    network = initial_network(recipe)
+    assert isinstance(network, Generator)
+    assert network.config == recipe.model
 
 
 def test_the_papers_recipe_has_the_published_shape():
