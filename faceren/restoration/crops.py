@@ -42,7 +42,7 @@ FINEST = 0.85
 def working_size(crop: Rgb) -> int:
     """Return the side, in pixels, at which the network should see a crop.
 
-    A multiple of ``STEP`` from ``SMALLEST`` to ``LARGEST``, and never more than the crop's own side.
+    A multiple of ``STEP`` from ``SMALLEST`` to ``LARGEST``, never more than the crop's own side.
 
     Args:
         crop: (S, S, 3) or any (H, W, 3) in [0, 1]; sides are then the shorter one.
@@ -103,8 +103,8 @@ def spectrum(luma: Float64) -> tuple[Float64, Float64, Float64]:
 
 
 SIZES = (256, 512, 768, 1024)
-"""Sides of crops: of larger faces, 768 and 1024 keep the pixels that grain and tone are measured in,
-and let ``--working-size`` reach damage that is finer than a pixel of what the networks are trained on."""
+"""Sides of crops: of larger faces, 768 and 1024 keep the pixels that grain and tone are measured
+in, and let ``--working-size`` reach damage that is finer than a pixel of the smaller crops."""
 DEFAULT = RestoreOptions()
 MONOCHROME = 0.02
 """Largest spread of chroma, about the curve that tones a print, of a photo without colours."""

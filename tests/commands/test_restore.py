@@ -65,8 +65,8 @@ def test_one_view_or_the_mean_of_two(photos, tmp_path, run):
         assert run("restore", photos, "-o", out, "--ensemble", ensemble, "--no-report")[0] == 0
         header = read_manifest(out / "manifest.jsonl").header
         found[ensemble] = header["self_ensemble"], pixels(out / "box 1" / "portrait.png")
-    assert [said for said, _ in found.values()] == [False, True, False]  # base takes one
-    assert (found["auto"][1] == found["off"][1]).all()
+    assert [said for said, _ in found.values()] == [True, True, False]  # base takes two
+    assert (found["auto"][1] == found["on"][1]).all()
     assert (found["on"][1] != found["off"][1]).any()
     assert run("restore", photos, "-o", tmp_path / "x", "--ensemble", "both")[0] == 2
 
