@@ -63,3 +63,5 @@ def one(folder: Path, name: str, scenario: dict, rank: int) -> dict:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]))
+    sys.stdout.flush()
+    os._exit(0)  # as the command ends: see ``cli.train``
