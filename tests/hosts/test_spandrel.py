@@ -49,7 +49,7 @@ def faces():
         yield torch.from_numpy(np.ascontiguousarray(face))
 
 
-@pytest.mark.parametrize(("model", "tag"), [("base", "64nf"), ("compact", "48nf")])
+@pytest.mark.parametrize(("model", "tag"), [("base", "72nf"), ("compact", "48nf")])
 def test_ten_faces_come_out_as_faceren_restores_them(entry, run, tmp_path, model, tag):
     file = tmp_path / "net.safetensors"
     assert run("export", model, "-o", file) == (0, "", f"wrote {file}\n")
