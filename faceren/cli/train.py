@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 from typer import Argument, Exit, Option
 
 from faceren.cli.parameters import Verbose
-from faceren.cli.screen import Screen, ScreenOptions, counted
+from faceren.cli.screen import Screen, ScreenOptions, counted, end_log
 from faceren.commands.options import Device
 from faceren.errors import MachineError, not_installed
 from faceren.training.events import Event, Finished, Progress, Reading, Saved, Started, Validated
@@ -52,6 +52,7 @@ def _end(status: int) -> NoReturn:
     last answer one in four was aborted by it ("terminate called without an active exception"), and
     ``torchrun`` then says of a training that it failed, and kills the first process in its saving.
     """
+    end_log()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -129,7 +129,7 @@ def ground_of(image: Rgb8, candidates: NDArray[np.uint8]) -> Ground:
     """
     counts = np.zeros(256, np.int64)
     for top in range(0, len(image), BAND):
-        counts += np.bincount(_luma(image[top : top + BAND]).astype(np.uint8).ravel(), None, 256)
+        counts += np.bincount(luma_of(image[top : top + BAND]).astype(np.uint8).ravel(), None, 256)
     return Ground(image, candidates, np.cumsum(counts) / counts.sum())
 
 
@@ -167,7 +167,7 @@ def gathered(
     reach = max(int(np.ceil(width)) + 4, int(NEARBY[1]))
     y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
     there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
-    luma = _luma(ground.image[there])
+    luma = luma_of(ground.image[there])
     inside = np.zeros(luma.shape, np.uint8)
     inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
     contrast, sides = _contrast(luma, ground.candidates[there], inside, width)
@@ -205,7 +205,7 @@ def alone(ground: Ground, box: Box, pixels: NDArray[np.bool_], contrast: float) 
     if max(pixels.shape) > SPECK:
         return False
     y0, x0 = max(box[1] - AROUND, 0), max(box[0] - AROUND, 0)
-    luma = _luma(ground.image[y0 : box[3] + AROUND, x0 : box[2] + AROUND])
+    luma = luma_of(ground.image[y0 : box[3] + AROUND, x0 : box[2] + AROUND])
     inside = np.zeros(luma.shape, np.uint8)
     inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
     around = luma[cv2.dilate(inside, _square(2)) == 0]
@@ -229,7 +229,7 @@ def rim_of(ground: Ground, box: Box, pixels: NDArray[np.bool_], contrast: float)
     reach = WIDEST_RIM + round(2 * BEYOND)
     y0, x0 = max(box[1] - reach, 0), max(box[0] - reach, 0)
     there = np.s_[y0 : box[3] + reach, x0 : box[2] + reach]
-    luma, named = _luma(ground.image[there]), ground.candidates[there]
+    luma, named = luma_of(ground.image[there]), ground.candidates[there]
     inside = np.zeros(luma.shape, np.uint8)
     inside[box[1] - y0 : box[3] - y0, box[0] - x0 : box[2] - x0] = pixels
     free = (cv2.dilate(inside | named, _square(WIDEST_RIM + 1)) == 0).astype(np.float32)
@@ -249,7 +249,8 @@ def _square(reach: int) -> NDArray[np.uint8]:
     return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
-def _luma(image: Rgb8) -> Plane:
+def luma_of(image: Rgb8) -> Plane:
+    """Return the luma of a picture or a view of one, (H, W) float32, levels."""
     # a turned view has strides that OpenCV does not know
     return np.asarray(cv2.transform(np.ascontiguousarray(image, np.float32), LUMA[None]))
 

@@ -258,9 +258,11 @@ def _along_border(part: Component, shape: Sequence[int]) -> int:
     A strip of the paper around a picture looks like a mark, and only one side of it is known.
     """
     (x0, y0, x1, y1), pixels = part.box, part.pixels
-    sides = ((x0 == 0, pixels[:, 0]), (y0 == 0, pixels[0]))
-    far = ((x1 == shape[1], pixels[:, -1]), (y1 == shape[0], pixels[-1]))
-    return max((int(line.sum()) for there, line in (*sides, *far) if there), default=0)
+    edges = (
+        *((x0 == 0, pixels[:, 0]), (x1 == shape[1], pixels[:, -1])),
+        *((y0 == 0, pixels[0]), (y1 == shape[0], pixels[-1])),
+    )
+    return max((int(line.sum()) for there, line in edges if there), default=0)
 
 
 def _widest(shape: Sequence[int]) -> float:

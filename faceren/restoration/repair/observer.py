@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from faceren.arrays import LUMA, Plane, Rgb8
+from faceren.arrays import Plane, Rgb8
 from faceren.assets import asset
 from faceren.graphs.efficientnet import (
     COARSEST,
@@ -28,7 +28,7 @@ from faceren.graphs.efficientnet import (
 )
 from faceren.graphs.session import Session, session_of
 from faceren.images import Box
-from faceren.restoration.repair.evidence import part_of
+from faceren.restoration.repair.evidence import luma_of, part_of
 from faceren.weights import WeightArray
 
 WEIGHTS = "wear-observer"
@@ -120,8 +120,8 @@ class Observer:
                 if not candidates[y0 : bottom + reach, x0 : right + reach].any():
                     continue
                 y0, x0 = max(top - RIM, 0), max(left - RIM, 0)
-                gray = image[y0 : bottom + RIM, x0 : right + RIM] @ LUMA / 255
-                found = self.looked(np.asarray(gray, np.float32))
+                seen = luma_of(image[y0 : bottom + RIM, x0 : right + RIM])
+                found = self.looked(seen / np.float32(255))
                 for whole, part, s in zip(maps, found, LAST_OF.values(), strict=True):
                     y, x, rows, columns = top // s, left // s, -(-bottom // s), -(-right // s)
                     inner = part[:, y - y0 // s : rows - y0 // s, x - x0 // s : columns - x0 // s]
